@@ -1,0 +1,1 @@
+"""Settings, policies, keys, clock, logs and the root of all errors."""

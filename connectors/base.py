@@ -1,0 +1,344 @@
+"""What a connector declares, and what it does: the only seam between the engine and a system.
+
+A connector is found through the entry point group `koppelhub.connectors`; the entry point names a
+`ConnectorFactory`. It declares a `Manifest` (data), and makes a `Connector` for one koppeling.
+
+Fetching and parsing are apart: a page carries keys and raw bodies only, so that unchanged records
+are never parsed; `Connector.parse` turns one body into a typed source record when it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from config.errors import ConfigurationError
+from connectors.errors import ParseError
+
+Cursor = str
+"""Opaque: made by a connector, kept by the engine, never looked into."""
+
+
+class Capability(StrEnum):
+    """What a connector can be asked to do for one resource."""
+
+    CHECK = "check"
+    SNAPSHOT = "snapshot"
+    DELTA = "delta"
+    LOOKUP = "lookup"
+    DELIVER = "deliver"
+    CONFIRM = "confirm"
+
+
+class DeletionSign(StrEnum):
+    """How a resource shows that a record is gone."""
+
+    ABSENCE = "absence"  # it is missing from a complete snapshot
+    TOMBSTONE = "tombstone"  # the source says so
+    NEVER = "never"
+
+
+class DataClass(StrEnum):
+    """How sensitive a field is (AVG)."""
+
+    ORGANISATION = "organisation"
+    PERSON = "person"
+    IDENTIFIER = "identifier"
+    SPECIAL = "special"  # PGN, health, secret address
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of record that a system delivers, as the system itself names it.
+
+    Attributes:
+        name: `leerling`, `ouderVerzorger`; what `--entity` accepts.
+        key: the field that identifies a record within its koppeling.
+        capabilities: what may be asked; the engine refuses the rest.
+        deletion: how a deletion shows.
+        fields: every field that the connector can read, with its data class; a field of the source
+            that is not here is schema drift.
+        optional: read only where the configuration says so (`resources = [...]`).
+    """
+
+    name: str
+    key: str
+    capabilities: frozenset[Capability]
+    deletion: DeletionSign
+    fields: Mapping[str, DataClass]
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a system asks of its clients.
+
+    Attributes:
+        per_second: requests a second, on average.
+        simultaneous: requests under way at once.
+        hours: permitted local hours (from, to), half-open, or None for always.
+    """
+
+    per_second: float
+    simultaneous: int
+    hours: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that a connector needs in `[source.options]`.
+
+    Attributes:
+        secret: it is given as a reference to a secret, never in the configuration file.
+    """
+
+    name: str
+    meaning: str
+    required: bool = True
+    secret: bool = False
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """A contract that no public source confirms; production acknowledges each by name."""
+
+    name: str
+    text: str
+    spec: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a connector declares, as data."""
+
+    system: str
+    title: str
+    specification: str  # name and version that it follows
+    resources: tuple[Resource, ...]
+    budget: Budget
+    settings: tuple[Setting, ...]
+    rights: tuple[str, ...]  # what the school must grant, in Dutch
+    assumptions: tuple[Assumption, ...] = ()
+
+    def resource(self, name: str) -> Resource:
+        """The resource of that name.
+
+        Raises: ConfigurationError if the system has none of that name.
+        """
+        for resource in self.resources:
+            if resource.name == name:
+                return resource
+        known = ", ".join(r.name for r in self.resources)
+        raise ConfigurationError(
+            f"{self.system} has no resource {name!r}; it has: {known}",
+            advice=f"Kies een van: {known}.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The unit that is read and closed as complete: one resource in one part of the source.
+
+    Attributes:
+        resource: the resource's name.
+        key: stable name of the part (`<vestiging uuid>/HUIDIG`); no personal data.
+        rank: 0 for what is valid now; higher for what comes later (next schooljaar). Where two
+            scopes of one koppeling deliver the same field, the lowest rank is believed.
+        brins: the BRINs and vestigingsnummers that it belongs to; `--school` selects on them.
+        schooljaar: first calendar year of the schooljaar that it is read for, where it has one.
+        label: what to show to people.
+    """
+
+    resource: str
+    key: str
+    rank: int = 0
+    brins: tuple[str, ...] = ()
+    schooljaar: int | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryContract:
+    """Under what terms a scope was delivered: part of every fingerprint of it.
+
+    Attributes:
+        fields: field (the source's spelling, dotted when nested) → delivered or not. A field that
+            is absent here is *not delivered*.
+        version: version of the layout or specification that the source answered with.
+    """
+
+    fields: Mapping[str, bool] = field(default_factory=dict)
+    version: str = ""
+
+    def delivers(self, name: str) -> bool:
+        """Whether the source delivers this field under this contract."""
+        return self.fields.get(name, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records of one scope, in the source's order, unparsed.
+
+    Attributes:
+        keys: the source's own key of each record.
+        bodies: the record as the source sent it, same length and order as `keys`.
+        rejected: records that have no usable key, with the raw body for the quarantine.
+        gone: keys that the source positively says are gone (tombstones of a delta).
+        cursor: where a delta may resume after this page, if it may.
+    """
+
+    keys: Sequence[str]
+    bodies: Sequence[bytes]
+    rejected: Sequence[tuple[ParseError, bytes]] = ()
+    gone: Sequence[str] = ()
+    cursor: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """Whether a reading held everything that its scope has.
+
+    Attributes:
+        complete: only then may absence be evidence.
+        reason: why not, in words without personal data (empty when complete).
+        advice: what the helpdesk does with it, in Dutch.
+    """
+
+    complete: bool
+    reason: str = ""
+    advice: str = ""
+
+
+class Reading(Protocol):
+    """One reading of one scope: iterate its pages once, then ask how complete it was.
+
+    `contract` may be asked once the first page has been taken (or the iteration has ended);
+    `completeness` once the iteration has ended. Iterating raises a ConnectorError when the reading
+    cannot go on; what was yielded before stays true.
+    """
+
+    @property
+    def contract(self) -> DeliveryContract: ...
+    @property
+    def completeness(self) -> Completeness: ...
+    def __iter__(self) -> Iterator[Page]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """An error in an optional field: the field is dropped (not delivered), with this warning."""
+
+    path: str
+    rule: str
+
+
+class SourceRecord(Protocol):
+    """A typed, frozen record with the source's own field names in snake_case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One source record, typed.
+
+    Attributes:
+        record: the typed record (frozen pydantic model).
+        problems: optional fields that were dropped because they break a rule; a dropped field is
+            *not delivered*, never empty.
+        unknown: fields that this connector does not know (schema drift), dotted.
+    """
+
+    record: SourceRecord
+    problems: tuple[FieldProblem, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+class Layer(StrEnum):
+    """The layer that a check finds failing, from the outside in."""
+
+    NETWORK = "network"
+    TLS = "tls"
+    LOGIN = "login"
+    RIGHTS = "rights"
+    SHAPE = "shape"
+    DATA = "data"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What `check` found in one layer; `advice` is the sentence for the school, in Dutch."""
+
+    layer: Layer
+    ok: bool
+    message: str
+    advice: str = ""
+
+
+class Connector(Protocol):
+    """One koppeling of one system, ready to be asked. Not shared between threads."""
+
+    @property
+    def manifest(self) -> Manifest: ...
+
+    def check(self) -> Sequence[CheckResult]:
+        """Prove each layer in order; stops at the first that fails; reads no records."""
+
+    def scopes(self, *, today: date) -> Sequence[Scope]:
+        """What there is to read now.
+
+        Raises: ConnectorError.
+        """
+
+    def snapshot(self, scope: Scope) -> Reading:
+        """Read everything of one scope."""
+
+    def delta(self, scope: Scope, *, cursor: Cursor | None) -> Reading:
+        """Read what changed in one scope since the cursor.
+
+        Raises: NotImplementedError never reaches the engine: it asks only what is declared.
+        """
+
+    def lookup(self, scope: Scope, *, key: str) -> Page:
+        """Read one record by its source key; an empty page where the source does not show it.
+
+        Empty is never proof of absence.
+        """
+
+    def parse(self, resource: str, body: bytes) -> Parsed:
+        """Turn one raw body into a typed source record.
+
+        Raises: ParseError if a required field is missing or breaks its rule.
+        """
+
+    def close(self) -> None:
+        """Release connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Everything that a connector is given for one koppeling.
+
+    Attributes:
+        name: the koppeling's name in the configuration.
+        options: settings by name, secrets resolved; never logged.
+        resources: names of the resources to read, or empty for all that are not optional.
+        timeout: bound on one request.
+        drop: fields (`leerling.BSN`) that must not be asked, or are dropped at intake.
+    """
+
+    name: str
+    options: Mapping[str, str]
+    resources: tuple[str, ...] = ()
+    timeout: timedelta = timedelta(seconds=60)
+    drop: frozenset[str] = frozenset()
+
+
+class ConnectorFactory(Protocol):
+    """What the entry point names: the manifest, and a way to make a connector."""
+
+    @property
+    def manifest(self) -> Manifest: ...
+    def connect(self, link: Link) -> Connector: ...

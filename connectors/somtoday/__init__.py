@@ -1,0 +1,1 @@
+"""Somtoday Connect 14.10 (Topicus)."""

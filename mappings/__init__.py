@@ -1,0 +1,1 @@
+"""The canonical schema, and pure mappings between it and each system's records."""

@@ -1,0 +1,1 @@
+"""The canonical schema: one typed, frozen, three-valued record per entity."""

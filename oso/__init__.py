@@ -1,0 +1,1 @@
+"""The overstapdossier (OSO). Nothing of it exists in this release."""

@@ -1,0 +1,1 @@
+"""What the sector itself has fixed: identifiers and code tables."""

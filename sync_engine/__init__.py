@@ -1,0 +1,1 @@
+"""Stage, correlate, plan, guard, apply and record: the core tracking database and its runs."""

@@ -1,0 +1,40 @@
+"""What can go wrong inside a run.
+
+SyncError
+├ RunActiveError               another run of this koppeling, or of this tenant, is under way
+├ StalePlanError               what a plan would change has changed since, or it has expired
+├ OperationNotDeclaredError    the connector did not declare what was asked of it
+└ StoreError                   the database refuses or is not as this release expects
+"""
+
+from __future__ import annotations
+
+from config.errors import KoppelhubError
+
+
+class SyncError(KoppelhubError):
+    """Root of this room's errors."""
+
+
+class RunActiveError(SyncError):
+    """Another run holds the lease of this koppeling, or the lock of this tenant."""
+
+    default_advice = "Er loopt al een run voor deze koppeling. Wacht tot die klaar is."
+
+
+class StalePlanError(SyncError):
+    """What the plan would change has changed since it was made, or the plan has expired."""
+
+    default_advice = "Dit plan is verouderd. Maak een nieuw plan met `koppelhub sync --plan`."
+
+
+class OperationNotDeclaredError(SyncError):
+    """The connector did not declare what was asked of it."""
+
+    default_advice = "Deze koppeling kan dit niet. Zie `koppelhub connectors` voor wat zij kan."
+
+
+class StoreError(SyncError):
+    """The database cannot be used as it is."""
+
+    default_advice = "Draai `koppelhub doctor`: dat zegt wat er met de database is en wat te doen."

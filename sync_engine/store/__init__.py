@@ -1,0 +1,1 @@
+"""The tables of the hub and the way to them."""

@@ -1,0 +1,1 @@
+"""HTTP in and out. Nothing of it exists in this release."""
