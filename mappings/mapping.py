@@ -43,7 +43,8 @@ class Mapping(Protocol):
     """Source records of one system → canonical records. Pure: no clock, no I/O."""
 
     @property
-    def system(self) -> str: ...
+    def system(self) -> str:
+        """The system whose records it maps."""
     @property
     def version(self) -> str:
         """Changes whenever the same source record may map to something else."""

@@ -69,14 +69,14 @@ class Field:
         role: for MEMBERS, IDENTIFIER, CONTACT and ADDRESS: which one (`leerling`, `bsn`, `email`).
         required: without it the record is quarantined; a required REFERENCE that is not resolved
             keeps the record waiting.
-        secret_flag: for CONTACT and ADDRESS: the boolean field that says that it is secret.
+        hidden_by: for CONTACT and ADDRESS: the boolean field that says that it is secret.
     """
 
     kind: Kind
     target: Entity | None = None
     role: str = ""
     required: bool = False
-    secret_flag: str = ""
+    hidden_by: str = ""
 
 
 TEXT: Final = Field(Kind.TEXT)

@@ -20,7 +20,7 @@ from mappings.canonical.fields import (
 )
 from sector.identifiers import Bsn, EckId, Leerlingnummer, Onderwijsnummer
 
-ADRES = Field(Kind.ADDRESS, role="woonadres", secret_flag="adres_geheim")  # noqa: S106 - a field name
+ADRES = Field(Kind.ADDRESS, role="woonadres", hidden_by="adres_geheim")
 
 
 class Leerling(Canonical, frozen=True, kw_only=True):
@@ -45,10 +45,10 @@ class Leerling(Canonical, frozen=True, kw_only=True):
     ] = NOT_DELIVERED
     email: Annotated[Delivered[str], Field(Kind.CONTACT, role="email")] = NOT_DELIVERED
     mobiel: Annotated[
-        Delivered[str], Field(Kind.CONTACT, role="mobiel", secret_flag="telefoon_geheim")
+        Delivered[str], Field(Kind.CONTACT, role="mobiel", hidden_by="telefoon_geheim")
     ] = NOT_DELIVERED
     telefoon: Annotated[
-        Delivered[str], Field(Kind.CONTACT, role="telefoon", secret_flag="telefoon_geheim")
+        Delivered[str], Field(Kind.CONTACT, role="telefoon", hidden_by="telefoon_geheim")
     ] = NOT_DELIVERED
     telefoon_geheim: Annotated[Delivered[bool], BOOLEAN] = NOT_DELIVERED
     adres: Annotated[Delivered[Adres], ADRES] = NOT_DELIVERED
@@ -71,13 +71,13 @@ class Verzorger(Canonical, frozen=True, kw_only=True):
     gebruikersnaam: Annotated[Delivered[str], TEXT] = NOT_DELIVERED
     email: Annotated[Delivered[str], Field(Kind.CONTACT, role="email")] = NOT_DELIVERED
     telefoon: Annotated[
-        Delivered[str], Field(Kind.CONTACT, role="telefoon", secret_flag="telefoon_geheim")
+        Delivered[str], Field(Kind.CONTACT, role="telefoon", hidden_by="telefoon_geheim")
     ] = NOT_DELIVERED
     mobiel: Annotated[
-        Delivered[str], Field(Kind.CONTACT, role="mobiel", secret_flag="telefoon_geheim")
+        Delivered[str], Field(Kind.CONTACT, role="mobiel", hidden_by="telefoon_geheim")
     ] = NOT_DELIVERED
     mobiel_werk: Annotated[
-        Delivered[str], Field(Kind.CONTACT, role="mobiel_werk", secret_flag="mobiel_werk_geheim")
+        Delivered[str], Field(Kind.CONTACT, role="mobiel_werk", hidden_by="mobiel_werk_geheim")
     ] = NOT_DELIVERED
     telefoon_geheim: Annotated[Delivered[bool], BOOLEAN] = NOT_DELIVERED
     mobiel_werk_geheim: Annotated[Delivered[bool], BOOLEAN] = NOT_DELIVERED
@@ -119,7 +119,7 @@ class Medewerker(Canonical, frozen=True, kw_only=True):
         NOT_DELIVERED
     )
     telefoon: Annotated[
-        Delivered[str], Field(Kind.CONTACT, role="telefoon", secret_flag="telefoon_geheim")
+        Delivered[str], Field(Kind.CONTACT, role="telefoon", hidden_by="telefoon_geheim")
     ] = NOT_DELIVERED
     telefoon_geheim: Annotated[Delivered[bool], BOOLEAN] = NOT_DELIVERED
     adres: Annotated[Delivered[Adres], ADRES] = NOT_DELIVERED
