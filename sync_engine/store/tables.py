@@ -1,0 +1,499 @@
+"""The hub's own tables: what sources said, what was decided, what runs did.
+
+The core tracking database itself stands in core_tables.py. Encrypted columns are named in their
+table's docstring; `salt` is random per row's person and erasing it makes the blob unreadable.
+"""
+
+from datetime import date, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from sync_engine.store import core_tables
+
+__all__ = ["core_tables"]
+
+
+def _blob(*, nullable: bool = False, index: bool = False) -> Column[bytes]:
+    return Column(LargeBinary, nullable=nullable, index=index)
+
+
+def _instant(*, nullable: bool = True) -> Column[datetime]:
+    return Column(DateTime(timezone=True), nullable=nullable)
+
+
+def _json() -> Column[str]:
+    return Column(Text, nullable=False, server_default=text("'{}'"))
+
+
+class Tenant(SQLModel, table=True):
+    """One bevoegd gezag: the border of correlation, keys and roles."""
+
+    __tablename__ = "tenant"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    title: str = ""
+
+
+class TenantKey(SQLModel, table=True):
+    """A tenant's data key, wrapped under a master key; `check_value` proves the right key."""
+
+    __tablename__ = "tenant_key"
+    __table_args__ = (UniqueConstraint("tenant_id", "version"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    tenant_id: int = Field(foreign_key="tenant.id")
+    version: int
+    master_id: str
+    wrapped: bytes = Field(sa_column=_blob())
+    check_value: bytes = Field(sa_column=_blob())
+    active: bool = True
+    created_at: datetime = Field(sa_column=_instant(nullable=False))
+
+
+class KeyCheck(SQLModel, table=True):
+    """Check value per master key; a process with another key refuses to start."""
+
+    __tablename__ = "key_check"
+
+    master_id: str = Field(primary_key=True)
+    check_value: bytes = Field(sa_column=_blob())
+    created_at: datetime = Field(sa_column=_instant(nullable=False))
+
+
+class IdBlock(SQLModel, table=True):
+    """Hands out blocks of numbers; a number is never handed out twice."""
+
+    __tablename__ = "id_block"
+
+    name: str = Field(primary_key=True)
+    next: int = Field(sa_type=BigInteger)
+
+
+class Koppeling(SQLModel, table=True):
+    """One connection of one source."""
+
+    __tablename__ = "koppeling"
+
+    id: int | None = Field(default=None, primary_key=True)
+    tenant_id: int = Field(foreign_key="tenant.id")
+    name: str = Field(unique=True)
+    system: str
+
+
+class Scope(SQLModel, table=True):
+    """The unit that is read and closed as complete; `contract` is what it was last read under."""
+
+    __tablename__ = "scope"
+    __table_args__ = (UniqueConstraint("koppeling_id", "resource", "key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    koppeling_id: int = Field(foreign_key="koppeling.id")
+    resource: str
+    key: str
+    rank: int = 0
+    schooljaar: int | None = None
+    label: str = ""
+    brins: str = Field(default="[]", sa_column=Column(Text, nullable=False))
+    contract_fp: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+    complete_at: datetime | None = Field(default=None, sa_column=_instant())
+    complete_count: int = 0
+    ended_run: int | None = None
+
+
+class Contract(SQLModel, table=True):
+    """Every delivery contract that a scope was ever read under."""
+
+    __tablename__ = "contract"
+    __table_args__ = (UniqueConstraint("scope_id", "fingerprint"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    scope_id: int = Field(foreign_key="scope.id")
+    fingerprint: bytes = Field(sa_column=_blob())
+    terms: str = Field(sa_column=_json())
+    first_run: int
+
+
+class SourceCursor(SQLModel, table=True):
+    """Where the next delta of a scope resumes; moves with what was received."""
+
+    __tablename__ = "source_cursor"
+
+    scope_id: int = Field(primary_key=True, foreign_key="scope.id")
+    value: str
+    run_id: int
+
+
+class SourceRecord(SQLModel, table=True):
+    """One raw record of one scope: its fingerprint, and since when it is missed."""
+
+    __tablename__ = "source_record"
+    __table_args__ = (UniqueConstraint("scope_id", "source_key"),)
+
+    id: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    scope_id: int
+    source_key: str
+    raw_fp: bytes = Field(sa_column=_blob())
+    salt: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+    missing_since: datetime | None = Field(default=None, sa_column=_instant())
+    gone: bool = False
+
+
+class RawPayload(SQLModel, table=True):
+    """A raw record as the source sent it; `body` is compressed and encrypted."""
+
+    __tablename__ = "raw_payload"
+
+    id: int | None = Field(default=None, primary_key=True)
+    record_id: int = Field(sa_type=BigInteger, index=True)
+    run_id: int
+    contract_fp: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+    stored_on: date
+    body: bytes = Field(sa_column=_blob())
+
+
+class Shadow(SQLModel, table=True):
+    """The last canonical form of one record in one scope; `received` and `accepted` are encrypted.
+
+    `accepted` is NULL while it equals `received`. `pending` says that received and accepted differ
+    and that the difference was not refused.
+    """
+
+    __tablename__ = "shadow"
+    __table_args__ = (
+        UniqueConstraint("koppeling_id", "entity", "source_key", "scope_id"),
+        Index("ix_shadow_record", "record_id"),
+        Index(
+            "ix_shadow_pending",
+            "koppeling_id",
+            "entity",
+            sqlite_where=text("pending"),
+            postgresql_where=text("pending"),
+        ),
+    )
+
+    id: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    koppeling_id: int
+    scope_id: int
+    record_id: int = Field(sa_type=BigInteger)
+    entity: str
+    source_key: str
+    received: bytes = Field(sa_column=_blob())
+    received_fp: bytes = Field(sa_column=_blob())
+    received_gone: bool = False
+    accepted: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+    accepted_fp: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+    accepted_gone: bool = False
+    refused_fp: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+    pending: bool = True
+    first_on: date
+    observed_on: date
+    held_until: date | None = None
+    situation: str
+    run_id: int
+
+
+class Link(SQLModel, table=True):
+    """Which core record a source record is."""
+
+    __tablename__ = "link"
+
+    koppeling_id: int = Field(primary_key=True)
+    entity: str = Field(primary_key=True)
+    source_key: str = Field(primary_key=True)
+    core_id: int = Field(sa_type=BigInteger, index=True)
+    rule: str
+    run_id: int
+
+
+class MatchKey(SQLModel, table=True):
+    """The exact keys that a linked source record brings: what correlation and look-ups search.
+
+    `digest` is a keyed blind index within the tenant, of `kind` and its parts.
+    """
+
+    __tablename__ = "match_key"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    koppeling_id: int = Field(primary_key=True)
+    source_key: str = Field(primary_key=True)
+    entity: str
+    kind: str
+    core_id: int = Field(sa_type=BigInteger, index=True)
+
+
+class Alias(SQLModel, table=True):
+    """A core id that was merged into another."""
+
+    __tablename__ = "alias"
+
+    core_id: int = Field(
+        sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
+    )
+    survivor_id: int = Field(sa_type=BigInteger, index=True)
+    entity: str
+    run_id: int
+
+
+class CoreSalt(SQLModel, table=True):
+    """The salt of a person in the core; erasing it erases what is encrypted of that person."""
+
+    __tablename__ = "core_salt"
+
+    core_id: int = Field(
+        sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
+    )
+    salt: bytes = Field(sa_column=_blob())
+
+
+class OpenReference(SQLModel, table=True):
+    """A reference that nothing answers yet: the holder is folded again when its target appears."""
+
+    __tablename__ = "open_reference"
+    __table_args__ = (
+        Index("ix_open_reference_target", "koppeling_id", "target_entity", "target_key"),
+    )
+
+    koppeling_id: int = Field(primary_key=True)
+    entity: str = Field(primary_key=True)
+    source_key: str = Field(primary_key=True)
+    target_entity: str = Field(primary_key=True)
+    target_key: str = Field(primary_key=True)
+
+
+class Refold(SQLModel, table=True):
+    """Core records whose fold has a changed input; every run drains it."""
+
+    __tablename__ = "refold"
+
+    core_id: int = Field(
+        sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
+    )
+    entity: str
+    reason: str
+
+
+class Pin(SQLModel, table=True):
+    """A value that a person fixed by hand; `value` is encrypted."""
+
+    __tablename__ = "pin"
+
+    id: int | None = Field(default=None, primary_key=True)
+    core_id: int = Field(sa_type=BigInteger, index=True)
+    entity: str
+    field: str
+    value: bytes = Field(sa_column=_blob())
+    reason: str
+    operator: str
+    until: date | None = None
+    created_at: datetime = Field(sa_column=_instant(nullable=False))
+    lifted_at: datetime | None = Field(default=None, sa_column=_instant())
+
+
+class Decision(SQLModel, table=True):
+    """What a person decided about one source record; survives every run, can be taken back."""
+
+    __tablename__ = "decision"
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str
+    koppeling_id: int = Field(index=True)
+    entity: str
+    source_key: str
+    core_id: int | None = Field(default=None, sa_type=BigInteger)
+    operator: str
+    why: str
+    created_at: datetime = Field(sa_column=_instant(nullable=False))
+    lifted_at: datetime | None = Field(default=None, sa_column=_instant())
+
+
+class Suppression(SQLModel, table=True):
+    """An erased person: a match is counted, not stored, until a person lifts it."""
+
+    __tablename__ = "suppression"
+
+    id: int | None = Field(default=None, primary_key=True)
+    tenant_id: int
+    digest: bytes = Field(sa_column=_blob(index=True))
+    reason: str
+    created_at: datetime = Field(sa_column=_instant(nullable=False))
+    lifted_at: datetime | None = Field(default=None, sa_column=_instant())
+
+
+class Case(SQLModel, table=True):
+    """What no rule can decide. `detail` is JSON with core ids, rules and scores only."""
+
+    __tablename__ = "zaak"
+    __table_args__ = (
+        Index(
+            "ux_zaak_open",
+            "koppeling_id",
+            "entity",
+            "source_key",
+            "kind",
+            unique=True,
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    tenant_id: int
+    koppeling_id: int
+    kind: str
+    entity: str
+    source_key: str
+    state: str
+    rule: str
+    detail: str = Field(sa_column=_json())
+    opened_run: int
+    closed_run: int | None = None
+
+
+class Quarantine(SQLModel, table=True):
+    """A record that breaks a rule, with field and rule; `body` is encrypted."""
+
+    __tablename__ = "quarantine"
+    __table_args__ = (UniqueConstraint("scope_id", "source_key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    scope_id: int
+    source_key: str
+    path: str
+    rule: str
+    salt: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+    body: bytes = Field(sa_column=_blob())
+    raw_fp: bytes = Field(sa_column=_blob())
+    first_run: int
+    run_id: int
+
+
+class Run(SQLModel, table=True):
+    """One run of one koppeling, start to end; `counts` and `options` are JSON."""
+
+    __tablename__ = "run"
+
+    id: int | None = Field(default=None, primary_key=True)
+    koppeling_id: int = Field(index=True)
+    kind: str
+    state: str
+    operator: str
+    options: str = Field(sa_column=_json())
+    started_at: datetime = Field(sa_column=_instant(nullable=False))
+    heartbeat_at: datetime | None = Field(default=None, sa_column=_instant())
+    finished_at: datetime | None = Field(default=None, sa_column=_instant())
+    counts: str = Field(sa_column=_json())
+    error: str | None = None
+    advice: str | None = None
+
+
+class Reading(SQLModel, table=True):
+    """What one run read of one scope."""
+
+    __tablename__ = "reading"
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(index=True)
+    scope_id: int
+    state: str
+    read: int = 0
+    added: int = 0
+    changed: int = 0
+    missing: int = 0
+    gone: int = 0
+    quarantined: int = 0
+    reason: str = ""
+    advice: str = ""
+    finished_at: datetime | None = Field(default=None, sa_column=_instant())
+
+
+class Event(SQLModel, table=True):
+    """Something that a school's administrator should see: drift, changed permissions, shrinkage."""
+
+    __tablename__ = "event"
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(index=True)
+    koppeling_id: int
+    scope_id: int | None = None
+    kind: str
+    detail: str = Field(sa_column=_json())
+    at: datetime = Field(sa_column=_instant(nullable=False))
+
+
+class Plan(SQLModel, table=True):
+    """What a run would do; `counts` and `held` are JSON."""
+
+    __tablename__ = "plan"
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(index=True)
+    tenant_id: int
+    state: str
+    created_at: datetime = Field(sa_column=_instant(nullable=False))
+    expires_at: datetime = Field(sa_column=_instant(nullable=False))
+    counts: str = Field(sa_column=_json())
+    held: str = Field(sa_column=_json())
+
+
+class Step(SQLModel, table=True):
+    """One record of one plan; applied steps are the journal. `change` is encrypted JSON."""
+
+    __tablename__ = "step"
+    __table_args__ = (Index("ix_step_core", "core_id", "id"),)
+
+    id: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    plan_id: int = Field(index=True)
+    run_id: int
+    entity: str
+    core_id: int = Field(sa_type=BigInteger)
+    source: str
+    op: str
+    state: str
+    held_for: str = ""
+    digest: bytes = Field(sa_column=_blob())
+    salt: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+    change: bytes = Field(sa_column=_blob())
+
+
+class Outbox(SQLModel, table=True):
+    """A message to another system, written with the change that caused it; `body` is encrypted."""
+
+    __tablename__ = "outbox"
+
+    id: int | None = Field(default=None, primary_key=True)
+    message_id: str = Field(unique=True)
+    tenant_id: int
+    target: str
+    core_id: int | None = Field(default=None, sa_type=BigInteger)
+    state: str
+    salt: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+    body: bytes = Field(sa_column=_blob())
+    run_id: int
+    attempts: int = 0
+    next_at: datetime | None = Field(default=None, sa_column=_instant())
+
+
+class Audit(SQLModel, table=True):
+    """Who looked at or changed what; a hash chain, append-only, hub ids only."""
+
+    __tablename__ = "audit"
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = Field(sa_column=_instant(nullable=False))
+    operator: str
+    action: str
+    subject: str
+    why: str = ""
+    previous: bytes = Field(sa_column=_blob())
+    digest: bytes = Field(sa_column=_blob())
