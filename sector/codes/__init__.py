@@ -1,0 +1,1 @@
+"""Official code tables, each with its origin."""
