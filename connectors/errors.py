@@ -2,6 +2,7 @@
 
 ConnectorError                 .system .operation .retryable
 ├ SourceUnavailableError       retryable: refused, reset, time-out on a read, 5xx, open circuit
+│ └ AnswerTimeoutError         the answer took too long: ask for less at once
 ├ RateLimitedError             retryable, .retry_after
 ├ AuthenticationError          stop this source, tell ops
 ├ RequestRefusedError          the system understood and said no: .code; that scope is not read
@@ -45,6 +46,10 @@ class SourceUnavailableError(ConnectorError):
 
     retryable = True
     default_advice = "Het bronsysteem antwoordt niet. De hub probeert het vanzelf opnieuw."
+
+
+class AnswerTimeoutError(SourceUnavailableError):
+    """The system was reached, but its answer took too long: ask for less at once."""
 
 
 class RateLimitedError(ConnectorError):

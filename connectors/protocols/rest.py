@@ -1,0 +1,402 @@
+"""HTTP for all connectors: one client, bounded in time, size, rate and repetition.
+
+Nothing of httpx leaves this module: every failure becomes an error of connectors/errors.py. No
+message, log line or exception holds a body, a query, a path or a header: a path may hold a key of a
+person, so calls are named by their `operation` (`GET leerling`) and their correlation id.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import ssl
+import threading
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import httpx
+import msgspec
+
+from config.clock import Clock
+from config.errors import ConfigurationError
+from connectors.base import Budget
+from connectors.errors import (
+    AnswerTimeoutError,
+    ConnectorError,
+    ProtocolViolationError,
+    RateLimitedError,
+    RequestRefusedError,
+    SourceUnavailableError,
+)
+from connectors.protocols.pacing import (
+    Circuit,
+    CircuitState,
+    Patience,
+    TokenBucket,
+    open_circuit,
+    repeat,
+    retry_after,
+)
+
+T = TypeVar("T")
+
+Query = Sequence[tuple[str, str]]
+
+CORRELATION_HEADER: Final = "X-Correlation-ID"
+
+_log = logging.getLogger(__name__)
+
+_GZIP: Final = 16 + zlib.MAX_WBITS
+
+_REFUSALS: Final[Mapping[int, str]] = {
+    400: "Het bronsysteem begrijpt de vraag van de hub niet. Meld dit bij ops, met het runnummer.",
+    404: "Het bronsysteem laat dit niet (meer) zien. Vraag de school of het daar nog bestaat.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on one request.
+
+    Attributes:
+        connect: to make the connection.
+        total: from sending until the last byte of the answer, and on each read.
+        body_bytes: of the answer, after decompression.
+        patience: over the repetitions of one call.
+    """
+
+    connect: timedelta = timedelta(seconds=10)
+    total: timedelta = timedelta(seconds=60)
+    body_bytes: int = 64 * 1024 * 1024
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer with a status of 200 to 299."""
+
+    status: int
+    media_type: str
+    body: bytes = field(repr=False)
+    system: str = ""
+    operation: str = ""
+
+    def decode(self, decoder: msgspec.json.Decoder[T]) -> T:
+        """The body as JSON of the decoder's type.
+
+        Raises: ProtocolViolationError if it is not JSON, or not of that shape.
+        """
+        if "json" not in self.media_type:
+            raise self.violation("is not JSON by its Content-Type", where="header Content-Type")
+        try:
+            return decoder.decode(self.body)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
+            kind = "is not of the shape of its specification"
+            if not isinstance(exc, msgspec.ValidationError):
+                kind = "is not readable JSON"
+            raise self.violation(kind, where="body") from None
+
+    def violation(self, what: str, *, where: str) -> ProtocolViolationError:
+        """An error about this answer."""
+        return ProtocolViolationError(
+            f"{self.operation}: the answer {what}",
+            where=where,
+            system=self.system,
+            operation=self.operation,
+        )
+
+
+def check_url(name: str, url: str, *, allow_plain_http: bool = False) -> str:
+    """The address of a setting, without a trailing slash.
+
+    Raises: ConfigurationError, naming the setting, if it is no https address (http only on this
+        machine, or where plain http is allowed by name), or holds credentials, a query or fragment.
+    """
+    try:
+        parts = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError):
+        raise _wrong_url(name, "is not an address") from None
+    if parts.userinfo or parts.query or parts.fragment:
+        raise _wrong_url(name, "holds more than a host and a path")
+    plain = parts.scheme == "http" and (allow_plain_http or _is_loopback(parts.host))
+    if not parts.host or not (parts.scheme == "https" or plain):
+        raise _wrong_url(name, "must begin with https://")
+    return url.rstrip("/")
+
+
+def _wrong_url(name: str, rule: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{name} {rule}",
+        advice=f"Controleer het adres bij de instelling `{name}`: het moet met https:// beginnen "
+        "en alleen een server en een pad bevatten.",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class RestTransport:
+    """Requests to one system over one reused client; synchronous.
+
+    Args:
+        system: the system's name, for errors and logs.
+        clock: the source of now, waiting and deadlines.
+        budget: rate and number of requests at once; `per_second` zero is no limit.
+        limits: bounds on one request.
+        circuit: shared with others that ask the same system, or one of its own.
+        tls: another trust than the machine's own (a test authority, a client certificate).
+    """
+
+    def __init__(
+        self,
+        system: str,
+        *,
+        clock: Clock,
+        budget: Budget,
+        limits: Limits | None = None,
+        circuit: Circuit | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._system = system
+        self._clock = clock
+        self._limits = limits if limits is not None else Limits()
+        self._bucket = TokenBucket(budget.per_second, clock=clock)
+        self._places = threading.BoundedSemaphore(budget.simultaneous)
+        self._circuit = circuit if circuit is not None else Circuit(clock=clock)
+        total = self._limits.total.total_seconds()
+        self._client = httpx.Client(
+            verify=tls if tls is not None else True,
+            timeout=httpx.Timeout(total, connect=self._limits.connect.total_seconds()),
+            limits=httpx.Limits(max_connections=budget.simultaneous),
+            follow_redirects=False,
+            trust_env=False,
+            headers={"Accept-Encoding": "gzip", "User-Agent": "Koppelhub"},
+        )
+
+    @property
+    def circuit(self) -> CircuitState:
+        """Whether the system is asked at all."""
+        return self._circuit.state
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._client.close()
+
+    def get(
+        self,
+        url: str,
+        *,
+        operation: str,
+        query: Query = (),
+        headers: Mapping[str, str] | None = None,
+        repeat_timeouts: bool = True,
+    ) -> Answer:
+        """Read; repeated by the retry policy.
+
+        With `repeat_timeouts` false a time-out is raised at once, for a caller that then asks for
+        less.
+        Raises: ConnectorError; RequestRefusedError with the status as `.code` for 4xx.
+        """
+        request = self._request("GET", url, query=query, headers=headers or {})
+        return self._call(request, operation=operation, repeat_timeouts=repeat_timeouts)
+
+    def post_form(
+        self, url: str, *, operation: str, form: Mapping[str, str], query: Query = ()
+    ) -> Answer:
+        """Ask for a token; repeated by the retry policy, since that has no other effect.
+
+        Raises: as `get`.
+        """
+        request = self._request("POST", url, query=query, headers={}, form=form)
+        return self._call(request, operation=operation, repeat_timeouts=True)
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        *,
+        query: Query,
+        headers: Mapping[str, str],
+        form: Mapping[str, str] | None = None,
+    ) -> httpx.Request:
+        return self._client.build_request(
+            method,
+            url,
+            params=httpx.QueryParams(list(query)) if query else None,
+            headers={"Accept": "application/json", **headers},
+            data=form,
+        )
+
+    def _call(self, request: httpx.Request, *, operation: str, repeat_timeouts: bool) -> Answer:
+        def may_repeat(error: ConnectorError) -> bool:
+            if self._circuit.state is CircuitState.OPEN:
+                return False
+            return error.retryable and (
+                repeat_timeouts or not isinstance(error, AnswerTimeoutError)
+            )
+
+        return repeat(
+            lambda: self._attempt(request, operation=operation),
+            patience=self._limits.patience,
+            clock=self._clock,
+            may_repeat=may_repeat,
+        )
+
+    def _attempt(self, request: httpx.Request, *, operation: str) -> Answer:
+        """One request and its whole answer."""
+        if not self._circuit.admit():
+            raise open_circuit(self._system, operation)
+        correlation = uuid.uuid4().hex
+        request.headers[CORRELATION_HEADER] = correlation
+        try:
+            with self._places:
+                self._bucket.take()
+                started = self._clock.monotonic()
+                answer = self._send(request, operation=operation)
+        except SourceUnavailableError as error:
+            self._circuit.failed()
+            _log.info("%s: %s [%s]", operation, type(error).__name__, correlation)
+            raise
+        except ConnectorError as error:
+            self._circuit.succeeded()
+            _log.info("%s: %s [%s]", operation, type(error).__name__, correlation)
+            raise
+        self._circuit.succeeded()
+        spent = self._clock.monotonic() - started
+        _log.debug(
+            "%s: %s, %s bytes in %.3f s [%s]",
+            operation,
+            answer.status,
+            len(answer.body),
+            spent,
+            correlation,
+        )
+        return answer
+
+    def _send(self, request: httpx.Request, *, operation: str) -> Answer:
+        """Send, judge the status, read the body; the edge at which httpx ends."""
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                self._judge(response, operation=operation)
+                body = b"".join(self._chunks(response, operation=operation))
+                media_type = response.headers.get("Content-Type", "").partition(";")[0]
+            finally:
+                response.close()
+        except httpx.TimeoutException as exc:
+            raise self._timed_out(exc, operation=operation) from exc
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as exc:
+            raise self._broken(exc, operation=operation) from exc
+        return Answer(
+            response.status_code, media_type.strip().lower(), body, self._system, operation
+        )
+
+    def _judge(self, response: httpx.Response, *, operation: str) -> None:
+        """Turn every status but 200 to 299 into its error."""
+        status = response.status_code
+        names = {"system": self._system, "operation": operation}
+        text = f"{operation}: status {status}"
+        if 200 <= status < 300:
+            return
+        asked = retry_after(response.headers.get("Retry-After"), now=self._clock.now())
+        if status == 429 or (status == 503 and asked is not None):
+            raise RateLimitedError(text, retry_after=asked, **names)
+        if status == 408 or status >= 500:
+            raise SourceUnavailableError(text, **names)
+        if 300 <= status < 400:
+            message = f"{text}; redirects are not followed"
+            raise ProtocolViolationError(
+                message,
+                where="status",
+                advice="Het bronsysteem verwijst door naar een ander adres. Controleer het adres "
+                "in de instellingen van deze koppeling.",
+                **names,
+            )
+        if status >= 400:
+            raise RequestRefusedError(text, code=str(status), advice=_REFUSALS.get(status), **names)
+        raise ProtocolViolationError(text, where="status", **names)
+
+    def _chunks(self, response: httpx.Response, *, operation: str) -> Iterator[bytes]:
+        """The body, decompressed here so that its size is bounded while it grows."""
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        names = {"system": self._system, "operation": operation}
+        if encoding not in {"identity", "gzip", ""}:
+            message = f"{operation}: an encoding that was not asked for"
+            raise ProtocolViolationError(
+                message,
+                where="header Content-Encoding",
+                **names,
+            )
+        unzip = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
+        room = self._limits.body_bytes
+        deadline = self._clock.monotonic() + self._limits.total.total_seconds()
+        for raw in response.iter_raw():
+            try:
+                chunk = unzip.decompress(raw, room + 1) if unzip is not None else raw
+            except zlib.error:
+                message = f"{operation}: the body cannot be decompressed"
+                raise ProtocolViolationError(message, where="body", **names) from None
+            room -= len(chunk)
+            if room < 0:
+                message = f"{operation}: the body is larger than {self._limits.body_bytes} bytes"
+                raise ProtocolViolationError(
+                    message,
+                    where="body",
+                    **names,
+                )
+            if self._clock.monotonic() > deadline:
+                message = f"{operation}: the body came too slowly"
+                raise AnswerTimeoutError(message, **names)
+            yield chunk
+        if unzip is not None and not unzip.eof:
+            message = f"{operation}: the body was cut off"
+            raise SourceUnavailableError(message, **names)
+
+    def _timed_out(self, exc: httpx.TimeoutException, *, operation: str) -> ConnectorError:
+        kind = type(exc).__name__
+        if isinstance(exc, httpx.ReadTimeout):
+            return AnswerTimeoutError(
+                f"{operation}: {kind}", system=self._system, operation=operation
+            )
+        return SourceUnavailableError(
+            f"{operation}: {kind}", system=self._system, operation=operation
+        )
+
+    def _broken(self, exc: Exception, *, operation: str) -> ConnectorError:
+        text = f"{operation}: {type(exc).__name__}"
+        names = {"system": self._system, "operation": operation}
+        if _is_tls(exc):
+            return ProtocolViolationError(
+                f"{operation}: no trusted TLS connection",
+                where="tls",
+                advice="Het certificaat van het bronsysteem wordt niet vertrouwd. Laat ops het "
+                "adres en de certificaten van deze koppeling nakijken.",
+                **names,
+            )
+        if isinstance(exc, httpx.TransportError) and not isinstance(
+            exc, httpx.LocalProtocolError | httpx.UnsupportedProtocol
+        ):
+            return SourceUnavailableError(text, **names)
+        return ProtocolViolationError(text, where="request", **names)
+
+
+def _is_tls(exc: BaseException | None) -> bool:
+    for _ in range(10):
+        if exc is None:
+            return False
+        if isinstance(exc, ssl.SSLCertVerificationError):
+            return True
+        if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
+            return True
+        exc = exc.__cause__ or exc.__context__
+    return False
