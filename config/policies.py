@@ -1,0 +1,391 @@
+"""What the hub does with what it reads: authority, guards, reactions, retention, as data.
+
+The defaults are `defaults/policies.toml`; the `[policy]` tables of the configuration file are laid
+over them. All models are frozen and refuse unknown keys.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Mapping
+from datetime import date
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from config.duration import Duration
+from config.errors import ConfigurationError
+
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+AnyShare = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Frozen(BaseModel):
+    """Root of settings and policies: frozen, no unknown keys, no values in errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Authority(Frozen):
+    """Which koppeling is believed for which field.
+
+    Attributes:
+        order: `*`, an entity or `entity.field` → names of koppelingen, most believed first.
+    """
+
+    order: dict[str, tuple[str, ...]] = {}
+    _ranks: dict[tuple[str, str], dict[str, int]] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _lists_hold_no_doubles(self) -> Self:
+        for key, names in self.order.items():
+            if len(set(names)) != len(names):
+                message = f"order.{key}: names a koppeling twice"
+                raise ValueError(message)
+        return self
+
+    def listed(self, entity: str, field: str) -> tuple[str, ...]:
+        """The most specific list that exists for a field; empty where there is none."""
+        for key in (f"{entity}.{field}", entity, "*"):
+            if key in self.order:
+                return self.order[key]
+        return ()
+
+    def rank(self, entity: str, field: str, koppeling: str) -> int:
+        """How far from the front a koppeling stands for a field: 0 is believed most.
+
+        A koppeling that is not listed comes after all that are. Called per field and per record:
+        the list is looked up once.
+        """
+        ranks = self._ranks.get((entity, field))
+        if ranks is None:
+            ranks = {name: place for place, name in enumerate(self.listed(entity, field))}
+            self._ranks[(entity, field)] = ranks
+        return ranks.get(koppeling, len(ranks))
+
+
+class Threshold(Frozen):
+    """How much is too much.
+
+    Attributes:
+        share: part of what is known (0.05 is five percent), or None.
+        number: number of records, or None.
+        floor: up to and including this number nothing is hit, whatever the share.
+    """
+
+    share: AnyShare | None = None
+    number: Annotated[int, Field(ge=1)] | None = None
+    floor: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _one_bound_at_least(self) -> Self:
+        if self.share is None and self.number is None:
+            message = "needs a share, a number or both"
+            raise ValueError(message)
+        return self
+
+    def exceeded(self, count: int, known: int) -> bool:
+        """Whether so many, of so many known, is too much; never when nothing is known yet."""
+        if count <= self.floor or known <= 0:
+            return False
+        if self.number is not None and count >= self.number:
+            return True
+        return self.share is not None and count / known >= self.share
+
+
+class GuardKind(StrEnum):
+    """What a guard looks at."""
+
+    CLOSE = "close"
+    CREATE = "create"
+    CHANGE = "change"
+    EMPTY = "empty"
+
+
+class Guard(Threshold):
+    """The threshold of one kind of change, and those of the entities that have their own."""
+
+    entities: dict[str, Threshold] = {}
+
+
+class Guards(Frozen):
+    """What may pass without a person."""
+
+    close: Guard
+    create: Guard
+    change: Guard
+    empty: Guard
+
+    @model_validator(mode="after")
+    def _a_part_is_at_most_the_whole(self) -> Self:
+        for kind in (GuardKind.CLOSE, GuardKind.CHANGE, GuardKind.EMPTY):
+            guard = self.of(kind)
+            for threshold in (guard, *guard.entities.values()):
+                if threshold.share is not None and threshold.share > 1:
+                    message = f"{kind}: a share is at most 1 (0.05 is five percent)"
+                    raise ValueError(message)
+        return self
+
+    def of(self, kind: GuardKind) -> Guard:
+        """The guard of one kind."""
+        guards = {
+            GuardKind.CLOSE: self.close,
+            GuardKind.CREATE: self.create,
+            GuardKind.CHANGE: self.change,
+            GuardKind.EMPTY: self.empty,
+        }
+        return guards[kind]
+
+    def threshold(self, kind: GuardKind, entity: str) -> Threshold:
+        """The threshold for one kind of change in one entity."""
+        guard = self.of(kind)
+        return guard.entities.get(entity, guard)
+
+
+class Unmatched(StrEnum):
+    """What to do with a record that is like no other."""
+
+    CREATE = "create"
+    CASE = "case"
+    IGNORE = "ignore"
+
+
+class Unlinked(StrEnum):
+    """What to do with a record that an exact key matches."""
+
+    LINK = "link"
+    CASE = "case"
+
+
+class Gone(StrEnum):
+    """What to do with a record that disappeared from its source."""
+
+    CLOSE = "close"
+    KEEP = "keep"
+
+
+class Reaction(Frozen):
+    """What to do, by situation."""
+
+    unmatched: Unmatched = Unmatched.CREATE
+    unlinked: Unlinked = Unlinked.LINK
+    gone: Gone = Gone.CLOSE
+
+
+class ReactionOverride(Frozen):
+    """What one entity does otherwise; None is as all do."""
+
+    unmatched: Unmatched | None = None
+    unlinked: Unlinked | None = None
+    gone: Gone | None = None
+
+
+class Reactions(Reaction):
+    """What to do by situation, and the entities that do otherwise."""
+
+    entities: dict[str, ReactionOverride] = {}
+
+    def of(self, entity: str) -> Reaction:
+        """The reactions that hold for one entity."""
+        other = self.entities.get(entity)
+        if other is None:
+            return self
+        return Reaction(
+            unmatched=other.unmatched or self.unmatched,
+            unlinked=other.unlinked or self.unlinked,
+            gone=other.gone or self.gone,
+        )
+
+
+def _month_day(text: str) -> str:
+    try:
+        date.fromisoformat(f"2024-{text}")  # a leap year: 29 February is a day
+    except ValueError:
+        message = "must be a month and a day, such as 07-25"
+        raise ValueError(message) from None
+    if len(text) != len("07-25"):
+        message = "must be a month and a day, such as 07-25"
+        raise ValueError(message)
+    return text
+
+
+MonthDay = Annotated[str, AfterValidator(_month_day)]
+
+
+class Absence(Frozen):
+    """When a record that is missing is believed to be gone.
+
+    Attributes:
+        confirm_after: least time between the two complete readings that both miss it.
+        warn_shrink: share of a scope that disappears, from which a person is told.
+        block_shrink: and from which nothing of it is closed.
+        freeze: whether absence closes nothing around the turn of the schooljaar.
+        freeze_from: first day of that, month-day.
+        freeze_to: last day of that, inclusive.
+    """
+
+    confirm_after: Duration
+    warn_shrink: Share
+    block_shrink: Share
+    freeze: bool
+    freeze_from: MonthDay
+    freeze_to: MonthDay
+
+    @model_validator(mode="after")
+    def _warns_before_it_blocks(self) -> Self:
+        if self.warn_shrink > self.block_shrink:
+            message = "warn_shrink must be at most block_shrink"
+            raise ValueError(message)
+        return self
+
+    def frozen(self, on: date) -> bool:
+        """Whether absence closes nothing on that day (a local date)."""
+        if not self.freeze:
+            return False
+        day = f"{on.month:02d}-{on.day:02d}"
+        if self.freeze_from <= self.freeze_to:
+            return self.freeze_from <= day <= self.freeze_to
+        return day >= self.freeze_from or day <= self.freeze_to  # over New Year
+
+
+class Correlation(Frozen):
+    """How alike two records must be for a person to look at them.
+
+    Attributes:
+        weights: part of a person (`achternaam`) → weight.
+        case_at: score between 0 and 1 from which a case is opened.
+        link_at: score from which the hub links by itself; None, the default, is never.
+    """
+
+    weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]]
+    case_at: Share
+    link_at: Share | None = None
+
+    @model_validator(mode="after")
+    def _links_only_above_a_case(self) -> Self:
+        if self.link_at is not None and self.link_at < self.case_at:
+            message = "link_at must be at least case_at"
+            raise ValueError(message)
+        if not any(self.weights.values()):
+            message = "weights: at least one must be above 0"
+            raise ValueError(message)
+        return self
+
+
+class DriftReaction(StrEnum):
+    """What to do with a record whose shape is not the known one."""
+
+    EVOLVE = "evolve"  # read what is known, report the rest
+    FREEZE = "freeze"  # accept nothing of this entity until a person has looked
+    DISCARD_ROW = "discard_row"  # quarantine the record
+    DISCARD_VALUE = "discard_value"  # drop the field
+
+
+class Drift(Frozen):
+    """The reaction to another shape, by entity."""
+
+    default: DriftReaction
+    entities: dict[str, DriftReaction] = {}
+
+    def of(self, entity: str) -> DriftReaction:
+        """The reaction for one entity."""
+        return self.entities.get(entity, self.default)
+
+
+class Freshness(Frozen):
+    """How old the last good run of a koppeling may be."""
+
+    promised: Duration
+    critical: Duration
+
+    @model_validator(mode="after")
+    def _warns_before_it_is_critical(self) -> Self:
+        if self.promised > self.critical:
+            message = "promised must be at most critical"
+            raise ValueError(message)
+        return self
+
+
+class Retention(Frozen):
+    """How long things are kept; see the packaged defaults for what each is."""
+
+    raw_payload: Duration
+    tombstone: Duration
+    quarantine: Duration
+    plan_expiry: Duration
+    run: Duration
+    journal: Duration
+    audit: Duration
+
+
+class Limits(Frozen):
+    """Bounds on one run.
+
+    Attributes:
+        run_time: after this a run ends by itself, cleanly.
+        lock_wait: how long a writer waits for another.
+        request_timeout: bound on one request to a source.
+    """
+
+    run_time: Duration
+    lock_wait: Duration
+    request_timeout: Duration
+
+
+class Policy(Frozen):
+    """All policies of one installation."""
+
+    authority: Authority
+    guards: Guards
+    reactions: Reactions
+    absence: Absence
+    correlation: Correlation
+    drift: Drift
+    freshness: Freshness
+    retention: Retention
+    limits: Limits
+
+    @classmethod
+    def defaults(cls) -> Policy:
+        """The packaged policies."""
+        return _defaults()
+
+    def names(self) -> Mapping[str, Collection[str]]:
+        """Every name of an entity or `entity.field` that is configured, by the key it stands at."""
+        guards = {f"guards.{kind}.entities": self.guards.of(kind).entities for kind in GuardKind}
+        return {
+            "authority.order": [key for key in self.authority.order if key != "*"],
+            **guards,
+            "reactions.entities": self.reactions.entities,
+            "drift.entities": self.drift.entities,
+        }
+
+    def check_names(self, schema: Mapping[str, Collection[str]]) -> None:
+        """Refuse names that the canonical schema does not have: a typing error is no policy.
+
+        Args:
+            schema: entity → its field names.
+
+        Raises: ConfigurationError, which names the key and the name.
+        """
+        for key, names in self.names().items():
+            for name in names:
+                entity, _, field = name.partition(".")
+                if entity not in schema or (field and field not in schema[entity]):
+                    message = f"policy.{key}: the schema has no {name!r}"
+                    known = ", ".join(sorted(schema))
+                    raise ConfigurationError(message, advice=f"Kies een van: {known}.")
+
+
+def default_values() -> dict[str, Any]:
+    """The packaged policies as plain tables, for an overlay to be laid over."""
+    text = files("config").joinpath("defaults", "policies.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+@cache
+def _defaults() -> Policy:
+    return Policy.model_validate(default_values())

@@ -1,0 +1,195 @@
+"""Policies: the packaged defaults, and what each rule decides."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from config.errors import ConfigurationError
+from config.policies import (
+    Absence,
+    Authority,
+    Correlation,
+    DriftReaction,
+    Gone,
+    GuardKind,
+    Policy,
+    Reactions,
+    Threshold,
+    Unlinked,
+    Unmatched,
+    default_values,
+)
+
+
+def changed(section: str, **values: Any) -> Policy:
+    """The defaults with one section changed."""
+    tables = default_values()
+    tables[section] = {**tables[section], **values}
+    return Policy.model_validate(tables)
+
+
+def test_the_packaged_defaults_are_the_documented_ones() -> None:
+    policy = Policy.defaults()
+    assert policy.absence.confirm_after == timedelta(hours=6)
+    assert (policy.absence.warn_shrink, policy.absence.block_shrink) == (0.2, 0.5)
+    assert policy.retention.plan_expiry == timedelta(hours=72)
+    assert policy.guards.close.share == 0.05
+    assert policy.guards.close.floor == 5
+    assert policy.guards.create.floor == policy.guards.change.floor == 50
+    assert policy.guards.empty.share == 0.2
+    assert policy.correlation.link_at is None
+    assert policy.drift.of("leerling") is DriftReaction.EVOLVE
+    assert policy is Policy.defaults()
+
+
+def test_policies_are_frozen_and_refuse_unknown_keys() -> None:
+    with pytest.raises(ValidationError):
+        Policy.defaults().absence.block_shrink = 0.9  # type: ignore[misc]  # the point of the test
+    with pytest.raises(ValidationError, match="block_shrinkage"):
+        changed("absence", block_shrinkage=0.9)
+    with pytest.raises(ValidationError, match="guardz"):
+        Policy.model_validate({**default_values(), "guardz": {}})
+
+
+def test_the_most_specific_list_of_authority_counts() -> None:
+    authority = Authority(
+        order={"*": ("a", "b"), "leerling": ("b", "a"), "leerling.email": ("kern",)}
+    )
+    assert authority.rank("groep", "naam", "a") == 0
+    assert authority.rank("leerling", "achternaam", "a") == 1
+    assert authority.rank("leerling", "email", "kern") == 0
+    assert authority.rank("leerling", "email", "a") == 1
+    assert authority.rank("leerling", "email", "b") == 1
+    assert authority.rank("leerling", "email", "kern") == 0
+    assert Authority().rank("leerling", "email", "a") == 0
+
+
+def test_a_koppeling_stands_in_a_list_of_authority_once() -> None:
+    with pytest.raises(ValidationError, match="twice"):
+        Authority(order={"*": ("a", "a")})
+
+
+@pytest.mark.parametrize(
+    ("count", "known", "expected"),
+    [(5, 5, False), (6, 120, True), (6, 121, False), (50, 1000, True), (49, 1000, False)],
+)
+def test_a_share_is_hit_above_the_floor_only(count: int, known: int, expected: bool) -> None:
+    assert Threshold(share=0.05, floor=5).exceeded(count, known) is expected
+
+
+def test_a_number_is_hit_whatever_the_share() -> None:
+    threshold = Threshold(share=0.5, number=10, floor=3)
+    assert threshold.exceeded(10, 10_000)
+    assert not threshold.exceeded(9, 10_000)
+    assert not Threshold(number=2, floor=3).exceeded(3, 10)
+
+
+def test_a_first_load_hits_nothing() -> None:
+    guards = Policy.defaults().guards
+    assert not guards.threshold(GuardKind.CREATE, "leerling").exceeded(100_000, 0)
+    assert not Threshold(number=1).exceeded(10, 0)
+
+
+@given(st.integers(1, 1000), st.integers(1, 1000))
+def test_a_share_that_is_reached_exactly_is_hit(part: int, known: int) -> None:
+    count = min(part, known)
+    threshold = Threshold(share=count / known)
+    assert threshold.exceeded(count, known)
+    assert not threshold.exceeded(count - 1, known)
+
+
+def test_an_entity_may_have_a_threshold_of_its_own() -> None:
+    guards = changed("guards", close={"share": 0.05, "entities": {"groep": {"number": 3}}}).guards
+    assert guards.threshold(GuardKind.CLOSE, "groep").number == 3
+    assert guards.threshold(GuardKind.CLOSE, "leerling").share == 0.05
+
+
+@pytest.mark.parametrize("share", [0, -0.1, float("nan"), float("inf"), 5, "veel"])
+def test_a_share_that_says_nothing_is_refused(share: object) -> None:
+    with pytest.raises(ValidationError):
+        changed("guards", close={"share": share})
+    with pytest.raises(ValidationError):
+        changed("guards", close={"share": 0.1, "entities": {"groep": {"share": share}}})
+
+
+def test_a_threshold_without_a_bound_is_refused() -> None:
+    with pytest.raises(ValidationError, match="needs a share"):
+        Threshold(floor=3)
+
+
+def test_an_entity_may_react_in_its_own_way() -> None:
+    reactions = Reactions.model_validate(
+        {"unmatched": "case", "entities": {"toets": {"gone": "keep"}, "vak": {"unlinked": "case"}}}
+    )
+    assert reactions.of("leerling").unmatched is Unmatched.CASE
+    assert reactions.of("leerling").gone is Gone.CLOSE
+    assert reactions.of("toets").gone is Gone.KEEP
+    assert reactions.of("toets").unmatched is Unmatched.CASE
+    assert reactions.of("vak").unlinked is Unlinked.CASE
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        (date(2026, 7, 24), False),
+        (date(2026, 7, 25), True),
+        (date(2026, 8, 20), True),
+        (date(2026, 8, 21), False),
+        (date(2026, 12, 31), False),
+    ],
+)
+def test_absence_closes_nothing_around_the_turn_of_the_schooljaar(
+    day: date, expected: bool
+) -> None:
+    assert Policy.defaults().absence.frozen(day) is expected
+    assert not changed("absence", freeze=False).absence.frozen(day)
+
+
+def test_a_freeze_may_run_over_new_year() -> None:
+    absence = changed("absence", freeze_from="12-20", freeze_to="01-05").absence
+    assert absence.frozen(date(2026, 12, 31))
+    assert absence.frozen(date(2027, 1, 5))
+    assert not absence.frozen(date(2027, 1, 6))
+
+
+@pytest.mark.parametrize("day", ["7-25", "02-30", "0725", "25-07", "07-25T00"])
+def test_a_day_that_does_not_exist_is_refused(day: str) -> None:
+    with pytest.raises(ValidationError, match="such as 07-25"):
+        changed("absence", freeze_from=day)
+
+
+def test_a_scope_warns_before_it_blocks() -> None:
+    with pytest.raises(ValidationError, match="at most block_shrink"):
+        Absence.model_validate({**default_values()["absence"], "warn_shrink": 0.6})
+    with pytest.raises(ValidationError, match="at most critical"):
+        changed("freshness", promised="51h")
+
+
+def test_a_score_links_only_above_a_case() -> None:
+    with pytest.raises(ValidationError, match="at least case_at"):
+        Correlation(weights={"achternaam": 1}, case_at=0.8, link_at=0.7)
+    with pytest.raises(ValidationError, match="above 0"):
+        Correlation(weights={"achternaam": 0}, case_at=0.8)
+
+
+def test_a_name_that_the_schema_does_not_have_is_refused() -> None:
+    schema = {"leerling": {"email"}, "groep": {"naam"}}
+    changed("authority", order={"*": ["a"], "leerling": ["a"], "groep.naam": ["a"]}).check_names(
+        schema
+    )
+    wrong = [
+        changed("authority", order={"leering": ["a"]}),
+        changed("authority", order={"leerling.emial": ["a"]}),
+        changed("drift", entities={"groepen": "freeze"}),
+        changed("reactions", entities={"klas": {}}),
+        changed("guards", empty={"share": 0.2, "entities": {"klas": {"number": 2}}}),
+    ]
+    for policy in wrong:
+        with pytest.raises(ConfigurationError, match=r"policy\.\w+.*the schema has no"):
+            policy.check_names(schema)
