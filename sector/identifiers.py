@@ -159,20 +159,20 @@ class Identifier:
         A personal identifier is not serialised to JSON: a dump of a model ends up in a log sooner
         or later. A model that holds one should set `hide_input_in_errors`.
         """
-        return core_schema.json_or_python_schema(
-            json_schema=core_schema.no_info_after_validator_function(cls, core_schema.str_schema()),
-            python_schema=core_schema.union_schema(
-                [
-                    core_schema.is_instance_schema(cls),
-                    core_schema.no_info_after_validator_function(
-                        cls, core_schema.str_schema(strict=True)
-                    ),
-                ]
-            ),
+        return core_schema.no_info_plain_validator_function(
+            cls._validated,
             serialization=core_schema.plain_serializer_function_ser_schema(
                 _serialise, when_used="json"
             ),
         )
+
+    @classmethod
+    def _validated(cls, value: object) -> Self:
+        if type(value) is cls:
+            return value
+        if not isinstance(value, str):
+            cls.refuse("must be text")
+        return cls(value)
 
 
 def _serialise(value: Identifier) -> str:

@@ -1,0 +1,176 @@
+"""Tenants and their koppelingen, as the configuration file names them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Final, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
+
+from config.duration import ScheduleText
+from config.errors import ConfigurationError
+from config.policies import Freshness, Frozen
+from config.secret import Secret
+from sector.identifiers import Brin, Vestigingsnummer
+
+REFERENCE: Final = "reference"
+TEXT: Final = "text"
+"""Tags of what may be a text or a reference to a secret."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Title = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def shape(value: object) -> str:
+    """The tag of a value: a table is a reference to a secret, the rest is text."""
+    return REFERENCE if isinstance(value, dict | Secret) else TEXT
+
+
+def _plain(value: object) -> object:
+    """Numbers and switches of an option as text, which is what connectors are given."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _all_or_some(value: object) -> object:
+    if value == "all":
+        return None
+    if isinstance(value, list | tuple) and not value:
+        message = 'names none; write "all", or leave the key out'
+        raise ValueError(message)
+    return value
+
+
+Option = Annotated[
+    Annotated[Secret, Tag(REFERENCE)] | Annotated[str, BeforeValidator(_plain), Tag(TEXT)],
+    Discriminator(shape),
+]
+
+
+class School(Frozen):
+    """One school of a tenant."""
+
+    brin: Brin
+    name: Title
+
+
+def _some(schools: tuple[School, ...]) -> tuple[School, ...]:
+    if not schools:
+        message = "names no school"
+        raise ValueError(message)
+    return schools
+
+
+class Tenant(Frozen):
+    """One bevoegd gezag: the border of correlation and of keys."""
+
+    name: Name
+    title: Title
+    school: Annotated[tuple[School, ...], AfterValidator(_some)]
+
+
+class PgnPurpose(StrEnum):
+    """What the BSN or onderwijsnummer may be used for."""
+
+    ECKID = "eckid"
+    ROD = "rod"
+    OSO = "oso"
+
+
+class Pgn(Frozen):
+    """One purpose for which a school agreed to the use of persoonsgebonden nummers.
+
+    Attributes:
+        purpose: what for.
+        legal_basis: the law or agreement that allows it, in words.
+        agreed_on: the day on which the school agreed.
+    """
+
+    purpose: PgnPurpose
+    legal_basis: Annotated[str, Field(min_length=3), AfterValidator(str.strip)]
+    agreed_on: date
+
+
+class Source(Frozen):
+    """One koppeling: one connection of one system, for one tenant.
+
+    Attributes:
+        name: what `--source` and the authority policy name.
+        system: name of the connector (`somtoday`).
+        tenant: name of the tenant.
+        options: what the connector needs; see `koppelhub connectors`.
+        resources: what to read beyond or instead of the connector's choice; empty is its choice.
+        vestigingen: vestigingsnummers to include, or None for all.
+        schedule: when it runs by itself, or None for by hand only.
+        freshness: its own promise, or None for the policy's.
+        drop: fields of the source (`leerling.pasfoto`) that are not asked, or dropped at intake.
+        pgn: purposes for which BSN and onderwijsnummer are read; without any they are dropped.
+    """
+
+    name: Name
+    system: Name
+    tenant: Name
+    options: dict[str, Option] = Field(default_factory=dict)
+    resources: tuple[str, ...] = ()
+    vestigingen: Annotated[tuple[Vestigingsnummer, ...] | None, BeforeValidator(_all_or_some)] = (
+        None
+    )
+    schedule: ScheduleText | None = None
+    freshness: Freshness | None = None
+    drop: frozenset[str] = frozenset()
+    pgn: tuple[Pgn, ...] = ()
+
+    @model_validator(mode="after")
+    def _purposes_once(self) -> Self:
+        purposes = [pgn.purpose for pgn in self.pgn]
+        if len(set(purposes)) != len(purposes):
+            message = "pgn: names a purpose twice"
+            raise ValueError(message)
+        return self
+
+    @property
+    def pgn_allowed(self) -> bool:
+        """Whether BSN and onderwijsnummer may be read."""
+        return bool(self.pgn)
+
+    def pgn_allowed_for(self, purpose: PgnPurpose) -> bool:
+        """Whether they may be used for one purpose."""
+        return any(pgn.purpose is purpose for pgn in self.pgn)
+
+    def includes(self, numbers: Collection[str]) -> bool:
+        """Whether a part of the source, with these BRINs and vestigingsnummers, is to be read."""
+        if self.vestigingen is None:
+            return True
+        return any(vestiging.reveal() in numbers for vestiging in self.vestigingen)
+
+    def resolve_options(
+        self, *, secret: Collection[str] = (), env: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """The options with their secrets, for a connector; never to be logged.
+
+        Args:
+            secret: names of the options that the connector declares to be secrets.
+            env: the environment; that of the process by default.
+
+        Raises: ConfigurationError if a secret is not there, or stands in the file as it is.
+        """
+        resolved = {}
+        for name, option in self.options.items():
+            if isinstance(option, Secret):
+                resolved[name] = option.resolve(env)
+            elif name in secret:
+                message = f"source[{self.name}].options.{name}: must be a reference to a secret"
+                raise ConfigurationError(message, advice=f'Schrijf {name} = {{ env = "NAAM" }}.')
+            else:
+                resolved[name] = option
+        return resolved
