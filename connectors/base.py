@@ -301,10 +301,10 @@ class Connector(Protocol):
         Raises: NotImplementedError never reaches the engine: it asks only what is declared.
         """
 
-    def lookup(self, scope: Scope, *, key: str) -> Page:
-        """Read one record by its source key; an empty page where the source does not show it.
+    def lookup(self, scope: Scope, *, keys: Sequence[str]) -> Reading:
+        """Read some records by their source keys; a key that the source does not show is left out.
 
-        Empty is never proof of absence.
+        Never evidence of absence, however complete.
         """
 
     def parse(self, resource: str, body: bytes) -> Parsed:

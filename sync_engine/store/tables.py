@@ -279,8 +279,19 @@ class Refold(SQLModel, table=True):
     core_id: int = Field(
         sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
     )
+    tenant_id: int = Field(index=True)
     entity: str
     reason: str
+
+
+class FoldInput(SQLModel, table=True):
+    """Fingerprint of what folds depend on besides records: a change folds everything again."""
+
+    __tablename__ = "fold_input"
+
+    tenant_id: int = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    fingerprint: bytes = Field(sa_column=_blob())
 
 
 class Pin(SQLModel, table=True):
@@ -289,6 +300,7 @@ class Pin(SQLModel, table=True):
     __tablename__ = "pin"
 
     id: int | None = Field(default=None, primary_key=True)
+    tenant_id: int
     core_id: int = Field(sa_type=BigInteger, index=True)
     entity: str
     field: str

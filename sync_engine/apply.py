@@ -1,0 +1,178 @@
+"""Apply: one transaction from prepared tables; core, shadows, links, journal, cases, refold.
+
+Everything was computed before; here are set statements only, so that the write lock is held as
+short as can be. Killed at any instruction, the database is as before or as after.
+"""
+
+from __future__ import annotations
+
+from mappings.canonical.fields import Entity
+from sync_engine import rows
+from sync_engine.context import Context
+from sync_engine.project import head_columns
+
+_CORRELATION_CASES = ("contradiction", "match", "score", "unmatched")
+
+
+def apply(context: Context, plan_id: int, *, state: str) -> None:
+    """Write the plan that stands in the temporary tables; `state` is the plan's new state."""
+    work = context.work
+    with work.transaction():
+        _links(context)
+        for entity in Entity:
+            _entity(context, entity)
+        _parts(context)
+        _memberships(context)
+        _references(context)
+        _accept(context)
+        _cases(context)
+        work.execute(
+            "DELETE FROM refold WHERE tenant_id = ? AND core_id IN (SELECT core_id FROM w_refold)",
+            (context.koppeling.tenant_id,),
+        )
+        work.execute(
+            "UPDATE step SET state = 'applied' WHERE plan_id = ? AND state = 'planned'", (plan_id,)
+        )
+        work.execute("UPDATE plan SET state = ? WHERE id = ?", (state, plan_id))
+
+
+def _links(context: Context) -> None:
+    work = context.work
+    listed = "koppeling_id, entity, source_key, core_id, rule, run_id"
+    work.execute(
+        f"INSERT INTO link ({listed}) SELECT {listed} FROM w_link WHERE true "
+        "ON CONFLICT (koppeling_id, entity, source_key) DO UPDATE SET "
+        "core_id = excluded.core_id, rule = excluded.rule, run_id = excluded.run_id"
+    )
+    work.execute(
+        "INSERT INTO alias (core_id, survivor_id, entity, run_id) "
+        "SELECT core_id, survivor_id, entity, ? FROM w_alias WHERE true "
+        "ON CONFLICT (core_id) DO UPDATE SET survivor_id = excluded.survivor_id",
+        (context.run_id,),
+    )
+    work.execute(
+        "UPDATE alias SET survivor_id = (SELECT w.survivor_id FROM w_alias w "
+        "WHERE w.core_id = alias.survivor_id) "
+        "WHERE survivor_id IN (SELECT core_id FROM w_alias)"
+    )
+    work.execute(
+        "UPDATE match_key SET core_id = (SELECT w.survivor_id FROM w_alias w "
+        "WHERE w.core_id = match_key.core_id) WHERE core_id IN (SELECT core_id FROM w_alias)"
+    )
+    work.execute(
+        "DELETE FROM match_key WHERE EXISTS (SELECT 1 FROM w_key k WHERE "
+        "k.koppeling_id = match_key.koppeling_id AND k.source_key = match_key.source_key "
+        "AND k.entity = match_key.entity AND k.core_id = match_key.core_id "
+        "AND k.kind = match_key.kind AND k.digest <> match_key.digest) "
+        "AND core_id IN (SELECT core_id FROM w_key)"
+    )
+    listed = "digest, koppeling_id, source_key, entity, kind, core_id"
+    work.execute(
+        f"INSERT INTO match_key ({listed}) SELECT {listed} FROM w_key WHERE true "
+        "ON CONFLICT (digest, koppeling_id, source_key) DO UPDATE SET core_id = excluded.core_id"
+    )
+    work.execute("INSERT INTO core_salt (core_id, salt) SELECT core_id, salt FROM p_core_salt")
+
+
+def _entity(context: Context, entity: Entity) -> None:
+    work = context.work
+    names = ("id", "tenant_id", "run_id", *head_columns(entity))
+    listed = ", ".join(names)
+    sets = ", ".join(
+        f"{name} = excluded.{name}" for name in names if name not in {"id", "tenant_id"}
+    )
+    work.execute(
+        f"INSERT INTO {entity} ({listed}) SELECT {listed} FROM p_{entity} WHERE true "
+        f"ON CONFLICT (id) DO UPDATE SET {sets}"
+    )
+    work.execute(
+        f"DELETE FROM {entity} WHERE id IN (SELECT core_id FROM w_alias WHERE entity = ?)",
+        (str(entity),),
+    )
+
+
+def _parts(context: Context) -> None:
+    work = context.work
+    for table, names, key in (
+        ("identificatie", rows.IDENTIFIER_COLUMNS, "eigenaar_id, soort, uitgever"),
+        ("contactgegeven", rows.CONTACT_COLUMNS, "eigenaar_id, soort"),
+        ("adres", rows.ADRES_COLUMNS, "eigenaar_id, soort"),
+    ):
+        listed = ", ".join(names)
+        keys = key.split(", ")
+        sets = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keys)
+        work.execute(
+            f"INSERT INTO {table} ({listed}) SELECT {listed} FROM p_{table} WHERE true "
+            f"ON CONFLICT ({key}) DO UPDATE SET {sets}"
+        )
+        issuer = " AND p.uitgever = t.uitgever" if "uitgever" in keys else ""
+        work.execute(
+            f"DELETE FROM {table} AS t WHERE eigenaar_id IN (SELECT eigenaar_id FROM p_drop) "
+            f"AND EXISTS (SELECT 1 FROM p_drop p WHERE p.tabel = ? "
+            f"AND p.eigenaar_id = t.eigenaar_id AND p.soort = t.soort{issuer})",
+            (table,),
+        )
+        work.execute(f"DELETE FROM {table} WHERE eigenaar_id IN (SELECT core_id FROM w_alias)")
+
+
+def _memberships(context: Context) -> None:
+    work = context.work
+    listed = ", ".join(rows.MEMBER_COLUMNS)
+    work.execute(
+        "UPDATE groepsdeelname SET geldig_van = p.geldig_van, geldig_tot = p.geldig_tot, "
+        "tot_afgeleid = p.tot_afgeleid, beeindigd = p.beeindigd, run_id = p.run_id "
+        "FROM p_groepsdeelname p WHERE groepsdeelname.groep_id = p.groep_id "
+        "AND groepsdeelname.rol = p.rol AND groepsdeelname.persoon_id = p.persoon_id "
+        "AND NOT groepsdeelname.beeindigd"
+    )
+    work.execute(f"INSERT INTO groepsdeelname ({listed}) SELECT {listed} FROM p_deelname_nieuw")
+    work.execute("DELETE FROM groepsdeelname WHERE groep_id IN (SELECT core_id FROM w_alias)")
+
+
+def _references(context: Context) -> None:
+    """Open references of what was folded are replaced by those that are open now."""
+    work = context.work
+    work.execute(
+        "DELETE FROM open_reference WHERE EXISTS (SELECT 1 FROM w_answered a WHERE "
+        "a.koppeling_id = open_reference.koppeling_id AND a.entity = open_reference.entity "
+        "AND a.source_key = open_reference.source_key)"
+    )
+    listed = "koppeling_id, entity, source_key, target_entity, target_key"
+    work.execute(
+        f"INSERT INTO open_reference ({listed}) SELECT DISTINCT {listed} FROM w_open WHERE true "
+        "ON CONFLICT DO NOTHING"
+    )
+
+
+def _accept(context: Context) -> None:
+    work = context.work
+    work.execute(
+        "UPDATE shadow SET accepted = NULL, accepted_fp = received_fp, "
+        "accepted_gone = received_gone, pending = false, situation = p.situation "
+        "FROM p_accept p WHERE p.shadow_id = shadow.id"
+    )
+    work.execute(
+        "UPDATE shadow SET situation = w.situation FROM w_situation w WHERE shadow.koppeling_id = ? "
+        "AND w.entity = shadow.entity AND w.source_key = shadow.source_key",
+        (context.koppeling.id,),
+    )
+
+
+def _cases(context: Context) -> None:
+    """Open what is in doubt now; a doubt that is gone closes its case by itself."""
+    work, own = context.work, context.koppeling.id
+    marks = ", ".join("?" for _ in _CORRELATION_CASES)
+    work.execute(
+        "UPDATE zaak SET state = 'closed', closed_run = ? WHERE koppeling_id = ? "
+        f"AND state = 'open' AND kind IN ({marks}) AND NOT EXISTS (SELECT 1 FROM w_case w WHERE "
+        "w.kind = zaak.kind AND w.entity = zaak.entity AND w.source_key = zaak.source_key)",
+        (context.run_id, own, *_CORRELATION_CASES),
+    )
+    work.execute(
+        "INSERT INTO zaak (tenant_id, koppeling_id, kind, entity, source_key, state, rule, detail, "
+        "opened_run) SELECT ?, ?, w.kind, w.entity, w.source_key, 'open', w.rule, w.detail, ? "
+        "FROM w_case w WHERE NOT EXISTS (SELECT 1 FROM zaak z WHERE z.koppeling_id = ? "
+        "AND z.state = 'open' AND z.kind = w.kind AND z.entity = w.entity "
+        "AND z.source_key = w.source_key)",
+        (context.koppeling.tenant_id, own, context.run_id, own),
+    )

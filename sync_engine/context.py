@@ -1,0 +1,131 @@
+"""What every step of one run is handed: one connection, one tenant, one moment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TypeVar
+
+from config.policies import Policy
+from connectors.base import Connector, Scope
+from mappings.mapping import Mapping, Strength
+from sync_engine.fold import FoldRules
+from sync_engine.store.cipher import TenantCipher
+from sync_engine.store.work import Work
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = "1"
+"""Part of every raw fingerprint: a new canonical schema makes every record be mapped again."""
+
+BATCH = 1000
+"""Records that are handled at once: bounds memory, and the parameters of one statement."""
+
+_BLOCK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class KoppelingRow:
+    """The koppeling of this run."""
+
+    id: int
+    name: str
+    system: str
+    tenant_id: int
+
+
+@dataclass(slots=True)
+class ScopeRow:
+    """A scope with its number in the store and what is known of its last complete reading."""
+
+    id: int
+    scope: Scope
+    contract_fp: bytes | None = None
+    complete_at: datetime | None = None
+
+
+class Ids:
+    """Hands out numbers, in blocks; a number is never used twice. A dry run uses negative ones."""
+
+    def __init__(self, work: Work, *, dry: bool) -> None:
+        self._work = work
+        self._dry = dry
+        self._free: dict[str, tuple[int, int]] = {}
+
+    def take(self, name: str, count: int) -> range:
+        """`count` new numbers. Must not be called inside a transaction."""
+        first, end = self._free.get(name, (0, 0))
+        if end - first < count:
+            size = max(count, _BLOCK)
+            first, end = self._reserve(name, size)
+        self._free[name] = (first + count, end)
+        return range(first, first + count)
+
+    def _reserve(self, name: str, size: int) -> tuple[int, int]:
+        if self._dry:
+            lowest = self._free.get(f"dry {name}", (-1, 0))[0] - size
+            self._free[f"dry {name}"] = (lowest, 0)
+            return lowest, lowest + size
+        rows = self._work.execute(
+            "INSERT INTO id_block (name, next) VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET next = id_block.next + ? RETURNING next",
+            (name, 1 + size, size),
+        )
+        end = int(rows[0][0])
+        return end - size, end
+
+
+@dataclass(slots=True)
+class Context:
+    """One run."""
+
+    work: Work
+    cipher: TenantCipher
+    koppeling: KoppelingRow
+    koppelingen: dict[int, str]  # of the tenant: id → name
+    run_id: int
+    now: datetime
+    today: date
+    connector: Connector
+    mapping: Mapping
+    mappings: dict[str, Mapping]  # koppeling name → mapping
+    policy: Policy
+    dry: bool
+    ids: Ids
+    step_ids: Ids  # a dry run writes its plan for real
+    scopes: dict[int, Scope] = field(default_factory=dict)  # every scope of the tenant
+    scope_koppeling: dict[int, int] = field(default_factory=dict)
+    ended_scopes: set[int] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+    events: list[tuple[int | None, str, dict[str, object]]] = field(default_factory=list)
+
+    def rules(self) -> FoldRules:
+        """Authority from the policy, strengths from each koppeling's mapping."""
+
+        def strength(entity: str, name: str, koppeling: str) -> Strength:
+            mapping = self.mappings.get(koppeling)
+            if mapping is None:
+                return Strength.NORMAL
+            fields = mapping.strengths.get(entity)  # type: ignore[call-overload] # a StrEnum is its text
+            return Strength.NORMAL if fields is None else fields.get(name, Strength.NORMAL)
+
+        return FoldRules(authority=self.policy.authority.rank, strength=strength)
+
+
+def chunks(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:
+    """The items in slices of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def salts_of(context: Context, records: Sequence[int]) -> dict[int, bytes]:
+    """Raw record → salt of its person; an erased one has none and cannot be read."""
+    work = context.work
+    found: dict[int, bytes] = {}
+    for part in chunks(sorted(set(records))):
+        rows = work.execute(
+            f"SELECT id, salt FROM v_record WHERE {work.many('id')}", (work.values(part),)
+        )
+        found.update((row[0], row[1]) for row in rows if row[1] is not None)
+    return found

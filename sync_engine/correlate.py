@@ -1,0 +1,573 @@
+"""Correlation: which core record is this source record?
+
+In order, the first that answers wins: an existing link or decision; an exact key; a score. A score
+never links by itself. While a record is disputed nothing is created from it (design.md).
+
+Works on the pending records of one entity of one koppeling, set-based: exact keys become blind
+indexes in a temporary table, and one join finds every match.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from mappings.normalise import match_form
+
+from config.policies import Unlinked, Unmatched
+from mappings.canonical.fields import Entity
+from mappings.canonical.schema import fields_of
+from sync_engine.context import BATCH, Context, chunks, salts_of
+from sync_engine.fold import Json
+from sync_engine.project import required_references
+from sync_engine.score import Candidate, score_leerling
+
+LINK_COLUMNS = ("koppeling_id", "entity", "source_key", "core_id", "rule", "run_id")
+KEY_COLUMNS = ("digest", "koppeling_id", "source_key", "entity", "kind", "core_id")
+
+# Kinds of keys that name one person or thing for good: two that differ contradict each other.
+EXCLUSIVE = frozenset({"bsn", "onderwijsnummer", "eck_id"})
+
+# Keys that tell two records of one and the same koppeling to be the same. The others only link
+# across koppelingen: two lesgroepen of one school may share a name, and are two.
+WITHIN = frozenset(
+    {"bsn", "onderwijsnummer", "eck_id", "leerlingnummer", "personeelsnummer", "relatie"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One pending source record: its received form and what it is linked to."""
+
+    source_key: str
+    form: Mapping[str, Json]
+    gone: bool
+    core_id: int | None
+
+
+@dataclass(slots=True)
+class Dispute:
+    """What no rule can decide; becomes a case."""
+
+    source_key: str
+    kind: str
+    rule: str
+    candidates: list[dict[str, object]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Correlated:
+    """What correlation decided for one entity.
+
+    Attributes:
+        created: source keys for which a new core record is made.
+        disputes: cases to open.
+        waiting: source keys whose required reference is not there yet.
+        merges: younger core id → older core id.
+    """
+
+    created: set[str] = field(default_factory=set)
+    linked: dict[str, int] = field(default_factory=dict)
+    disputes: dict[str, Dispute] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+    ignored: set[str] = field(default_factory=set)
+    suppressed: set[str] = field(default_factory=set)
+    merges: dict[int, int] = field(default_factory=dict)
+
+
+def prepare(context: Context) -> None:
+    """Make the temporary tables of correlation and the view over all links."""
+    work = context.work
+    blob = work.blob_type
+    work.temp_table(
+        "w_link",
+        "koppeling_id INTEGER, entity TEXT, source_key TEXT, core_id BIGINT, rule TEXT, "
+        "run_id INTEGER, PRIMARY KEY (koppeling_id, entity, source_key)",
+    )
+    work.temp_table(
+        "w_key",
+        f"digest {blob}, koppeling_id INTEGER, source_key TEXT, entity TEXT, kind TEXT, "
+        "core_id BIGINT",
+    )
+    work.execute("CREATE INDEX IF NOT EXISTS w_link_core ON w_link (core_id)")
+    work.temp_table("w_alias", "core_id BIGINT PRIMARY KEY, survivor_id BIGINT, entity TEXT")
+
+
+class Correlator:
+    """Correlates the pending records of one entity after another, in fold order."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._alone: dict[Entity, bool] = {}
+        self._follows: dict[str, list[str]] = {}
+
+    def correlate(
+        self, entity: Entity, nodes: Iterable[Sequence[Node]], *, may_create: bool
+    ) -> Correlated:
+        """Decide for every pending record of one entity.
+
+        Args:
+            entity: which.
+            nodes: batches of pending records, each linked or not yet linked.
+            may_create: False holds every creation of this entity back.
+        """
+        result = Correlated()
+        self.context.work.execute("DELETE FROM w_key WHERE core_id IS NULL")
+        for batch in nodes:
+            self._keys_of_batch(entity, batch, result)
+        self._match(entity, result)
+        self._score(entity, result)
+        self._create(entity, result, may_create=may_create)
+        self._merge(entity, result)
+        self._keep_keys(entity, result)
+        return result
+
+    # -- keys ------------------------------------------------------------------------------------
+
+    def _keys_of_batch(self, entity: Entity, batch: Sequence[Node], result: Correlated) -> None:
+        context = self.context
+        decisions = self._decisions(entity, [node.source_key for node in batch])
+        resolved = self._references(entity, batch)
+        rows: list[tuple[object, ...]] = []
+        for node in batch:
+            key = node.source_key
+            decision = decisions.get(key)
+            if node.core_id is None and node.gone and decision is None:
+                result.ignored.add(key)
+                continue
+            if node.core_id is None and decision is not None:
+                self._follow(key, decision, result)
+                continue
+            if node.core_id is None and any(
+                resolved.get((key, name)) is None for name in required_references(entity)
+            ):
+                result.waiting.add(key)
+                continue
+            if node.core_id is None:
+                result.created.add(key)  # until a key, a score or a rule says otherwise
+            keys = exact_keys(entity, node, context.koppeling.id, resolved)
+            for kind, parts in keys:
+                digest = context.cipher.index(f"{entity}/{kind}", *parts)
+                rows.append((digest, context.koppeling.id, key, str(entity), kind, node.core_id))
+        context.work.load("w_key", KEY_COLUMNS, rows)
+
+    def _decisions(self, entity: Entity, keys: Sequence[str]) -> dict[str, tuple[str, int | None]]:
+        work = self.context.work
+        rows = work.execute(
+            "SELECT source_key, kind, core_id FROM decision WHERE koppeling_id = ? AND entity = ? "
+            f"AND lifted_at IS NULL AND {work.many('source_key')} ORDER BY id",
+            (self.context.koppeling.id, str(entity), work.values(keys)),
+        )
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    def _follow(self, key: str, decision: tuple[str, int | None], result: Correlated) -> None:
+        kind, core_id = decision
+        if kind == "ignore":
+            result.ignored.add(key)
+        elif kind == "link" and core_id is not None:
+            result.linked[key] = core_id
+        else:  # create, split
+            result.created.add(key)
+
+    def _references(
+        self, entity: Entity, batch: Sequence[Node]
+    ) -> dict[tuple[str, str], int | None]:
+        """(source key, field) → core id of every reference that a key or a rule needs."""
+        context = self.context
+        found: dict[tuple[str, str], int | None] = {}
+        for name, description in fields_of(entity).items():
+            if description.target is None or name not in _KEYED.get(entity, ()):
+                continue
+            wanted = {
+                str(node.form[name]): None for node in batch if node.form.get(name) is not None
+            }
+            links = lookup_links(context, description.target, list(wanted))
+            for node in batch:
+                value = node.form.get(name)
+                found[node.source_key, name] = None if value is None else links.get(str(value))
+        return found
+
+    # -- exact -----------------------------------------------------------------------------------
+
+    def _match(self, entity: Entity, result: Correlated) -> None:
+        """Join the keys of this run with those of the core, and with each other."""
+        work = self.context.work
+        candidates: dict[str, dict[int, str]] = defaultdict(dict)
+        rows = work.execute(
+            "SELECT k.source_key, k.kind, m.core_id, m.koppeling_id, m.source_key "
+            "FROM w_key k JOIN match_key m ON m.digest = k.digest "
+            "WHERE k.entity = ? AND m.entity = k.entity ORDER BY k.source_key, m.core_id",
+            (str(entity),),
+        )
+        for key, kind, core_id, koppeling_id, other in rows:
+            if koppeling_id == self.context.koppeling.id and (other == key or kind not in WITHIN):
+                continue
+            candidates[key].setdefault(self._survivor(core_id, result), kind)
+        if entity is Entity.INSCHRIJVING:
+            self._overlapping(candidates)
+        for key in sorted(candidates):
+            self._settle(entity, key, candidates[key], result)
+        self._same_in_run(entity, result)
+
+    @staticmethod
+    def _survivor(core_id: int, result: Correlated) -> int:
+        while core_id in result.merges:
+            core_id = result.merges[core_id]
+        return core_id
+
+    def _overlapping(self, candidates: dict[str, dict[int, str]]) -> None:
+        """Inschrijvingen are the same only when their periods overlap; kept by the fold's dates."""
+        work = self.context.work
+        ids = sorted({core_id for found in candidates.values() for core_id in found})
+        alive = set()
+        for part in chunks(ids):
+            rows = work.execute(
+                f"SELECT id FROM inschrijving WHERE {work.many('id')} "
+                "AND (geldig_tot IS NULL OR geldig_van IS NULL OR geldig_tot > geldig_van)",
+                (work.values(part),),
+            )
+            alive.update(row[0] for row in rows)
+        for found in candidates.values():
+            for core_id in [c for c in found if c not in alive]:
+                del found[core_id]
+
+    def _settle(self, entity: Entity, key: str, found: dict[int, str], result: Correlated) -> None:
+        """One record with exact matches: link, merge, or a case."""
+        if not found:
+            return
+        own = self._own(entity, key)
+        others = [core_id for core_id in sorted(found) if core_id != own]
+        if key not in result.created and own is None:
+            return
+        if not others and own is not None:
+            self._check_own(key, own, result)
+            return
+        everyone = others if own is None else sorted({own, *others})
+        contradiction = self._contradiction(key, everyone)
+        reaction = self.context.policy.reactions.of(str(entity)).unlinked
+        rule = f"exact: {found[others[0]]}"
+        if contradiction or reaction is Unlinked.CASE or self._decided_apart(everyone):
+            kind = "contradiction" if contradiction else "match"
+            dispute = Dispute(key, kind, contradiction or rule)
+            dispute.candidates = [{"core_id": c, "rule": found.get(c, "link")} for c in everyone]
+            result.disputes[key] = dispute
+            result.created.discard(key)
+            return
+        survivor = everyone[0]
+        for younger in everyone[1:]:
+            result.merges[younger] = survivor
+        if own is None:
+            result.created.discard(key)
+            result.linked[key] = survivor
+
+    def _check_own(self, key: str, own: int, result: Correlated) -> None:
+        contradiction = self._contradiction(key, [own])
+        if contradiction:
+            dispute = Dispute(key, "contradiction", contradiction)
+            dispute.candidates = [{"core_id": own, "rule": "link"}]
+            result.disputes[key] = dispute
+
+    def _own(self, entity: Entity, key: str) -> int | None:
+        return lookup_links(self.context, entity, [key]).get(key)
+
+    def _contradiction(self, key: str, cores: Sequence[int]) -> str:
+        """The rule that is broken when two keys of one exclusive kind differ, else ''."""
+        work = self.context.work
+        kinds: dict[str, set[bytes]] = defaultdict(set)
+        for digest, kind in work.execute(
+            "SELECT digest, kind FROM w_key WHERE source_key = ?", (key,)
+        ):
+            kinds[kind].add(bytes(digest))
+        for digest, kind in work.execute(
+            "SELECT digest, kind FROM match_key WHERE NOT (koppeling_id = ? AND source_key = ?) "
+            f"AND {work.many('core_id')}",
+            (self.context.koppeling.id, key, work.values(cores)),
+        ):
+            kinds[kind].add(bytes(digest))
+        for kind in sorted(EXCLUSIVE & kinds.keys()):
+            if len(kinds[kind]) > 1:
+                return f"two values of {kind}"
+        return ""
+
+    def _decided_apart(self, cores: Sequence[int]) -> bool:
+        """Whether a person decided that any of these is its own record."""
+        if len(cores) < 2:
+            return False
+        work = self.context.work
+        return bool(
+            work.execute(
+                "SELECT 1 FROM decision WHERE lifted_at IS NULL AND kind IN ('split', 'create') "
+                f"AND {work.many('core_id')} LIMIT 1",
+                (work.values(cores),),
+            )
+        )
+
+    def _same_in_run(self, entity: Entity, result: Correlated) -> None:
+        """Records of this run that share a key: they are one new record."""
+        work = self.context.work
+        rows = work.execute(
+            "SELECT digest, kind, source_key FROM w_key WHERE entity = ? AND digest IN "
+            "(SELECT digest FROM w_key WHERE entity = ? GROUP BY digest HAVING COUNT(*) > 1) "
+            "ORDER BY digest, source_key",
+            (str(entity), str(entity)),
+        )
+        first: dict[bytes, str] = {}
+        for digest, kind, key in rows:
+            if kind not in WITHIN or key in result.disputes:
+                continue
+            leader = first.setdefault(bytes(digest), key)
+            if leader != key and key in result.created and leader in result.created:
+                self._twin(key, leader, result)
+            elif leader != key and key in result.created:
+                core_id = result.linked.get(leader) or self._own(entity, leader)
+                if core_id is not None:
+                    result.created.discard(key)
+                    result.linked[key] = core_id
+
+    def _twin(self, key: str, leader: str, result: Correlated) -> None:
+        work = self.context.work
+        kinds: dict[str, set[bytes]] = defaultdict(set)
+        for digest, kind in work.execute(
+            f"SELECT digest, kind FROM w_key WHERE {work.many('source_key')}",
+            (work.values([key, leader]),),
+        ):
+            kinds[kind].add(bytes(digest))
+        clash = [kind for kind in sorted(EXCLUSIVE & kinds.keys()) if len(kinds[kind]) > 1]
+        result.created.discard(key)
+        if clash:
+            result.disputes[key] = Dispute(key, "contradiction", f"two values of {clash[0]}")
+        else:
+            self._follows.setdefault(leader, []).append(key)
+
+    # -- score -----------------------------------------------------------------------------------
+
+    def _score(self, entity: Entity, result: Correlated) -> None:
+        """Leerlingen that no exact key knows: who in the core looks like them?"""
+        if entity is not Entity.LEERLING or not result.created or self._is_alone(entity):
+            return
+        for part in chunks(sorted(result.created), BATCH):
+            for key, candidates in self._lookalikes(part).items():
+                dispute = Dispute(key, "score", "looks like")
+                dispute.candidates = [
+                    {"core_id": c.core_id, "score": round(c.score, 3), "agrees": list(c.agrees)}
+                    for c in candidates
+                ]
+                result.disputes[key] = dispute
+                result.created.discard(key)
+
+    def _is_alone(self, entity: Entity) -> bool:
+        """Whether no other koppeling of this tenant has records of this entity."""
+        if entity not in self._alone:
+            others = [k for k in self.context.koppelingen if k != self.context.koppeling.id]
+            work = self.context.work
+            rows = work.execute(
+                f"SELECT 1 FROM link WHERE entity = ? AND {work.many('koppeling_id')} LIMIT 1",
+                (str(entity), work.values(others)),
+            )
+            self._alone[entity] = not rows
+        return self._alone[entity]
+
+    def _lookalikes(self, keys: Sequence[str]) -> dict[str, list[Candidate]]:
+        context, work = self.context, self.context.work
+        nodes = {node.source_key: node for node in load_nodes(context, Entity.LEERLING, keys)}
+        days = sorted(
+            {str(n.form["geboortedatum"]) for n in nodes.values() if n.form.get("geboortedatum")}
+        )
+        people: dict[str, list[tuple[object, ...]]] = defaultdict(list)
+        rows = work.execute(
+            "SELECT l.geboortedatum, l.id, l.achternaam, l.roepnaam, l.voornamen, a.postcode "
+            "FROM leerling l LEFT JOIN adres a ON a.eigenaar_id = l.id "
+            f"WHERE l.tenant_id = ? AND {work.many('l.geboortedatum')} "
+            "AND NOT EXISTS (SELECT 1 FROM link v WHERE v.core_id = l.id AND v.koppeling_id = ?) "
+            "ORDER BY l.id",
+            (context.koppeling.tenant_id, work.values(days), context.koppeling.id),
+        )
+        for row in rows:
+            people[str(row[0])].append(tuple(row[1:]))
+        found: dict[str, list[Candidate]] = {}
+        for key, node in nodes.items():
+            near = [
+                candidate
+                for person in people.get(str(node.form.get("geboortedatum")), ())
+                if (candidate := score_leerling(node.form, person, context.policy.correlation))
+                is not None
+            ]
+            if near:
+                found[key] = sorted(near, key=lambda c: (-c.score, c.core_id))
+        return found
+
+    # -- new -------------------------------------------------------------------------------------
+
+    def _create(self, entity: Entity, result: Correlated, *, may_create: bool) -> None:
+        """Give new records their number, and write all links of this entity."""
+        context = self.context
+        reaction = context.policy.reactions.of(str(entity)).unmatched
+        if reaction is Unmatched.IGNORE or not may_create:
+            result.ignored |= result.created
+            result.created = set()
+        elif reaction is Unmatched.CASE:
+            for key in sorted(result.created):
+                result.disputes[key] = Dispute(key, "unmatched", "policy asks a person")
+            result.created = set()
+        rows: list[tuple[object, ...]] = []
+        own, run = context.koppeling.id, context.run_id
+        ordered = sorted(result.created)
+        numbers = context.ids.take("core", len(ordered)) if ordered else ()
+        for key, core_id in zip(ordered, numbers, strict=True):
+            rows.append((own, str(entity), key, core_id, "new", run))
+            for twin in self._follows.get(key, ()):
+                rows.append((own, str(entity), twin, core_id, "exact: same run", run))
+                result.linked[twin] = core_id
+        rows += [
+            (own, str(entity), key, core_id, "exact", run)
+            for key, core_id in sorted(result.linked.items())
+            if not any(key in twins for twins in self._follows.values())
+        ]
+        context.work.load("w_link", LINK_COLUMNS, rows)
+        self._follows = {}
+
+    def _merge(self, entity: Entity, result: Correlated) -> None:
+        """Every link of the younger record goes to the older one."""
+        context, work = self.context, self.context.work
+        merges = [(y, self._survivor(y, result)) for y in sorted(result.merges)]
+        work.load(
+            "w_alias",
+            ("core_id", "survivor_id", "entity"),
+            [(y, s, str(entity)) for y, s in merges],
+        )
+        for younger, survivor in merges:
+            rows = work.execute(
+                "SELECT koppeling_id, source_key FROM link WHERE core_id = ?", (younger,)
+            )
+            work.load(
+                "w_link",
+                LINK_COLUMNS,
+                [(k, str(entity), key, survivor, "merged", context.run_id) for k, key in rows],
+            )
+
+    def _keep_keys(self, entity: Entity, result: Correlated) -> None:
+        """Keys of records that have a core record stay, to be applied; the others are dropped."""
+        work = self.context.work
+        for table in ("link", "w_link"):  # the links of this run go before the older ones
+            work.execute(
+                f"UPDATE w_key SET core_id = l.core_id FROM {table} l WHERE w_key.entity = ? "
+                "AND l.koppeling_id = w_key.koppeling_id AND l.entity = w_key.entity "
+                "AND l.source_key = w_key.source_key",
+                (str(entity),),
+            )
+        work.execute("DELETE FROM w_key WHERE core_id IS NULL")
+        for part in chunks(sorted(result.disputes)):
+            work.execute(
+                f"DELETE FROM w_key WHERE entity = ? AND {work.many('source_key')}",
+                (str(entity), work.values(part)),
+            )
+
+
+# Reference fields that exact keys and required references look at.
+_KEYED: dict[Entity, tuple[str, ...]] = {
+    Entity.GROEP: ("vestiging",),
+    Entity.VAK: ("vestiging",),
+    Entity.OPLEIDING: ("vestiging",),
+    Entity.INSCHRIJVING: ("leerling", "vestiging", "opleiding"),
+    Entity.VERZORGER_RELATIE: ("verzorger", "leerling"),
+    Entity.ADVIES: ("leerling",),
+    Entity.UITSTROOM: ("leerling",),
+    Entity.TOETSRESULTAAT: ("leerling",),
+}
+
+
+def exact_keys(
+    entity: Entity,
+    node: Node,
+    koppeling_id: int,
+    resolved: Mapping[tuple[str, str], int | None],
+) -> list[tuple[str, tuple[str, ...]]]:
+    """(kind, parts) of every exact key that a record has; design.md, Correlation."""
+
+    def text(name: str) -> str | None:
+        value = node.form.get(name)
+        return None if value is None else str(value)
+
+    def core(name: str) -> str | None:
+        found = resolved.get((node.source_key, name))
+        return None if found is None else str(found)
+
+    wanted: list[tuple[str, tuple[str | None, ...]]]
+    match entity:
+        case Entity.LEERLING:
+            wanted = [(kind, (text(kind),)) for kind in ("bsn", "onderwijsnummer", "eck_id")]
+            number = (str(koppeling_id), text("leerlingnummer"), text("geboortedatum"))
+            wanted.append(("leerlingnummer", number))
+        case Entity.MEDEWERKER:
+            wanted = [
+                ("eck_id", (text("eck_id"),)),
+                ("personeelsnummer", (str(koppeling_id), text("personeelsnummer"))),
+            ]
+        case Entity.INSTELLING:
+            wanted = [("brin", (text("brin"),))]
+        case Entity.VESTIGING:
+            wanted = [("vestigingsnummer", (text("vestigingsnummer"),))]
+        case Entity.VAK | Entity.OPLEIDING:
+            code = text("code")
+            if code:
+                wanted = [("code", (code,))]
+            else:
+                wanted = [("afkorting", (core("vestiging"), text("afkorting")))]
+        case Entity.GROEP:
+            name = text("naam")
+            parts = (
+                core("vestiging"),
+                text("schooljaar"),
+                text("soort"),
+                name and match_form(name),
+            )
+            wanted = [("groep", parts)]
+        case Entity.INSCHRIJVING:
+            wanted = [("inschrijving", (core("leerling"), core("vestiging"), core("opleiding")))]
+        case Entity.VERZORGER_RELATIE:
+            wanted = [("relatie", (core("verzorger"), core("leerling")))]
+        case _:
+            wanted = []
+    return [(kind, tuple(part for part in parts if part)) for kind, parts in wanted if all(parts)]
+
+
+def lookup_links(
+    context: Context, target: Entity, keys: Sequence[str], *, koppeling_id: int | None = None
+) -> dict[str, int]:
+    """Source key → core id for those that are linked, those of this run included."""
+    work = context.work
+    found: dict[str, int] = {}
+    for part in chunks(keys):
+        for table in ("link", "w_link"):
+            rows = work.execute(
+                f"SELECT source_key, core_id FROM {table} WHERE koppeling_id = ? AND entity = ? "
+                f"AND {work.many('source_key')}",
+                (koppeling_id or context.koppeling.id, str(target), work.values(part)),
+            )
+            found.update((row[0], row[1]) for row in rows)
+    return found
+
+
+def load_nodes(context: Context, entity: Entity, keys: Sequence[str]) -> list[Node]:
+    """The records of these keys: one node each, its received forms of all scopes laid together."""
+    work = context.work
+    rows = work.execute(
+        "SELECT source_key, id, received, received_gone, record_id, scope_id FROM v_shadow "
+        f"WHERE koppeling_id = ? AND entity = ? AND {work.many('source_key')}",
+        (context.koppeling.id, str(entity), work.values(keys)),
+    )
+    salts = salts_of(context, [row[4] for row in rows])
+    core = lookup_links(context, entity, keys)
+    rank = {scope_id: (scope.rank, scope.key) for scope_id, scope in context.scopes.items()}
+    rows.sort(key=lambda row: (row[0], not row[3], rank.get(row[5], (9, ""))), reverse=True)
+    forms: dict[str, dict[str, Json]] = {}
+    gone: dict[str, bool] = {}
+    for key, number, received, is_gone, record_id, _ in rows:
+        person = context.cipher.person(salts[record_id])
+        form = msgspec.json.decode(person.decrypt(received, b"shadow|%d" % number))
+        known = forms.setdefault(key, {})
+        known.update({n: v for n, v in form.items() if v is not None or n not in known})
+        gone[key] = gone.get(key, True) and bool(is_gone)
+    return [Node(key, form, gone[key], core.get(key)) for key, form in forms.items()]

@@ -1,0 +1,165 @@
+"""Explain: for every field of a core record, what gives its value, and what else is claimed.
+
+Uses the very fold that the run uses: what is explained is what happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from mappings.canonical.fields import Entity
+from mappings.canonical.schema import fields_of
+from sync_engine.context import Context
+from sync_engine.errors import SyncError
+from sync_engine.fold import RETAINED, Claim, Json, fold
+from sync_engine.plan import accepted_claims, pins_of
+
+
+@dataclass(frozen=True, slots=True)
+class SourceClaim:
+    """What one source says of one field."""
+
+    koppeling: str
+    scope: str
+    state: str  # value, empty, retained (no longer delivered), gone
+    value: Json
+    since: str
+    run_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One earlier change of a field, from the journal."""
+
+    run_id: int
+    op: str
+    before: Json
+    after: Json
+    at: str
+
+
+@dataclass(slots=True)
+class FieldReason:
+    """Why a field has its value."""
+
+    field: str
+    value: Json
+    rule: str
+    koppeling: str
+    run_id: int | None
+    pin_id: int | None
+    claims: list[SourceClaim] = field(default_factory=list)
+    history: list[Change] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Explanation:
+    """One core record, explained; only the fields that somebody claims or pinned."""
+
+    entity: Entity
+    core_id: int
+    situation: dict[str, str]  # koppeling/source key → situation
+    fields: list[FieldReason]
+    closed: bool
+
+
+def explain(
+    context: Context, entity: Entity, core_id: int, *, only: str | None = None
+) -> Explanation:
+    """Explain one core record from its accepted claims.
+
+    Raises: SyncError if there is no such record, or no such field.
+    """
+    if only is not None and only not in fields_of(entity):
+        known = ", ".join(fields_of(entity))
+        raise SyncError(f"{entity} has no field {only!r}", advice=f"Kies een van: {known}.")
+    claims = accepted_claims(context, entity, core_id)
+    if not claims:
+        raise SyncError(
+            f"no source has said anything of this {entity}",
+            advice="Controleer de sleutel; zoek op leerlingnummer of op de sleutel van de hub.",
+        )
+    folded = fold(entity, claims, pins=pins_of(context, core_id), rules=context.rules())
+    history = _history(context, core_id)
+    reasons = []
+    for name, winner in folded.winners.items():
+        if only is not None and name != only:
+            continue
+        claim = winner.claim
+        value = folded.values.get(name)
+        reasons.append(
+            FieldReason(
+                name,
+                _shown(value),
+                winner.rule,
+                "" if claim is None else claim.koppeling,
+                None if claim is None else claim.run_id,
+                winner.pin_id,
+                [_said(name, other) for other in claims if name in other.form],
+                history.get(name, []),
+            )
+        )
+    return Explanation(
+        entity, core_id, _situations(context, entity, core_id), reasons, folded.closed
+    )
+
+
+def _said(name: str, claim: Claim) -> SourceClaim:
+    value = claim.form[name]
+    retained = name in (claim.form.get(RETAINED) or ())  # type: ignore[operator] # list of names
+    state = (
+        "gone" if claim.gone else "retained" if retained else "empty" if value is None else "value"
+    )
+    return SourceClaim(
+        claim.koppeling, claim.scope, state, value, claim.observed_on.isoformat(), claim.run_id
+    )
+
+
+def _shown(value: object) -> Json:
+    if isinstance(value, list):
+        return [getattr(item, "key", item) for item in value]
+    key = getattr(value, "key", None)
+    return key if key is not None else value  # type: ignore[return-value] # JSON otherwise
+
+
+def _situations(context: Context, entity: Entity, core_id: int) -> dict[str, str]:
+    rows = context.work.execute(
+        "SELECT k.name, s.source_key, s.situation FROM link l JOIN shadow s "
+        "ON s.koppeling_id = l.koppeling_id AND s.entity = l.entity "
+        "AND s.source_key = l.source_key JOIN koppeling k ON k.id = l.koppeling_id "
+        "WHERE l.core_id = ? AND l.entity = ? ORDER BY k.name, s.source_key",
+        (core_id, str(entity)),
+    )
+    return {f"{row[0]}/{row[1]}": row[2] for row in rows}
+
+
+def _history(context: Context, core_id: int) -> dict[str, list[Change]]:
+    """Field → its applied changes, oldest first."""
+    rows = context.work.execute(
+        "SELECT s.run_id, s.op, s.digest, s.salt, s.change, r.started_at FROM step s "
+        "JOIN run r ON r.id = s.run_id WHERE s.core_id = ? AND s.state = 'applied' ORDER BY s.id",
+        (core_id,),
+    )
+    found: dict[str, list[Change]] = {}
+    for run_id, op, digest, salt, change, at in rows:
+        if salt is None:
+            continue
+        plain = context.cipher.person(salt).decrypt(change, b"step|%s" % digest)
+        for key, (before, after) in msgspec.json.decode(plain).items():
+            found.setdefault(_field_of(key), []).append(Change(run_id, op, before, after, str(at)))
+    return found
+
+
+def _field_of(key: str) -> str:
+    """The canonical field that a key of the flat state belongs to."""
+    parts: Sequence[str] = key.split("/")
+    if parts[0] == "contactgegeven" or parts[0] == "identificatie":
+        return parts[1]
+    if parts[0] == "adres":
+        return "adres"
+    if parts[0] == "groepsdeelname":
+        return {"leerling": "leerlingen", "docent": "docenten"}.get(parts[1], f"{parts[1]}en")
+    return parts[0].removesuffix("_id")

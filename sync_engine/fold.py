@@ -1,0 +1,268 @@
+"""The fold: claims, pins and policy → one core record. Pure; reads no clock.
+
+A *claim* is what one shadow says of the record. For each field one claim wins; the order is total,
+so that the same claims give the same record in any order of arrival (design.md, idea 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TypeAlias
+
+from mappings.canonical.fields import Entity, Kind
+from mappings.canonical.schema import fields_of
+from mappings.mapping import Strength
+
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
+
+RETAINED = "~"
+"""In a form: names of the fields that the source delivered once and delivers no longer."""
+
+# Numbers that are unique only within the koppeling that issued them: every koppeling's is kept.
+ISSUED = frozenset({"leerlingnummer", "personeelsnummer"})
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one accepted shadow says.
+
+    Attributes:
+        shadow_id: which shadow.
+        koppeling: name, id and authority are looked up by it.
+        rank: of its scope; 0 is current.
+        scope: stable key of the scope, to break ties.
+        form: delivered fields, and under `~` the retained ones; references are source keys.
+        gone: the source no longer has it.
+        first_on: first day that the source was seen to say this record exists.
+        observed_on: day on which the form was received.
+        held_until: last day on which a complete reading held it, once it is gone.
+        run_id: the run that received the form.
+        ended: its scope is not read any more (another schooljaar, a withdrawn right): it proves
+            nothing about presence, and is believed last.
+    """
+
+    shadow_id: int
+    koppeling: str
+    koppeling_id: int
+    source_key: str
+    rank: int
+    scope: str
+    form: Mapping[str, Json]
+    gone: bool
+    first_on: date
+    observed_on: date
+    held_until: date | None
+    run_id: int
+    ended: bool = False
+
+
+_Key: TypeAlias = tuple[bool, bool, bool, int, str, int, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PinValue:
+    """A value fixed by hand."""
+
+    pin_id: int
+    value: Json
+
+
+@dataclass(frozen=True, slots=True)
+class FoldRules:
+    """What of configuration and mappings the fold depends on.
+
+    Attributes:
+        authority: (entity, field, koppeling) → rank, lowest believed.
+        strength: (entity, field, koppeling) → strength of that mapping.
+    """
+
+    authority: Callable[[str, str, str], int]
+    strength: Callable[[str, str, str], Strength]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference as its source makes it; resolved through links."""
+
+    koppeling_id: int
+    entity: Entity
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """Why a field has its value: the claim or pin that gave it, and by which rule."""
+
+    rule: str
+    claim: Claim | None = None
+    pin_id: int | None = None
+
+
+@dataclass(slots=True)
+class Folded:
+    """One core record before its references are resolved.
+
+    Attributes:
+        values: field → value (JSON); REFERENCE fields hold a Reference or None, MEMBERS fields a
+            list of References.
+        issued: (field, koppeling id) → identifier that this koppeling issued.
+        winners: field → why.
+        closed: no live source has it any more.
+        start, end: half-open period; `inferred` when the end follows from absence.
+    """
+
+    entity: Entity
+    values: dict[str, object] = field(default_factory=dict)
+    issued: dict[tuple[str, int], str] = field(default_factory=dict)
+    winners: dict[str, Winner] = field(default_factory=dict)
+    closed: bool = False
+    start: date | None = None
+    end: date | None = None
+    inferred: bool = False
+    first_on: date | None = None
+    observed_on: date | None = None
+
+
+def fold(
+    entity: Entity,
+    claims: Sequence[Claim],
+    *,
+    pins: Mapping[str, PinValue],
+    rules: FoldRules,
+) -> Folded:
+    """Fold the claims on one core record into its values.
+
+    At least one claim is needed. Order of the claims has no influence.
+    """
+    folded = Folded(entity)
+    live = [claim for claim in claims if not claim.ended]
+    folded.closed = bool(live) and all(claim.gone for claim in live)
+    folded.first_on = min(claim.first_on for claim in claims)
+    folded.observed_on = max(claim.observed_on for claim in claims)
+    for name, description in fields_of(entity).items():
+        candidates = [claim for claim in claims if name in claim.form]
+        winner = _winner(str(entity), name, candidates, pins=pins, rules=rules)
+        if winner is None:
+            continue
+        folded.winners[name] = winner
+        _take(folded, name, winner, candidates=candidates, kind=description.kind, pins=pins)
+        if description.role in ISSUED:
+            _keep_issued(folded, name, candidates, str(entity), rules)
+    _close(folded, claims)
+    return folded
+
+
+def _order(entity: str, name: str, rules: FoldRules) -> Callable[[Claim], _Key]:
+    def key(claim: Claim) -> _Key:
+        retained = name in claim.form.get(RETAINED, ())  # type: ignore[operator] # a list of names
+        authority = rules.authority(entity, name, claim.koppeling)
+        return (
+            claim.gone,
+            claim.ended,
+            retained,
+            authority,
+            claim.koppeling,
+            claim.rank,
+            claim.scope,
+            claim.source_key,
+        )
+
+    return key
+
+
+def _winner(
+    entity: str,
+    name: str,
+    candidates: Sequence[Claim],
+    *,
+    pins: Mapping[str, PinValue],
+    rules: FoldRules,
+) -> Winner | None:
+    pin = pins.get(name)
+    if len(candidates) == 1 and pin is None:  # by far the most common case
+        return Winner("only source", candidates[0])
+    if not candidates:
+        return None if pin is None else Winner("pin", pin_id=pin.pin_id)
+    ordered = sorted(candidates, key=_order(entity, name, rules))
+    weak = [c for c in ordered if rules.strength(entity, name, c.koppeling) is Strength.WEAK]
+    firm = [c for c in ordered if c not in weak]
+    best = firm[0] if firm else weak[0]
+    rule = "authority"
+    if firm and best.form[name] is None:
+        filled = next((c for c in weak if c.form[name] is not None), None)
+        if filled is not None:
+            best, rule = filled, "weak mapping fills an empty field"
+    if pin is not None and rules.strength(entity, name, best.koppeling) is not Strength.STRONG:
+        return Winner("pin", claim=best, pin_id=pin.pin_id)
+    return Winner(rule if len(ordered) > 1 else "only source", best)
+
+
+def _take(
+    folded: Folded,
+    name: str,
+    winner: Winner,
+    *,
+    candidates: Sequence[Claim],
+    kind: Kind,
+    pins: Mapping[str, PinValue],
+) -> None:
+    if winner.pin_id is not None:
+        folded.values[name] = pins[name].value
+        return
+    claim = winner.claim
+    if claim is None:
+        return
+    value = claim.form[name]
+    description = fields_of(folded.entity)[name]
+    if kind is Kind.REFERENCE and description.target is not None:
+        folded.values[name] = (
+            None if value is None else Reference(claim.koppeling_id, description.target, str(value))
+        )
+    elif kind is Kind.MEMBERS and description.target is not None:
+        folded.values[name] = [
+            Reference(claim.koppeling_id, description.target, key)
+            for key in _members(name, claim, candidates)
+        ]
+    else:
+        folded.values[name] = value
+
+
+def _members(name: str, winner: Claim, candidates: Sequence[Claim]) -> list[str]:
+    """The union over the winning koppeling's scopes: each shows only the members it may."""
+    keys: set[str] = set()
+    for claim in candidates:
+        value = claim.form[name]
+        if value is not None and (claim.koppeling, claim.gone, claim.ended) == (
+            winner.koppeling,
+            winner.gone,
+            winner.ended,
+        ):
+            keys.update(value)  # type: ignore[arg-type] # MEMBERS holds a list of keys
+    return sorted(keys)
+
+
+def _keep_issued(
+    folded: Folded, name: str, candidates: Sequence[Claim], entity: str, rules: FoldRules
+) -> None:
+    for claim in sorted(candidates, key=_order(entity, name, rules)):
+        value = claim.form[name]
+        if value is not None and (name, claim.koppeling_id) not in folded.issued:
+            folded.issued[name, claim.koppeling_id] = str(value)
+
+
+def _close(folded: Folded, claims: Sequence[Claim]) -> None:
+    """Period of the record: from its own dates, and where all claims are gone from absence."""
+    for name, description in fields_of(folded.entity).items():
+        value = folded.values.get(name)
+        if description.kind is Kind.PERIOD_START:
+            folded.start = None if value is None else date.fromisoformat(str(value))
+        elif description.kind is Kind.PERIOD_END:
+            folded.end = None if value is None else date.fromisoformat(str(value))
+    if not folded.closed:
+        return
+    held = max(claim.held_until or claim.observed_on for claim in claims if not claim.ended)
+    inferred = held + timedelta(days=1)
+    if folded.end is None or inferred < folded.end:
+        folded.end, folded.inferred = inferred, True

@@ -1,0 +1,153 @@
+"""One installation, opened: settings, store, keys and clock; what commands and workers start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlmodel import Session, select
+
+from config.clock import Clock, local_date
+from config.errors import ConfigurationError
+from config.keyring import Keyring
+from config.settings import Settings
+from config.sources import Source
+from connectors import registry as connector_registry
+from connectors.base import Connector, DataClass, Link
+from mappings import registry as mapping_registry
+from mappings.mapping import Mapping
+from sync_engine.context import KoppelingRow
+from sync_engine.store.cipher import TenantCipher
+from sync_engine.store.engine import Store
+from sync_engine.store.keys import open_tenant_cipher, verify_keys
+from sync_engine.store.tables import Koppeling, Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Everything that a run needs that outlives it.
+
+    Attributes:
+        connect: makes the connector of a source; tests and the demo may replace it.
+    """
+
+    settings: Settings
+    store: Store
+    keyring: Keyring
+    clock: Clock
+    connect: Callable[[Source, Clock], Connector]
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        clock: Clock,
+        *,
+        connect: Callable[[Source, Clock], Connector] | None = None,
+    ) -> Hub:
+        """Open the database and the keys, and make tenants and koppelingen as configured.
+
+        Raises: StoreError if the database is not as this release expects, or has other keys;
+            ConfigurationError.
+        """
+        keyring = Keyring.load(settings.keys.file)
+        store = Store.open(settings.database.resolve())
+        verify_keys(store, keyring)
+        hub = cls(
+            settings, store, keyring, clock, connect or (lambda s, c: connector(settings, s, c))
+        )
+        hub._mirror()
+        return hub
+
+    def close(self) -> None:
+        """Let the database go."""
+        self.store.close()
+
+    def _mirror(self) -> None:
+        """Rows for the tenants and koppelingen that the configuration names."""
+        with Session(self.store.engine) as session:
+            tenants = {tenant.name: tenant for tenant in session.exec(select(Tenant))}
+            sources = {row.name: row for row in session.exec(select(Koppeling))}
+            for wanted in self.settings.tenant:
+                if wanted.name not in tenants:
+                    tenants[wanted.name] = Tenant(name=wanted.name, title=wanted.title)
+                    session.add(tenants[wanted.name])
+            session.flush()
+            for source in self.settings.source:
+                tenant_id = tenants[source.tenant].id
+                row = sources.get(source.name)
+                if row is None and tenant_id is not None:
+                    session.add(
+                        Koppeling(tenant_id=tenant_id, name=source.name, system=source.system)
+                    )
+                elif row is not None and (row.tenant_id, row.system) != (tenant_id, source.system):
+                    raise ConfigurationError(
+                        f"source[{source.name}]: its tenant or system differs from the database",
+                        advice="Geef een koppeling die naar een ander systeem gaat een nieuwe naam.",
+                    )
+            session.commit()
+
+    def koppeling(self, name: str) -> KoppelingRow:
+        """The koppeling of that name. Raises: ConfigurationError if there is none."""
+        self.settings.find_source(name)
+        with Session(self.store.engine) as session:
+            row = session.exec(select(Koppeling).where(Koppeling.name == name)).one()
+            return KoppelingRow(row.id or 0, row.name, row.system, row.tenant_id)
+
+    def koppelingen(self, tenant_id: int) -> dict[int, str]:
+        """Id → name of every koppeling of a tenant, those of the past included."""
+        with Session(self.store.engine) as session:
+            rows = session.exec(select(Koppeling).where(Koppeling.tenant_id == tenant_id))
+            return {row.id or 0: row.name for row in rows}
+
+    def cipher(self, tenant_id: int) -> TenantCipher:
+        """The tenant's keys; made on first use."""
+        return open_tenant_cipher(self.store, self.keyring, tenant_id, now=self.clock.now())
+
+    def mapping(self, system: str) -> Mapping:
+        """The mapping of a system. Raises: ConfigurationError if none is installed."""
+        return mapping_registry.find(system)
+
+    def mappings(self, tenant_id: int) -> dict[str, Mapping]:
+        """Koppeling name → mapping, for the configured koppelingen of a tenant."""
+        names = set(self.koppelingen(tenant_id).values())
+        return {s.name: self.mapping(s.system) for s in self.settings.source if s.name in names}
+
+    def today(self) -> str:
+        """The local date, ISO."""
+        return local_date(self.clock.now(), self.settings.timezone).isoformat()
+
+    def count(self, table: str) -> int:
+        """Rows of one of the hub's tables."""
+        with self.store.engine.connect() as connection:
+            return int(connection.execute(text(f"SELECT COUNT(*) FROM {table}")).scalar_one())
+
+
+def connector(settings: Settings, source: Source, clock: Clock) -> Connector:
+    """The connector of a configured source, its secrets resolved.
+
+    Raises: ConfigurationError if the system is unknown, a setting misses, or a secret is not there.
+    """
+    factory = connector_registry.find(source.system)
+    manifest = factory.manifest
+    special = {
+        f"{resource.name}.{name}"
+        for resource in manifest.resources
+        for name, data_class in resource.fields.items()
+        if data_class is DataClass.SPECIAL
+    }
+    secret = {setting.name for setting in manifest.settings if setting.secret}
+    link = Link(
+        name=source.name,
+        options=source.resolve_options(secret=secret),
+        resources=source.resources,
+        timeout=_timeout(settings),
+        drop=settings.drop_for(source, special=special),
+    )
+    return factory.connect(link, clock)
+
+
+def _timeout(settings: Settings) -> timedelta:
+    return settings.policy.limits.request_timeout

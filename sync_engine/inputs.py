@@ -1,0 +1,70 @@
+"""Inputs of the fold that are no records: policy, mapping strengths, expired pins.
+
+When one of them changes, the core records concerned are written to the refold table, in one
+transaction with the new fingerprint; the plan that follows drains it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sync_engine.context import Context
+
+
+def note_changed_inputs(context: Context) -> None:
+    """Compare the inputs with those of the last run, and mark what must be folded again."""
+    _policy(context)
+    _expired_pins(context)
+
+
+def _policy(context: Context) -> None:
+    work, tenant = context.work, context.koppeling.tenant_id
+    inputs = {
+        "authority": context.policy.authority.model_dump(mode="json"),
+        "reactions": context.policy.reactions.model_dump(mode="json"),
+        "strengths": {
+            name: {str(entity): fields for entity, fields in mapping.strengths.items()}
+            for name, mapping in context.mappings.items()
+        },
+    }
+    text = msgspec.json.encode(inputs, order="sorted")
+    fingerprint = context.cipher.fingerprint(b"fold input")(text)
+    rows = work.execute(
+        "SELECT fingerprint FROM fold_input WHERE tenant_id = ? AND name = 'policy'", (tenant,)
+    )
+    if rows and bytes(rows[0][0]) == fingerprint:
+        return
+    with work.transaction():
+        if rows:
+            work.execute(
+                "INSERT INTO refold (core_id, tenant_id, entity, reason) "
+                "SELECT DISTINCT l.core_id, k.tenant_id, l.entity, 'policy' FROM link l "
+                "JOIN koppeling k ON k.id = l.koppeling_id WHERE k.tenant_id = ? "
+                "ON CONFLICT (core_id) DO NOTHING",
+                (tenant,),
+            )
+        work.execute(
+            "INSERT INTO fold_input (tenant_id, name, fingerprint) VALUES (?, 'policy', ?) "
+            "ON CONFLICT (tenant_id, name) DO UPDATE SET fingerprint = excluded.fingerprint",
+            (tenant, fingerprint),
+        )
+
+
+def _expired_pins(context: Context) -> None:
+    """A pin holds through its last day; afterwards the record is folded without it."""
+    work, tenant = context.work, context.koppeling.tenant_id
+    rows = work.execute(
+        "SELECT id, core_id, entity FROM pin "
+        "WHERE tenant_id = ? AND lifted_at IS NULL AND until < ?",
+        (tenant, context.today),
+    )
+    if not rows:
+        return
+    with work.transaction():
+        for pin_id, core_id, entity in rows:
+            work.execute("UPDATE pin SET lifted_at = ? WHERE id = ?", (context.now, pin_id))
+            work.execute(
+                "INSERT INTO refold (core_id, tenant_id, entity, reason) VALUES (?, ?, ?, 'pin') "
+                "ON CONFLICT (core_id) DO NOTHING",
+                (core_id, tenant, entity),
+            )

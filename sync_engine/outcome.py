@@ -1,0 +1,102 @@
+"""How a run ends, and the exit code that says so. One table; `koppelhub exit-codes` prints it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from sync_engine.guard import Hold
+
+
+class Outcome(StrEnum):
+    """How a run ends; design.md, Outcomes are honest."""
+
+    DONE = "done"
+    PARTIAL = "partial"
+    HELD = "held"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ExitCode(IntEnum):
+    """What a command answers to the shell; 75 is worth trying again, 2 needs a person."""
+
+    DONE = 0
+    PARTIAL = 1
+    FAILED = 2
+    HELD = 3
+    REFUSED = 4
+    USAGE = 64
+    LATER = 75
+
+
+EXIT_MEANING: dict[ExitCode, str] = {
+    ExitCode.DONE: "done",
+    ExitCode.PARTIAL: "partial, or a warning",
+    ExitCode.FAILED: "failed, or critical",
+    ExitCode.HELD: "held: a person must approve",
+    ExitCode.REFUSED: "refused: not declared, or no right",
+    ExitCode.USAGE: "usage: the command line is wrong",
+    ExitCode.LATER: "try again later: busy, rate limited or unavailable",
+}
+
+EXIT_OF: dict[Outcome, ExitCode] = {
+    Outcome.DONE: ExitCode.DONE,
+    Outcome.PARTIAL: ExitCode.PARTIAL,
+    Outcome.HELD: ExitCode.HELD,
+    Outcome.FAILED: ExitCode.FAILED,
+    Outcome.CANCELLED: ExitCode.FAILED,
+}
+
+
+@dataclass(slots=True)
+class ReadingReport:
+    """What one run read of one scope."""
+
+    resource: str
+    scope: str
+    state: str  # complete, incomplete, refused, failed, delta
+    read: int = 0
+    added: int = 0
+    changed: int = 0
+    missing: int = 0
+    gone: int = 0
+    quarantined: int = 0
+    warnings: int = 0
+    reason: str = ""
+    advice: str = ""
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What one run did; everything a person or a script needs, no personal data."""
+
+    run_id: int
+    koppeling: str
+    kind: str
+    outcome: Outcome
+    started_at: datetime
+    finished_at: datetime
+    plan_id: int | None = None
+    readings: list[ReadingReport] = field(default_factory=list)
+    steps: dict[str, int] = field(default_factory=dict)  # "leerling.create" → records
+    situations: dict[str, int] = field(default_factory=dict)
+    held: int = 0
+    holds: list[Hold] = field(default_factory=list)
+    unresolved: int = 0
+    waiting: int = 0
+    quarantine: int = 0
+    cases: int = 0
+    events: list[str] = field(default_factory=list)
+    error: str = ""
+    advice: str = ""
+    retryable: bool = False
+    longest_hold_seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The code for the shell: a failure that may pass by itself is 75."""
+        if self.outcome is Outcome.FAILED and self.retryable:
+            return ExitCode.LATER
+        return EXIT_OF[self.outcome]

@@ -1,0 +1,720 @@
+"""Plan: the difference between what the sources say and what the core holds, record by record.
+
+Per entity, in fold order: correlate what is pending, fold every core record that is concerned,
+compare with its present state, and write one step per record that would change, with the rows that
+would make it so in temporary tables. Nothing of the core is written here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import msgspec
+
+from config.policies import Gone
+from mappings.canonical.fields import Entity, Kind
+from mappings.canonical.schema import fields_of
+from sync_engine import correlate, rows
+from sync_engine.context import BATCH, Context, chunks, salts_of
+from sync_engine.correlate import Correlated, Correlator, load_nodes, lookup_links
+from sync_engine.fold import Claim, Folded, FoldRules, Json, PinValue, Reference, fold
+from sync_engine.guard import Hold, Tally
+from sync_engine.project import State, difference, has_parts, project
+from sync_engine.rows import Prepared, States
+from sync_engine.stage import SHADOW_COLUMNS, ShadowRow
+
+STEP_COLUMNS = (
+    "id",
+    "plan_id",
+    "run_id",
+    "entity",
+    "core_id",
+    "source",
+    "op",
+    "state",
+    "held_for",
+    "digest",
+    "salt",
+    "change",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What of a plan may pass.
+
+    Attributes:
+        holds: parts that a guard holds.
+        approved: plan whose steps may pass, and no others; None lets everything pass.
+    """
+
+    holds: tuple[Hold, ...] = ()
+    approved: int | None = None
+
+    def may_create(self, entity: Entity) -> bool:
+        """Whether new records of this entity may be made at all."""
+        return not any(h.entity == entity and h.op == "create" for h in self.holds)
+
+    def held(self, entity: Entity, op: str, changed: Mapping[str, object]) -> str:
+        """Why this step waits, or ''."""
+        for hold in self.holds:
+            if (
+                hold.entity == entity
+                and hold.op == op
+                and (not hold.field or hold.field in changed)
+            ):
+                return hold.reason
+        return ""
+
+
+@dataclass(slots=True)
+class Planned:
+    """What a plan came to.
+
+    Attributes:
+        tally: counts of the steps that may pass and of those that are held.
+        situations: situation → records.
+    """
+
+    tally: Tally = field(default_factory=Tally)
+    held: int = 0
+    passing: int = 0
+    unresolved: int = 0
+    waiting: int = 0
+    situations: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch of core records under the fold."""
+
+    entity: Entity
+    cores: list[int]
+    claims: dict[int, list[Claim]] = field(default_factory=lambda: defaultdict(list))
+    accept: dict[int, list[tuple[int, bool]]] = field(default_factory=lambda: defaultdict(list))
+    pins: dict[int, dict[str, PinValue]] = field(default_factory=lambda: defaultdict(dict))
+    folded: dict[int, Folded] = field(default_factory=dict)
+    resolved: dict[tuple[int, str, str], int] = field(default_factory=dict)
+    labels: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Step:
+    entity: Entity
+    core_id: int
+    source: str
+    op: str
+    changed: dict[str, list[Json]]
+    state: State
+    digest: bytes
+    is_new: bool
+
+
+def prepare(context: Context) -> None:
+    """Make (or empty) every temporary table of planning."""
+    correlate.prepare(context)
+    rows.prepare(context)
+    work = context.work
+    work.temp_table("w_pending", "source_key TEXT PRIMARY KEY")
+    work.temp_table("w_core", "core_id BIGINT PRIMARY KEY")
+    work.temp_table("w_refold", "core_id BIGINT, entity TEXT")
+    work.temp_table("w_case", "kind TEXT, entity TEXT, source_key TEXT, rule TEXT, detail TEXT")
+    work.temp_table("w_situation", "entity TEXT, source_key TEXT, situation TEXT")
+    work.temp_table(
+        "w_open",
+        "koppeling_id INTEGER, entity TEXT, source_key TEXT, target_entity TEXT, target_key TEXT",
+    )
+    work.temp_table("w_answered", "koppeling_id INTEGER, entity TEXT, source_key TEXT")
+
+
+class Planner:
+    """Makes one plan."""
+
+    def __init__(self, context: Context, plan_id: int, limits: Limits) -> None:
+        self.context = context
+        self.plan_id = plan_id
+        self.limits = limits
+        self.planned = Planned()
+        self.rules: FoldRules = context.rules()
+        self._correlator = Correlator(context)
+        self._states = States(context)
+        self._prepared = Prepared(context)
+        self._new: set[int] = set()
+        self._steps: list[tuple[object, ...]] = []
+        self._skip: set[str] = set()
+        self._digest = context.cipher.fingerprint(b"step")
+        self.accepted_only = False
+
+    def claims_of(self, entity: Entity, core_id: int) -> list[Claim]:
+        """The claims on one core record."""
+        batch = _Batch(entity, [core_id])
+        self._claims(batch)
+        return batch.claims.get(core_id, [])
+
+    def pins_in_force(self, core_id: int) -> dict[str, PinValue]:
+        """The pins on one core record."""
+        batch = _Batch(Entity.LEERLING, [core_id])
+        self._pins(batch)
+        return batch.pins.get(core_id, {})
+
+    def plan(self) -> Planned:
+        """Plan every entity that has something pending or to be folded again."""
+        prepare(self.context)
+        context = self.context
+        context.work.execute(
+            "INSERT INTO w_refold SELECT core_id, entity FROM refold WHERE tenant_id = ?",
+            (context.koppeling.tenant_id,),
+        )
+        for entity in Entity:
+            self._entity(entity)
+        return self.planned
+
+    # -- one entity ------------------------------------------------------------------------------
+
+    def _entity(self, entity: Entity) -> None:
+        context, work = self.context, self.context.work
+        work.execute("DELETE FROM w_pending")
+        work.execute(
+            "INSERT INTO w_pending SELECT DISTINCT source_key FROM v_shadow "
+            "WHERE koppeling_id = ? AND entity = ? AND pending",
+            (context.koppeling.id, str(entity)),
+        )
+        has_pending = bool(work.execute("SELECT 1 FROM w_pending LIMIT 1"))
+        if has_pending:
+            correlated = self._correlator.correlate(
+                entity, self._nodes(entity), may_create=self.limits.may_create(entity)
+            )
+            self._note(entity, correlated)
+            self._refold_referrers(entity, correlated)
+        self._concerned(entity, has_pending=has_pending)
+        for cores in self._batches():
+            self._fold_batch(entity, cores)
+        self._prepared.flush()
+        self._flush_steps()
+
+    def _nodes(self, entity: Entity) -> Iterator[Sequence[correlate.Node]]:
+        last = ""
+        while True:
+            rows_ = self.context.work.execute(
+                "SELECT source_key FROM w_pending WHERE source_key > ? ORDER BY source_key LIMIT ?",
+                (last, BATCH),
+            )
+            if not rows_:
+                return
+            keys = [row[0] for row in rows_]
+            last = keys[-1]
+            yield load_nodes(self.context, entity, keys)
+
+    def _note(self, entity: Entity, correlated: Correlated) -> None:
+        """Remember situations and cases; what is in doubt is not accepted."""
+        work, planned = self.context.work, self.planned
+        for name, keys in (
+            ("disputed", set(correlated.disputes)),
+            ("suppressed", correlated.suppressed),
+        ):
+            planned.situations[name] += len(keys)
+            work.load(
+                "w_situation",
+                ("entity", "source_key", "situation"),
+                [(str(entity), key, name) for key in sorted(keys)],
+            )
+        planned.situations["unmatched"] += len(correlated.created)
+        planned.situations["unlinked"] += len(correlated.linked)
+        planned.waiting += len(correlated.waiting)
+        self._skip = set(correlated.disputes) | correlated.suppressed
+        encode = msgspec.json.encode
+        work.load(
+            "w_case",
+            ("kind", "entity", "source_key", "rule", "detail"),
+            [
+                (d.kind, str(entity), d.source_key, d.rule, encode(d.candidates).decode())
+                for d in correlated.disputes.values()
+            ],
+        )
+        self._wait(entity, correlated.waiting)
+
+    def _wait(self, entity: Entity, keys: set[str]) -> None:
+        """A record that waits is told when its target appears."""
+        context = self.context
+        opened = []
+        for part in chunks(sorted(keys)):
+            for node in load_nodes(context, entity, part):
+                for name, description in fields_of(entity).items():
+                    value = node.form.get(name)
+                    if description.required and description.target and value is not None:
+                        opened.append(
+                            (
+                                context.koppeling.id,
+                                str(entity),
+                                node.source_key,
+                                str(description.target),
+                                str(value),
+                            )
+                        )
+        context.work.load("w_open", _OPEN_COLUMNS, opened)
+
+    def _refold_referrers(self, entity: Entity, correlated: Correlated) -> None:
+        """Records that refer to what was linked or merged in this run are folded again."""
+        context, work = self.context, self.context.work
+        work.execute(
+            "INSERT INTO w_refold SELECT l.core_id, o.entity FROM w_link w "
+            "JOIN open_reference o ON o.koppeling_id = w.koppeling_id "
+            "AND o.target_entity = w.entity AND o.target_key = w.source_key "
+            "JOIN link l ON l.koppeling_id = o.koppeling_id AND l.entity = o.entity "
+            "AND l.source_key = o.source_key WHERE w.entity = ? AND w.koppeling_id = ?",
+            (str(entity), context.koppeling.id),
+        )
+        for younger, survivor in correlated.merges.items():
+            for holder in Entity:
+                for name, description in fields_of(holder).items():
+                    if description.kind is Kind.REFERENCE and description.target is entity:
+                        work.execute(
+                            f"INSERT INTO w_refold SELECT id, ? FROM {holder} WHERE {name}_id = ?",
+                            (str(holder), younger),
+                        )
+            work.execute(
+                "INSERT INTO w_refold SELECT groep_id, 'groep' FROM groepsdeelname "
+                "WHERE persoon_id = ? AND NOT beeindigd",
+                (younger,),
+            )
+            work.execute(
+                "INSERT INTO w_refold (core_id, entity) VALUES (?, ?)", (survivor, str(entity))
+            )
+
+    def _concerned(self, entity: Entity, *, has_pending: bool) -> None:
+        """The core records of this entity whose fold may have changed."""
+        work, own = self.context.work, self.context.koppeling.id
+        work.execute("DELETE FROM w_core")
+        conflict = "WHERE true ON CONFLICT (core_id) DO NOTHING"
+        if has_pending:
+            for table in ("w_link", "link"):
+                work.execute(
+                    "INSERT INTO w_core SELECT DISTINCT l.core_id FROM w_pending p "
+                    f"JOIN {table} l ON l.koppeling_id = ? AND l.entity = ? "
+                    f"AND l.source_key = p.source_key {conflict}",
+                    (own, str(entity)),
+                )
+        work.execute(
+            "INSERT INTO w_core SELECT DISTINCT core_id FROM w_refold WHERE entity = ? "
+            "AND core_id IS NOT NULL ON CONFLICT (core_id) DO NOTHING",
+            (str(entity),),
+        )
+        work.execute("DELETE FROM w_core WHERE core_id IN (SELECT core_id FROM w_alias)")
+
+    def _batches(self) -> Iterator[list[int]]:
+        last: int | None = None
+        while True:
+            where, params = ("WHERE core_id > ?", (last,)) if last is not None else ("", ())
+            found = self.context.work.execute(
+                f"SELECT core_id FROM w_core {where} ORDER BY core_id LIMIT {BATCH}", params
+            )
+            if not found:
+                return
+            cores = [row[0] for row in found]
+            last = cores[-1]
+            yield cores
+
+    # -- one batch -------------------------------------------------------------------------------
+
+    def _fold_batch(self, entity: Entity, cores: list[int]) -> None:
+        batch = _Batch(entity, cores)
+        self._claims(batch)
+        self._pins(batch)
+        for core_id, claims in batch.claims.items():
+            batch.folded[core_id] = fold(
+                entity, claims, pins=batch.pins.get(core_id, {}), rules=self.rules
+            )
+        self._resolve(batch)
+        states = self._states.read(entity, cores)
+        salts = self._core_salts(entity, cores)
+        self._compare(batch, states, salts)
+        self._prepared.flush()
+        self._flush_steps()
+
+    def _claims(self, batch: _Batch) -> None:
+        """Every shadow of these records, as what the core may use of it."""
+        context, work = self.context, self.context.work
+        nodes: dict[tuple[int, str], int] = {}
+        for table in ("link", "w_link"):
+            for part in chunks(batch.cores):
+                for koppeling_id, key, core_id in work.execute(
+                    f"SELECT koppeling_id, source_key, core_id FROM {table} "
+                    f"WHERE entity = ? AND {work.many('core_id')}",
+                    (str(batch.entity), work.values(part)),
+                ):
+                    nodes[koppeling_id, key] = core_id
+        overridden = self._overridden(batch.entity, nodes)
+        by_koppeling: dict[int, list[str]] = defaultdict(list)
+        for koppeling_id, key in nodes:
+            if (koppeling_id, key) not in overridden:
+                by_koppeling[koppeling_id].append(key)
+        for koppeling_id, keys in sorted(by_koppeling.items()):
+            for part in chunks(keys):
+                shadows = [
+                    ShadowRow(*row)
+                    for row in work.execute(
+                        f"SELECT {', '.join(SHADOW_COLUMNS)} FROM v_shadow WHERE koppeling_id = ? "
+                        f"AND entity = ? AND {work.many('source_key')}",
+                        (koppeling_id, str(batch.entity), work.values(part)),
+                    )
+                ]
+                salts = salts_of(context, [shadow.record_id for shadow in shadows])
+                for shadow in shadows:
+                    core_id = nodes[koppeling_id, shadow.source_key]
+                    self._claim(batch, core_id, shadow, salts.get(shadow.record_id))
+
+    def _overridden(
+        self, entity: Entity, nodes: Mapping[tuple[int, str], int]
+    ) -> set[tuple[int, str]]:
+        """Links that this run moves to another core record."""
+        moved = {
+            (row[0], row[1]): row[2]
+            for row in self.context.work.execute(
+                "SELECT koppeling_id, source_key, core_id FROM w_link "
+                "WHERE entity = ? AND rule = 'merged'",
+                (str(entity),),
+            )
+        }
+        return {node for node, core_id in nodes.items() if moved.get(node, core_id) != core_id}
+
+    def _claim(self, batch: _Batch, core_id: int, shadow: ShadowRow, salt: bytes | None) -> None:
+        context = self.context
+        own = shadow.koppeling_id == context.koppeling.id
+        fresh = bool(shadow.pending) and own and shadow.source_key not in self._skip
+        fresh = fresh and not self.accepted_only
+        if fresh:
+            batch.accept[core_id].append((shadow.id, bool(shadow.received_gone)))
+        blob = shadow.received if fresh or shadow.accepted is None else shadow.accepted
+        if (not fresh and shadow.accepted_fp is None) or salt is None:
+            return
+        form = msgspec.json.decode(
+            context.cipher.person(salt).decrypt(blob, b"shadow|%d" % shadow.id)
+        )
+        scope = context.scopes[shadow.scope_id]
+        ended = shadow.scope_id in context.ended_scopes
+        gone = bool(shadow.received_gone if fresh else shadow.accepted_gone) and not self._keeps(
+            batch.entity
+        )
+        batch.claims[core_id].append(
+            Claim(
+                shadow.id,
+                context.koppelingen[shadow.koppeling_id],
+                shadow.koppeling_id,
+                shadow.source_key,
+                scope.rank,
+                f"{scope.resource}/{scope.key}",
+                form,
+                gone,
+                _day(shadow.first_on),
+                _day(shadow.observed_on),
+                None if shadow.held_until is None else _day(shadow.held_until),
+                shadow.run_id,
+                ended,
+            )
+        )
+
+    def _keeps(self, entity: Entity) -> bool:
+        """Whether policy keeps what disappeared from its source."""
+        return self.context.policy.reactions.of(str(entity)).gone is Gone.KEEP
+
+    def _pins(self, batch: _Batch) -> None:
+        context, work = self.context, self.context.work
+        for part in chunks(batch.cores):
+            for pin_id, core_id, name, value, salt in work.execute(
+                "SELECT p.id, p.core_id, p.field, p.value, s.salt FROM pin p "
+                "JOIN core_salt s ON s.core_id = p.core_id "
+                f"WHERE p.lifted_at IS NULL AND {work.many('p.core_id')}",
+                (work.values(part),),
+            ):
+                plain = context.cipher.person(salt).decrypt(value, b"pin|%d" % core_id)
+                batch.pins[core_id][name] = PinValue(pin_id, msgspec.json.decode(plain))
+
+    def _resolve(self, batch: _Batch) -> None:
+        """Core ids of everything that these records refer to, in one look-up per entity."""
+        wanted: dict[tuple[int, Entity], set[str]] = defaultdict(set)
+        for folded in batch.folded.values():
+            for value in folded.values.values():
+                if isinstance(value, Reference):
+                    wanted[value.koppeling_id, value.entity].add(value.key)
+                elif isinstance(value, list):
+                    for item in value:
+                        if isinstance(item, Reference):
+                            wanted[item.koppeling_id, item.entity].add(item.key)
+        for (koppeling_id, target), keys in wanted.items():
+            links = lookup_links(self.context, target, list(keys), koppeling_id=koppeling_id)
+            for key, core_id in links.items():
+                batch.resolved[koppeling_id, target, key] = core_id
+                if core_id in self._new:
+                    batch.labels[core_id] = f"{koppeling_id}/{target}/{key}"
+
+    def _core_salts(self, entity: Entity, cores: Sequence[int]) -> dict[int, bytes]:
+        if not has_parts(entity)[0]:
+            return {}
+        work = self.context.work
+        found: dict[int, bytes] = {}
+        for part in chunks(cores):
+            found.update(
+                (row[0], row[1])
+                for row in work.execute(
+                    f"SELECT core_id, salt FROM core_salt WHERE {work.many('core_id')}",
+                    (work.values(part),),
+                )
+            )
+        return found
+
+    def _compare(
+        self, batch: _Batch, states: Mapping[int, State], salts: Mapping[int, bytes]
+    ) -> None:
+        """Steps for the records whose state differs; the rest is accepted as it stands."""
+        steps: list[_Step] = []
+        for core_id in batch.cores:
+            folded = batch.folded.get(core_id)
+            if folded is None:
+                continue
+            step = self._step(batch, core_id, folded, states.get(core_id))
+            if step is None:
+                self._accept(batch, core_id)
+            elif step.op != "wait":
+                steps.append(step)
+        approved = self._approved([step.digest for step in steps])
+        for step in steps:
+            self._decide(batch, step, approved, salts)
+
+    def _step(
+        self, batch: _Batch, core_id: int, folded: Folded, current: State | None
+    ) -> _Step | None:
+        claims = batch.claims[core_id]
+        held = [claim.held_until for claim in claims if claim.held_until is not None]
+        projected = project(
+            folded,
+            current,
+            resolve=lambda r: batch.resolved.get((r.koppeling_id, r.entity, r.key)),
+            index=self._index,
+            held_until=max(held) if held else None,
+        )
+        self._open(batch, claims, projected.unresolved)
+        source = f"{claims[0].koppeling}/{claims[0].source_key}"
+        if projected.waiting:
+            self.planned.waiting += 1
+            return _Step(batch.entity, core_id, source, "wait", {}, {}, b"", is_new=False)
+        changed = difference(current, projected.state)
+        if not changed:
+            return None
+        if current is None:
+            op = "create"
+            self._new.add(core_id)
+            batch.labels[core_id] = source
+        else:
+            op = _operation(changed, current, folded)
+        if op == "change":
+            self._reveal(core_id, changed)
+        digest = self._digest(_stable(batch.entity, op, core_id, source, changed, batch.labels))
+        return _Step(
+            batch.entity,
+            core_id,
+            source,
+            op,
+            changed,
+            projected.state,
+            digest,
+            is_new=current is None,
+        )
+
+    def _index(self, role: str, value: str, issuer: int) -> str:
+        return self.context.cipher.index(f"identificatie/{role}", str(issuer), value).hex()
+
+    def _reveal(self, core_id: int, changed: dict[str, list[Json]]) -> None:
+        """The journal holds an identifier's value before, not its index."""
+        for key, pair in changed.items():
+            if key.startswith("identificatie/") and isinstance(pair[0], dict):
+                pair[0] = {"waarde": self._states.reveal(core_id, key), **pair[0]}
+
+    def _open(
+        self, batch: _Batch, claims: Sequence[Claim], unresolved: Sequence[Reference]
+    ) -> None:
+        work = self.context.work
+        holders = {(claim.koppeling_id, claim.source_key) for claim in claims}
+        work.load(
+            "w_answered",
+            ("koppeling_id", "entity", "source_key"),
+            [(k, str(batch.entity), key) for k, key in sorted(holders)],
+        )
+        if not unresolved:
+            return
+        self.planned.unresolved += len(unresolved)
+        work.load(
+            "w_open",
+            _OPEN_COLUMNS,
+            [
+                (k, str(batch.entity), key, str(reference.entity), reference.key)
+                for reference in unresolved
+                for k, key in sorted(holders)
+                if k == reference.koppeling_id
+            ],
+        )
+
+    def _approved(self, digests: Sequence[bytes]) -> set[bytes] | None:
+        if self.limits.approved is None:
+            return None
+        work = self.context.work
+        work.temp_table("w_digest", f"digest {work.blob_type}")
+        work.load("w_digest", ("digest",), [(digest,) for digest in digests])
+        found = work.execute(
+            "SELECT s.digest FROM step s WHERE s.plan_id = ? "
+            "AND s.digest IN (SELECT digest FROM w_digest)",
+            (self.limits.approved,),
+        )
+        return {bytes(row[0]) for row in found}
+
+    def _decide(
+        self,
+        batch: _Batch,
+        step: _Step,
+        approved: set[bytes] | None,
+        salts: Mapping[int, bytes],
+    ) -> None:
+        self._count(step)
+        reason = self.limits.held(step.entity, step.op, step.changed)
+        if not reason and approved is not None and step.digest not in approved:
+            reason = "niet in het goedgekeurde plan, of sindsdien veranderd"
+        self._write_step(step, reason)
+        if reason:
+            self.planned.held += 1
+            if step.is_new:
+                self._unlink(step)
+            return
+        self.planned.passing += 1
+        salt = salts.get(step.core_id)
+        if salt is None and has_parts(step.entity)[0]:
+            salt = rows.new_salt()
+        self._prepared.write(
+            step.entity,
+            step.core_id,
+            state=step.state,
+            changed=step.changed,
+            salt=salt,
+            is_new=step.is_new,
+        )
+        self._accept(batch, step.core_id)
+
+    def _accept(self, batch: _Batch, core_id: int) -> None:
+        new = core_id in self._new
+        for shadow_id, gone in batch.accept.get(core_id, ()):
+            self._prepared.accept(shadow_id, "gone" if gone else "unmatched" if new else "linked")
+
+    def _unlink(self, step: _Step) -> None:
+        """A creation that is held has no number yet: what refers to it waits with it."""
+        work = self.context.work
+        work.execute("DELETE FROM w_link WHERE core_id = ?", (step.core_id,))
+        work.execute("DELETE FROM w_key WHERE core_id = ?", (step.core_id,))
+
+    def _count(self, step: _Step) -> None:
+        tally, entity = self.planned.tally, str(step.entity)
+        tally.steps[entity, step.op] += 1
+        if step.op != "change":
+            return
+        for name in {key.split("/")[0] if "groeps" in key else key for key in step.changed}:
+            tally.fields[entity, name] += 1
+        for key, (before, after) in step.changed.items():
+            if before is not None and after is None and "groepsdeelname" not in key:
+                tally.emptied[entity, key] += 1
+
+    def _write_step(self, step: _Step, reason: str) -> None:
+        salt = rows.new_salt()
+        sealed = self.context.cipher.person(salt).encrypt(
+            msgspec.json.encode(step.changed), b"step|%s" % step.digest
+        )
+        self._steps.append(
+            (
+                None,
+                self.plan_id,
+                self.context.run_id,
+                str(step.entity),
+                step.core_id,
+                step.source,
+                step.op,
+                "held" if reason else "planned",
+                reason,
+                step.digest,
+                salt,
+                sealed,
+            )
+        )
+
+    def _flush_steps(self) -> None:
+        if not self._steps:
+            return
+        steps, self._steps = self._steps, []
+        work = self.context.work
+        numbers = self.context.step_ids.take("step", len(steps))
+        with work.transaction():
+            work.load(
+                "step",
+                STEP_COLUMNS,
+                [(number, *step[1:]) for number, step in zip(numbers, steps, strict=True)],
+            )
+
+
+def accepted_claims(context: Context, entity: Entity, core_id: int) -> list[Claim]:
+    """What every source may be believed to say of one core record, as a run would use it."""
+    correlate.prepare(context)
+    planner = Planner(context, 0, Limits())
+    planner.accepted_only = True
+    return planner.claims_of(entity, core_id)
+
+
+def pins_of(context: Context, core_id: int) -> dict[str, PinValue]:
+    """Field → pin in force of one core record."""
+    return Planner(context, 0, Limits()).pins_in_force(core_id)
+
+
+_OPEN_COLUMNS = ("koppeling_id", "entity", "source_key", "target_entity", "target_key")
+
+
+def _operation(changed: Mapping[str, list[Json]], current: State, folded: Folded) -> str:
+    """Close and reopen are named apart: guards judge them apart."""
+    if folded.closed and not current.get("tot_afgeleid") and "geldig_tot" in changed:
+        return "close"
+    if current.get("tot_afgeleid") and not folded.closed:
+        return "reopen"
+    return "change"
+
+
+def _stable(
+    entity: Entity,
+    op: str,
+    core_id: int,
+    source: str,
+    changed: Mapping[str, list[Json]],
+    labels: Mapping[int, str],
+) -> bytes:
+    """What names one step for approval: the same step in a later plan gives the same bytes.
+
+    Numbers that this plan gives to new records are replaced by their source, for a later plan
+    gives them other numbers.
+    """
+
+    def stable(key: str, value: Json) -> Json:
+        if isinstance(value, int) and key.endswith("_id"):
+            return labels.get(value, value)
+        return value
+
+    def name(key: str) -> str:
+        if not key.startswith("groepsdeelname/"):
+            return key
+        head, _, last = key.rpartition("/")
+        return f"{head}/{labels.get(int(last), last)}"
+
+    subject = source if op == "create" else str(core_id)
+    body = [
+        (name(key), stable(key, before), stable(key, after))
+        for key, (before, after) in sorted(changed.items())
+    ]
+    return msgspec.json.encode([str(entity), op, subject, sorted(body, key=lambda b: b[0])])
+
+
+def _day(value: date | str) -> date:
+    return value if isinstance(value, date) else date.fromisoformat(value)

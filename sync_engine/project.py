@@ -1,0 +1,226 @@
+"""Projection: a folded record ↔ the flat state of its rows in the core. Pure.
+
+The *state* of a core record is one flat dictionary over all tables that it lives in, so that the
+difference between fold and core is the difference of two dictionaries:
+
+    "achternaam"                    column of its own table
+    "adres/woonadres"               dict of columns of `adres`, or absent
+    "contactgegeven/email"          {"waarde", "geheim"}
+    "identificatie/eck_id/0"        {"waarde", "index"}  (index: hex of the blind index)
+    "groepsdeelname/leerling/123"   [geldig_van, geldig_tot, tot_afgeleid] of the open period
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+
+import msgspec
+
+from mappings.canonical.fields import Entity, Kind
+from mappings.canonical.schema import fields_of
+from sync_engine.fold import Folded, Json, Reference
+
+State = dict[str, Json]
+
+PERIOD_COLUMNS = ("geldig_van", "geldig_tot", "tot_afgeleid")
+ADDRESS_COLUMNS = ("straat", "huisnummer", "toevoeging", "postcode", "woonplaats", "land", "regels")
+_COLUMN_KINDS = frozenset(
+    {Kind.TEXT, Kind.DATE, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.LIST, Kind.REFERENCE}
+)
+
+
+@cache
+def columns_of(entity: Entity) -> dict[str, str]:
+    """Canonical field → column of the entity's own table."""
+    return {
+        name: f"{name}_id" if description.kind is Kind.REFERENCE else name
+        for name, description in fields_of(entity).items()
+        if description.kind in _COLUMN_KINDS
+    }
+
+
+@cache
+def head_columns(entity: Entity) -> tuple[str, ...]:
+    """Columns of the entity's own table after `id`, `tenant_id` and `run_id`."""
+    return (*PERIOD_COLUMNS, *columns_of(entity).values())
+
+
+@cache
+def has_parts(entity: Entity) -> tuple[bool, bool]:
+    """(is a person with contact, address or identifier rows, has members)."""
+    kinds = {description.kind for description in fields_of(entity).values()}
+    return bool(kinds & {Kind.CONTACT, Kind.ADDRESS, Kind.IDENTIFIER}), Kind.MEMBERS in kinds
+
+
+@cache
+def required_references(entity: Entity) -> tuple[str, ...]:
+    """Fields without which the record has to wait."""
+    return tuple(
+        name
+        for name, description in fields_of(entity).items()
+        if description.kind is Kind.REFERENCE and description.required
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """The state that the fold asks for, and the references that nothing answers yet."""
+
+    state: State
+    unresolved: tuple[Reference, ...]
+    waiting: bool
+
+
+def project(
+    folded: Folded,
+    current: State | None,
+    *,
+    resolve: Callable[[Reference], int | None],
+    index: Callable[[str, str, int], str],
+    held_until: date | None,
+) -> Projected:
+    """The flat state of one folded record.
+
+    Args:
+        folded: the record.
+        current: its present state; open memberships keep their start from it.
+        resolve: reference → core id.
+        index: (identifier kind, value, issuing koppeling id or 0) → hex of the blind index.
+        held_until: last day on which a complete reading held a membership that is gone now.
+    """
+    entity = folded.entity
+    state: State = {
+        "geldig_van": _iso(folded.start),
+        "geldig_tot": _iso(folded.end),
+        "tot_afgeleid": folded.inferred,
+    }
+    unresolved: list[Reference] = []
+    waiting = False
+    for name, description in fields_of(entity).items():
+        value = folded.values.get(name)
+        match description.kind:
+            case Kind.REFERENCE:
+                core_id = None
+                if isinstance(value, Reference):
+                    core_id = resolve(value)
+                    if core_id is None:
+                        unresolved.append(value)
+                if core_id is None and description.required:
+                    waiting = True
+                state[f"{name}_id"] = core_id
+            case Kind.LIST:
+                state[name] = None if value is None else _dumps(value)
+            case Kind.TEXT | Kind.DATE | Kind.INTEGER | Kind.NUMBER | Kind.BOOLEAN:
+                state[name] = value  # type: ignore[assignment] # scalar by its kind
+            case Kind.CONTACT:
+                if value is not None:
+                    state[f"contactgegeven/{description.role}"] = {
+                        "waarde": str(value),
+                        "geheim": bool(folded.values.get(description.hidden_by)),
+                    }
+            case Kind.ADDRESS:
+                if isinstance(value, dict):
+                    state[f"adres/{description.role}"] = {
+                        **{column: value.get(column) for column in ADDRESS_COLUMNS},
+                        "geheim": bool(folded.values.get(description.hidden_by)),
+                    }
+            case Kind.IDENTIFIER:
+                _identifiers(state, folded, name, description.role, index)
+            case Kind.MEMBERS:
+                unresolved += _members(state, folded, name, description.role, resolve, current)
+            case Kind.PERIOD_START | Kind.PERIOD_END:
+                pass
+    if current is not None:
+        _end_memberships(state, folded, current, held_until)
+    return Projected(state, tuple(unresolved), waiting)
+
+
+def _identifiers(
+    state: State,
+    folded: Folded,
+    name: str,
+    role: str,
+    index: Callable[[str, str, int], str],
+) -> None:
+    issued = {k: v for (n, k), v in folded.issued.items() if n == name}
+    if issued:
+        for koppeling_id, text in issued.items():
+            state[f"identificatie/{role}/{koppeling_id}"] = {
+                "waarde": text,
+                "index": index(role, text, koppeling_id),
+            }
+        return
+    value = folded.values.get(name)
+    if value is not None:
+        text = str(value)
+        state[f"identificatie/{role}/0"] = {"waarde": text, "index": index(role, text, 0)}
+
+
+def _members(
+    state: State,
+    folded: Folded,
+    name: str,
+    role: str,
+    resolve: Callable[[Reference], int | None],
+    current: State | None,
+) -> list[Reference]:
+    """Open memberships; a member that was there keeps his start, a new one starts as seen."""
+    references = folded.values.get(name)
+    unresolved: list[Reference] = []
+    if not isinstance(references, list):
+        return unresolved
+    end = _iso(folded.end)
+    start = _iso(folded.start if current is None else folded.observed_on)
+    for reference in references:
+        core_id = resolve(reference)
+        if core_id is None:
+            unresolved.append(reference)
+            continue
+        key = f"groepsdeelname/{role}/{core_id}"
+        before = current.get(key) if current is not None else None
+        since = before[0] if isinstance(before, list) else start
+        state[key] = [since, end, folded.inferred]
+    return unresolved
+
+
+def _end_memberships(state: State, folded: Folded, current: State, held_until: date | None) -> None:
+    """A member who is there no longer is closed on the last day that he was seen there."""
+    last = held_until or folded.observed_on
+    end = None if last is None else last + timedelta(days=1)
+    for key, before in current.items():
+        if key.startswith("groepsdeelname/") and key not in state and isinstance(before, list):
+            state[key] = [before[0], _iso(end), True, "ended"]
+
+
+def difference(before: State | None, after: State) -> dict[str, list[Json]]:
+    """Key → [before, after] for every key whose value differs. Empty: nothing to write."""
+    old: Mapping[str, Json] = before or {}
+    changed: dict[str, list[Json]] = {}
+    for key, value in after.items():
+        was = old.get(key)
+        if was != value and not _same_identifier(was, value):
+            changed[key] = [was, value]
+    for key, was in old.items():
+        if key not in after:
+            changed[key] = [was, None]
+    return changed
+
+
+def _same_identifier(was: Json, now: Json) -> bool:
+    return (
+        isinstance(was, dict)
+        and isinstance(now, dict)
+        and "index" in was
+        and was["index"] == now.get("index")
+    )
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def _dumps(value: object) -> str:
+    return msgspec.json.encode(value).decode()

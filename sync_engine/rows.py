@@ -1,0 +1,246 @@
+"""Rows of the core: read as flat states, prepared as set statements.
+
+`States` reads the present state of a batch of core records; `Prepared` collects the rows that a
+plan would write, in temporary tables that `apply` turns into the core with one statement each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from secrets import token_bytes
+
+from mappings.canonical.fields import Entity, Kind
+from mappings.canonical.schema import fields_of
+from sync_engine.context import Context, chunks
+from sync_engine.fold import Json
+from sync_engine.project import (
+    ADDRESS_COLUMNS,
+    State,
+    has_parts,
+    head_columns,
+)
+
+IDENTIFIER_COLUMNS = ("eigenaar_id", "soort", "uitgever", "waarde", "blindindex", "run_id")
+CONTACT_COLUMNS = ("eigenaar_id", "soort", "waarde", "geheim", "run_id")
+ADRES_COLUMNS = ("eigenaar_id", "soort", *ADDRESS_COLUMNS, "geheim", "run_id")
+MEMBER_COLUMNS = (
+    "groep_id",
+    "rol",
+    "persoon_id",
+    "geldig_van",
+    "geldig_tot",
+    "tot_afgeleid",
+    "beeindigd",
+    "run_id",
+)
+DROP_COLUMNS = ("tabel", "eigenaar_id", "soort", "uitgever")
+
+
+def prepare(context: Context) -> None:
+    """Make the temporary tables that hold what a plan would write."""
+    work = context.work
+    for entity in Entity:
+        names = ("id", "tenant_id", "run_id", *head_columns(entity))
+        work.temp_copy(f"p_{entity}", str(entity), names)
+    work.temp_copy("p_identificatie", "identificatie", IDENTIFIER_COLUMNS)
+    work.temp_copy("p_contactgegeven", "contactgegeven", CONTACT_COLUMNS)
+    work.temp_copy("p_adres", "adres", ADRES_COLUMNS)
+    work.temp_copy("p_groepsdeelname", "groepsdeelname", MEMBER_COLUMNS)
+    work.temp_copy("p_deelname_nieuw", "groepsdeelname", MEMBER_COLUMNS)
+    work.temp_table("p_drop", "tabel TEXT, eigenaar_id BIGINT, soort TEXT, uitgever BIGINT")
+    work.temp_table("p_core_salt", f"core_id BIGINT, salt {work.blob_type}")
+    work.temp_table("p_accept", "shadow_id BIGINT, situation TEXT")
+
+
+class States:
+    """Reads the present state of core records; identifiers stay encrypted until they are needed."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def read(self, entity: Entity, cores: Sequence[int]) -> dict[int, State]:
+        """Core id → state, for those that exist."""
+        work = self.context.work
+        names = head_columns(entity)
+        found: dict[int, State] = {}
+        for part in chunks(cores):
+            ids = work.values(part)
+            rows = work.execute(
+                f"SELECT id, {', '.join(names)} FROM {entity} WHERE {work.many('id')}", (ids,)
+            )
+            for row in rows:
+                found[row[0]] = _bools(entity, dict(zip(names, row[1:], strict=True)))
+            person, members = has_parts(entity)
+            if person:
+                self._parts(found, ids)
+            if members:
+                self._members(found, ids)
+        return found
+
+    def _parts(self, found: dict[int, State], ids: object) -> None:
+        work = self.context.work
+        rows = work.execute(
+            "SELECT eigenaar_id, soort, uitgever, blindindex FROM identificatie "
+            f"WHERE {work.many('eigenaar_id')}",
+            (ids,),
+        )
+        for owner, role, issuer, index in rows:
+            if owner in found:
+                found[owner][f"identificatie/{role}/{issuer}"] = {"index": bytes(index).hex()}
+        rows = work.execute(
+            "SELECT eigenaar_id, soort, waarde, geheim FROM contactgegeven "
+            f"WHERE {work.many('eigenaar_id')}",
+            (ids,),
+        )
+        for owner, role, value, hidden in rows:
+            if owner in found:
+                found[owner][f"contactgegeven/{role}"] = {"waarde": value, "geheim": bool(hidden)}
+        rows = work.execute(
+            f"SELECT eigenaar_id, soort, geheim, {', '.join(ADDRESS_COLUMNS)} FROM adres "
+            f"WHERE {work.many('eigenaar_id')}",
+            (ids,),
+        )
+        for owner, role, hidden, *parts in rows:
+            if owner in found:
+                found[owner][f"adres/{role}"] = {
+                    **dict(zip(ADDRESS_COLUMNS, parts, strict=True)),
+                    "geheim": bool(hidden),
+                }
+
+    def _members(self, found: dict[int, State], ids: object) -> None:
+        work = self.context.work
+        rows = work.execute(
+            "SELECT groep_id, rol, persoon_id, geldig_van, geldig_tot, tot_afgeleid "
+            f"FROM groepsdeelname WHERE NOT beeindigd AND {work.many('groep_id')}",
+            (ids,),
+        )
+        for group, role, person, start, end, inferred in rows:
+            if group in found:
+                found[group][f"groepsdeelname/{role}/{person}"] = [start, end, bool(inferred)]
+
+    def reveal(self, core_id: int, key: str) -> str | None:
+        """The plain value of one identifier of the core, for the journal and for people."""
+        _, role, issuer = key.split("/")
+        rows = self.context.work.execute(
+            "SELECT i.waarde, s.salt FROM identificatie i JOIN core_salt s "
+            "ON s.core_id = i.eigenaar_id WHERE i.eigenaar_id = ? AND i.soort = ? "
+            "AND i.uitgever = ?",
+            (core_id, role, int(issuer)),
+        )
+        if not rows or rows[0][1] is None:
+            return None
+        person = self.context.cipher.person(rows[0][1])
+        return person.decrypt(rows[0][0], identifier_context(core_id, role)).decode()
+
+
+def identifier_context(core_id: int, role: str) -> bytes:
+    """What an encrypted identifier is bound to, so that it cannot be moved to another person."""
+    return b"identificatie|%d|%s" % (core_id, role.encode())
+
+
+class Prepared:
+    """Collects rows of one batch and loads them into the temporary tables."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._rows: dict[str, list[tuple[object, ...]]] = {}
+        self._columns: dict[str, tuple[str, ...]] = {}
+
+    def _add(self, table: str, names: tuple[str, ...], row: tuple[object, ...]) -> None:
+        self._columns[table] = names
+        self._rows.setdefault(table, []).append(row)
+
+    def accept(self, shadow_id: int, situation: str) -> None:
+        """This shadow's received form becomes the accepted one."""
+        self._add("p_accept", ("shadow_id", "situation"), (shadow_id, situation))
+
+    def write(
+        self,
+        entity: Entity,
+        core_id: int,
+        *,
+        state: State,
+        changed: dict[str, list[Json]],
+        salt: bytes | None,
+        is_new: bool,
+    ) -> None:
+        """The rows that turn a record's present state into `state`."""
+        names = head_columns(entity)
+        context = self.context
+        if is_new or any("/" not in key for key in changed):
+            row = (core_id, context.koppeling.tenant_id, context.run_id)
+            self._add(
+                f"p_{entity}",
+                ("id", "tenant_id", "run_id", *names),
+                (*row, *(state.get(name) for name in names)),
+            )
+        if is_new and salt is not None:
+            self._add("p_core_salt", ("core_id", "salt"), (core_id, salt))
+        for key, (_, after) in changed.items():
+            table, _, rest = key.partition("/")
+            if rest:
+                self._part(table, rest, core_id, after, salt=salt, changed=changed[key])
+
+    def _part(
+        self,
+        table: str,
+        rest: str,
+        core_id: int,
+        after: Json,
+        *,
+        salt: bytes | None,
+        changed: list[Json],
+    ) -> None:
+        run = self.context.run_id
+        role, _, last = rest.partition("/")
+        if table == "groepsdeelname":
+            self._member(core_id, role, int(last), changed)
+        elif after is None:
+            self._add("p_drop", DROP_COLUMNS, (table, core_id, role, int(last or 0)))
+        elif table == "contactgegeven" and isinstance(after, dict):
+            row = (core_id, role, after["waarde"], after["geheim"], run)
+            self._add("p_contactgegeven", CONTACT_COLUMNS, row)
+        elif table == "adres" and isinstance(after, dict):
+            parts = tuple(after.get(column) for column in ADDRESS_COLUMNS)
+            row = (core_id, role, *parts, after["geheim"], run)
+            self._add("p_adres", ADRES_COLUMNS, row)
+        elif table == "identificatie" and isinstance(after, dict) and salt is not None:
+            person = self.context.cipher.person(salt)
+            sealed = person.encrypt(
+                str(after["waarde"]).encode(), identifier_context(core_id, role)
+            )
+            index = bytes.fromhex(str(after["index"]))
+            row = (core_id, role, int(last), sealed, index, run)
+            self._add("p_identificatie", IDENTIFIER_COLUMNS, row)
+
+    def _member(self, core_id: int, role: str, person: int, changed: list[Json]) -> None:
+        before, after = changed
+        if not isinstance(after, list):
+            return
+        ended = len(after) > 3  # the fourth part says that the membership ended
+        row = (core_id, role, person, *after[:3], ended, self.context.run_id)
+        table = "p_deelname_nieuw" if before is None else "p_groepsdeelname"
+        self._add(table, MEMBER_COLUMNS, row)
+
+    def flush(self) -> None:
+        """Load what was collected."""
+        for table, rows in self._rows.items():
+            self.context.work.load(table, self._columns[table], rows)
+        self._rows.clear()
+
+
+def new_salt() -> bytes:
+    """A person's salt in the core."""
+    return token_bytes(16)
+
+
+def _bools(entity: Entity, row: State) -> State:
+    for name in _boolean_columns(entity):
+        if row[name] is not None:
+            row[name] = bool(row[name])
+    return row
+
+
+def _boolean_columns(entity: Entity) -> tuple[str, ...]:
+    names = [n for n, d in fields_of(entity).items() if d.kind is Kind.BOOLEAN]
+    return ("tot_afgeleid", *names)

@@ -1,0 +1,148 @@
+"""Scopes and delivery contracts in the store: what is read, and under which terms."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from connectors.base import DeliveryContract, Scope
+from sync_engine.context import Context, ScopeRow
+
+
+def load_scopes(context: Context) -> None:
+    """Every scope of the tenant, those that are read no more included."""
+    rows = context.work.execute(
+        "SELECT s.id, s.koppeling_id, s.resource, s.key, s.rank, s.schooljaar, s.label, s.brins, "
+        "s.ended_run FROM scope s JOIN koppeling k ON k.id = s.koppeling_id WHERE k.tenant_id = ?",
+        (context.koppeling.tenant_id,),
+    )
+    for number, koppeling_id, resource, key, rank, year, label, brins, ended in rows:
+        context.scopes[number] = Scope(
+            resource, key, rank, tuple(msgspec.json.decode(brins)), year, label
+        )
+        context.scope_koppeling[number] = koppeling_id
+        if ended is not None:
+            context.ended_scopes.add(number)
+
+
+def open_scope(context: Context, scope: Scope) -> ScopeRow:
+    """The row of a scope that is about to be read; made where it is new."""
+    work, own = context.work, context.koppeling.id
+    rows = work.execute(
+        "SELECT id, contract_fp, complete_at FROM scope "
+        "WHERE koppeling_id = ? AND resource = ? AND key = ?",
+        (own, scope.resource, scope.key),
+    )
+    if rows:
+        number, contract_fp, complete_at = rows[0]
+        _refresh(context, number, scope)
+    else:
+        number, contract_fp, complete_at = _create(context, scope), None, None
+    context.scopes[number] = scope
+    context.scope_koppeling[number] = own
+    return ScopeRow(
+        number,
+        scope,
+        None if contract_fp is None else bytes(contract_fp),
+        _instant(complete_at),
+    )
+
+
+def _create(context: Context, scope: Scope) -> int:
+    if context.dry:
+        return context.ids.take("scope", 1)[0]
+    with context.work.transaction():
+        rows = context.work.execute(
+            "INSERT INTO scope (koppeling_id, resource, key, rank, schooljaar, label, brins, "
+            "complete_count) VALUES (?, ?, ?, ?, ?, ?, ?, 0) RETURNING id",
+            (
+                context.koppeling.id,
+                scope.resource,
+                scope.key,
+                scope.rank,
+                scope.schooljaar,
+                scope.label,
+                _json(scope.brins),
+            ),
+        )
+    return int(rows[0][0])
+
+
+def _refresh(context: Context, number: int, scope: Scope) -> None:
+    known = context.scopes.get(number)
+    if context.dry or known == scope:
+        return
+    with context.work.transaction():
+        context.work.execute(
+            "UPDATE scope SET rank = ?, schooljaar = ?, label = ?, brins = ? WHERE id = ?",
+            (scope.rank, scope.schooljaar, scope.label, _json(scope.brins), number),
+        )
+
+
+def end_scope(context: Context, scope_id: int, *, ended: bool) -> None:
+    """A scope that the source lists no longer proves nothing; what leaned on it is folded again."""
+    with context.work.transaction():
+        context.work.execute(
+            "UPDATE scope SET ended_run = ? WHERE id = ?",
+            (context.run_id if ended else None, scope_id),
+        )
+        context.work.execute(
+            "INSERT INTO refold (core_id, tenant_id, entity, reason) "
+            "SELECT DISTINCT l.core_id, ?, l.entity, 'scope' FROM shadow s JOIN link l "
+            "ON l.koppeling_id = s.koppeling_id AND l.entity = s.entity "
+            "AND l.source_key = s.source_key WHERE s.scope_id = ? "
+            "ON CONFLICT (core_id) DO NOTHING",
+            (context.koppeling.tenant_id, scope_id),
+        )
+    if ended:
+        context.ended_scopes.add(scope_id)
+    else:
+        context.ended_scopes.discard(scope_id)
+
+
+def remember_contract(
+    context: Context, row: ScopeRow, contract: DeliveryContract, fingerprint: bytes
+) -> None:
+    """Keep the terms of this reading; a change of them is an event for the administrator."""
+    if row.contract_fp == fingerprint:
+        return
+    work = context.work
+    if row.contract_fp is not None:
+        before = work.execute(
+            "SELECT terms FROM contract WHERE scope_id = ? AND fingerprint = ?",
+            (row.id, row.contract_fp),
+        )
+        old = msgspec.json.decode(before[0][0]) if before else {"fields": {}, "version": ""}
+        had = {name for name, given in old["fields"].items() if given}
+        has = {name for name, given in contract.fields.items() if given}
+        detail: dict[str, object] = {
+            "resource": row.scope.resource,
+            "scope": row.scope.label or row.scope.key,
+            "no longer": sorted(had - has),
+            "now also": sorted(has - had),
+            "version": [old["version"], contract.version],
+        }
+        context.events.append((row.id, "contract changed", detail))
+    if context.dry:
+        return
+    terms = {"fields": dict(contract.fields), "version": contract.version}
+    with work.transaction():
+        work.execute("UPDATE scope SET contract_fp = ? WHERE id = ?", (fingerprint, row.id))
+        work.execute(
+            "INSERT INTO contract (scope_id, fingerprint, terms, first_run) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (scope_id, fingerprint) DO NOTHING",
+            (row.id, fingerprint, _json(terms), context.run_id),
+        )
+    row.contract_fp = fingerprint
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _instant(value: datetime | str | None) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    instant = datetime.fromisoformat(value)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

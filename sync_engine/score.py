@@ -1,0 +1,77 @@
+"""How much a pupil of one source looks like one of the core. Pure; never links by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from mappings.normalise import match_form
+
+from config.policies import Correlation
+from sync_engine.fold import Json
+
+_SIMILAR = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A core record that looks like the source record; `agrees` names the parts that agree."""
+
+    core_id: int
+    score: float
+    agrees: tuple[str, ...]
+
+
+def score_leerling(
+    form: Mapping[str, Json], person: Sequence[object], policy: Correlation
+) -> Candidate | None:
+    """Weigh names, birth date and postcode.
+
+    Args:
+        form: the canonical form of the source record.
+        person: (core id, achternaam, roepnaam, voornamen, postcode) with the same birth date.
+        policy: weights per part, and the score from which a person is asked.
+
+    Returns: the candidate where the score reaches `case_at`, else None. The score is the share of
+        the weight of the parts that both sides have, 0 to 1.
+    """
+    core_id, achternaam, roepnaam, voornamen, postcode = person
+    adres = form.get("adres")
+    pairs = (
+        ("geboortedatum", 1.0),
+        ("achternaam", _alike(form.get("achternaam"), achternaam)),
+        (
+            "roepnaam",
+            max(
+                _alike(form.get("roepnaam"), roepnaam) or 0.0,
+                _alike(form.get("voornamen"), voornamen) or 0.0,
+            ),
+        ),
+        ("postcode", _alike(adres.get("postcode") if isinstance(adres, dict) else None, postcode)),
+    )
+    total = gained = 0.0
+    agrees = []
+    for part, similarity in pairs:
+        weight = policy.weights.get(part, 0.0)
+        if similarity is None or weight <= 0:
+            continue
+        total += weight
+        gained += weight * similarity
+        if similarity >= _SIMILAR:
+            agrees.append(part)
+    score = gained / total if total else 0.0
+    if score < policy.case_at or not isinstance(core_id, int):
+        return None
+    return Candidate(core_id, score, tuple(agrees))
+
+
+def _alike(one: object, other: object) -> float | None:
+    """1 for equal in match form, the similarity above the threshold, 0 below; None: not known."""
+    if not one or not other:
+        return None
+    left, right = match_form(str(one)), match_form(str(other))
+    if left == right:
+        return 1.0
+    ratio = SequenceMatcher(None, left, right).ratio()
+    return ratio if ratio >= _SIMILAR else 0.0

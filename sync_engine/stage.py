@@ -1,0 +1,748 @@
+"""Stage: what a scope delivers becomes received forms; unchanged records stop here.
+
+Per batch of records: a keyed fingerprint of each raw body, one look-up, and only what is new or
+changed is parsed, mapped and written. A real run writes what it received in short transactions; a
+dry run writes the same rows to temporary tables, which later steps see through the same views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from secrets import token_bytes
+from typing import TypeAlias
+
+import msgspec
+
+from config.errors import RecordError
+from config.policies import DriftReaction
+from connectors.base import DeliveryContract, FieldProblem, Page
+from connectors.errors import ParseError, ProtocolViolationError
+from mappings.canonical.schema import ENTITY_OF, encode
+from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
+from sync_engine.fold import RETAINED
+
+Fingerprint: TypeAlias = Callable[[bytes], bytes]
+
+RECORD_COLUMNS = ("id", "scope_id", "source_key", "raw_fp", "salt", "missing_since", "gone")
+SHADOW_COLUMNS = (
+    "id",
+    "koppeling_id",
+    "scope_id",
+    "record_id",
+    "entity",
+    "source_key",
+    "received",
+    "received_fp",
+    "received_gone",
+    "accepted",
+    "accepted_fp",
+    "accepted_gone",
+    "refused_fp",
+    "pending",
+    "first_on",
+    "observed_on",
+    "held_until",
+    "situation",
+    "run_id",
+)
+_RAW_COLUMNS = ("record_id", "run_id", "contract_fp", "stored_on", "body")
+_QUARANTINE_COLUMNS = (
+    "scope_id",
+    "source_key",
+    "path",
+    "rule",
+    "salt",
+    "body",
+    "raw_fp",
+    "first_run",
+    "run_id",
+)
+
+_TYPES = {
+    "id": "BIGINT",
+    "record_id": "BIGINT",
+    "scope_id": "INTEGER",
+    "koppeling_id": "INTEGER",
+    "run_id": "INTEGER",
+    "first_run": "INTEGER",
+    "received": "BLOB",
+    "received_fp": "BLOB",
+    "accepted": "BLOB",
+    "accepted_fp": "BLOB",
+    "refused_fp": "BLOB",
+    "raw_fp": "BLOB",
+    "contract_fp": "BLOB",
+    "salt": "BLOB",
+    "body": "BLOB",
+    "gone": "BOOLEAN",
+    "received_gone": "BOOLEAN",
+    "accepted_gone": "BOOLEAN",
+    "pending": "BOOLEAN",
+    "missing_since": "TIMESTAMP",
+    "first_on": "DATE",
+    "observed_on": "DATE",
+    "held_until": "DATE",
+    "stored_on": "DATE",
+}
+
+
+def columns(names: Iterable[str]) -> str:
+    """DDL of temporary columns with the types of the tables that they stand for."""
+    return ", ".join(f"{name} {_TYPES.get(name, 'TEXT')}" for name in names)
+
+
+def prepare(context: Context) -> None:
+    """Make the run's temporary tables, and the views through which later steps read."""
+    work = context.work
+    work.temp_table("w_record", columns(RECORD_COLUMNS) + ", PRIMARY KEY (scope_id, source_key)")
+    work.temp_table("w_shadow", columns(SHADOW_COLUMNS) + ", PRIMARY KEY (id)")
+    work.temp_table("w_raw", columns(_RAW_COLUMNS))
+    work.temp_table("w_quarantine", columns(_QUARANTINE_COLUMNS))
+    for name, table, names, key in (
+        ("v_record", "source_record", RECORD_COLUMNS, "id"),
+        ("v_shadow", "shadow", SHADOW_COLUMNS, "id"),
+    ):
+        overlay = f"w_{table.removeprefix('source_')}"
+        listed = ", ".join(names)
+        body = f"SELECT {listed} FROM {table}"
+        if context.dry:
+            body += (
+                f" WHERE NOT EXISTS (SELECT 1 FROM {overlay} w WHERE w.{key} = {table}.{key})"
+                f" UNION ALL SELECT {listed} FROM {overlay}"
+            )
+        work.temp_view(name, body)
+    if context.dry:
+        work.execute("CREATE INDEX IF NOT EXISTS w_shadow_record ON w_shadow (record_id)")
+
+
+@dataclass(slots=True)
+class ShadowRow:
+    """One row of `shadow`, whole; the order of the fields is that of SHADOW_COLUMNS."""
+
+    id: int
+    koppeling_id: int
+    scope_id: int
+    record_id: int
+    entity: str
+    source_key: str
+    received: bytes
+    received_fp: bytes
+    received_gone: bool
+    accepted: bytes | None
+    accepted_fp: bytes | None
+    accepted_gone: bool
+    refused_fp: bytes | None
+    pending: bool
+    first_on: date | str
+    observed_on: date | str
+    held_until: date | str | None
+    situation: str
+    run_id: int
+
+    def values(self) -> tuple[object, ...]:
+        """The row for loading."""
+        return tuple(getattr(self, name) for name in SHADOW_COLUMNS)
+
+    def receive(self, blob: bytes, fingerprint: bytes, *, gone: bool) -> None:
+        """Take another received form; the accepted one is kept beside it while they differ."""
+        if self.accepted is None and self.accepted_fp == self.received_fp:
+            self.accepted = self.received
+        self.received, self.received_fp, self.received_gone = blob, fingerprint, gone
+        if self.accepted_fp == fingerprint:
+            self.accepted = None
+        same = self.accepted_fp == fingerprint and self.accepted_gone == gone
+        self.pending = not same and self.refused_fp != fingerprint
+
+
+@dataclass(slots=True)
+class Received:
+    """Counts of one reading."""
+
+    read: int = 0
+    added: int = 0
+    changed: int = 0
+    same: int = 0
+    quarantined: int = 0
+    still_quarantined: int = 0
+    duplicates: int = 0
+    missing: int = 0
+    gone: int = 0
+    returned: int = 0
+    warnings: int = 0
+    shrunk: bool = False
+    blocked: bool = False
+
+
+@dataclass(slots=True)
+class _Known:
+    id: int
+    raw_fp: bytes
+    salt: bytes | None
+    missing: bool
+    gone: bool
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Rows that one batch writes in one transaction."""
+
+    records: list[tuple[object, ...]] = field(default_factory=list)
+    shadows: list[ShadowRow] = field(default_factory=list)
+    raw: list[tuple[object, ...]] = field(default_factory=list)
+    quarantine: list[tuple[object, ...]] = field(default_factory=list)
+    resolved: list[str] = field(default_factory=list)
+    held: set[tuple[str, str]] = field(default_factory=set)
+    cursor: str | None = None
+
+
+class Seen:
+    """Which records a reading met, a bit each: a million records take 125 kB."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+        self._negative: set[int] = set()
+
+    def add(self, number: int) -> bool:
+        """Mark one; False if it was marked already."""
+        if number < 0:
+            if number in self._negative:
+                return False
+            self._negative.add(number)
+            return True
+        byte, mask = number >> 3, 1 << (number & 7)
+        if byte >= len(self._bits):
+            self._bits.extend(bytes(byte + 1 - len(self._bits) + 4096))
+        if self._bits[byte] & mask:
+            return False
+        self._bits[byte] |= mask
+        return True
+
+    def __contains__(self, number: int) -> bool:
+        if number < 0:
+            return number in self._negative
+        byte = number >> 3
+        return byte < len(self._bits) and bool(self._bits[byte] & (1 << (number & 7)))
+
+
+class Stager:
+    """Takes the pages of one reading of one scope."""
+
+    def __init__(self, context: Context, scope: ScopeRow) -> None:
+        self.context = context
+        self.scope = scope
+        self.received = Received()
+        self.seen = Seen()
+        self.unknown: set[str] = set()
+        self.problems: dict[tuple[str, str], int] = {}
+        self._keys: list[str] = []
+        self._bodies: list[bytes] = []
+        self._cursor: str | None = None
+        self._contract = DeliveryContract()
+        self.contract_fp = b""
+        self._raw_fp: Fingerprint | None = None
+        self._form_fp = context.cipher.fingerprint(b"form")
+        drift = context.policy.drift.of(scope.scope.resource)
+        self._drift = drift
+
+    def begin(self, contract: DeliveryContract) -> None:
+        """Fix the terms under which this reading is delivered; part of every raw fingerprint."""
+        self._contract = contract
+        terms = msgspec.json.encode(
+            {"fields": dict(contract.fields), "version": contract.version}, order="sorted"
+        )
+        self.contract_fp = self.context.cipher.fingerprint(b"contract")(terms)
+        salt = b"|".join(
+            (SCHEMA_VERSION.encode(), self.context.mapping.version.encode(), self.contract_fp)
+        )
+        self._raw_fp = self.context.cipher.fingerprint(salt)
+
+    def take(self, page: Page) -> None:
+        """Take one page; writes whenever a batch is full."""
+        self._keys += page.keys
+        self._bodies += page.bodies
+        for error, body in page.rejected:
+            self._reject(error, body)
+        if page.cursor is not None:
+            self._cursor = page.cursor
+        if len(self._keys) >= BATCH:
+            self.flush()
+        if page.gone:
+            self.flush()
+            self._tombstones(page.gone)
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        keys, bodies = self._keys, self._bodies
+        self._keys, self._bodies = [], []
+        batch = _Batch(cursor=self._cursor)
+        for start in range(0, len(keys), BATCH):
+            self._sort_out(keys[start : start + BATCH], bodies[start : start + BATCH], batch)
+        self._write(batch)
+
+    # -- one batch -------------------------------------------------------------------------------
+
+    def _known(self, keys: Sequence[str]) -> dict[str, _Known]:
+        work = self.context.work
+        rows = work.execute(
+            "SELECT source_key, id, raw_fp, missing_since, gone FROM v_record "
+            f"WHERE scope_id = ? AND {work.many('source_key')}",
+            (self.scope.id, work.values(keys)),
+        )
+        return {r[0]: _Known(r[1], r[2], None, r[3] is not None, bool(r[4])) for r in rows}
+
+    def _sort_out(self, keys: Sequence[str], bodies: Sequence[bytes], batch: _Batch) -> None:
+        """Tell new, changed and unchanged apart; this is the hot path of an unchanged source."""
+        if self._raw_fp is None:
+            message = "a stager takes pages only after begin()"
+            raise RuntimeError(message)
+        fingerprint, seen = self._raw_fp, self.seen
+        work = self.context.work
+        rows = work.execute(
+            "SELECT source_key, id, raw_fp, missing_since, gone FROM v_record "
+            f"WHERE scope_id = ? AND {work.many('source_key')}",
+            (self.scope.id, work.values(keys)),
+        )
+        known = {row[0]: row for row in rows}
+        new: dict[str, tuple[bytes, bytes]] = {}
+        changed: list[tuple[_Known, str, bytes, bytes]] = []
+        back: list[_Known] = []
+        same = 0
+        for key, body in zip(keys, bodies, strict=True):
+            digest = fingerprint(body)
+            row = known.get(key)
+            if row is None:
+                if key in new:
+                    self.received.duplicates += 1
+                else:
+                    new[key] = (body, digest)
+                continue
+            if not seen.add(row[1]):
+                self.received.duplicates += 1
+            elif row[2] != digest or row[4]:
+                changed.append(
+                    (_Known(row[1], row[2], None, False, bool(row[4])), key, body, digest)
+                )
+            else:
+                same += 1
+                if row[3] is not None:
+                    back.append(_Known(row[1], row[2], None, True, False))
+        self.received.read += len(keys)
+        self.received.same += same
+        self._take_new(new, batch)
+        self._take_changed(changed, batch)
+        self._take_back(back)
+
+    def _take_new(self, new: dict[str, tuple[bytes, bytes]], batch: _Batch) -> None:
+        if not new:
+            return
+        context = self.context
+        numbers = iter(context.ids.take("source_record", len(new)))
+        salts = token_bytes(16 * len(new))
+        for position, (key, (body, digest)) in enumerate(new.items()):
+            salt = salts[16 * position : 16 * position + 16]
+            record_id = next(numbers)
+            self.seen.add(record_id)
+            self._map(record_id, key, body, digest=digest, salt=salt, old={}, batch=batch)
+            self.received.added += 1
+
+    def _take_changed(
+        self, changed: Sequence[tuple[_Known, str, bytes, bytes]], batch: _Batch
+    ) -> None:
+        if not changed:
+            return
+        old = self._shadows([known.id for known, *_ in changed])
+        salts = salts_of(self.context, [known.id for known, *_ in changed])
+        for known, key, body, digest in changed:
+            salt = salts.get(known.id) or token_bytes(16)
+            self._map(
+                known.id,
+                key,
+                body,
+                digest=digest,
+                salt=salt,
+                old=old.get(known.id, {}),
+                batch=batch,
+            )
+            self.received.changed += 1
+            self.received.returned += known.gone
+
+    def _take_back(self, back: Sequence[_Known]) -> None:
+        """A record that was missed once and is there again, unchanged."""
+        work = self.context.work
+        for part in chunks([known.id for known in back]):
+            if self.context.dry:
+                continue  # nothing was said of it to any later step
+            with work.transaction():
+                work.execute(
+                    f"UPDATE source_record SET missing_since = NULL WHERE {work.many('id')}",
+                    (work.values(part),),
+                )
+        self.received.returned += len(back)
+
+    def _shadows(self, records: Sequence[int]) -> dict[int, dict[tuple[str, str], ShadowRow]]:
+        work = self.context.work
+        found: dict[int, dict[tuple[str, str], ShadowRow]] = {}
+        for part in chunks(records):
+            rows = work.execute(
+                f"SELECT {', '.join(SHADOW_COLUMNS)} FROM v_shadow WHERE {work.many('record_id')}",
+                (work.values(part),),
+            )
+            for row in rows:
+                shadow = ShadowRow(*row)
+                found.setdefault(shadow.record_id, {})[shadow.entity, shadow.source_key] = shadow
+        return found
+
+    # -- one record ------------------------------------------------------------------------------
+
+    def _map(
+        self,
+        record_id: int,
+        key: str,
+        body: bytes,
+        *,
+        digest: bytes,
+        salt: bytes,
+        old: dict[tuple[str, str], ShadowRow],
+        batch: _Batch,
+    ) -> None:
+        """Parse and map one new or changed record into the rows to write."""
+        context = self.context
+        batch.records.append((record_id, self.scope.id, key, digest, salt, None, False))
+        person = context.cipher.person(salt)
+        try:
+            parsed = context.connector.parse(self.scope.scope.resource, body)
+            self._drifted(parsed.unknown)
+            mapped = context.mapping.map(
+                self.scope.scope.resource,
+                parsed.record,
+                contract=self._contract,
+                scope=self.scope.scope,
+            )
+        except RecordError as error:
+            self._quarantine(key, body, error, digest=digest, salt=salt, batch=batch)
+            return
+        self._warn(parsed.problems)
+        self._warn(mapped.problems)
+        sealed = person.encrypt(body, b"raw|%d" % record_id, compress=True)
+        batch.raw.append((record_id, context.run_id, self.contract_fp, context.today, sealed))
+        batch.resolved.append(key)
+        said: set[tuple[str, str]] = set()
+        for record in mapped.records:
+            identity = (str(ENTITY_OF[type(record)]), record.key)
+            if identity in said:
+                continue
+            if identity not in old and identity in batch.held:
+                self.received.duplicates += 1
+                continue
+            batch.held.add(identity)
+            said.add(identity)
+            self._shadow(record_id, identity, encode(record), salt=salt, old=old, batch=batch)
+        for identity, shadow in old.items():
+            if identity not in said and not shadow.received_gone:
+                self._gone(shadow)
+                batch.shadows.append(shadow)
+
+    def _shadow(
+        self,
+        record_id: int,
+        identity: tuple[str, str],
+        form: bytes,
+        *,
+        salt: bytes,
+        old: dict[tuple[str, str], ShadowRow],
+        batch: _Batch,
+    ) -> None:
+        context = self.context
+        person = context.cipher.person(salt)
+        shadow = old.get(identity)
+        if shadow is None:
+            number = context.ids.take("shadow", 1)[0]
+            sealed = person.encrypt(form, b"shadow|%d" % number)
+            entity, source_key = identity
+            batch.shadows.append(
+                ShadowRow(
+                    number,
+                    context.koppeling.id,
+                    self.scope.id,
+                    record_id,
+                    entity,
+                    source_key,
+                    sealed,
+                    self._form_fp(form),
+                    received_gone=False,
+                    accepted=None,
+                    accepted_fp=None,
+                    accepted_gone=False,
+                    refused_fp=None,
+                    pending=True,
+                    first_on=context.today,
+                    observed_on=context.today,
+                    held_until=None,
+                    situation="unmatched",
+                    run_id=context.run_id,
+                )
+            )
+            return
+        form = retain(form, person.decrypt(shadow.received, b"shadow|%d" % shadow.id))
+        fingerprint = self._form_fp(form)
+        if fingerprint == shadow.received_fp and not shadow.received_gone:
+            return
+        sealed = person.encrypt(form, b"shadow|%d" % shadow.id)
+        shadow.receive(sealed, fingerprint, gone=False)
+        shadow.observed_on = context.today
+        shadow.held_until = self._last_held()
+        shadow.run_id = context.run_id
+        batch.shadows.append(shadow)
+
+    def _gone(self, shadow: ShadowRow) -> None:
+        shadow.receive(shadow.received, shadow.received_fp, gone=True)
+        shadow.held_until = shadow.held_until or self._last_held()
+        shadow.held_until = self._last_held() or shadow.held_until or shadow.observed_on
+        shadow.run_id = self.context.run_id
+        self.received.gone += 1
+
+    def _last_held(self) -> date | None:
+        """The day of the last complete reading before this one."""
+        return None if self.scope.complete_at is None else self.scope.complete_at.date()
+
+    def _reject(self, error: ParseError, body: bytes) -> None:
+        """A record without a usable key: named by its fingerprint, so that nothing is lost."""
+        if self._raw_fp is None:
+            return
+        digest = self._raw_fp(body)
+        batch = _Batch()
+        key = f"?{digest.hex()}"
+        self._quarantine(key, body, error, digest=digest, salt=token_bytes(16), batch=batch)
+        self.received.read += 1
+        self._write(batch)
+
+    def _quarantine(
+        self,
+        key: str,
+        body: bytes,
+        error: RecordError,
+        *,
+        digest: bytes,
+        salt: bytes,
+        batch: _Batch,
+    ) -> None:
+        sealed = self.context.cipher.person(salt).encrypt(
+            body, b"quarantine|%d|%s" % (self.scope.id, key.encode()), compress=True
+        )
+        run_id = self.context.run_id
+        batch.quarantine.append(
+            (self.scope.id, key, error.path, error.rule, salt, sealed, digest, run_id, run_id)
+        )
+        self.received.quarantined += 1
+
+    def _warn(self, problems: Sequence[FieldProblem]) -> None:
+        for problem in problems:
+            self.received.warnings += 1
+            where = (_general(problem.path), problem.rule)
+            self.problems[where] = self.problems.get(where, 0) + 1
+
+    def _drifted(self, unknown: Sequence[str]) -> None:
+        if not unknown:
+            return
+        self.unknown.update(_general(path) for path in unknown)
+        if self._drift is DriftReaction.DISCARD_ROW:
+            raise ParseError(unknown[0], "onbekend veld; dit beleid weigert de rij")
+        if self._drift is DriftReaction.FREEZE:
+            raise ProtocolViolationError(
+                "an unknown field appeared and the drift policy is freeze",
+                where=_general(unknown[0]),
+                system=self.context.koppeling.system,
+                operation=self.scope.scope.resource,
+            )
+
+    # -- what is not there -----------------------------------------------------------------------
+
+    def _tombstones(self, keys: Sequence[str]) -> None:
+        """The source says positively that these are gone."""
+        known = self._known(keys)
+        self._end([row.id for row in known.values() if not row.gone])
+
+    def absent(self) -> None:
+        """After a complete reading: who was not seen; see design.md, idea 4."""
+        context, scope = self.context, self.scope
+        missing = [
+            (row[0], _instant(row[1]))
+            for row in context.work.rows(
+                "SELECT id, missing_since FROM v_record WHERE scope_id = ? AND NOT gone",
+                (scope.id,),
+            )
+            if row[0] not in self.seen
+        ]
+        self.received.missing = len(missing)
+        if not missing:
+            return
+        absence = context.policy.absence
+        share = len(missing) / max(1, len(missing) + self.received.same + self.received.changed)
+        self.received.shrunk = share > absence.warn_shrink
+        self.received.blocked = share > absence.block_shrink
+        if self.received.blocked:
+            return
+        due, fresh = [], []
+        for record_id, since in missing:
+            if since is None:
+                fresh.append(record_id)
+            elif context.now - since >= absence.confirm_after:
+                due.append(record_id)
+        self._miss(fresh)
+        if not absence.frozen(context.today):
+            self._end(due)
+        if absence.confirm_after.total_seconds() == 0 and not absence.frozen(context.today):
+            self._end(fresh)
+
+    def _miss(self, records: Sequence[int]) -> None:
+        """First complete reading without them: remember since when, and until when held."""
+        work, held = self.context.work, self._last_held()
+        for part in chunks(records):
+            ids = work.values(part)
+            if self.context.dry:
+                continue
+            with work.transaction():
+                work.execute(
+                    f"UPDATE source_record SET missing_since = ? WHERE {work.many('id')}",
+                    (self.context.now, ids),
+                )
+                work.execute(
+                    f"UPDATE shadow SET held_until = ? WHERE {work.many('record_id')} "
+                    "AND NOT received_gone",
+                    (held, ids),
+                )
+
+    def _end(self, records: Sequence[int]) -> None:
+        """These records are gone from this scope."""
+        work = self.context.work
+        for part in chunks(records):
+            batch = _Batch()
+            rows = work.execute(
+                f"SELECT {', '.join(RECORD_COLUMNS)} FROM v_record WHERE {work.many('id')}",
+                (work.values(part),),
+            )
+            batch.records += [(*row[:6], True) for row in rows]
+            for shadows in self._shadows(part).values():
+                for shadow in shadows.values():
+                    if not shadow.received_gone:
+                        held = shadow.held_until
+                        self._gone(shadow)
+                        shadow.held_until = held or shadow.held_until
+                        batch.shadows.append(shadow)
+            self._write(batch)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def _write(self, batch: _Batch) -> None:
+        work, dry = self.context.work, self.context.dry
+        if dry:
+            self._forget(batch)
+        work.load("w_record", RECORD_COLUMNS, batch.records)
+        work.load("w_shadow", SHADOW_COLUMNS, [shadow.values() for shadow in batch.shadows])
+        if dry:
+            return
+        if not (batch.records or batch.quarantine or batch.cursor is not None):
+            return
+        work.load("w_raw", _RAW_COLUMNS, batch.raw)
+        work.load("w_quarantine", _QUARANTINE_COLUMNS, batch.quarantine)
+        with work.transaction():
+            work.execute(_SECOND_OWNER)
+            self.received.duplicates += work.changes
+            for table in ("record", "shadow", "raw", "quarantine"):
+                work.execute(_MERGE[table])
+            if batch.resolved:
+                self._resolve(batch.resolved)
+            if batch.cursor is not None:
+                work.execute(
+                    "INSERT INTO source_cursor (scope_id, value, run_id) VALUES (?, ?, ?) "
+                    "ON CONFLICT (scope_id) DO UPDATE SET value = excluded.value, "
+                    "run_id = excluded.run_id",
+                    (self.scope.id, batch.cursor, self.context.run_id),
+                )
+        for table in ("record", "shadow", "raw", "quarantine"):
+            work.execute(f"DELETE FROM w_{table}")
+
+    def _forget(self, batch: _Batch) -> None:
+        """A dry run keeps one row per record in its overlay: the newest."""
+        work = self.context.work
+        for part in chunks([row[0] for row in batch.records]):
+            work.execute(f"DELETE FROM w_record WHERE {work.many('id')}", (work.values(part),))
+        for part in chunks([shadow.id for shadow in batch.shadows]):
+            work.execute(f"DELETE FROM w_shadow WHERE {work.many('id')}", (work.values(part),))
+
+    def _resolve(self, keys: Sequence[str]) -> None:
+        work = self.context.work
+        for part in chunks(keys):
+            work.execute(
+                f"DELETE FROM quarantine WHERE scope_id = ? AND {work.many('source_key')}",
+                (self.scope.id, work.values(part)),
+            )
+
+
+def _merge(target: str, names: Sequence[str], conflict: str, keep: frozenset[str]) -> str:
+    listed = ", ".join(names)
+    sets = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keep)
+    return (
+        f"INSERT INTO {target} ({listed}) SELECT {listed} FROM w_{target.removeprefix('source_')} "
+        f"WHERE true ON CONFLICT ({conflict}) DO UPDATE SET {sets}"
+    )
+
+
+# Two records of one scope that both claim to hold the same canonical record: the first keeps it.
+_SECOND_OWNER = (
+    "DELETE FROM w_shadow WHERE EXISTS (SELECT 1 FROM shadow s WHERE s.id <> w_shadow.id "
+    "AND s.koppeling_id = w_shadow.koppeling_id AND s.entity = w_shadow.entity "
+    "AND s.source_key = w_shadow.source_key AND s.scope_id = w_shadow.scope_id)"
+)
+
+_MERGE = {
+    "record": _merge("source_record", RECORD_COLUMNS, "scope_id, source_key", frozenset({"id"})),
+    "shadow": _merge("shadow", SHADOW_COLUMNS, "id", frozenset({"id"})),
+    "raw": f"INSERT INTO raw_payload ({', '.join(_RAW_COLUMNS)}) "
+    f"SELECT {', '.join(_RAW_COLUMNS)} FROM w_raw",
+    "quarantine": _merge(
+        "quarantine",
+        _QUARANTINE_COLUMNS,
+        "scope_id, source_key",
+        frozenset({"scope_id", "source_key", "first_run"}),
+    ),
+}
+
+
+def retain(form: bytes, old: bytes) -> bytes:
+    """The new form, with what was delivered before and is not delivered now kept and marked.
+
+    A source that no longer delivers a field never erases it (design.md, idea 3).
+    """
+    now = msgspec.json.decode(form)
+    before = msgspec.json.decode(old)
+    kept = sorted(name for name in before if name not in now and name != RETAINED)
+    if not kept:
+        return form
+    merged = now | {name: before[name] for name in kept} | {RETAINED: kept}
+    return msgspec.json.encode(merged, order="sorted")
+
+
+def _general(path: str) -> str:
+    """A path without its positions: `plaatsingen[3].leerjaar` → `plaatsingen[].leerjaar`."""
+    out, inside = [], False
+    for character in path:
+        if character == "[":
+            inside = True
+            out.append("[")
+        elif character == "]":
+            inside = False
+            out.append("]")
+        elif not inside:
+            out.append(character)
+    return "".join(out)
+
+
+def _instant(value: datetime | str | None) -> datetime | None:
+    """An instant as the store gives it back (UTC)."""
+    if value is None or isinstance(value, datetime):
+        return value
+    instant = datetime.fromisoformat(value)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
