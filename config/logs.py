@@ -134,7 +134,7 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
         "level": record.levelname,
         "logger": record.name,
         **on_line,
-        "message": safe.getMessage() if safe else redact(str(record.msg)),
+        "message": redact(str(record.msg)),  # again: a filter may have changed it
         **{(f"extra_{k}" if k in on_line else k): v for k, v in extra.items()},
     }
     if safe and safe.hub_error is not None:
