@@ -42,7 +42,7 @@ _log = logging.getLogger("koppelhub")
 
 
 @contextmanager
-def context(**fields: str | None) -> Iterator[None]:
+def bound(**fields: str | None) -> Iterator[None]:
     """Put `run_id`, `koppeling`, `entity` or more on every line that is logged inside.
 
     Holds for the thread that enters it; a field that is None is taken away. A new thread starts

@@ -66,9 +66,9 @@ def text_log() -> Iterator[Log]:
 
 
 def test_every_line_has_the_context(log: Log) -> None:
-    with logs.context(run_id="r1", koppeling="som"):
+    with logs.bound(run_id="r1", koppeling="som"):
         own.info("one")
-        with logs.context(entity="leerling", koppeling=None):
+        with logs.bound(entity="leerling", koppeling=None):
             own.info("two")
         own.info("three")
     own.info("four")
@@ -84,10 +84,10 @@ def test_every_line_has_the_context(log: Log) -> None:
 def test_the_context_can_be_taken_into_a_thread(log: Log) -> None:
     def work(fields: dict[str, str]) -> None:
         own.info("without")
-        with logs.context(**fields):
+        with logs.bound(**fields):
             own.info("with")
 
-    with logs.context(run_id="r1"):
+    with logs.bound(run_id="r1"):
         thread = threading.Thread(target=work, args=(logs.current(),))
         thread.start()
         thread.join()
@@ -107,7 +107,7 @@ def test_a_json_line_is_whole(log: Log) -> None:
 
 def test_a_text_line_is_one_line_with_the_run(text_log: Log) -> None:
     own.debug("not shown")
-    with logs.context(run_id="r1"):
+    with logs.bound(run_id="r1"):
         own.info("first\nsecond", extra={"count": 3})
         own.error("failed", exc_info=ConfigurationError("keys.file: is missing"))
     first, second = text_log.text.splitlines()
