@@ -241,6 +241,14 @@ class Absence(Frozen):
             raise ValueError(message)
         return self
 
+    def warns(self, missing: int, of: int) -> bool:
+        """Whether so many missing, of so many that the scope held, is to be told."""
+        return of > 0 and missing / of >= self.warn_shrink
+
+    def blocks(self, missing: int, of: int) -> bool:
+        """Whether so many missing, of so many that the scope held, closes nothing."""
+        return of > 0 and missing / of >= self.block_shrink
+
     def frozen(self, on: date) -> bool:
         """Whether absence closes nothing on that day (a local date)."""
         if not self.freeze:
@@ -279,19 +287,19 @@ class DriftReaction(StrEnum):
     """What to do with a record whose shape is not the known one."""
 
     EVOLVE = "evolve"  # read what is known, report the rest
-    FREEZE = "freeze"  # accept nothing of this entity until a person has looked
+    FREEZE = "freeze"  # accept nothing of this resource until a person has looked
     DISCARD_ROW = "discard_row"  # quarantine the record
     DISCARD_VALUE = "discard_value"  # drop the field
 
 
 class Drift(Frozen):
-    """The reaction to another shape, by entity."""
+    """The reaction to another shape, by resource (the source's own name of what it delivers)."""
 
     default: DriftReaction
     entities: dict[str, DriftReaction] = {}
 
     def of(self, entity: str) -> DriftReaction:
-        """The reaction for one entity."""
+        """The reaction for one resource or entity."""
         return self.entities.get(entity, self.default)
 
 
@@ -353,31 +361,31 @@ class Policy(Frozen):
         """The packaged policies."""
         return _defaults()
 
-    def names(self) -> Mapping[str, Collection[str]]:
-        """Every name of an entity or `entity.field` that is configured, by the key it stands at."""
-        guards = {f"guards.{kind}.entities": self.guards.of(kind).entities for kind in GuardKind}
-        return {
-            "authority.order": [key for key in self.authority.order if key != "*"],
-            **guards,
-            "reactions.entities": self.reactions.entities,
-            "drift.entities": self.drift.entities,
-        }
-
-    def check_names(self, schema: Mapping[str, Collection[str]]) -> None:
+    def check_names(
+        self, schema: Mapping[str, Collection[str]], *, resources: Collection[str] = ()
+    ) -> None:
         """Refuse names that the canonical schema does not have: a typing error is no policy.
 
         Args:
             schema: entity → its field names.
+            resources: the sources' own names of what they deliver, which drift is named by.
 
         Raises: ConfigurationError, which names the key and the name.
         """
-        for key, names in self.names().items():
-            for name in names:
-                entity, _, field = name.partition(".")
-                if entity not in schema or (field and field not in schema[entity]):
-                    message = f"policy.{key}: the schema has no {name!r}"
-                    known = ", ".join(sorted(schema))
-                    raise ConfigurationError(message, advice=f"Kies een van: {known}.")
+        guards = {f"guards.{kind}.entities": self.guards.of(kind).entities for kind in GuardKind}
+        fields = {f"{entity}.{field}" for entity, fields in schema.items() for field in fields}
+        entities: frozenset[str] = frozenset(schema)
+        configured: dict[str, tuple[Collection[str], frozenset[str]]] = {
+            "authority.order": (self.authority.order, entities | fields | {"*"}),
+            **{key: (names, entities) for key, names in guards.items()},
+            "reactions.entities": (self.reactions.entities, entities),
+            "drift.entities": (self.drift.entities, entities | frozenset(resources)),
+        }
+        for key, (names, known) in configured.items():
+            for name in sorted(set(names) - known):
+                message = f"policy.{key}: the schema has no {name!r}"
+                choice = ", ".join(sorted(entities))
+                raise ConfigurationError(message, advice=f"Kies een van: {choice}.")
 
 
 def default_values() -> dict[str, Any]:

@@ -94,7 +94,7 @@ def describe(error: BaseException) -> list[dict[str, Plain | list[str]]]:
         entry: dict[str, Plain | list[str]] = {"class": _class_name(link)}
         if isinstance(link, KoppelhubError | InvalidIdentifierError):
             entry["message"] = redact(str(link))
-            entry["advice"] = link.advice
+            entry["advice"] = redact(link.advice)
         entry["at"] = list(_locations(link.__traceback__))
         described.append(entry)
     return described

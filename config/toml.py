@@ -28,7 +28,7 @@ def read_tables(path: Path) -> dict[str, Any]:
     Raises: ConfigurationError if it cannot be read, is not TOML (with the line), or holds a secret.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         message = f"{path}: the file does not exist"
         raise ConfigurationError(

@@ -44,6 +44,9 @@ def test_the_packaged_defaults_are_the_documented_ones() -> None:
     assert policy.guards.create.floor == policy.guards.change.floor == 50
     assert policy.guards.empty.share == 0.2
     assert policy.correlation.link_at is None
+    weights = policy.correlation.weights
+    twins = (sum(weights.values()) - weights["roepnaam"]) / sum(weights.values())
+    assert twins < policy.correlation.case_at
     assert policy.drift.of("leerling") is DriftReaction.EVOLVE
     assert policy is Policy.defaults()
 
@@ -171,6 +174,16 @@ def test_a_scope_warns_before_it_blocks() -> None:
         changed("freshness", promised="51h")
 
 
+def test_a_scope_warns_at_a_fifth_and_blocks_at_half() -> None:
+    absence = Policy.defaults().absence
+    assert not absence.warns(199, 1000)
+    assert absence.warns(200, 1000)
+    assert not absence.blocks(499, 1000)
+    assert absence.blocks(500, 1000)
+    assert not absence.warns(0, 0)
+    assert not absence.blocks(0, 0)
+
+
 def test_a_score_links_only_above_a_case() -> None:
     with pytest.raises(ValidationError, match="at least case_at"):
         Correlation(weights={"achternaam": 1}, case_at=0.8, link_at=0.7)
@@ -183,7 +196,10 @@ def test_a_name_that_the_schema_does_not_have_is_refused() -> None:
     changed("authority", order={"*": ["a"], "leerling": ["a"], "groep.naam": ["a"]}).check_names(
         schema
     )
+    drift = changed("drift", entities={"ouderVerzorger": "freeze"})
+    drift.check_names(schema, resources=["ouderVerzorger"])
     wrong = [
+        drift,
         changed("authority", order={"leering": ["a"]}),
         changed("authority", order={"leerling.emial": ["a"]}),
         changed("drift", entities={"groepen": "freeze"}),

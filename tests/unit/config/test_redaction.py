@@ -164,6 +164,12 @@ def test_the_whole_chain_is_described_and_none_of_it_tells_a_value() -> None:
     assert text.count("caused by") == 2
 
 
+def test_the_rule_of_a_refused_identifier_is_shown() -> None:
+    [entry] = describe(raised(lambda: Bsn("123456789")))
+    assert entry["message"] == "BSN: does not pass the elfproef"
+    assert entry["advice"]
+
+
 def test_members_of_a_group_and_loops_are_described_once() -> None:
     group = ExceptionGroup(CANARY, [ValueError(CANARY), TypeError(CANARY)])
     group.exceptions[0].__context__ = group

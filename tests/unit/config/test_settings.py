@@ -111,6 +111,14 @@ def test_the_file_is_named_by_argument_then_environment_then_folder(
     assert Settings.load(None, {}).timezone == "Europe/Paris"
 
 
+def test_a_file_that_windows_wrote_is_read(write: Write) -> None:
+    path = write()
+    path.write_bytes(b"\xef\xbb\xbf" + BASE.replace("\n", "\r\n").encode())
+    assert Settings.load(path, {}).source[0].name == "som"
+    path.write_bytes(f"timezone = '{CANARY}\xff'".encode("latin-1"))
+    assert refused(path).endswith("is not UTF-8")
+
+
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="does not exist") as caught:
         Settings.load(tmp_path / "koppelhub.toml", {})
