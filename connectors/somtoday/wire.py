@@ -127,6 +127,9 @@ class RawPage:
     permissions: bytes | None
 
 
+_ABSENT: Final = msgspec.Raw(b"")  # Raw in a union with None takes nothing but null
+
+
 class _Key(msgspec.Struct, frozen=True):
     uuid: Annotated[str, msgspec.Meta(pattern=_UUID)]
 
@@ -140,7 +143,7 @@ def _decoders(
         "RawAnswer",
         [
             ("records", list[msgspec.Raw]),
-            ("veldpermissies", msgspec.Raw | None, None),
+            ("veldpermissies", msgspec.Raw, _ABSENT),
         ],
         rename={"records": list_key},
     )
@@ -165,7 +168,7 @@ def split_page(answer: Answer, list_key: str, *, cut: Cut | None = None) -> RawP
     bodies = [bytes(record) for record in page.records]
     if cut is not None:
         bodies = [cut(body) for body in bodies]
-    permissions = bytes(page.veldpermissies) if page.veldpermissies is not None else None
+    permissions = bytes(page.veldpermissies) or None
     try:
         keys = [record.uuid for record in key_decoder.decode(answer.body).records]
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -253,9 +256,9 @@ def read_permissions(raw: bytes | None, answer: Answer) -> Mapping[str, Any]:
 
 
 class _Dossier(msgspec.Struct, frozen=True):
-    veldpermissies: msgspec.Raw | None = None
-    voortgangsdossiers: msgspec.Raw | None = None
-    examendossiers: msgspec.Raw | None = None
+    veldpermissies: msgspec.Raw = _ABSENT
+    voortgangsdossiers: msgspec.Raw = _ABSENT
+    examendossiers: msgspec.Raw = _ABSENT
 
 
 _DOSSIER: Final = msgspec.json.Decoder(_Dossier)
@@ -267,10 +270,9 @@ def wrap_dossier(answer: Answer, list_key: str, *, leerling: str) -> tuple[bytes
     Raises: ProtocolViolationError if the answer holds no list `list_key`.
     """
     parts = answer.decode(_DOSSIER)
-    raw: msgspec.Raw | None = getattr(parts, list_key)
-    if raw is None or not bytes(raw).lstrip().startswith(b"["):
+    raw: msgspec.Raw = getattr(parts, list_key)
+    if not bytes(raw).startswith(b"["):
         message = f"holds no list {list_key}"
         raise answer.violation(message, where=list_key)
     body = msgspec.json.encode({"leerling_uuid": leerling, list_key: raw})
-    permissions = parts.veldpermissies
-    return body, bytes(permissions) if permissions is not None else None
+    return body, bytes(parts.veldpermissies) or None
