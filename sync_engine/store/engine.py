@@ -1,0 +1,199 @@
+"""Opens the hub's database: SQLite by its path, PostgreSQL by its URL.
+
+`Store.engine` is for small reads through SQLModel; what moves data goes through `Store.work`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Self
+
+import psycopg
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from config.errors import ConfigurationError
+from sync_engine.errors import StoreError
+from sync_engine.store import postgres, schema, sqlite
+from sync_engine.store.dialect import Dialect
+from sync_engine.store.failures import DRIVER_ERRORS, describe, store_error
+from sync_engine.store.schema import INIT_ADVICE, SchemaState
+from sync_engine.store.work import Work
+
+BUSY: Final = timedelta(seconds=30)
+"""How long a writer waits for another."""
+
+_DRIVERS: Final = {
+    "sqlite": Dialect.SQLITE,
+    "postgres": Dialect.POSTGRESQL,
+    "postgresql": Dialect.POSTGRESQL,
+    "postgresql+psycopg": Dialect.POSTGRESQL,
+}
+_WRITES: Final = "koppelhub_writes"
+_UPGRADE_LOCK: Final = 0x6B6F7070656C6875  # "koppelhu", as an advisory lock
+
+
+class Store:
+    """One database. Safe to share between threads; each thread takes a Work of its own.
+
+    Args:
+        url: normalised; `Store.open` makes it from what a person wrote.
+        busy: how long a writer waits for another.
+    """
+
+    def __init__(self, url: URL, *, busy: timedelta = BUSY) -> None:
+        self.dialect: Dialect = _DRIVERS[url.drivername]
+        self._url = url
+        self._busy = busy
+        self.engine: Engine = self._engine()
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = False, busy: timedelta = BUSY) -> Self:
+        """Open a database.
+
+        Args:
+            url: `sqlite:///path` or `postgresql://…`.
+            create: make the file where there is none (mode 0600), and accept any schema that
+                `upgrade` can bring up to date; for `init`, `demo` and `db upgrade`.
+            busy: how long a writer waits for another.
+
+        Raises: ConfigurationError if the URL is none of the two; StoreError if the database cannot
+            be reached, or its schema is older or newer than this release needs.
+        """
+        store = cls(_normalised(url), busy=busy)
+        try:
+            if store.path is not None:
+                store._find_file(store.path, create=create)
+            state = store.schema_state()
+            if not create:
+                state.refuse()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @property
+    def path(self) -> Path | None:
+        """The file of a SQLite database, absolute and without links."""
+        if self.dialect is not Dialect.SQLITE:
+            return None
+        return Path(str(self._url.database)).resolve()
+
+    def work(self) -> Work:
+        """A connection of one's own, to use in a `with` statement.
+
+        Raises: StoreError if the database cannot be reached.
+        """
+        if self.path is not None:
+            return sqlite.SqliteWork(self.path, busy=self._busy)
+        return postgres.PostgresWork(self._url, busy=self._busy)
+
+    def session_connection(self, name: str) -> psycopg.Connection[Any]:
+        """A PostgreSQL connection whose session holds something, as an advisory lock.
+
+        Raises: StoreError if the database cannot be reached.
+        """
+        return postgres.connect(self._url, busy=self._busy, name=name)
+
+    def schema_state(self) -> SchemaState:
+        """Where this database stands, and what this release needs.
+
+        Raises: StoreError if the database cannot be reached.
+        """
+        with self._connected("read the schema") as connection:
+            return schema.schema_state(connection)
+
+    def upgrade(self) -> SchemaState:
+        """Bring the schema up to date, in one transaction, and say where it stands now.
+
+        Raises: StoreError if the schema is of a newer release, or the migration fails.
+        """
+        with self._connected("upgrade the schema", write=True) as connection:
+            schema.upgrade(connection)
+            return schema.schema_state(connection)
+
+    def close(self) -> None:
+        """Release all connections of the engine."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Store {self.dialect}>"
+
+    @contextmanager
+    def _connected(self, doing: str, *, write: bool = False) -> Iterator[Connection]:
+        failure: StoreError | None = None
+        try:
+            with self.engine.connect() as connection:
+                connection.execution_options(**{_WRITES: write})
+                if write and self.dialect is Dialect.POSTGRESQL:
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
+                yield connection
+                connection.commit()
+        except SQLAlchemyError as exc:
+            failure = StoreError(f"{doing}: {type(exc).__name__}")
+        if failure is not None:
+            raise failure
+
+    @staticmethod
+    def _find_file(path: Path, *, create: bool) -> None:
+        if create:
+            sqlite.create_file(path)
+        elif not path.is_file():
+            raise StoreError("the database file is not there", advice=INIT_ADVICE)
+
+    def _engine(self) -> Engine:
+        engine = create_engine(self._url, hide_parameters=True, creator=self._connect, pool_size=3)
+        if self.dialect is Dialect.SQLITE:
+            event.listen(engine, "begin", _begin)
+        event.listen(engine, "handle_error", _without_values)
+        return engine
+
+    def _connect(self) -> Any:
+        if self.path is not None:
+            return sqlite.connect(self.path, busy=self._busy, pooled=True)
+        connection = postgres.connect(self._url, busy=self._busy)
+        connection.autocommit = False
+        return connection
+
+
+def _normalised(url: str) -> URL:
+    """The URL as SQLAlchemy takes it. The text is never quoted: it may hold a password."""
+    advice = "Gebruik sqlite:///pad/naar/koppelhub.db of postgresql://gebruiker@server/database."
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        parsed = None
+    dialect = _DRIVERS.get(parsed.drivername) if parsed is not None else None
+    if parsed is None or dialect is None:
+        raise ConfigurationError("the database's URL is none of the two kinds", advice=advice)
+    if dialect is Dialect.POSTGRESQL:
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.database in {None, "", ":memory:"} or parsed.query:
+        message = "the database's URL must name a file: runs take connections of their own"
+        raise ConfigurationError(message, advice=advice)
+    return parsed
+
+
+def _begin(connection: Connection) -> None:
+    """SQLite's driver is in autocommit: SQLAlchemy's transactions are begun here, DDL included."""
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _without_values(context: ExceptionContext) -> None:
+    """What leaves the engine is a StoreError; the driver's own, chained to it, is cleaned."""
+    original = context.original_exception
+    if isinstance(original, DRIVER_ERRORS):
+        failure = store_error(original, doing="run a statement")
+        original.args = (describe(original),)
+        raise failure

@@ -1,0 +1,98 @@
+"""Library errors of both drivers as StoreError, without a value: messages of drivers quote values.
+
+PostgreSQL's messages hold rows and keys in their details, so the original never goes along in the
+exception chain; what is kept is what only names things of the schema or the text of a statement.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+import psycopg
+
+from sync_engine.errors import StoreError
+
+T = TypeVar("T")
+
+BUSY_ADVICE = (
+    "De database is bezet: een andere run schrijft. Probeer het over een minuut opnieuw; blijft "
+    "het, kijk dan met `koppelhub runs` welke run er loopt."
+)
+UNREACHABLE_ADVICE = (
+    "De database is niet bereikbaar. Controleer of zij draait en of de plaats en de rechten in de "
+    "instellingen kloppen."
+)
+
+DRIVER_ERRORS = (sqlite3.Error, psycopg.Error, OverflowError, UnicodeError, ValueError, TypeError)
+"""What the drivers raise; the last four for a value that they cannot send."""
+
+_BUSY_STATES = frozenset({"55P03", "40P01", "40001"})
+_BUSY_NAMES = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_UNREACHABLE_NAMES = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_FULL")
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether another writer is in the way: the same statement may succeed later."""
+    if isinstance(error, psycopg.Error):
+        return error.sqlstate in _BUSY_STATES
+    return getattr(error, "sqlite_errorname", "").startswith(_BUSY_NAMES)
+
+
+def describe(error: BaseException) -> str:
+    """Class, code and the names of the schema; never a value."""
+    kind = type(error).__name__
+    if isinstance(error, psycopg.Error):
+        return f"{kind} {_postgres(error)}".rstrip()
+    if isinstance(error, sqlite3.Error):
+        return f"{kind} {_sqlite(error)}".rstrip()
+    return f"{kind} in a value that the database cannot hold"
+
+
+def _postgres(error: psycopg.Error) -> str:
+    state, diagnosis = error.sqlstate, error.diag
+    if state is None:  # raised on our side: placeholders and types, no values
+        return str(error) if isinstance(error, psycopg.ProgrammingError) else ""
+    if state.startswith("42"):  # syntax and names: quotes the statement only
+        return f"{state} {diagnosis.message_primary or ''}"
+    names = (diagnosis.table_name, diagnosis.column_name, diagnosis.constraint_name)
+    return " ".join((state, *(name for name in names if name)))
+
+
+def _sqlite(error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "")
+    if not name:  # raised by the module: bindings and types, no values
+        return str(error) if isinstance(error, sqlite3.ProgrammingError) else ""
+    if name.startswith("SQLITE_CONSTRAINT") or name == "SQLITE_ERROR":
+        return f"{name} {error}"
+    return name
+
+
+def store_error(error: BaseException, *, doing: str) -> StoreError:
+    """The StoreError that stands for a driver's error.
+
+    Args:
+        error: what the driver raised.
+        doing: what was being done, in words of this code.
+    """
+    message = f"{doing}: {describe(error)}"
+    if is_busy(error):
+        return StoreError(message, advice=BUSY_ADVICE)
+    name = getattr(error, "sqlite_errorname", "")
+    state = error.sqlstate or "08" if isinstance(error, psycopg.OperationalError) else ""
+    if name.startswith(_UNREACHABLE_NAMES) or state.startswith(("08", "57", "28", "3D")):
+        return StoreError(message, advice=UNREACHABLE_ADVICE)
+    return StoreError(message)
+
+
+def guarded(doing: str, call: Callable[[], T]) -> T:
+    """What `call` returns; a driver's error leaves as StoreError, with nothing chained to it.
+
+    Raises: StoreError.
+    """
+    try:
+        return call()
+    except DRIVER_ERRORS as exc:
+        failure = store_error(exc, doing=doing)
+    raise failure  # outside the handler: Python would chain the original to it

@@ -1,0 +1,1 @@
+"""The migrations of the schema, forward only; `Store.upgrade` runs them."""

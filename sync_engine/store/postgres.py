@@ -1,0 +1,145 @@
+"""PostgreSQL: how a connection is opened, and the Work on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy.engine import URL
+
+from sync_engine.errors import StoreError
+from sync_engine.store.dialect import Dialect, array_literal, checked_name, to_psycopg
+from sync_engine.store.failures import guarded
+from sync_engine.store.values import teach_postgres
+from sync_engine.store.work import FETCH_ROWS, Params, Row, Work
+
+_CHANGING: Final = ("INSERT", "UPDATE", "DELETE", "MERGE")
+
+
+def connect(url: URL, *, busy: timedelta, name: str = "koppelhub") -> psycopg.Connection[Row]:
+    """A connection in autocommit, its session in UTC.
+
+    Raises: StoreError.
+    """
+    conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def opened() -> psycopg.Connection[Row]:
+        connection: psycopg.Connection[Any] = psycopg.connect(
+            conninfo,
+            autocommit=True,
+            application_name=name,
+            connect_timeout=15,
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+        )
+        try:
+            configure(connection, busy=busy)
+        except psycopg.Error:
+            connection.close()
+            raise
+        return connection
+
+    return guarded("connect to the database", opened)
+
+
+def configure(connection: psycopg.Connection[Any], *, busy: timedelta) -> None:
+    """Set one session up. Raises: psycopg.Error.
+
+    Plans are made for each execution: temporary tables are filled anew all the time, and a plan
+    that was made for ten rows is ruinous for a hundred thousand.
+    """
+    connection.execute(
+        "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
+        "set_config('lock_timeout', %s, false), "
+        "set_config('client_min_messages', 'warning', false), "
+        "set_config('plan_cache_mode', 'force_custom_plan', false), "
+        "set_config('tcp_keepalives_idle', '30', false)",
+        (str(int(busy.total_seconds() * 1000)),),
+    )
+
+
+class PostgresWork(Work):
+    """Work on PostgreSQL.
+
+    Args:
+        url: the database.
+        busy: how long to wait for another writer.
+    """
+
+    dialect = Dialect.POSTGRESQL
+    blob_type = "BYTEA"
+    _begin_sql = "BEGIN"
+
+    def __init__(self, url: URL, *, busy: timedelta) -> None:
+        super().__init__()
+        self._connection = connect(url, busy=busy)
+        self._connection.prepared_max = 500
+        teach_postgres(self._connection)
+        self._streamed = 0
+
+    def execute(self, sql: str, params: Params = ()) -> list[Row]:
+        """Run one statement; all its rows."""
+        return guarded("run a statement", lambda: self._execute(sql, params))
+
+    def _execute(self, sql: str, params: Params) -> list[Row]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(to_psycopg(sql).encode(), params)
+            changing = (cursor.statusmessage or "").startswith(_CHANGING)
+            self.changes = cursor.rowcount if changing else 0
+            return [] if cursor.description is None else cursor.fetchall()
+
+    def rows(self, sql: str, params: Params = ()) -> Iterator[Row]:
+        """Stream the rows of one query, from a cursor of the server that outlives transactions."""
+        self._streamed += 1
+        cursor = self._connection.cursor(f"stream_{self._streamed}", withhold=True)
+        try:
+            guarded("run a query", lambda: cursor.execute(to_psycopg(sql).encode(), params))
+        except StoreError:
+            with suppress(psycopg.Error):
+                cursor.close()
+            raise
+        return _stream(cursor)
+
+    def many(self, column: str) -> str:
+        """`column` is one of an array."""
+        return f"{column} = ANY(?)"
+
+    def values(self, items: Sequence[str] | Sequence[int]) -> object:
+        """The array."""
+        return array_literal(items)
+
+    def temp_view(self, name: str, query: str) -> None:
+        """A temporary view, replaced."""
+        self.execute(f"DROP VIEW IF EXISTS pg_temp.{checked_name(name)}")
+        self.execute(f"CREATE TEMP VIEW {name} AS {query}")
+
+    def close(self) -> None:
+        """Release the connection."""
+        with suppress(psycopg.Error):
+            self._connection.close()
+
+    def _load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        sql = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+
+        def copied() -> None:
+            with self._connection.cursor() as cursor, cursor.copy(sql.encode()) as copy:
+                for row in rows:
+                    copy.write_row(row)
+
+        guarded(f"load {table}", copied)
+
+    def _truncate(self, table: str) -> None:
+        self.execute(f"TRUNCATE pg_temp.{table}")
+
+
+def _stream(cursor: psycopg.ServerCursor[Row]) -> Iterator[Row]:
+    try:
+        while rows := guarded("read rows", lambda: cursor.fetchmany(FETCH_ROWS)):
+            yield from rows
+    finally:
+        with suppress(psycopg.Error):
+            cursor.close()

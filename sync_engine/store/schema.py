@@ -1,0 +1,97 @@
+"""Which schema a database has, which one this release needs, and the way from one to the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection
+
+from sync_engine.errors import StoreError
+
+UPGRADE_ADVICE: Final = "Werk de database bij met `koppelhub db upgrade`."
+NEWER_ADVICE: Final = (
+    "Deze database is bijgewerkt door een nieuwere versie van Koppelhub. Installeer die versie; "
+    "een oudere versie mag er niet mee werken."
+)
+INIT_ADVICE: Final = "Maak de database met `koppelhub init`, of verbeter haar plaats."
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """Where a database stands.
+
+    Attributes:
+        current: its revision; None where it has no schema yet.
+        head: the revision that this release needs.
+        known: whether this release knows `current`; it does not know that of a newer one.
+    """
+
+    current: str | None
+    head: str
+    known: bool
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this release can work with it."""
+        return self.current == self.head
+
+    def refuse(self) -> None:
+        """Do nothing where this release can work with it.
+
+        Raises: StoreError whose advice says what to do.
+        """
+        if self.is_current:
+            return
+        if self.current is None:
+            raise StoreError("the database has no schema yet", advice=UPGRADE_ADVICE)
+        where = f"the schema is {self.current}, this release needs {self.head}"
+        raise StoreError(where, advice=UPGRADE_ADVICE if self.known else NEWER_ADVICE)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+@cache
+def _revisions() -> tuple[str, frozenset[str]]:
+    """The head, and all revisions that this release knows."""
+    script = ScriptDirectory.from_config(_config())
+    head = script.get_current_head()
+    if head is None:
+        raise StoreError("this installation holds no migrations")
+    return head, frozenset(revision.revision for revision in script.walk_revisions())
+
+
+def schema_state(connection: Connection) -> SchemaState:
+    """Where the database of this connection stands; changes nothing."""
+    current = MigrationContext.configure(connection).get_current_revision()
+    head, known = _revisions()
+    return SchemaState(current=current, head=head, known=current is None or current in known)
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that are missing, in one transaction of this connection.
+
+    Raises: StoreError if the schema is of a newer release, or a migration fails.
+    """
+    state = schema_state(connection)
+    if not state.known:
+        state.refuse()
+    config = _config()
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as exc:
+        raise StoreError("the migrations of this installation do not fit together") from exc

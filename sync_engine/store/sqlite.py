@@ -1,0 +1,224 @@
+"""SQLite: how a connection is opened, and the Work on it.
+
+WAL, so that readers and one writer go together; temporary tables on disk with a bounded cache, so
+that memory does not grow with the number of records; `secure_delete`, because erasing a person is
+deleting a salt, and that must not stay readable in a free page of the file.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Final
+from weakref import WeakSet
+
+import msgspec
+
+from sync_engine.errors import StoreError
+from sync_engine.store.dialect import Dialect, checked_name, json_list
+from sync_engine.store.failures import UNREACHABLE_ADVICE, guarded
+from sync_engine.store.values import teach_sqlite
+from sync_engine.store.work import FETCH_ROWS, Params, Row, Work
+
+_PRAGMAS: Final = (
+    "PRAGMA main.journal_mode = WAL",
+    "PRAGMA main.synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA main.secure_delete = ON",
+    "PRAGMA main.cache_size = -16000",
+    "PRAGMA temp_store = FILE",
+    "PRAGMA temp.cache_size = -16000",
+    "PRAGMA main.journal_size_limit = 67108864",
+    "PRAGMA trusted_schema = OFF",
+)
+
+
+def create_file(path: Path) -> None:
+    """Make an empty file with mode 0600 where there is none; SQLite's side files take its mode.
+
+    Raises: StoreError.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return
+    except OSError as exc:
+        message = f"the database file cannot be made: {exc.strerror}"
+        raise StoreError(message, advice=UNREACHABLE_ADVICE) from exc
+
+
+def configure(connection: sqlite3.Connection) -> None:
+    """Set one connection up. Raises: sqlite3.Error."""
+    for pragma in _PRAGMAS:
+        connection.execute(pragma).close()
+
+
+def connect(path: Path, *, busy: timedelta, pooled: bool = False) -> sqlite3.Connection:
+    """A connection to a file that exists, in autocommit.
+
+    Args:
+        path: the file.
+        busy: how long to wait for another writer.
+        pooled: a pool hands it from thread to thread, one at a time.
+
+    Raises: StoreError.
+    """
+    teach_sqlite()
+
+    def opened() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=busy.total_seconds(),
+            isolation_level=None,
+            cached_statements=512,
+            check_same_thread=not pooled,
+        )
+        try:
+            configure(connection)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    return guarded("open the database", opened)
+
+
+class _Stream:
+    """Rows of one open query; can be taken off the connection, into an unlinked private file."""
+
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
+        self._spool: IO[bytes] | None = None
+        self._broken = False
+        self._ended = False
+
+    def __iter__(self) -> Iterator[Row]:
+        try:
+            while rows := self._take():
+                yield from rows
+        finally:
+            self._ended = True
+            self._cursor.close()
+            if self._spool is not None:
+                self._spool.close()
+
+    def _take(self) -> Sequence[Row]:
+        if self._broken:
+            raise StoreError("a transaction was rolled back while these rows were being read")
+        if self._spool is None:
+            return guarded("read rows", lambda: self._cursor.fetchmany(FETCH_ROWS))
+        size = int.from_bytes(self._spool.read(8), "big")
+        return msgspec.msgpack.decode(self._spool.read(size), type=list[Row]) if size else ()
+
+    def detach(self) -> None:
+        """Read what is left into a file, so that the connection no longer holds its snapshot."""
+        if self._spool is not None or self._broken or self._ended:
+            return
+        spool = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the stream
+        while rows := guarded("read rows", lambda: self._cursor.fetchmany(FETCH_ROWS)):
+            frame = msgspec.msgpack.encode(rows)
+            spool.write(len(frame).to_bytes(8, "big"))
+            spool.write(frame)
+        spool.seek(0)
+        self._spool = spool
+
+    def break_off(self) -> None:
+        """What it reads is no longer there."""
+        if self._spool is None and not self._ended:
+            self._broken = True
+            self._cursor.close()
+
+
+class SqliteWork(Work):
+    """Work on SQLite.
+
+    Args:
+        path: the database file.
+        busy: how long to wait for another writer.
+    """
+
+    dialect = Dialect.SQLITE
+    blob_type = "BLOB"
+    _begin_sql = "BEGIN IMMEDIATE"
+
+    def __init__(self, path: Path, *, busy: timedelta) -> None:
+        super().__init__()
+        self._connection = connect(path, busy=busy)
+        self._streams: WeakSet[_Stream] = WeakSet()
+        self._temporary: set[str] = set()
+
+    def execute(self, sql: str, params: Params = ()) -> list[Row]:
+        """Run one statement; all its rows."""
+        return guarded("run a statement", lambda: self._execute(sql, params))
+
+    def _execute(self, sql: str, params: Params) -> list[Row]:
+        connection = self._connection
+        before = connection.total_changes
+        try:
+            rows = connection.execute(sql, params).fetchall()
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorname != "SQLITE_BUSY_SNAPSHOT" or self._in_transaction:
+                raise
+            # Another process wrote since one of our streams began to read: nothing can be written
+            # from that old snapshot, so let go of it first.
+            for stream in list(self._streams):
+                stream.detach()
+            rows = connection.execute(sql, params).fetchall()
+        self.changes = connection.total_changes - before
+        return rows
+
+    def rows(self, sql: str, params: Params = ()) -> Iterator[Row]:
+        """Stream the rows of one query."""
+        stream = _Stream(guarded("run a query", lambda: self._connection.execute(sql, params)))
+        self._streams.add(stream)
+        return iter(stream)
+
+    def many(self, column: str) -> str:
+        """`column` is one of a JSON list."""
+        return f"{column} IN (SELECT value FROM json_each(?))"
+
+    def values(self, items: Sequence[str] | Sequence[int]) -> object:
+        """The JSON list."""
+        return guarded("make a list", lambda: json_list(items))
+
+    def temp_table(self, name: str, ddl: str) -> None:
+        """A temporary table, empty."""
+        super().temp_table(name, ddl)
+        self._temporary.add(name)
+
+    def temp_view(self, name: str, query: str) -> None:
+        """A temporary view, replaced."""
+        self.execute(f"DROP VIEW IF EXISTS temp.{checked_name(name)}")
+        self.execute(f"CREATE TEMP VIEW {name} AS {query}")
+
+    def close(self) -> None:
+        """Release the connection."""
+        for stream in list(self._streams):
+            stream.break_off()
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        self._connection.close()
+
+    def _load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        marks = ", ".join("?" * len(columns))
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
+        guarded(f"load {table}", lambda: self._connection.executemany(sql, rows))
+
+    def _begin_load(self, table: str) -> str:
+        # A temporary table is a file of our own: the write lock of the database is not needed.
+        return "BEGIN" if table in self._temporary else self._begin_sql
+
+    def _truncate(self, table: str) -> None:
+        self.execute(f"DELETE FROM temp.{table}")
+
+    def _before_rollback(self) -> None:
+        for stream in list(self._streams):
+            stream.break_off()

@@ -1,0 +1,186 @@
+"""The one connection of a run: it owns the run's temporary tables and speaks to the driver itself.
+
+SQL is written once, for both databases: `?` for a parameter, TRUE and FALSE for booleans, ON
+CONFLICT for upserts. values.py says which Python types go in and come out. A Work belongs to one
+thread.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from typing import Any, ClassVar, Self, TypeAlias
+
+from sync_engine.errors import StoreError
+from sync_engine.store.dialect import Dialect, checked_name, column_types
+
+Row: TypeAlias = tuple[Any, ...]
+Params: TypeAlias = Sequence[object]
+
+FETCH_ROWS = 2_000
+"""Rows of a stream that are in memory at once."""
+LOAD_ROWS = 5_000
+"""Rows of a load that are in memory at once."""
+
+
+class Work(ABC):
+    """One connection, outside transactions in autocommit.
+
+    Attributes:
+        dialect: the database's kind.
+        blob_type: its type of bytes, for SQL of one's own.
+        changes: rows that the last `execute` inserted, updated or deleted; 0 after a query.
+        longest_hold: seconds of the longest transaction so far, from its begin to its end.
+    """
+
+    dialect: ClassVar[Dialect]
+    blob_type: ClassVar[str]
+    _begin_sql: ClassVar[str]
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.changes = 0
+        self.longest_hold = 0.0
+        self._monotonic = monotonic
+        self._in_transaction = False
+
+    @abstractmethod
+    def execute(self, sql: str, params: Params = ()) -> list[Row]:
+        """Run one statement; all its rows, or none.
+
+        Raises: StoreError.
+        """
+
+    @abstractmethod
+    def rows(self, sql: str, params: Params = ()) -> Iterator[Row]:
+        """Run one query and stream its rows in bounded memory.
+
+        Other statements may run on this Work meanwhile, transactions too. Do not write the tables
+        that are being read: whether the stream sees it differs per database. A stream that was open
+        when a transaction rolled back may end in a StoreError.
+
+        Raises: StoreError, at once or while iterating.
+        """
+
+    @abstractmethod
+    def many(self, column: str) -> str:
+        """SQL that says that `column` is one of a list; its parameter is `values(list)`."""
+
+    @abstractmethod
+    def values(self, items: Sequence[str] | Sequence[int]) -> object:
+        """The parameter of `many`, of any length; takes the type of the column."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the connection; what was not committed is rolled back."""
+
+    @abstractmethod
+    def _load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Insert some rows. Raises: StoreError."""
+
+    @abstractmethod
+    def _truncate(self, table: str) -> None:
+        """Empty a temporary table."""
+
+    def _begin_load(self, table: str) -> str:
+        """How to begin a transaction for a load only."""
+        return self._begin_sql
+
+    def _before_rollback(self) -> None:  # noqa: B027 -- one database has nothing to do here
+        """Let go of what a rollback ends."""
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+        """Insert many rows, all or none; how many. The iterable may read from this Work itself.
+
+        Outside a transaction the load is one of its own, begun when the first rows are there: give
+        a real table rows that come quickly.
+
+        Raises: StoreError.
+        """
+        checked_name(table)
+        quoted = [f'"{checked_name(column)}"' for column in columns]
+        source = iter(rows)
+        first = list(islice(source, LOAD_ROWS))
+        if not first:
+            return 0
+        if self._in_transaction:
+            return self._load_all(table, quoted, first, source)
+        with self._transaction(self._begin_load(table)):
+            return self._load_all(table, quoted, first, source)
+
+    def _load_all(
+        self,
+        table: str,
+        columns: Sequence[str],
+        first: Sequence[Sequence[object]],
+        rest: Iterator[Sequence[object]],
+    ) -> int:
+        total, chunk = 0, first
+        while chunk:
+            self._load(table, columns, chunk)
+            total += len(chunk)
+            chunk = list(islice(rest, LOAD_ROWS))
+        self.changes = total
+        return total
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A write transaction: all of it or nothing; takes SQLite's write lock at once.
+
+        Raises: StoreError if one is under way already, or if the lock is not had in time.
+        """
+        with self._transaction(self._begin_sql):
+            yield
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        if self._in_transaction:
+            raise StoreError("a transaction is under way already on this connection")
+        self.execute(begin)
+        self._in_transaction = True
+        since = self._monotonic()
+        try:
+            yield
+            changes = self.changes
+            self.execute("COMMIT")
+            self.changes = changes
+        except BaseException:
+            with suppress(StoreError):  # what went wrong first is what matters
+                self._before_rollback()
+                self.execute("ROLLBACK")
+            raise
+        finally:
+            self._in_transaction = False
+            self.longest_hold = max(self.longest_hold, self._monotonic() - since)
+
+    def temp_table(self, name: str, ddl: str) -> None:
+        """A temporary table of this connection, empty.
+
+        Args:
+            name: plain; it hides a real table of that name.
+            ddl: columns and constraints, in the types INTEGER BIGINT TEXT BLOB REAL BOOLEAN DATE
+                TIMESTAMP; no column is named as a type.
+
+        Raises: StoreError.
+        """
+        columns = column_types(ddl, self.dialect)
+        self.execute(f"CREATE TEMP TABLE IF NOT EXISTS {checked_name(name)} ({columns})")
+        self._truncate(name)
+
+    @abstractmethod
+    def temp_view(self, name: str, query: str) -> None:
+        """A temporary view of this connection, in the place of one of that name.
+
+        Raises: StoreError.
+        """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Work {self.dialect}>"
