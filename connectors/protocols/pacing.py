@@ -147,11 +147,10 @@ def repeat(
     Raises: whatever the last attempt raised.
     """
     started = clock.monotonic()
-    backoff = tenacity.wait_exponential_jitter(
-        initial=patience.shortest.total_seconds(),
-        max=patience.longest.total_seconds(),
-        jitter=patience.shortest.total_seconds(),
-    )
+    shortest = patience.shortest.total_seconds()
+    backoff = tenacity.wait_exponential(
+        multiplier=shortest, max=patience.longest.total_seconds()
+    ) + tenacity.wait_random(0, shortest)
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None

@@ -390,13 +390,12 @@ class RestTransport:
         return ProtocolViolationError(text, where="request", **names)
 
 
-def _is_tls(exc: BaseException | None) -> bool:
-    for _ in range(10):
-        if exc is None:
-            return False
-        if isinstance(exc, ssl.SSLCertVerificationError):
+def _is_tls(exc: BaseException) -> bool:
+    """Whether a certificate or handshake is behind a failure."""
+    chain: list[BaseException] = [exc]
+    for link in chain:
+        if isinstance(link, ssl.SSLError) and not isinstance(link, ssl.SSLEOFError):
             return True
-        if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
-            return True
-        exc = exc.__cause__ or exc.__context__
+        following = (link.__cause__, link.__context__)
+        chain.extend(one for one in following if one is not None and one not in chain)
     return False
