@@ -1,7 +1,406 @@
-"""The command `koppelhub`: arguments, wiring of the rooms, printing, exit codes."""
+"""The command `koppelhub`: arguments, wiring of the rooms, printing, exit codes.
+
+Every command takes `--json`. Exit codes stand in `sync_engine.outcome` and are printed by
+`koppelhub exit-codes`. Rooms are imported inside the commands: `--help` must be quick.
+"""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from console.output import Output
+    from sync_engine.hub import Hub
+
+app = typer.Typer(
+    name="koppelhub",
+    help="Keeps a school's core tracking database in agreement with its systems.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+plan_app = typer.Typer(help="Plans: what a run would do.", no_args_is_help=True)
+run_app = typer.Typer(help="Runs: what was done.", no_args_is_help=True)
+explain_app = typer.Typer(help="Why a record is as it is.", no_args_is_help=True)
+connectors_app = typer.Typer(help="Connectors: what systems can be spoken to.")
+sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_args_is_help=True)
+db_app = typer.Typer(help="The database.", no_args_is_help=True)
+mapping_app = typer.Typer(help="Mappings: from source to canonical.", no_args_is_help=True)
+for name, sub in (
+    ("plan", plan_app),
+    ("run", run_app),
+    ("explain", explain_app),
+    ("connectors", connectors_app),
+    ("sandbox", sandbox_app),
+    ("db", db_app),
+    ("mapping", mapping_app),
+):
+    app.add_typer(sub, name=name)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Configuration file [./koppelhub.toml].")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Log at debug level, with tracebacks.")]
+Source = Annotated[str, typer.Option("--source", help="Name of the koppeling.")]
+
+
+def _output(*, json: bool) -> Output:
+    from console.output import Output
+
+    return Output(json=json)
+
+
+def _open(config: Path | None, *, debug: bool) -> Hub:
+    """Settings, logs and hub, as every command that touches the database needs them."""
+    from config.clock import SystemClock
+    from config.logs import setup
+    from config.settings import LogFormat, Settings
+    from sync_engine.hub import Hub
+
+    settings = Settings.load(config)
+    level = "DEBUG" if debug else str(settings.logging.level)
+    setup(json=settings.logging.format is LogFormat.JSON, level=level, stream=sys.stderr)
+    return Hub.open(settings, SystemClock())
+
+
+def _operator() -> str:
+    import getpass
+
+    return getpass.getuser()
+
+
+@app.command()
+def sync(
+    source: Source,
+    school: Annotated[
+        list[str] | None, typer.Option("--school", help="BRIN or vestigingsnummer; repeatable.")
+    ] = None,
+    entity: Annotated[
+        list[str] | None,
+        typer.Option("--entity", help="Resource, as the source names it; repeatable."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="One pupil: hub key, leerlingnummer or source key."),
+    ] = None,
+    delta: Annotated[bool, typer.Option("--delta/--full", help="Only what changed.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
+    ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Stop before applying.")] = False,
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", help="Seconds after which the run ends.")
+    ] = None,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Run one koppeling once: read, plan, guard, apply."""
+    from datetime import timedelta
+
+    from console.views import show_report
+    from sync_engine.runs import Kind, Options, run
+
+    out = _output(json=json)
+    if dry_run and plan:
+        raise typer.BadParameter("--dry-run and --plan exclude each other")
+    hub = _open(config, debug=debug)
+    keys, resources = _only(hub, source, only or [], entity or [])
+    kind = Kind.ONLY if keys else Kind.DELTA if delta else Kind.FULL
+    options = Options(
+        kind=kind,
+        resources=resources,
+        only=keys,
+        brins=tuple(brin.upper() for brin in school or []),
+        dry=dry_run,
+        plan_only=plan,
+        time_limit=None if time_limit is None else timedelta(seconds=time_limit),
+        operator=_operator(),
+    )
+    with out.progress() as progress:
+        report = run(hub, source, options, progress=progress)
+    show_report(out, report)
+    raise typer.Exit(report.exit_code)
+
+
+def _only(
+    hub: Hub, source: str, wanted: list[str], entity: list[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Source keys and resources for `--only`; hub keys and leerlingnummers are looked up."""
+    from mappings.canonical.fields import Entity
+    from sync_engine.errors import SyncError
+    from sync_engine.find import find_leerlingen, source_keys
+
+    if not wanted:
+        return (), tuple(entity)
+    row = hub.koppeling(source)
+    keys: list[str] = []
+    with hub.store.work() as work:
+        for text in wanted:
+            try:
+                found = find_leerlingen(hub, work, text)
+            except SyncError:
+                keys.append(text)  # as the source itself names it
+                continue
+            for core_id in found:
+                keys += source_keys(work, core_id, koppeling_id=row.id, entity=Entity.LEERLING)
+    return tuple(keys), tuple(entity) or ("leerling",)
+
+
+@plan_app.command("apply")
+def plan_apply(
+    plan_id: Annotated[int, typer.Argument(metavar="ID")],
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Apply exactly the steps of a plan that still hold as shown; hold the rest."""
+    from console.views import show_report
+    from sync_engine.history import koppeling_of_plan
+    from sync_engine.runs import Kind, Options, run
+
+    out = _output(json=json)
+    hub = _open(config, debug=debug)
+    options = Options(kind=Kind.APPLY, approved=plan_id, operator=_operator())
+    report = run(hub, koppeling_of_plan(hub, plan_id), options)
+    show_report(out, report)
+    raise typer.Exit(report.exit_code)
+
+
+@plan_app.command("show")
+def plan_show(
+    plan_id: Annotated[int, typer.Argument(metavar="ID")],
+    entity: Annotated[str | None, typer.Option("--entity")] = None,
+    limit: Annotated[int, typer.Option("--limit", help="Records to show.")] = 50,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Show a plan: counts, then record by record, field by field, before and after."""
+    from console.views import show_plan
+    from sync_engine.history import read_plan
+
+    hub = _open(config, debug=debug)
+    show_plan(_output(json=json), read_plan(hub, plan_id, entity=entity, limit=limit))
+
+
+@app.command()
+def runs(
+    source: Annotated[str | None, typer.Option("--source")] = None,
+    limit: Annotated[int, typer.Option("--limit")] = 20,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """List runs, newest first."""
+    from console.views import show_runs
+    from sync_engine.history import list_runs
+
+    hub = _open(config, debug=debug)
+    show_runs(_output(json=json), list_runs(hub, koppeling=source, limit=limit))
+
+
+@run_app.command("show")
+def run_show(
+    run_id: Annotated[int, typer.Argument(metavar="ID")],
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Show one run: what it read per scope, what it changed, what it held back."""
+    from console.views import show_run
+    from sync_engine.history import read_run
+
+    hub = _open(config, debug=debug)
+    show_run(_output(json=json), read_run(hub, run_id))
+
+
+@explain_app.command("leerling")
+def explain_leerling(
+    key: Annotated[str, typer.Argument(help="Hub key (K-...) or leerlingnummer.")],
+    field: Annotated[str | None, typer.Option("--field", help="One field.")] = None,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Why a pupil is as he is: source, run and rule per field, and what others say."""
+    from console.views import show_explanation
+    from sync_engine.history import explain_leerling as explain_it
+
+    hub = _open(config, debug=debug)
+    show_explanation(_output(json=json), explain_it(hub, key, field=field, operator=_operator()))
+
+
+@connectors_app.callback(invoke_without_command=True)
+def connectors(context: typer.Context, json: Json = False) -> None:
+    """List the installed connectors and what each declares."""
+    if context.invoked_subcommand is not None:
+        return
+    from connectors.registry import find
+    from console.views import show_connectors
+
+    show_connectors(_output(json=json), find())
+
+
+@connectors_app.command("check")
+def connectors_check(
+    source: Annotated[str | None, typer.Option("--source", help="One koppeling [all].")] = None,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Prove reachability, login and rights, layer by layer; reads no records."""
+    from console.views import show_checks
+    from sync_engine.checks import check_sources
+
+    hub = _open(config, debug=debug)
+    raise typer.Exit(show_checks(_output(json=json), check_sources(hub, source)))
+
+
+@mapping_app.command("try")
+def mapping_try(
+    system: str,
+    resource: str,
+    file: Annotated[
+        Path, typer.Argument(help="One raw record, as the source sends it; - is stdin.")
+    ],
+    json: Json = False,
+) -> None:
+    """Map one sample record and show each output value."""
+    from console.views import show_trial
+    from sync_engine.checks import try_mapping
+
+    body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    show_trial(_output(json=json), try_mapping(system, resource, body))
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(help="Where to install.")] = Path(),
+    json: Json = False,
+) -> None:
+    """Make a configuration file, keys (mode 0600) and an empty database."""
+    from console.setup import initialise
+
+    out = _output(json=json)
+    made = initialise(directory)
+    if not out.data(made):
+        for what, path in made.items():
+            out.line(f"{what}: {path}")
+        out.line("Vul koppelhub.toml aan en draai `koppelhub doctor`.")
+
+
+@db_app.command("upgrade")
+def db_upgrade(json: Json = False, config: Config = None) -> None:
+    """Bring the database to the schema of this release."""
+    from config.settings import Settings
+    from sync_engine.store.engine import Store
+
+    out = _output(json=json)
+    store = Store.open(Settings.load(config).database.resolve(), create=True)
+    before = store.schema_state()
+    store.upgrade()
+    after = store.schema_state()
+    if not out.data({"before": before, "after": after}):
+        out.line(f"schema: {after}")
+
+
+@app.command()
+def doctor(json: Json = False, config: Config = None) -> None:
+    """Say what is wrong with this installation and how to mend it."""
+    from console.views import show_findings
+    from sync_engine.doctor import examine
+
+    raise typer.Exit(show_findings(_output(json=json), examine(config)))
+
+
+@sandbox_app.command("serve")
+def sandbox_serve(
+    port: Annotated[int, typer.Option("--port")] = 8765,
+    pupils: Annotated[int, typer.Option("--pupils")] = 200,
+    seed: Annotated[int, typer.Option("--seed")] = 1,
+) -> None:
+    """Serve a synthetic school as Somtoday Connect on loopback, until interrupted."""
+    from console.demo import serve_sandbox
+
+    serve_sandbox(port=port, pupils=pupils, seed=seed)
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Argument(help="Where to put it.")] = Path("demo"),
+    pupils: Annotated[int, typer.Option("--pupils")] = 120,
+    json: Json = False,
+) -> None:
+    """Play three days of a synthetic school, against a real server on loopback."""
+    from console.demo import play
+
+    raise typer.Exit(play(_output(json=json), directory, pupils=pupils))
+
+
+@app.command("exit-codes")
+def exit_codes(json: Json = False) -> None:
+    """Print what the exit codes mean."""
+    from sync_engine.outcome import EXIT_MEANING
+
+    out = _output(json=json)
+    if not out.data({str(int(code)): meaning for code, meaning in EXIT_MEANING.items()}):
+        out.table(("code", "meaning"), [(int(c), m) for c, m in EXIT_MEANING.items()])
+
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script: no traceback reaches a person unless asked for."""
+    sys.exit(_main(sys.argv[1:]))
+
+
+def _main(arguments: list[str]) -> int:
+    import click
+
+    try:
+        result = app(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.exceptions.UsageError as error:
+        error.show()
+        return 64
+    except click.exceptions.Abort:
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("Afgebroken. De volgende run maakt het werk af.\n")
+        return 2
+    except Exception as error:  # noqa: BLE001 - the outermost edge: shown as one paragraph
+        return _explain_failure(error, debug="--debug" in arguments)
+    return int(result or 0)
+
+
+def _explain_failure(error: Exception, *, debug: bool) -> int:
+    from config.errors import KoppelhubError
+    from config.redaction import describe_text
+    from connectors.errors import ConnectorError
+    from sync_engine.errors import OperationNotDeclaredError, RunActiveError, StalePlanError
+    from sync_engine.outcome import ExitCode
+
+    if debug:
+        sys.stderr.write(describe_text(error) + "\n")
+    if not isinstance(error, KoppelhubError):
+        sys.stderr.write(
+            f"Onverwachte fout ({type(error).__name__}). Er is niets half gedaan.\n"
+            "Draai hetzelfde met --debug en geef dat aan de beheerder van Koppelhub.\n"
+        )
+        return ExitCode.FAILED
+    sys.stderr.write(f"Fout: {error}\n{error.advice}\n")
+    if isinstance(error, RunActiveError) or (isinstance(error, ConnectorError) and error.retryable):
+        return ExitCode.LATER
+    if isinstance(error, OperationNotDeclaredError | StalePlanError):
+        return ExitCode.REFUSED
+    return ExitCode.FAILED
+
+
+if __name__ == "__main__":
+    main()

@@ -222,6 +222,8 @@ class Absence(Frozen):
         confirm_after: least time between the two complete readings that both miss it.
         warn_shrink: share of a scope that disappears, from which a person is told.
         block_shrink: and from which nothing of it is closed.
+        shrink_floor: up to so many missing records no share counts: a scope of four vakken may
+            lose two. A reading that is empty where something was known always blocks.
         freeze: whether absence closes nothing around the turn of the schooljaar.
         freeze_from: first day of that, month-day.
         freeze_to: last day of that, inclusive.
@@ -230,6 +232,7 @@ class Absence(Frozen):
     confirm_after: Duration
     warn_shrink: Share
     block_shrink: Share
+    shrink_floor: Annotated[int, Field(ge=0)]
     freeze: bool
     freeze_from: MonthDay
     freeze_to: MonthDay
@@ -243,11 +246,14 @@ class Absence(Frozen):
 
     def warns(self, missing: int, of: int) -> bool:
         """Whether so many missing, of so many that the scope held, is to be told."""
-        return of > 0 and missing / of >= self.warn_shrink
+        return self._counts(missing, of) and missing / of >= self.warn_shrink
 
     def blocks(self, missing: int, of: int) -> bool:
         """Whether so many missing, of so many that the scope held, closes nothing."""
-        return of > 0 and missing / of >= self.block_shrink
+        return self._counts(missing, of) and missing / of >= self.block_shrink
+
+    def _counts(self, missing: int, of: int) -> bool:
+        return of > 0 and (missing > self.shrink_floor or missing >= of)
 
     def frozen(self, on: date) -> bool:
         """Whether absence closes nothing on that day (a local date)."""

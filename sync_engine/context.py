@@ -88,7 +88,7 @@ class Context:
     run_id: int
     now: datetime
     today: date
-    connector: Connector
+    reader: Connector | None
     mapping: Mapping
     mappings: dict[str, Mapping]  # koppeling name → mapping
     policy: Policy
@@ -100,6 +100,14 @@ class Context:
     ended_scopes: set[int] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
     events: list[tuple[int | None, str, dict[str, object]]] = field(default_factory=list)
+
+    @property
+    def connector(self) -> Connector:
+        """The source; only a run has one."""
+        if self.reader is None:
+            message = "this context reads the store only"
+            raise RuntimeError(message)
+        return self.reader
 
     def rules(self) -> FoldRules:
         """Authority from the policy, strengths from each koppeling's mapping."""

@@ -1,4 +1,4 @@
-"""One installation, opened: settings, store, keys and clock; what commands and workers start from."""
+"""One installation, opened: settings, store, keys and clock."""
 
 from __future__ import annotations
 
@@ -55,9 +55,8 @@ class Hub:
         keyring = Keyring.load(settings.keys.file)
         store = Store.open(settings.database.resolve())
         verify_keys(store, keyring)
-        hub = cls(
-            settings, store, keyring, clock, connect or (lambda s, c: connector(settings, s, c))
-        )
+        make = connect or (lambda source, clock: connector(settings, source, clock))
+        hub = cls(settings, store, keyring, clock, make)
         hub._mirror()
         return hub
 
@@ -130,7 +129,7 @@ def connector(settings: Settings, source: Source, clock: Clock) -> Connector:
 
     Raises: ConfigurationError if the system is unknown, a setting misses, or a secret is not there.
     """
-    factory = connector_registry.find(source.system)
+    factory = connector_registry.factory(source.system)
     manifest = factory.manifest
     special = {
         f"{resource.name}.{name}"

@@ -51,7 +51,8 @@ def pin(
                 work.execute("INSERT INTO core_salt (core_id, salt) VALUES (?, ?)", (core_id, salt))
             sealed = cipher.person(salt).encrypt(msgspec.json.encode(value), b"pin|%d" % core_id)
             work.execute(
-                "UPDATE pin SET lifted_at = ? WHERE core_id = ? AND field = ? AND lifted_at IS NULL",
+                "UPDATE pin SET lifted_at = ? "
+                "WHERE core_id = ? AND field = ? AND lifted_at IS NULL",
                 (hub.clock.now(), core_id, field),
             )
             made = work.execute(

@@ -41,15 +41,24 @@ def prepare(context: Context) -> None:
     work = context.work
     for entity in Entity:
         names = ("id", "tenant_id", "run_id", *head_columns(entity))
-        work.temp_copy(f"p_{entity}", str(entity), names)
-    work.temp_copy("p_identificatie", "identificatie", IDENTIFIER_COLUMNS)
-    work.temp_copy("p_contactgegeven", "contactgegeven", CONTACT_COLUMNS)
-    work.temp_copy("p_adres", "adres", ADRES_COLUMNS)
-    work.temp_copy("p_groepsdeelname", "groepsdeelname", MEMBER_COLUMNS)
-    work.temp_copy("p_deelname_nieuw", "groepsdeelname", MEMBER_COLUMNS)
+        _copy(context, f"p_{entity}", str(entity), names)
+    _copy(context, "p_identificatie", "identificatie", IDENTIFIER_COLUMNS)
+    _copy(context, "p_contactgegeven", "contactgegeven", CONTACT_COLUMNS)
+    _copy(context, "p_adres", "adres", ADRES_COLUMNS)
+    _copy(context, "p_groepsdeelname", "groepsdeelname", MEMBER_COLUMNS)
+    _copy(context, "p_deelname_nieuw", "groepsdeelname", MEMBER_COLUMNS)
     work.temp_table("p_drop", "tabel TEXT, eigenaar_id BIGINT, soort TEXT, uitgever BIGINT")
     work.temp_table("p_core_salt", f"core_id BIGINT, salt {work.blob_type}")
     work.temp_table("p_accept", "shadow_id BIGINT, situation TEXT")
+
+
+def _copy(context: Context, name: str, table: str, columns: Sequence[str]) -> None:
+    """An empty temporary table with some columns of a real one, of their types."""
+    work = context.work
+    work.execute(f"DROP TABLE IF EXISTS {name}")
+    work.execute(
+        f"CREATE TEMP TABLE {name} AS SELECT {', '.join(columns)} FROM {table} WHERE false"
+    )
 
 
 class States:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 
 import msgspec
@@ -32,6 +32,7 @@ from sync_engine.plan import Limits, Planned, Planner
 from sync_engine.scopes import end_scope, load_scopes, open_scope, remember_contract
 from sync_engine.stage import Received, Stager
 from sync_engine.store.locks import lease, tenant_lock
+from sync_engine.store.values import instant
 from sync_engine.store.work import Work
 
 _log = logging.getLogger(__name__)
@@ -113,7 +114,7 @@ class _Run:
 
     def execute(self) -> RunReport:
         """Everything, with every outcome recorded."""
-        with bound(run_id=self.run_id, koppeling=self.row.name):
+        with bound(run_id=str(self.run_id), koppeling=self.row.name):
             try:
                 with self._connected() as context:
                     self._read_and_plan(context)
@@ -164,7 +165,7 @@ class _Run:
                 run_id=self.run_id,
                 now=self.started,
                 today=local_date(self.started, hub.settings.timezone),
-                connector=connector,
+                reader=connector,
                 mapping=hub.mapping(self.row.system),
                 mappings=hub.mappings(self.row.tenant_id),
                 policy=hub.settings.policy,
@@ -442,8 +443,8 @@ class _Run:
     def _keep_reading(self, row: ScopeRow, report: ReadingReport) -> None:
         with self.work.transaction():
             self.work.execute(
-                "INSERT INTO reading (run_id, scope_id, state, read, added, changed, missing, gone, "
-                "quarantined, reason, advice, finished_at) "
+                "INSERT INTO reading (run_id, scope_id, state, read, added, changed, missing, "
+                "gone, quarantined, reason, advice, finished_at) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     self.run_id,
@@ -491,8 +492,8 @@ class _Run:
 
     def _check_plan(self, plan_id: int) -> None:
         rows = self.work.execute(
-            "SELECT p.state, p.expires_at, r.koppeling_id FROM plan p JOIN run r ON r.id = p.run_id "
-            "WHERE p.id = ?",
+            "SELECT p.state, p.expires_at, r.koppeling_id FROM plan p "
+            "JOIN run r ON r.id = p.run_id WHERE p.id = ?",
             (plan_id,),
         )
         if not rows or rows[0][2] != self.row.id:
@@ -500,7 +501,7 @@ class _Run:
         state, expires, _ = rows[0]
         if state not in {"open", "held"}:
             raise StalePlanError(f"plan {plan_id} is {state}")
-        if _utc(expires) < self.hub.clock.now():
+        if instant(expires) < self.hub.clock.now():
             raise StalePlanError(f"plan {plan_id} has expired")
 
     def _open_plan(self, context: Context) -> int:
@@ -618,8 +619,3 @@ def _sum(report: ReadingReport, received: Received) -> None:
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _utc(value: datetime | str) -> datetime:
-    instant = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

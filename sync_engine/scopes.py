@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from connectors.base import DeliveryContract, Scope
 from sync_engine.context import Context, ScopeRow
+from sync_engine.store.values import instant
 
 
 def load_scopes(context: Context) -> None:
@@ -45,7 +44,7 @@ def open_scope(context: Context, scope: Scope) -> ScopeRow:
         number,
         scope,
         None if contract_fp is None else bytes(contract_fp),
-        _instant(complete_at),
+        None if complete_at is None else instant(complete_at),
     )
 
 
@@ -139,10 +138,3 @@ def remember_contract(
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _instant(value: datetime | str | None) -> datetime | None:
-    if value is None or isinstance(value, datetime):
-        return value
-    instant = datetime.fromisoformat(value)
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from secrets import token_bytes
 from typing import TypeAlias
 
@@ -22,6 +22,7 @@ from connectors.errors import ParseError, ProtocolViolationError
 from mappings.canonical.schema import ENTITY_OF, encode
 from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
 from sync_engine.fold import RETAINED
+from sync_engine.store.values import instant
 
 Fingerprint: TypeAlias = Callable[[bytes], bytes]
 
@@ -568,7 +569,7 @@ class Stager:
         """After a complete reading: who was not seen; see design.md, idea 4."""
         context, scope = self.context, self.scope
         missing = [
-            (row[0], _instant(row[1]))
+            (row[0], None if row[1] is None else instant(row[1]))
             for row in context.work.rows(
                 "SELECT id, missing_since FROM v_record WHERE scope_id = ? AND NOT gone",
                 (scope.id,),
@@ -579,9 +580,9 @@ class Stager:
         if not missing:
             return
         absence = context.policy.absence
-        share = len(missing) / max(1, len(missing) + self.received.same + self.received.changed)
-        self.received.shrunk = share > absence.warn_shrink
-        self.received.blocked = share > absence.block_shrink
+        known = len(missing) + self.received.same + self.received.changed
+        self.received.shrunk = absence.warns(len(missing), known)
+        self.received.blocked = absence.blocks(len(missing), known)
         if self.received.blocked:
             return
         due, fresh = [], []
@@ -738,11 +739,3 @@ def _general(path: str) -> str:
         elif not inside:
             out.append(character)
     return "".join(out)
-
-
-def _instant(value: datetime | str | None) -> datetime | None:
-    """An instant as the store gives it back (UTC)."""
-    if value is None or isinstance(value, datetime):
-        return value
-    instant = datetime.fromisoformat(value)
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -259,7 +259,8 @@ class Groepsdeelname(SQLModel, table=True):
     """One person in one groep for one period; closed, never deleted.
 
     `rol` is `leerling` (then `persoon_id` is a leerling) or `docent`, `eerste_mentor`,
-    `tweede_mentor` (then it is a medewerker).
+    `tweede_mentor` (then it is a medewerker). `beeindigd` says that the person left the groep: the
+    row is history; one who comes back gets a new row.
     """
 
     __tablename__ = "groepsdeelname"
@@ -271,11 +272,12 @@ class Groepsdeelname(SQLModel, table=True):
     geldig_van: date | None = None
     geldig_tot: date | None = None
     tot_afgeleid: bool = False
+    beeindigd: bool = False
     run_id: int
 
 
 class Identificatie(SQLModel, table=True):
-    """One identifier of one person; the value is encrypted, `blindindex` compares it without decrypting.
+    """One identifier of one person, encrypted; `blindindex` finds it.
 
     `uitgever` is the koppeling that issued it where it is only unique there (leerlingnummer,
     personeelsnummer), else 0.
@@ -287,7 +289,7 @@ class Identificatie(SQLModel, table=True):
     soort: str = Field(primary_key=True)
     uitgever: int = Field(primary_key=True)
     waarde: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    blindindex: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    blindindex: bytes = Field(sa_column=Column(LargeBinary, nullable=False, index=True))
     run_id: int
 
 

@@ -1,0 +1,1 @@
+"""What people and scripts see of the command line: tables, JSON, progress, the demo's story."""

@@ -1,0 +1,117 @@
+"""One way to print: a table or a paragraph for people, one JSON object for scripts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sync_engine.runs import Progress
+
+
+def _plain(value: object) -> object:
+    return str(value)
+
+
+def to_json(value: object) -> str:
+    """The value as JSON: dataclasses and enumerations too; dates in ISO."""
+    plain = msgspec.to_builtins(value, enc_hook=_plain, str_keys=True)
+    return msgspec.json.format(msgspec.json.encode(plain)).decode()
+
+
+@dataclass(slots=True)
+class Output:
+    """Where a command prints to.
+
+    Attributes:
+        json: one JSON object on standard output, nothing else.
+    """
+
+    json: bool = False
+
+    @property
+    def console(self) -> Console:
+        """Rich on a terminal, plain text elsewhere."""
+        from rich.console import Console
+
+        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+    def data(self, value: object) -> bool:
+        """Print as JSON where asked; True when that was all."""
+        if self.json:
+            sys.stdout.write(to_json(value) + "\n")
+        return self.json
+
+    def line(self, text: str = "") -> None:
+        """One line for people; on standard error when standard output is for JSON."""
+        if self.json:
+            sys.stderr.write(text + "\n")
+        else:
+            self.console.print(text, markup=False)
+
+    def title(self, text: str) -> None:
+        """A heading."""
+        if not self.json:
+            self.console.print(f"\n[bold]{_escape(text)}[/bold]")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """A table; on no terminal, columns of plain text."""
+        if self.json or not rows:
+            return
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(_escape("" if cell is None else str(cell)) for cell in row))
+        self.console.print(table)
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """A bar on a terminal, nothing elsewhere."""
+        if self.json or not sys.stderr.isatty():
+            yield lambda *_: None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        with bar:
+            tasks: dict[tuple[str, str], object] = {}
+
+            def show(phase: str, what: str, count: int) -> None:
+                key = (phase, what)
+                if key not in tasks:
+                    tasks[key] = bar.add_task(f"{_PHASES.get(phase, phase)} {what}", total=None)
+                bar.update(tasks[key], advance=count)  # type: ignore[arg-type] # rich's TaskID
+
+            yield show
+
+
+_PHASES = {"read": "lezen", "plan": "plan maken", "apply": "toepassen"}
+
+
+def pairs(counts: Mapping[str, int]) -> str:
+    """`leerling.create 12, groep.change 3`."""
+    return ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

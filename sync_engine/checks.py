@@ -1,0 +1,81 @@
+"""Checks that change nothing: of koppelingen, layer by layer, and of a mapping on one sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from config.errors import KoppelhubError, RecordError
+from connectors import registry
+from connectors.base import CheckResult, DeliveryContract, Layer, Scope
+from mappings import registry as mapping_registry
+from mappings.canonical.schema import ENTITY_OF, encode
+from sync_engine.fold import Json
+from sync_engine.hub import Hub
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCheck:
+    """What the check of one koppeling found."""
+
+    koppeling: str
+    results: Sequence[CheckResult]
+
+
+@dataclass(slots=True)
+class Trial:
+    """A mapping tried on one sample."""
+
+    system: str
+    resource: str
+    records: list[dict[str, Json]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    error: str = ""
+
+
+def check_sources(hub: Hub, name: str | None) -> list[SourceCheck]:
+    """Check one koppeling, or all of them; one that cannot be checked fails alone.
+
+    Raises: ConfigurationError if there is no koppeling of that name.
+    """
+    sources = [hub.settings.find_source(name)] if name else list(hub.settings.source)
+    checks = []
+    for source in sources:
+        try:
+            connector = hub.connect(source, hub.clock)
+        except KoppelhubError as error:
+            failed = CheckResult(Layer.LOGIN, ok=False, message=str(error), advice=error.advice)
+            checks.append(SourceCheck(source.name, [failed]))
+            continue
+        try:
+            checks.append(SourceCheck(source.name, connector.check()))
+        finally:
+            connector.close()
+    return checks
+
+
+def try_mapping(system: str, resource: str, body: bytes) -> Trial:
+    """Map one raw record as if every field were delivered, and show what comes out.
+
+    Raises: ConfigurationError if the system or the resource is unknown.
+    """
+    factory = registry.factory(system)
+    described = factory.manifest.resource(resource)
+    trial = Trial(system, resource)
+    mapping = mapping_registry.find(system)
+    contract = DeliveryContract(dict.fromkeys(described.fields, True))
+    try:
+        parsed = factory.parse(resource, body)
+        mapped = mapping.map(
+            resource, parsed.record, contract=contract, scope=Scope(resource, "proef/HUIDIG")
+        )
+    except RecordError as error:
+        trial.error = str(error)
+        return trial
+    trial.problems = [f"{p.path}: {p.rule}" for p in (*parsed.problems, *mapped.problems)]
+    for record in mapped.records:
+        fields = msgspec.json.decode(encode(record))
+        trial.records.append({"entity": str(ENTITY_OF[type(record)]), "fields": fields})
+    return trial

@@ -1,0 +1,131 @@
+"""Doctor: what is wrong with an installation, and how to mend it; changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.clock import SystemClock
+from config.errors import KoppelhubError
+from config.keyring import Keyring
+from config.settings import Settings
+from connectors import registry
+from sync_engine.hub import Hub, connector
+from sync_engine.store.engine import Store
+from sync_engine.store.keys import verify_keys
+
+_LARGE = 20_000
+"""Pupils in one SQLite file above which PostgreSQL is recommended (design.md, Storage)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: `goed`, `let op` or `fout`."""
+
+    level: str
+    subject: str
+    message: str
+    advice: str = ""
+
+
+def examine(config: Path | None) -> list[Finding]:
+    """Look at everything, from configuration to koppelingen; goes on where it can."""
+    findings: list[Finding] = []
+    try:
+        settings = Settings.load(config)
+    except KoppelhubError as error:
+        return [_wrong("configuratie", error)]
+    findings.append(Finding("goed", "configuratie", f"{settings.origin}"))
+    findings += _keys(settings)
+    findings += _database(settings)
+    if any(finding.level == "fout" for finding in findings):
+        return findings
+    hub = Hub.open(settings, SystemClock())
+    try:
+        findings += _size(hub)
+        findings += _sources(hub)
+        findings += _runs(hub)
+    finally:
+        hub.close()
+    return findings
+
+
+def _keys(settings: Settings) -> Iterator[Finding]:
+    try:
+        keyring = Keyring.load(settings.keys.file)
+    except KoppelhubError as error:
+        yield _wrong("sleutels", error)
+        return
+    yield Finding("goed", "sleutels", f"actieve sleutel {keyring.active_id}")
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    try:
+        store = Store.open(settings.database.resolve())
+    except KoppelhubError as error:
+        yield _wrong("database", error)
+        return
+    try:
+        verify_keys(store, Keyring.load(settings.keys.file))
+        yield Finding("goed", "database", settings.database.shown())
+        if store.path is not None and os.stat(store.path).st_mode & 0o077:
+            yield Finding(
+                "let op",
+                "database",
+                "anderen kunnen dit bestand lezen",
+                f"chmod 600 {store.path}",
+            )
+    except KoppelhubError as error:
+        yield _wrong("database", error)
+    finally:
+        store.close()
+
+
+def _size(hub: Hub) -> Iterator[Finding]:
+    pupils = hub.count("leerling")
+    yield Finding("goed", "omvang", f"{pupils} leerlingen")
+    if hub.store.path is not None and pupils > _LARGE:
+        yield Finding(
+            "let op",
+            "omvang",
+            f"meer dan {_LARGE} leerlingen in één SQLite-bestand",
+            "Ga over op PostgreSQL: zet database.url en draai `koppelhub db upgrade`.",
+        )
+
+
+def _sources(hub: Hub) -> Iterator[Finding]:
+    broken = registry.find().broken
+    for name, why in broken.items():
+        yield Finding("let op", f"connector {name}", why, "Installeer dit pakket opnieuw.")
+    for source in hub.settings.source:
+        try:
+            made = connector(hub.settings, source, hub.clock)
+        except KoppelhubError as error:
+            yield _wrong(f"koppeling {source.name}", error)
+            continue
+        made.close()
+        yield Finding("goed", f"koppeling {source.name}", "instellingen en geheimen zijn er")
+        missing = {a.name for a in made.manifest.assumptions} - hub.settings.acknowledged
+        if missing and hub.settings.production:
+            yield Finding(
+                "fout",
+                f"koppeling {source.name}",
+                f"{len(missing)} aannames zijn niet erkend",
+                "Neem ze op in `acknowledged`: " + ", ".join(sorted(missing)),
+            )
+
+
+def _runs(hub: Hub) -> Iterator[Finding]:
+    with hub.store.work() as work:
+        for name, state, advice in work.execute(
+            "SELECT k.name, r.state, r.advice FROM run r JOIN koppeling k ON k.id = r.koppeling_id "
+            "WHERE r.id IN (SELECT MAX(id) FROM run GROUP BY koppeling_id) ORDER BY k.name"
+        ):
+            level = "goed" if state in {"done", "running"} else "let op"
+            yield Finding(level, f"laatste run {name}", str(state), advice or "")
+
+
+def _wrong(subject: str, error: KoppelhubError) -> Finding:
+    return Finding("fout", subject, str(error), error.advice)

@@ -1,0 +1,295 @@
+"""What was planned and done, for people: plans, runs, and explanations; every look is audited."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import msgspec
+
+from config.clock import local_date
+from mappings.canonical.fields import Entity
+from sync_engine.audit import note
+from sync_engine.context import Context, Ids, KoppelingRow
+from sync_engine.errors import StalePlanError, SyncError
+from sync_engine.explain import Explanation, explain
+from sync_engine.find import find_leerlingen, hub_key
+from sync_engine.fold import Json
+from sync_engine.hub import Hub
+from sync_engine.scopes import load_scopes
+from sync_engine.stage import prepare
+from sync_engine.store.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One record of a plan; `changes` holds field → [before, after]."""
+
+    entity: str
+    key: str
+    source: str
+    op: str
+    state: str
+    held_for: str
+    changes: dict[str, list[Json]]
+
+
+@dataclass(slots=True)
+class PlanView:
+    """One plan, for people."""
+
+    id: int
+    run_id: int
+    koppeling: str
+    state: str
+    created_at: str
+    expires_at: str
+    counts: dict[str, int]
+    holds: list[dict[str, Json]]
+    steps: list[StepView] = field(default_factory=list)
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run, in a list."""
+
+    id: int
+    koppeling: str
+    kind: str
+    state: str
+    started_at: str
+    finished_at: str | None
+    read: int
+    added: int
+    changed: int
+    gone: int
+    quarantined: int
+    error: str | None
+    advice: str | None
+
+
+@dataclass(slots=True)
+class RunDetail:
+    """One run, whole."""
+
+    run: RunView
+    operator: str
+    counts: dict[str, Json]
+    readings: list[dict[str, Json]]
+    events: list[dict[str, Json]]
+    quarantine: list[dict[str, Json]]
+    plans: list[dict[str, Json]]
+
+
+def koppeling_of_plan(hub: Hub, plan_id: int) -> str:
+    """The koppeling that a plan was made for. Raises: StalePlanError if there is no such plan."""
+    with hub.store.work() as work:
+        rows = work.execute(
+            "SELECT k.name FROM plan p JOIN run r ON r.id = p.run_id "
+            "JOIN koppeling k ON k.id = r.koppeling_id WHERE p.id = ?",
+            (plan_id,),
+        )
+    if not rows:
+        raise StalePlanError(f"there is no plan {plan_id}", advice="Zie `koppelhub runs`.")
+    return str(rows[0][0])
+
+
+def read_plan(
+    hub: Hub, plan_id: int, *, entity: str | None, limit: int, operator: str = "system"
+) -> PlanView:
+    """A plan with its first steps. Raises: StalePlanError if there is no such plan."""
+    koppeling = koppeling_of_plan(hub, plan_id)
+    with _context(hub, koppeling) as context:
+        work = context.work
+        row = work.execute(
+            "SELECT run_id, state, created_at, expires_at, counts, held FROM plan WHERE id = ?",
+            (plan_id,),
+        )[0]
+        view = PlanView(
+            plan_id,
+            row[0],
+            koppeling,
+            row[1],
+            str(row[2]),
+            str(row[3]),
+            msgspec.json.decode(row[4]),
+            msgspec.json.decode(row[5]),
+        )
+        where, params = ("AND entity = ?", [entity]) if entity else ("", [])
+        total = work.execute(
+            f"SELECT COUNT(*) FROM step WHERE plan_id = ? {where}", [plan_id, *params]
+        )[0][0]
+        for step in work.execute(
+            "SELECT entity, core_id, source, op, state, held_for, digest, salt, change FROM step "
+            f"WHERE plan_id = ? {where} ORDER BY id LIMIT ?",
+            [plan_id, *params, limit],
+        ):
+            view.steps.append(_step_view(context, step))
+        view.more = total - len(view.steps)
+        note(hub, work, operator=operator, action="plan show", subject=f"plan {plan_id}")
+    return view
+
+
+def _step_view(context: Context, row: tuple[object, ...]) -> StepView:
+    entity, core_id, source, op, state, held_for, digest, salt, change = row
+    changes: dict[str, list[Json]] = {}
+    if isinstance(salt, bytes) and isinstance(change, bytes) and isinstance(digest, bytes):
+        plain = context.cipher.person(salt).decrypt(change, b"step|%s" % digest)
+        changes = msgspec.json.decode(plain)
+    key = hub_key(core_id) if isinstance(core_id, int) and core_id > 0 else "nieuw"
+    return StepView(str(entity), key, str(source), str(op), str(state), str(held_for), changes)
+
+
+_RUN_COLUMNS = (
+    "SELECT r.id, k.name, r.kind, r.state, r.started_at, r.finished_at, r.error, r.advice, "
+    "r.operator, r.counts FROM run r JOIN koppeling k ON k.id = r.koppeling_id"
+)
+
+
+def list_runs(hub: Hub, *, koppeling: str | None, limit: int) -> list[RunView]:
+    """The latest runs, newest first."""
+    with hub.store.work() as work:
+        where, params = ("WHERE k.name = ?", [koppeling]) if koppeling else ("", [])
+        rows = work.execute(f"{_RUN_COLUMNS} {where} ORDER BY r.id DESC LIMIT ?", [*params, limit])
+        sums = _sums(work, [row[0] for row in rows])
+        return [_run_view(row, sums) for row in rows]
+
+
+def _sums(work: Work, runs: list[int]) -> dict[int, tuple[int, ...]]:
+    rows = work.execute(
+        "SELECT run_id, SUM(read), SUM(added), SUM(changed), SUM(gone), SUM(quarantined) "
+        f"FROM reading WHERE {work.many('run_id')} GROUP BY run_id",
+        (work.values(runs),),
+    )
+    return defaultdict(lambda: (0, 0, 0, 0, 0), {row[0]: tuple(map(int, row[1:])) for row in rows})
+
+
+def _run_view(row: tuple[object, ...], sums: dict[int, tuple[int, ...]]) -> RunView:
+    number, name, kind, state, started, finished, error, advice, *_ = row
+    read, added, changed, gone, quarantined = sums[int(str(number))]
+    return RunView(
+        int(str(number)),
+        str(name),
+        str(kind),
+        str(state),
+        str(started),
+        None if finished is None else str(finished),
+        read,
+        added,
+        changed,
+        gone,
+        quarantined,
+        None if error is None else str(error),
+        None if advice is None else str(advice),
+    )
+
+
+def read_run(hub: Hub, run_id: int) -> RunDetail:
+    """One run, whole. Raises: SyncError if there is no such run."""
+    with hub.store.work() as work:
+        rows = work.execute(f"{_RUN_COLUMNS} WHERE r.id = ?", (run_id,))
+        if not rows:
+            raise SyncError(f"there is no run {run_id}", advice="Zie `koppelhub runs`.")
+        return RunDetail(
+            _run_view(rows[0], _sums(work, [run_id])),
+            str(rows[0][8]),
+            msgspec.json.decode(rows[0][9]),
+            _dicts(
+                work,
+                (
+                    "resource",
+                    "scope",
+                    "state",
+                    "read",
+                    "added",
+                    "changed",
+                    "missing",
+                    "gone",
+                    "quarantined",
+                    "reason",
+                    "advice",
+                ),
+                "SELECT s.resource, s.label, d.state, d.read, d.added, d.changed, d.missing, "
+                "d.gone, d.quarantined, d.reason, d.advice FROM reading d "
+                "JOIN scope s ON s.id = d.scope_id WHERE d.run_id = ? ORDER BY d.id",
+                run_id,
+            ),
+            _dicts(
+                work, ("kind", "detail"), "SELECT kind, detail FROM event WHERE run_id = ?", run_id
+            ),
+            _dicts(
+                work,
+                ("resource", "source_key", "field", "rule", "since_run"),
+                "SELECT s.resource, q.source_key, q.path, q.rule, q.first_run FROM quarantine q "
+                "JOIN scope s ON s.id = q.scope_id WHERE q.run_id = ? ORDER BY q.id LIMIT 200",
+                run_id,
+            ),
+            _dicts(
+                work,
+                ("id", "state", "counts", "held"),
+                "SELECT id, state, counts, held FROM plan WHERE run_id = ?",
+                run_id,
+            ),
+        )
+
+
+def _dicts(work: Work, names: tuple[str, ...], sql: str, run_id: int) -> list[dict[str, Json]]:
+    return [dict(zip(names, row, strict=True)) for row in work.execute(sql, (run_id,))]
+
+
+def explain_leerling(
+    hub: Hub, key: str, *, field: str | None, operator: str
+) -> list[tuple[str, Explanation]]:
+    """Hub key and explanation of every pupil with this hub key or leerlingnummer.
+
+    Raises: SyncError if there is none, or no such field.
+    """
+    with hub.store.work() as work:
+        found = find_leerlingen(hub, work, key)
+        koppelingen = {
+            core_id: work.execute(
+                "SELECT k.name FROM link l JOIN koppeling k ON k.id = l.koppeling_id "
+                "WHERE l.core_id = ? ORDER BY k.id LIMIT 1",
+                (core_id,),
+            )[0][0]
+            for core_id in found
+        }
+    answers = []
+    for core_id in found:
+        with _context(hub, koppelingen[core_id]) as context:
+            answers.append(
+                (hub_key(core_id), explain(context, Entity.LEERLING, core_id, only=field))
+            )
+            subject = hub_key(core_id)
+            note(hub, context.work, operator=operator, action="explain", subject=subject)
+    return answers
+
+
+@contextmanager
+def _context(hub: Hub, koppeling: str) -> Iterator[Context]:
+    """A context to read in, without a source behind it."""
+    row: KoppelingRow = hub.koppeling(koppeling)
+    with hub.store.work() as work:
+        now = hub.clock.now()
+        context = Context(
+            work=work,
+            cipher=hub.cipher(row.tenant_id),
+            koppeling=row,
+            koppelingen=hub.koppelingen(row.tenant_id),
+            run_id=0,
+            now=now,
+            today=local_date(now, hub.settings.timezone),
+            reader=None,
+            mapping=hub.mapping(row.system),
+            mappings=hub.mappings(row.tenant_id),
+            policy=hub.settings.policy,
+            dry=False,
+            ids=Ids(work, dry=True),
+            step_ids=Ids(work, dry=True),
+        )
+        prepare(context)
+        load_scopes(context)
+        yield context
