@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from config.clock import Clock
 from config.errors import ConfigurationError
 from connectors.errors import ParseError
 
@@ -344,4 +345,11 @@ class ConnectorFactory(Protocol):
 
     @property
     def manifest(self) -> Manifest: ...
-    def connect(self, link: Link) -> Connector: ...
+    def connect(self, link: Link, *, clock: Clock | None = None) -> Connector:
+        """A connector for one koppeling; opens no connection yet.
+
+        Raises: ConfigurationError if a setting misses or breaks its rule.
+        """
+
+    def parse(self, resource: str, body: bytes) -> Parsed:
+        """As `Connector.parse`; a record can be read without a koppeling."""

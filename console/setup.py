@@ -5,10 +5,12 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from config.clock import SystemClock
 from config.errors import ConfigurationError
 from config.keyring import Keyring
 from config.settings import Settings
 from sync_engine.store.engine import Store
+from sync_engine.store.keys import record_keys
 
 
 def initialise(directory: Path, *, configuration: str | None = None) -> dict[str, str]:
@@ -29,10 +31,11 @@ def initialise(directory: Path, *, configuration: str | None = None) -> dict[str
     text = configuration or files("config").joinpath("example.toml").read_text(encoding="utf-8")
     path.write_text(text, encoding="utf-8")
     settings = Settings.load(path)
-    Keyring.create(settings.keys.file)
+    keyring = Keyring.create(settings.keys.file)
     store = Store.open(settings.database.resolve(), create=True)
     try:
         store.upgrade()
+        record_keys(store, keyring, now=SystemClock().now())
     finally:
         store.close()
     return {

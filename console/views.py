@@ -130,7 +130,7 @@ def show_explanation(out: Output, answers: list[tuple[str, Explanation]]) -> Non
         for reason in explanation.fields:
             for change in reason.history[1:]:
                 out.line(
-                    f"  {reason.field}: {_cell(change.before)} werd {_cell(change.after)} "
+                    f"  {reason.name}: {_cell(change.before)} werd {_cell(change.after)} "
                     f"in run {change.run_id} ({change.at[:16]})"
                 )
 
@@ -142,7 +142,7 @@ def _reason(reason: FieldReason) -> tuple[object, ...]:
         if claim.value != reason.value or claim.koppeling != reason.koppeling
     ]
     by = f"vastgezet ({reason.pin_id})" if reason.pin_id is not None else reason.koppeling
-    return (reason.field, _cell(reason.value), by, reason.rule, reason.run_id, "; ".join(others))
+    return (reason.name, _cell(reason.value), by, reason.rule, reason.run_id, "; ".join(others))
 
 
 def show_connectors(out: Output, found: Found) -> None:

@@ -221,7 +221,7 @@ class Correlator:
         """Inschrijvingen are the same only when their periods overlap; kept by the fold's dates."""
         work = self.context.work
         ids = sorted({core_id for found in candidates.values() for core_id in found})
-        alive = set()
+        alive: set[int] = set()
         for part in chunks(ids):
             rows = work.execute(
                 f"SELECT id FROM inschrijving WHERE {work.many('id')} "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +69,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     try:
         verify_keys(store, Keyring.load(settings.keys.file))
         yield Finding("goed", "database", settings.database.shown())
-        if store.path is not None and os.stat(store.path).st_mode & 0o077:
+        if store.path is not None and store.path.stat().st_mode & 0o077:
             yield Finding(
                 "let op",
                 "database",

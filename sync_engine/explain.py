@@ -45,7 +45,7 @@ class Change:
 class FieldReason:
     """Why a field has its value."""
 
-    field: str
+    name: str
     value: Json
     rule: str
     koppeling: str

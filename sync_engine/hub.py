@@ -145,7 +145,7 @@ def connector(settings: Settings, source: Source, clock: Clock) -> Connector:
         timeout=_timeout(settings),
         drop=settings.drop_for(source, special=special),
     )
-    return factory.connect(link, clock)
+    return factory.connect(link, clock=clock)
 
 
 def _timeout(settings: Settings) -> timedelta:

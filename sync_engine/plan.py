@@ -352,13 +352,13 @@ class Planner:
             if (koppeling_id, key) not in overridden:
                 by_koppeling[koppeling_id].append(key)
         for koppeling_id, keys in sorted(by_koppeling.items()):
-            for part in chunks(keys):
+            for keys_part in chunks(keys):
                 shadows = [
                     ShadowRow(*row)
                     for row in work.execute(
                         f"SELECT {', '.join(SHADOW_COLUMNS)} FROM v_shadow WHERE koppeling_id = ? "
                         f"AND entity = ? AND {work.many('source_key')}",
-                        (koppeling_id, str(batch.entity), work.values(part)),
+                        (koppeling_id, str(batch.entity), work.values(keys_part)),
                     )
                 ]
                 salts = salts_of(context, [shadow.record_id for shadow in shadows])

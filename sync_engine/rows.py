@@ -207,20 +207,19 @@ class Prepared:
         elif after is None:
             self._add("p_drop", DROP_COLUMNS, (table, core_id, role, int(last or 0)))
         elif table == "contactgegeven" and isinstance(after, dict):
-            row = (core_id, role, after["waarde"], after["geheim"], run)
-            self._add("p_contactgegeven", CONTACT_COLUMNS, row)
+            contact = (core_id, role, after["waarde"], after["geheim"], run)
+            self._add("p_contactgegeven", CONTACT_COLUMNS, contact)
         elif table == "adres" and isinstance(after, dict):
             parts = tuple(after.get(column) for column in ADDRESS_COLUMNS)
-            row = (core_id, role, *parts, after["geheim"], run)
-            self._add("p_adres", ADRES_COLUMNS, row)
+            self._add("p_adres", ADRES_COLUMNS, (core_id, role, *parts, after["geheim"], run))
         elif table == "identificatie" and isinstance(after, dict) and salt is not None:
             person = self.context.cipher.person(salt)
             sealed = person.encrypt(
                 str(after["waarde"]).encode(), identifier_context(core_id, role)
             )
             index = bytes.fromhex(str(after["index"]))
-            row = (core_id, role, int(last), sealed, index, run)
-            self._add("p_identificatie", IDENTIFIER_COLUMNS, row)
+            identifier = (core_id, role, int(last), sealed, index, run)
+            self._add("p_identificatie", IDENTIFIER_COLUMNS, identifier)
 
     def _member(self, core_id: int, role: str, person: int, changed: list[Json]) -> None:
         before, after = changed

@@ -9,6 +9,13 @@ from sync_engine.context import Context, ScopeRow
 from sync_engine.store.values import instant
 
 
+class _Terms(msgspec.Struct):
+    """A delivery contract as it is kept."""
+
+    fields: dict[str, bool] = {}
+    version: str = ""
+
+
 def load_scopes(context: Context) -> None:
     """Every scope of the tenant, those that are read no more included."""
     rows = context.work.execute(
@@ -112,15 +119,15 @@ def remember_contract(
             "SELECT terms FROM contract WHERE scope_id = ? AND fingerprint = ?",
             (row.id, row.contract_fp),
         )
-        old = msgspec.json.decode(before[0][0]) if before else {"fields": {}, "version": ""}
-        had = {name for name, given in old["fields"].items() if given}
+        old = msgspec.json.decode(before[0][0], type=_Terms) if before else _Terms()
+        had = {name for name, given in old.fields.items() if given}
         has = {name for name, given in contract.fields.items() if given}
         detail: dict[str, object] = {
             "resource": row.scope.resource,
             "scope": row.scope.label or row.scope.key,
             "no longer": sorted(had - has),
             "now also": sorted(has - had),
-            "version": [old["version"], contract.version],
+            "version": [old.version, contract.version],
         }
         context.events.append((row.id, "contract changed", detail))
     if context.dry:

@@ -185,11 +185,14 @@ class _Known:
     gone: bool
 
 
+RecordValues: TypeAlias = tuple[int, int, str, bytes, bytes | None, str | None, bool]
+
+
 @dataclass(slots=True)
 class _Batch:
     """Rows that one batch writes in one transaction."""
 
-    records: list[tuple[object, ...]] = field(default_factory=list)
+    records: list[RecordValues] = field(default_factory=list)
     shadows: list[ShadowRow] = field(default_factory=list)
     raw: list[tuple[object, ...]] = field(default_factory=list)
     quarantine: list[tuple[object, ...]] = field(default_factory=list)
@@ -668,10 +671,12 @@ class Stager:
     def _forget(self, batch: _Batch) -> None:
         """A dry run keeps one row per record in its overlay: the newest."""
         work = self.context.work
-        for part in chunks([row[0] for row in batch.records]):
-            work.execute(f"DELETE FROM w_record WHERE {work.many('id')}", (work.values(part),))
-        for part in chunks([shadow.id for shadow in batch.shadows]):
-            work.execute(f"DELETE FROM w_shadow WHERE {work.many('id')}", (work.values(part),))
+        for table, ids in (
+            ("w_record", [row[0] for row in batch.records]),
+            ("w_shadow", [shadow.id for shadow in batch.shadows]),
+        ):
+            for part in chunks(ids):
+                work.execute(f"DELETE FROM {table} WHERE {work.many('id')}", (work.values(part),))
 
     def _resolve(self, keys: Sequence[str]) -> None:
         work = self.context.work
