@@ -48,7 +48,6 @@ from connectors.somtoday.wire import (
     ALWAYS_CUT,
     ENDPOINTS,
     Peil,
-    cutter,
     is_uuid,
     list_path,
     read_permissions,
@@ -248,7 +247,7 @@ class SomtodayConnector:
             body, raw = wrap_dossier(answer, endpoint.list_key, leerling=key)
             keys, bodies = [key], [body]
         else:
-            page = split_page(answer, endpoint.list_key, cut=cutter(drop))
+            page = split_page(answer, endpoint.list_key, cut=drop)
             raw = page.permissions
             kept = [(k, b) for k, b in zip(page.keys, page.bodies, strict=True) if _same(k, key)]
             keys, bodies = [k for k, _ in kept[:1]], [b for _, b in kept[:1]]

@@ -20,7 +20,6 @@ from connectors.somtoday.permissions import contract_of
 from connectors.somtoday.wire import (
     ENDPOINTS,
     RawPage,
-    cutter,
     read_permissions,
     split_page,
     wrap_dossier,
@@ -92,7 +91,7 @@ class ListReading:
         self._amount = amount
         self._list_key = ENDPOINTS[resource].list_key
         self._terms = _Terms(resource, drop)
-        self._cut = cutter(drop)
+        self._cut = drop
         self._seen: set[str] = set()
         self._fault: Completeness | None = None
         self._completeness = UNFINISHED
@@ -222,7 +221,7 @@ class OnceReading:
         """The one page."""
         answer = self._fetch()
         endpoint = ENDPOINTS[self._resource]
-        page = split_page(answer, endpoint.list_key, cut=cutter(self._drop))
+        page = split_page(answer, endpoint.list_key, cut=self._drop)
         permissions = read_permissions(page.permissions, answer) if self._has_permissions else None
         self._contract = contract_of(
             self._resource, endpoint.model, permissions=permissions, drop=self._drop
