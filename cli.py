@@ -187,7 +187,8 @@ def plan_show(
     from sync_engine.history import read_plan
 
     hub = _open(config, debug=debug)
-    show_plan(_output(json=json), read_plan(hub, plan_id, entity=entity, limit=limit))
+    plan = read_plan(hub, plan_id, entity=entity, limit=limit, operator=_operator())
+    show_plan(_output(json=json), plan)
 
 
 @app.command()

@@ -17,6 +17,8 @@ from config.sources import Source
 from connectors import registry as connector_registry
 from connectors.base import Connector, DataClass, Link
 from mappings import registry as mapping_registry
+from mappings.canonical.fields import Entity
+from mappings.canonical.schema import fields_of
 from mappings.mapping import Mapping
 from sync_engine.context import KoppelingRow
 from sync_engine.store.cipher import TenantCipher
@@ -52,6 +54,9 @@ class Hub:
         Raises: StoreError if the database is not as this release expects, or has other keys;
             ConfigurationError.
         """
+        settings.policy.check_names(
+            {str(entity): fields_of(entity) for entity in Entity}, resources=_resource_names()
+        )
         keyring = Keyring.load(settings.keys.file)
         store = Store.open(settings.database.resolve())
         verify_keys(store, keyring)
@@ -146,6 +151,14 @@ def connector(settings: Settings, source: Source, clock: Clock) -> Connector:
         drop=settings.drop_for(source, special=special),
     )
     return factory.connect(link, clock=clock)
+
+
+def _resource_names() -> set[str]:
+    return {
+        resource.name
+        for factory in connector_registry.find().factories.values()
+        for resource in factory.manifest.resources
+    }
 
 
 def _timeout(settings: Settings) -> timedelta:

@@ -22,6 +22,7 @@ from connectors.base import Capability, Connector, Reading, Resource, Scope
 from connectors.errors import AuthenticationError, ConnectorError, RequestRefusedError
 from sync_engine import stage
 from sync_engine.apply import apply
+from sync_engine.audit import note
 from sync_engine.context import Context, Ids, KoppelingRow, ScopeRow
 from sync_engine.errors import OperationNotDeclaredError, StalePlanError, SyncError
 from sync_engine.guard import Hold, judge
@@ -202,6 +203,14 @@ class _Run:
             "longest_hold_seconds": report.longest_hold_seconds,
         }
         self._close_run(str(report.outcome), report.error, report.advice, counts=counts)
+        if self.options.dry:
+            note(
+                self.hub,
+                self.work,
+                operator=self.options.operator,
+                action="dry run",
+                subject=f"plan {report.plan_id}",
+            )
         _log.info("run ended %s", report.outcome)
 
     def _close_run(
