@@ -80,6 +80,7 @@ class PostgresWork(Work):
         self._connection.prepared_max = 500
         teach_postgres(self._connection)
         self._streamed = 0
+        self._open: set[psycopg.ServerCursor[Row]] = set()
 
     def execute(self, sql: str, params: Params = ()) -> list[Row]:
         """Run one statement; all its rows."""
@@ -96,13 +97,13 @@ class PostgresWork(Work):
         """Stream the rows of one query, from a cursor of the server that outlives transactions."""
         self._streamed += 1
         cursor = self._connection.cursor(f"stream_{self._streamed}", withhold=True)
+        self._open.add(cursor)
         try:
             guarded("run a query", lambda: cursor.execute(to_psycopg(sql).encode(), params))
         except StoreError:
-            with suppress(psycopg.Error):
-                cursor.close()
+            self._end(cursor)
             raise
-        return _stream(cursor)
+        return self._stream(cursor)
 
     def many(self, column: str) -> str:
         """`column` is one of an array."""
@@ -119,6 +120,8 @@ class PostgresWork(Work):
 
     def close(self) -> None:
         """Release the connection."""
+        for cursor in list(self._open):
+            self._end(cursor)
         with suppress(psycopg.Error):
             self._connection.close()
 
@@ -135,11 +138,14 @@ class PostgresWork(Work):
     def _truncate(self, table: str) -> None:
         self.execute(f"TRUNCATE pg_temp.{table}")
 
+    def _stream(self, cursor: psycopg.ServerCursor[Row]) -> Iterator[Row]:
+        try:
+            while rows := guarded("read rows", lambda: cursor.fetchmany(FETCH_ROWS)):
+                yield from rows
+        finally:
+            self._end(cursor)
 
-def _stream(cursor: psycopg.ServerCursor[Row]) -> Iterator[Row]:
-    try:
-        while rows := guarded("read rows", lambda: cursor.fetchmany(FETCH_ROWS)):
-            yield from rows
-    finally:
+    def _end(self, cursor: psycopg.ServerCursor[Row]) -> None:
+        self._open.discard(cursor)
         with suppress(psycopg.Error):
             cursor.close()
