@@ -226,9 +226,13 @@ class Reading(Protocol):
     """
 
     @property
-    def contract(self) -> DeliveryContract: ...
+    def contract(self) -> DeliveryContract:
+        """The terms under which this reading is delivered."""
+
     @property
-    def completeness(self) -> Completeness: ...
+    def completeness(self) -> Completeness:
+        """Whether it held everything that the scope has."""
+
     def __iter__(self) -> Iterator[Page]: ...
 
 
@@ -285,7 +289,8 @@ class Connector(Protocol):
     """One koppeling of one system, ready to be asked. Not shared between threads."""
 
     @property
-    def manifest(self) -> Manifest: ...
+    def manifest(self) -> Manifest:
+        """What the system declares."""
 
     def check(self) -> Sequence[CheckResult]:
         """Prove each layer in order; stops at the first that fails; reads no records."""
@@ -344,7 +349,9 @@ class ConnectorFactory(Protocol):
     """What the entry point names: the manifest, and a way to make a connector."""
 
     @property
-    def manifest(self) -> Manifest: ...
+    def manifest(self) -> Manifest:
+        """What the system declares."""
+
     def connect(self, link: Link, *, clock: Clock | None = None) -> Connector:
         """A connector for one koppeling; opens no connection yet.
 

@@ -89,7 +89,7 @@ class Hub:
                 elif row is not None and (row.tenant_id, row.system) != (tenant_id, source.system):
                     raise ConfigurationError(
                         f"source[{source.name}]: its tenant or system differs from the database",
-                        advice="Geef een koppeling die naar een ander systeem gaat een nieuwe naam.",
+                        advice="Geef een koppeling naar een ander systeem een nieuwe naam.",
                     )
             session.commit()
 

@@ -16,7 +16,7 @@ NotDelivered: TypeAlias = msgspec.UnsetType
 NOT_DELIVERED: Final = msgspec.UNSET
 
 T = TypeVar("T")
-Delivered: TypeAlias = T | None | NotDelivered
+Delivered: TypeAlias = T | NotDelivered | None
 """A field: a value, None for delivered as empty, NOT_DELIVERED."""
 
 
