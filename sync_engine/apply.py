@@ -152,6 +152,13 @@ def _accept(context: Context) -> None:
         "FROM p_accept p WHERE p.shadow_id = shadow.id"
     )
     work.execute(
+        "UPDATE shadow SET accepted = NULL, accepted_fp = received_fp, "
+        "accepted_gone = received_gone, pending = false, situation = 'gone' "
+        "FROM w_vanished w WHERE shadow.koppeling_id = ? AND w.entity = shadow.entity "
+        "AND w.source_key = shadow.source_key",
+        (context.koppeling.id,),
+    )
+    work.execute(
         "UPDATE shadow SET situation = w.situation FROM w_situation w WHERE shadow.koppeling_id = ? "
         "AND w.entity = shadow.entity AND w.source_key = shadow.source_key",
         (context.koppeling.id,),

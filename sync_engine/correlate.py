@@ -65,6 +65,7 @@ class Correlated:
         created: source keys for which a new core record is made.
         disputes: cases to open.
         waiting: source keys whose required reference is not there yet.
+        vanished: source keys that were never in the core and are gone again.
         merges: younger core id → older core id.
     """
 
@@ -73,6 +74,7 @@ class Correlated:
     disputes: dict[str, Dispute] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
     ignored: set[str] = field(default_factory=set)
+    vanished: set[str] = field(default_factory=set)
     suppressed: set[str] = field(default_factory=set)
     merges: dict[int, int] = field(default_factory=dict)
 
@@ -135,7 +137,7 @@ class Correlator:
             key = node.source_key
             decision = decisions.get(key)
             if node.core_id is None and node.gone and decision is None:
-                result.ignored.add(key)
+                result.vanished.add(key)
                 continue
             if node.core_id is None and decision is not None:
                 self._follow(key, decision, result)

@@ -122,6 +122,7 @@ def prepare(context: Context) -> None:
     work.temp_table("w_core", "core_id BIGINT PRIMARY KEY")
     work.temp_table("w_refold", "core_id BIGINT, entity TEXT")
     work.temp_table("w_case", "kind TEXT, entity TEXT, source_key TEXT, rule TEXT, detail TEXT")
+    work.temp_table("w_vanished", "entity TEXT, source_key TEXT")
     work.temp_table("w_situation", "entity TEXT, source_key TEXT, situation TEXT")
     work.temp_table(
         "w_open",
@@ -221,6 +222,11 @@ class Planner:
                 ("entity", "source_key", "situation"),
                 [(str(entity), key, name) for key in sorted(keys)],
             )
+        work.load(
+            "w_vanished",
+            ("entity", "source_key"),
+            [(str(entity), key) for key in sorted(correlated.vanished)],
+        )
         planned.situations["unmatched"] += len(correlated.created)
         planned.situations["unlinked"] += len(correlated.linked)
         planned.waiting += len(correlated.waiting)
