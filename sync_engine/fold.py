@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from typing import TypeAlias
 
-from mappings.canonical.fields import Entity, Kind
+from mappings.canonical.fields import Entity, Field, Kind
 from mappings.canonical.schema import fields_of
 from mappings.mapping import Strength
 
@@ -141,6 +142,10 @@ def fold(
     folded.closed = bool(live) and all(claim.gone for claim in live)
     folded.first_on = min(claim.first_on for claim in claims)
     folded.observed_on = max(claim.observed_on for claim in claims)
+    if len(claims) == 1 and not pins:  # by far the most common case
+        _take_only(folded, claims[0])
+        _close(folded, claims)
+        return folded
     for name, description in fields_of(entity).items():
         candidates = [claim for claim in claims if name in claim.form]
         winner = _winner(str(entity), name, candidates, pins=pins, rules=rules)
@@ -152,6 +157,39 @@ def fold(
             _keep_issued(folded, name, candidates, str(entity), rules)
     _close(folded, claims)
     return folded
+
+
+@cache
+def _special(entity: Entity) -> tuple[tuple[str, Field], ...]:
+    """The fields whose value is more than what the form holds."""
+    return tuple(
+        (name, description)
+        for name, description in fields_of(entity).items()
+        if description.kind in {Kind.REFERENCE, Kind.MEMBERS} or description.role in ISSUED
+    )
+
+
+def _take_only(folded: Folded, claim: Claim) -> None:
+    """One claim and no pin: every field that it delivers is the record's, as below."""
+    form, entity = claim.form, folded.entity
+    values: dict[str, object] = {name: form[name] for name in fields_of(entity) if name in form}
+    folded.winners = dict.fromkeys(values, Winner("only source", claim))
+    folded.values = values
+    for name, description in _special(entity):
+        if name not in values:
+            continue
+        value = form[name]
+        if description.target is not None and description.kind is Kind.MEMBERS:
+            values[name] = [
+                Reference(claim.koppeling_id, description.target, key)
+                for key in _members(name, claim, (claim,))
+            ]
+        elif value is None:
+            continue
+        elif description.target is not None:
+            values[name] = Reference(claim.koppeling_id, description.target, str(value))
+        else:
+            folded.issued[name, claim.koppeling_id] = str(value)
 
 
 def _order(entity: str, name: str, rules: FoldRules) -> Callable[[Claim], _Key]:
@@ -181,7 +219,7 @@ def _winner(
     rules: FoldRules,
 ) -> Winner | None:
     pin = pins.get(name)
-    if len(candidates) == 1 and pin is None:  # by far the most common case
+    if len(candidates) == 1 and pin is None:
         return Winner("only source", candidates[0])
     if not candidates:
         return None if pin is None else Winner("pin", pin_id=pin.pin_id)
@@ -252,14 +290,24 @@ def _keep_issued(
             folded.issued[name, claim.koppeling_id] = str(value)
 
 
+@cache
+def _periods(entity: Entity) -> tuple[tuple[str, Kind], ...]:
+    return tuple(
+        (name, description.kind)
+        for name, description in fields_of(entity).items()
+        if description.kind in {Kind.PERIOD_START, Kind.PERIOD_END}
+    )
+
+
 def _close(folded: Folded, claims: Sequence[Claim]) -> None:
     """Period of the record: from its own dates, and where all claims are gone from absence."""
-    for name, description in fields_of(folded.entity).items():
+    for name, kind in _periods(folded.entity):
         value = folded.values.get(name)
-        if description.kind is Kind.PERIOD_START:
-            folded.start = None if value is None else date.fromisoformat(str(value))
-        elif description.kind is Kind.PERIOD_END:
-            folded.end = None if value is None else date.fromisoformat(str(value))
+        day = None if value is None else date.fromisoformat(str(value))
+        if kind is Kind.PERIOD_START:
+            folded.start = day
+        else:
+            folded.end = day
     if not folded.closed:
         return
     held = max(claim.held_until or claim.observed_on for claim in claims if not claim.ended)

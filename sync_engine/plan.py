@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from operator import itemgetter
 
 import msgspec
 
@@ -145,6 +146,8 @@ class Planner:
         self._prepared = Prepared(context)
         self._new: set[int] = set()
         self._steps: list[tuple[object, ...]] = []
+        self._answered: list[tuple[object, ...]] = []
+        self._opened: list[tuple[object, ...]] = []
         self._skip: set[str] = set()
         self._digest = context.cipher.fingerprint(b"step")
         self.accepted_only = False
@@ -337,6 +340,7 @@ class Planner:
         states = self._states.read(entity, cores)
         salts = self._core_salts(entity, cores)
         self._compare(batch, states, salts)
+        self._flush_open()
         self._prepared.flush()
         self._flush_steps()
 
@@ -541,26 +545,22 @@ class Planner:
     def _open(
         self, batch: _Batch, claims: Sequence[Claim], unresolved: Sequence[Reference]
     ) -> None:
-        work = self.context.work
-        holders = {(claim.koppeling_id, claim.source_key) for claim in claims}
-        work.load(
-            "w_answered",
-            ("koppeling_id", "entity", "source_key"),
-            [(k, str(batch.entity), key) for k, key in sorted(holders)],
-        )
-        if not unresolved:
-            return
+        entity = str(batch.entity)
+        holders = sorted({(claim.koppeling_id, claim.source_key) for claim in claims})
+        self._answered += [(koppeling_id, entity, key) for koppeling_id, key in holders]
         self.planned.unresolved += len(unresolved)
-        work.load(
-            "w_open",
-            _OPEN_COLUMNS,
-            [
-                (k, str(batch.entity), key, str(reference.entity), reference.key)
-                for reference in unresolved
-                for k, key in sorted(holders)
-                if k == reference.koppeling_id
-            ],
-        )
+        self._opened += [
+            (koppeling_id, entity, key, str(reference.entity), reference.key)
+            for reference in unresolved
+            for koppeling_id, key in holders
+            if koppeling_id == reference.koppeling_id
+        ]
+
+    def _flush_open(self) -> None:
+        work = self.context.work
+        work.load("w_answered", ("koppeling_id", "entity", "source_key"), self._answered)
+        work.load("w_open", _OPEN_COLUMNS, self._opened)
+        self._answered, self._opened = [], []
 
     def _approved(self, digests: Sequence[bytes]) -> set[bytes] | None:
         if self.limits.approved is None:
@@ -702,24 +702,25 @@ def _stable(
     Numbers that this plan gives to new records are replaced by their source, for a later plan
     gives them other numbers.
     """
-
-    def stable(key: str, value: Json) -> Json:
-        if isinstance(value, int) and key.endswith("_id"):
-            return labels.get(value, value)
-        return value
-
-    def name(key: str) -> str:
-        if not key.startswith("groepsdeelname/"):
-            return key
-        head, _, last = key.rpartition("/")
-        return f"{head}/{labels.get(int(last), last)}"
-
+    body = []
+    for key in sorted(changed):
+        before, after = changed[key]
+        name = key
+        if key.endswith("_id"):
+            before, after = (
+                labels.get(value, value) if isinstance(value, int) else value
+                for value in (before, after)
+            )
+        elif key.startswith("groepsdeelname/"):
+            head, _, last = key.rpartition("/")
+            name = f"{head}/{labels.get(int(last), last)}"
+        body.append((name, before, after))
+    body.sort(key=_first)
     subject = source if op == "create" else str(core_id)
-    body = [
-        (name(key), stable(key, before), stable(key, after))
-        for key, (before, after) in sorted(changed.items())
-    ]
-    return msgspec.json.encode([str(entity), op, subject, sorted(body, key=lambda b: b[0])])
+    return msgspec.json.encode([str(entity), op, subject, body])
+
+
+_first = itemgetter(0)
 
 
 def _day(value: date | str) -> date:

@@ -19,7 +19,7 @@ from functools import cache
 
 import msgspec
 
-from mappings.canonical.fields import Entity, Kind
+from mappings.canonical.fields import Entity, Field, Kind
 from mappings.canonical.schema import fields_of
 from sync_engine.fold import Folded, Json, Reference
 
@@ -53,6 +53,19 @@ def has_parts(entity: Entity) -> tuple[bool, bool]:
     """(is a person with contact, address or identifier rows, has members)."""
     kinds = {description.kind for description in fields_of(entity).values()}
     return bool(kinds & {Kind.CONTACT, Kind.ADDRESS, Kind.IDENTIFIER}), Kind.MEMBERS in kinds
+
+
+_SCALARS = frozenset({Kind.TEXT, Kind.DATE, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN})
+
+
+@cache
+def _fields_apart(entity: Entity) -> tuple[tuple[str, ...], tuple[tuple[str, Field], ...]]:
+    """Fields that are one plain column, and those that are more."""
+    fields = fields_of(entity)
+    return (
+        tuple(name for name, description in fields.items() if description.kind in _SCALARS),
+        tuple(item for item in fields.items() if item[1].kind not in _SCALARS),
+    )
 
 
 @cache
@@ -99,8 +112,12 @@ def project(
     }
     unresolved: list[Reference] = []
     waiting = False
-    for name, description in fields_of(entity).items():
-        value = folded.values.get(name)
+    values = folded.values
+    scalars, others = _fields_apart(entity)
+    for name in scalars:
+        state[name] = values.get(name)  # type: ignore[assignment] # scalar by its kind
+    for name, description in others:
+        value = values.get(name)
         match description.kind:
             case Kind.REFERENCE:
                 core_id = None
@@ -113,8 +130,6 @@ def project(
                 state[f"{name}_id"] = core_id
             case Kind.LIST:
                 state[name] = None if value is None else _dumps(value)
-            case Kind.TEXT | Kind.DATE | Kind.INTEGER | Kind.NUMBER | Kind.BOOLEAN:
-                state[name] = value  # type: ignore[assignment] # scalar by its kind
             case Kind.CONTACT:
                 if value is not None:
                     state[f"contactgegeven/{description.role}"] = {
@@ -131,8 +146,8 @@ def project(
                 _identifiers(state, folded, name, description.role, index)
             case Kind.MEMBERS:
                 unresolved += _members(state, folded, name, description.role, resolve, current)
-            case Kind.PERIOD_START | Kind.PERIOD_END:
-                pass
+            case _:
+                pass  # scalars are done, and the fold made the period
     if current is not None:
         _end_memberships(state, folded, current, held_until)
     return Projected(state, tuple(unresolved), waiting)
@@ -197,7 +212,9 @@ def _end_memberships(state: State, folded: Folded, current: State, held_until: d
 
 def difference(before: State | None, after: State) -> dict[str, list[Json]]:
     """Key → [before, after] for every key whose value differs. Empty: nothing to write."""
-    old: Mapping[str, Json] = before or {}
+    if before is None:
+        return {key: [None, value] for key, value in after.items() if value is not None}
+    old: Mapping[str, Json] = before
     changed: dict[str, list[Json]] = {}
     for key, value in after.items():
         was = old.get(key)
