@@ -190,8 +190,6 @@ class Page:
         rejected: records that have no usable key, with the raw body for the quarantine.
         gone: keys that the source positively says are gone (tombstones of a delta).
         cursor: where a delta may resume after this page, if it may.
-        contract: for a look-up: under what terms it was answered, so that a permission that was
-            narrowed since the last reading does not make its missing fields look empty.
     """
 
     keys: Sequence[str]
@@ -199,7 +197,6 @@ class Page:
     rejected: Sequence[tuple[ParseError, bytes]] = ()
     gone: Sequence[str] = ()
     cursor: Cursor | None = None
-    contract: DeliveryContract | None = None
 
 
 @dataclass(frozen=True, slots=True)

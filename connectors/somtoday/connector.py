@@ -23,7 +23,6 @@ from connectors.base import (
     Cursor,
     Link,
     Manifest,
-    Page,
     Parsed,
     Reading,
     Resource,
@@ -36,10 +35,10 @@ from connectors.protocols.rest import Answer, Limits, RestTransport
 from connectors.somtoday import check
 from connectors.somtoday.manifest import MANIFEST, SYSTEM
 from connectors.somtoday.options import Options, read_options, wrong
-from connectors.somtoday.permissions import contract_of
 from connectors.somtoday.reading import (
     DossierReading,
     ListReading,
+    LookupReading,
     OnceReading,
     RefusedReading,
 )
@@ -50,10 +49,8 @@ from connectors.somtoday.wire import (
     Peil,
     is_uuid,
     list_path,
-    read_permissions,
     single_path,
     split_page,
-    wrap_dossier,
 )
 from sector.identifiers import Schooljaar
 
@@ -218,50 +215,34 @@ class SomtodayConnector:
         """Somtoday has no delta; it is not declared, so the engine does not ask."""
         raise NotImplementedError
 
-    def lookup(self, scope: Scope, *, key: str) -> Page:
-        """Read one record; an empty page where Somtoday does not show it (404).
+    def lookup(self, scope: Scope, *, keys: Sequence[str]) -> Reading:
+        """Read some records by key; what Somtoday does not show is left out, and not gone.
 
-        The page names the contract that it came under.
-        Raises: ConnectorError.
+        Asks up to 50 at once by the repeatable `uuid`, which Somtoday prefers to single calls.
+        Spec: somtoday.md, section 4 (CONFIRMED).
         """
-        if not is_uuid(key):
-            return Page((), ())
-        endpoint, resource, drop = (
-            ENDPOINTS[scope.resource],
-            scope.resource,
-            self._drop(scope.resource),
-        )
-        if resource == "vestiging":
-            path, query = list_path(resource, vestiging=""), [("uuid", key), *_RIGHTS_ASKED]
-        else:
-            vestiging, peil = _place(scope)
-            path = single_path(resource, vestiging=vestiging, key=key)
-            query = [*_RIGHTS_ASKED, *(_year(peil) if not endpoint.per_leerling else ())]
-        try:
-            answer = self._get(resource, path, query=query)
-        except RequestRefusedError as error:
-            if error.code == "404":
-                return Page((), ())
-            raise
-        if endpoint.per_leerling:
-            body, raw = wrap_dossier(answer, endpoint.list_key, leerling=key)
-            keys, bodies = [key], [body]
-        else:
-            page = split_page(answer, endpoint.list_key, cut=drop)
-            raw = page.permissions
-            kept = [(k, b) for k, b in zip(page.keys, page.bodies, strict=True) if _same(k, key)]
-            keys, bodies = [k for k, _ in kept[:1]], [b for _, b in kept[:1]]
-        permissions = read_permissions(raw, answer)
-        contract = contract_of(resource, endpoint.model, permissions=permissions, drop=drop)
-        return Page(keys, bodies, contract=contract)
+        wanted = [key for key in keys if is_uuid(key)]
+        resource, drop = scope.resource, self._drop(scope.resource)
+        if ENDPOINTS[resource].per_leerling:
+            return DossierReading(wanted, partial(self._dossier, scope), resource=resource)
+        organisational = resource == "vestiging"
+        vestiging, peil = ("", None) if organisational else _place(scope)
+        path = list_path(resource, vestiging=vestiging)
+
+        def fetch(batch: Sequence[str]) -> Answer:
+            query = [*(("uuid", key) for key in batch), *_RIGHTS_ASKED, *_year(peil)]
+            if not organisational:
+                query.append(("amount", str(len(batch))))
+            return self._get(resource, path, query=query)
+
+        return LookupReading(fetch, resource=resource, wanted=wanted, drop=drop)
 
     def parse(self, resource: str, body: bytes) -> Parsed:
         """Turn one raw body into its record of records.py.
 
         Raises: ParseError; ConfigurationError if there is no such resource.
         """
-        declared = MANIFEST.resource(resource)
-        return parse_model(ENDPOINTS[resource].model, body, key_field=declared.key)
+        return SOMTODAY.parse(resource, body)
 
     def _get(
         self,
@@ -367,10 +348,6 @@ def _year(peil: Peil | None) -> Sequence[tuple[str, str]]:
     return (("peilschooljaar", peil.value),) if peil is not None else ()
 
 
-def _same(one: str, other: str) -> bool:
-    return one.lower() == other.lower()
-
-
 @dataclass(frozen=True, slots=True)
 class SomtodayFactory:
     """Makes connectors; what the entry point names."""
@@ -402,6 +379,11 @@ class SomtodayFactory:
             tls=tls,
         )
         return SomtodayConnector(link, options, transport=transport, clock=clock)
+
+    def parse(self, resource: str, body: bytes) -> Parsed:
+        """As `SomtodayConnector.parse`."""
+        declared = MANIFEST.resource(resource)
+        return parse_model(ENDPOINTS[resource].model, body, key_field=declared.key)
 
 
 SOMTODAY: Final = SomtodayFactory()

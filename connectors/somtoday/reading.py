@@ -9,7 +9,7 @@ Spec: somtoday.md, section 4 (stability and end of list: ASSUMED).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -29,6 +29,7 @@ _MOST_STALLS: Final = 3
 _SMALLEST_PAGE: Final = 10
 _REMEMBERED: Final = 20_000
 _DOSSIERS_A_PAGE: Final = 50
+_KEYS_A_CALL: Final = 50
 
 _AGAIN: Final = "De hub leest dit onderdeel vanzelf opnieuw; er wordt niets afgesloten."
 _KEYLESS: Final = (
@@ -242,10 +243,17 @@ class DossierReading:
     """Reads one file for each pupil of a scope: first the pupils' keys, then a call for each.
 
     A pupil whose file is not shown (404) makes the reading incomplete: not visible is not gone.
+
+    Args:
+        pupils: a reading of the pupils, or their keys for a look-up, which is never complete.
     """
 
     def __init__(
-        self, pupils: ListReading, fetch: Callable[[str], Answer], *, resource: str
+        self,
+        pupils: ListReading | Sequence[str],
+        fetch: Callable[[str], Answer],
+        *,
+        resource: str,
     ) -> None:
         self._pupils = pupils
         self._fetch = fetch
@@ -266,7 +274,7 @@ class DossierReading:
     def __iter__(self) -> Iterator[Page]:
         """Pages of some tens of files; `body` names the pupil."""
         hidden = 0
-        leerlingen = (key for page in self._pupils for key in page.keys)
+        leerlingen = iter(self._keys())
         while batch := list(islice(leerlingen, _DOSSIERS_A_PAGE)):
             keys: list[str] = []
             bodies: list[bytes] = []
@@ -288,12 +296,67 @@ class DossierReading:
                 keys.append(key)
                 bodies.append(body)
             yield Page(keys, bodies)
-        self._completeness = self._pupils.completeness
+        if isinstance(self._pupils, ListReading):
+            self._completeness = self._pupils.completeness
         if self._completeness.complete and hidden:
             reason = f"{hidden} files are not shown"
             self._completeness = Completeness(
                 False, reason, "Somtoday toont niet van elke leerling het dossier. " + _AGAIN
             )
+
+    def _keys(self) -> Iterable[str]:
+        if isinstance(self._pupils, ListReading):
+            return (key for page in self._pupils for key in page.keys)
+        return self._pupils
+
+
+class LookupReading:
+    """Reads some records by their keys; what Somtoday does not show is left out.
+
+    Args:
+        fetch: asks some records at once, by key.
+        wanted: their keys.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[Sequence[str]], Answer],
+        *,
+        resource: str,
+        wanted: Sequence[str],
+        drop: frozenset[str],
+    ) -> None:
+        self._fetch = fetch
+        self._wanted = list(dict.fromkeys(wanted))
+        self._list_key = ENDPOINTS[resource].list_key
+        self._terms = _Terms(resource, drop)
+        self._drop = drop
+
+    @property
+    def contract(self) -> DeliveryContract:
+        """Known once the first page has been taken."""
+        return self._terms.contract
+
+    @property
+    def completeness(self) -> Completeness:
+        """Never complete: not shown is not gone."""
+        return Completeness(False, "only some records were asked")
+
+    def __iter__(self) -> Iterator[Page]:
+        """Pages of some tens of records; none that was not asked for."""
+        for start in range(0, len(self._wanted), _KEYS_A_CALL):
+            batch = self._wanted[start : start + _KEYS_A_CALL]
+            answer = self._fetch(batch)
+            page = split_page(answer, self._list_key, cut=self._drop)
+            if not self._terms.agree(page.permissions, answer):
+                return
+            asked = {key.lower() for key in batch}
+            found = {
+                key: body
+                for key, body in zip(page.keys, page.bodies, strict=True)
+                if key.lower() in asked
+            }
+            yield Page(list(found), list(found.values()), list(page.rejected.values()))
 
 
 class RefusedReading:

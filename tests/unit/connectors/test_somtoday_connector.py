@@ -12,7 +12,7 @@ import respx
 
 from config.clock import FixedClock
 from config.errors import ConfigurationError
-from connectors.base import DataClass, Layer, Link, Scope
+from connectors.base import ConnectorFactory, DataClass, Layer, Link, Scope
 from connectors.errors import RequestRefusedError
 from connectors.somtoday.connector import SOMTODAY, SomtodayConnector
 
@@ -213,33 +213,58 @@ def test_the_organisation_is_picked_from_the_public_list(router: respx.MockRoute
     assert reading.contract.delivers("naam")
 
 
-def test_lookup_names_the_contract_that_it_was_answered_under(router: respx.MockRouter) -> None:
-    route = router.get(f"{BASE}/connect/vestiging/{HAVEN}/leerling/{PUPIL}")
-    route.respond(200, json=PUPILS)
-    page = connect(drop=frozenset({"leerling.BSN"})).lookup(pupils(), key=PUPIL)
+def test_lookup_asks_by_key_and_says_under_which_contract(router: respx.MockRouter) -> None:
+    route = router.get(f"{BASE}/connect/vestiging/{HAVEN}/leerling").respond(200, json=PUPILS)
+    reading = connect(drop=frozenset({"leerling.BSN"})).lookup(pupils(), keys=[PUPIL, DUIN])
+    (page,) = list(reading)
     assert page.keys == [PUPIL]
     assert b"BSN" not in page.bodies[0]
-    assert page.contract is not None
-    assert page.contract.delivers("roepnaam")
-    assert dict(route.calls[0].request.url.params) == {
-        "veldpermissies": "true",
-        "peilschooljaar": "HUIDIG",
-    }
+    assert reading.contract.delivers("roepnaam")
+    assert not reading.contract.delivers("BSN")
+    assert not reading.completeness.complete
+    assert list(route.calls[0].request.url.params.multi_items()) == [
+        ("uuid", PUPIL),
+        ("uuid", DUIN),
+        ("veldpermissies", "true"),
+        ("peilschooljaar", "HUIDIG"),
+        ("amount", "2"),
+    ]
 
 
-def test_lookup_of_what_is_not_shown_is_an_empty_page(router: respx.MockRouter) -> None:
-    router.get(f"{BASE}/connect/vestiging/{HAVEN}/leerling/{PUPIL}").respond(404)
-    assert connect().lookup(pupils(), key=PUPIL).keys == ()
+def test_many_keys_are_asked_in_few_calls(router: respx.MockRouter) -> None:
+    route = router.get(f"{BASE}/connect/vestiging/{HAVEN}/leerling").respond(200, json=PUPILS)
+    many = [f"aa000000-0000-4000-8000-{n:012d}" for n in range(1, 121)]
+    pages = list(connect().lookup(pupils(), keys=many))
+    assert route.call_count == 3
+    assert [len(page.keys) for page in pages] == [1, 0, 0]
 
 
 def test_lookup_of_another_record_than_asked_is_empty(router: respx.MockRouter) -> None:
-    router.get(f"{BASE}/connect/vestiging/{HAVEN}/leerling/{DUIN}").respond(200, json=PUPILS)
-    assert connect().lookup(pupils(), key=DUIN).keys == []
+    router.get(f"{BASE}/connect/vestiging/{HAVEN}/leerling").respond(200, json=PUPILS)
+    assert [page.keys for page in connect().lookup(pupils(), keys=[DUIN])] == [[]]
 
 
 def test_lookup_of_what_is_no_key_asks_nothing(router: respx.MockRouter) -> None:
-    assert connect().lookup(pupils(), key="../account").keys == ()
+    assert list(connect().lookup(pupils(), keys=["../account"])) == []
     assert router.calls.call_count == 0
+
+
+def test_lookup_of_a_location_takes_no_amount(router: respx.MockRouter) -> None:
+    scope = Scope("vestiging", "organisatie")
+    assert [page.keys for page in connect().lookup(scope, keys=[DUIN])] == [[DUIN]]
+    assert set(router.calls.last.request.url.params) == {"uuid", "veldpermissies"}
+
+
+def test_lookup_of_a_dossier_that_is_not_shown_is_left_out(router: respx.MockRouter) -> None:
+    router.get(f"{BASE}/connect/vestiging/{HAVEN}/leerling/{PUPIL}/voortgangsdossier").respond(404)
+    reading = connect().lookup(Scope("voortgangsdossier", f"{HAVEN}/HUIDIG"), keys=[PUPIL])
+    assert [page.keys for page in reading] == [[]]
+    assert not reading.completeness.complete
+
+
+def test_the_factory_is_what_an_entry_point_must_name() -> None:
+    factory: ConnectorFactory = SOMTODAY
+    assert factory.manifest.system == "somtoday"
 
 
 def test_a_dossier_is_read_for_each_pupil(router: respx.MockRouter) -> None:
