@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -31,12 +31,76 @@ class Mapped:
     Attributes:
         records: every canonical record that it holds (a leerling page item also holds its
             inschrijvingen and relations). The record states this set completely: a record that it
-            held before and holds no longer is positively gone from it.
+            held before and holds no longer is positively gone from it, unless it `is_silent_on` it.
         problems: optional fields that were dropped (not delivered) because they break a rule.
+        silent: entities of which this record says nothing complete, because the list that holds
+            them is not delivered or was dropped: absence from it is no evidence.
+        silent_keys: as `silent`, for single records.
     """
 
     records: Sequence[Canonical]
     problems: tuple[FieldProblem, ...] = ()
+    silent: frozenset[Entity] = frozenset()
+    silent_keys: frozenset[tuple[Entity, str]] = frozenset()
+
+    def is_silent_on(self, entity: str, key: str) -> bool:
+        """Whether a record that was held before and is not among `records` may still be there."""
+        return entity in self.silent or (entity, key) in self.silent_keys
+
+
+class State(StrEnum):
+    """What a row found in the source record."""
+
+    NOT_DELIVERED = "not delivered"
+    EMPTY = "empty"
+    VALUE = "value"
+    DROPPED = "dropped"  # it broke a rule: counts as not delivered
+    REFUSED = "refused"  # it is required, and not there or not right: the record is quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedRow:
+    """One row of a mapping, for the documentation.
+
+    Attributes:
+        source: the fields that it reads, in the source's spelling, as the delivery contract names
+            them; `@…` is what the mapping knows of the record's surroundings.
+        function: name of the pure function, and `meaning` the first line of its docstring.
+        condition: first line of the docstring of the condition, or empty.
+        list: the list whose items it maps, or empty.
+    """
+
+    resource: str
+    entity: Entity
+    target: str
+    source: tuple[str, ...]
+    function: str
+    meaning: str
+    condition: str
+    strength: Strength
+    required: bool
+    list: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """What one row made of one sample record.
+
+    Attributes:
+        where: the item that it stands in (`plaatsingen[0]`), or empty for the record itself.
+        output: the canonical value, personal data: shown to the person who tries, never logged.
+        rule: the rule that was broken, where state is DROPPED or REFUSED.
+    """
+
+    entity: Entity
+    target: str
+    where: str
+    source: tuple[str, ...]
+    function: str
+    strength: Strength
+    state: State
+    output: object = field(default=None, repr=False)
+    rule: str = ""
 
 
 class Mapping(Protocol):
@@ -45,6 +109,7 @@ class Mapping(Protocol):
     @property
     def system(self) -> str:
         """The system whose records it maps."""
+
     @property
     def version(self) -> str:
         """Changes whenever the same source record may map to something else."""
@@ -59,4 +124,15 @@ class Mapping(Protocol):
         """Map one source record of `resource`.
 
         Raises: MappingError if a required field is missing or breaks its rule.
+        """
+
+    def describe(self) -> Sequence[DescribedRow]:
+        """Every row, in the order of the tables: the documentation is made of it."""
+
+    def trial(
+        self, resource: str, record: SourceRecord, *, contract: DeliveryContract, scope: Scope
+    ) -> Sequence[TrialRow]:
+        """What every row makes of one record, also where `map` would refuse it.
+
+        Raises: MappingError only where the record cannot be told apart at all.
         """
