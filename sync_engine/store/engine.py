@@ -6,21 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
-import psycopg
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from config.errors import ConfigurationError
 from sync_engine.errors import StoreError
-from sync_engine.store import postgres, schema, sqlite
+from sync_engine.store import schema, sqlite
 from sync_engine.store.dialect import Dialect
-from sync_engine.store.failures import DRIVER_ERRORS, describe, store_error
+from sync_engine.store.failures import describe, driver_errors, store_error
 from sync_engine.store.schema import INIT_ADVICE, SchemaState
 from sync_engine.store.work import Work
 
@@ -90,14 +89,20 @@ class Store:
         """
         if self.path is not None:
             return sqlite.SqliteWork(self.path, busy=self._busy)
+        from sync_engine.store import postgres  # here: a quarter of the time to start on SQLite
+
         return postgres.PostgresWork(self._url, busy=self._busy)
 
-    def session_connection(self, name: str) -> psycopg.Connection[Any]:
-        """A PostgreSQL connection whose session holds something, as an advisory lock.
+    @contextmanager
+    def session_lock(self, name: str, *, wait: timedelta) -> Iterator[bool]:
+        """PostgreSQL only: whether the lock of that name is had, for as long as the session lives.
 
         Raises: StoreError if the database cannot be reached.
         """
-        return postgres.connect(self._url, busy=self._busy, name=name)
+        from sync_engine.store import postgres
+
+        with closing(postgres.connect(self._url, busy=self._busy, name="koppelhub lease")) as held:
+            yield postgres.advised(held, name, wait=wait)
 
     def schema_state(self) -> SchemaState:
         """Where this database stands, and what this release needs.
@@ -161,6 +166,8 @@ class Store:
     def _connect(self) -> Any:
         if self.path is not None:
             return sqlite.connect(self.path, busy=self._busy, pooled=True)
+        from sync_engine.store import postgres
+
         connection = postgres.connect(self._url, busy=self._busy)
         connection.autocommit = False
         return connection
@@ -193,7 +200,7 @@ def _begin(connection: Connection) -> None:
 def _without_values(context: ExceptionContext) -> None:
     """What leaves the engine is a StoreError; the driver's own, chained to it, is cleaned."""
     original = context.original_exception
-    if isinstance(original, DRIVER_ERRORS):
+    if isinstance(original, driver_errors()):
         failure = store_error(original, doing="run a statement")
         original.args = (describe(original),)
         raise failure

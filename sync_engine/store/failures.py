@@ -2,17 +2,19 @@
 
 PostgreSQL's messages hold rows and keys in their details, so the original never goes along in the
 exception chain; what is kept is what only names things of the schema or the text of a statement.
+psycopg is imported only where it is needed: it would double the time to start on SQLite.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import TypeVar
-
-import psycopg
+from typing import TYPE_CHECKING, TypeVar
 
 from sync_engine.errors import StoreError
+
+if TYPE_CHECKING:
+    import psycopg
 
 T = TypeVar("T")
 
@@ -25,26 +27,37 @@ UNREACHABLE_ADVICE = (
     "instellingen kloppen."
 )
 
-DRIVER_ERRORS = (sqlite3.Error, psycopg.Error, OverflowError, UnicodeError, ValueError, TypeError)
-"""What the drivers raise; the last four for a value that they cannot send."""
 
 _BUSY_STATES = frozenset({"55P03", "40P01", "40001"})
 _BUSY_NAMES = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _UNREACHABLE_NAMES = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_FULL")
 
 
+def driver_errors() -> tuple[type[Exception], ...]:
+    """What the drivers raise; the last three for a value that they cannot send."""
+    import psycopg
+
+    return (sqlite3.Error, psycopg.Error, OverflowError, ValueError, TypeError)
+
+
+def _of_postgres(error: BaseException) -> psycopg.Error | None:
+    import psycopg
+
+    return error if isinstance(error, psycopg.Error) else None
+
+
 def is_busy(error: BaseException) -> bool:
     """Whether another writer is in the way: the same statement may succeed later."""
-    if isinstance(error, psycopg.Error):
-        return error.sqlstate in _BUSY_STATES
+    if (postgres := _of_postgres(error)) is not None:
+        return postgres.sqlstate in _BUSY_STATES
     return getattr(error, "sqlite_errorname", "").startswith(_BUSY_NAMES)
 
 
 def describe(error: BaseException) -> str:
     """Class, code and the names of the schema; never a value."""
     kind = type(error).__name__
-    if isinstance(error, psycopg.Error):
-        return f"{kind} {_postgres(error)}".rstrip()
+    if (postgres := _of_postgres(error)) is not None:
+        return f"{kind} {_postgres(postgres)}".rstrip()
     if isinstance(error, sqlite3.Error):
         return f"{kind} {_sqlite(error)}".rstrip()
     return f"{kind} in a value that the database cannot hold"
@@ -53,7 +66,7 @@ def describe(error: BaseException) -> str:
 def _postgres(error: psycopg.Error) -> str:
     state, diagnosis = error.sqlstate, error.diag
     if state is None:  # raised on our side: placeholders and types, no values
-        return str(error) if isinstance(error, psycopg.ProgrammingError) else ""
+        return str(error) if type(error).__name__ == "ProgrammingError" else ""
     if state.startswith("42"):  # syntax and names: quotes the statement only
         return f"{state} {diagnosis.message_primary or ''}"
     names = (diagnosis.table_name, diagnosis.column_name, diagnosis.constraint_name)
@@ -80,7 +93,9 @@ def store_error(error: BaseException, *, doing: str) -> StoreError:
     if is_busy(error):
         return StoreError(message, advice=BUSY_ADVICE)
     name = getattr(error, "sqlite_errorname", "")
-    state = error.sqlstate or "08" if isinstance(error, psycopg.OperationalError) else ""
+    postgres = _of_postgres(error)
+    broken = postgres is not None and type(error).__name__ == "OperationalError"
+    state = "" if postgres is None else postgres.sqlstate or ("08" if broken else "")
     if name.startswith(_UNREACHABLE_NAMES) or state.startswith(("08", "57", "28", "3D")):
         return StoreError(message, advice=UNREACHABLE_ADVICE)
     return StoreError(message)
@@ -93,6 +108,6 @@ def guarded(doing: str, call: Callable[[], T]) -> T:
     """
     try:
         return call()
-    except DRIVER_ERRORS as exc:
+    except driver_errors() as exc:
         failure = store_error(exc, doing=doing)
     raise failure  # outside the handler: Python would chain the original to it

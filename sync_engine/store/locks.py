@@ -10,18 +10,16 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-import psycopg
-
 from config.clock import Clock, SystemClock
 from sync_engine.errors import RunActiveError, StoreError
 from sync_engine.store.engine import Store
-from sync_engine.store.failures import UNREACHABLE_ADVICE, is_busy, store_error
+from sync_engine.store.failures import UNREACHABLE_ADVICE
 
 _POLL: Final = timedelta(milliseconds=20)
 _TENANT_ADVICE: Final = (
@@ -82,8 +80,8 @@ def _held(
         finally:
             os.close(descriptor)  # releases the lock; the file stays, or two could lock two files
         return
-    with closing(store.session_connection("koppelhub lease")) as connection:
-        if not _advised(connection, name, wait=wait):
+    with store.session_lock(name, wait=wait) as had:
+        if not had:
             raise _active(name, advice)
         yield
 
@@ -122,25 +120,3 @@ def _locked(descriptor: int, *, wait: timedelta, clock: Clock) -> bool:
             raise StoreError(message, advice=UNREACHABLE_ADVICE) from exc
         else:
             return True
-
-
-def _advised(
-    connection: psycopg.Connection[tuple[object, ...]], name: str, *, wait: timedelta
-) -> bool:
-    digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"koppelhub-lease").digest()
-    key = int.from_bytes(digest, "big", signed=True)
-    limit = int(wait.total_seconds() * 1000)
-    try:
-        if limit <= 0:
-            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
-            return row is not None and row[0] is True
-        # The server queues who waits: first come, first served.
-        connection.execute("SELECT set_config('lock_timeout', %s, false)", (str(limit),))
-        connection.execute("SELECT pg_advisory_lock(%s)", (key,))
-    except psycopg.Error as exc:
-        if is_busy(exc):
-            return False
-        failure = store_error(exc, doing="take a lease")
-    else:
-        return True
-    raise failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -12,8 +13,8 @@ from sqlalchemy.engine import URL
 
 from sync_engine.errors import StoreError
 from sync_engine.store.dialect import Dialect, array_literal, checked_name, to_psycopg
-from sync_engine.store.failures import guarded
-from sync_engine.store.values import teach_postgres
+from sync_engine.store.failures import guarded, is_busy, store_error
+from sync_engine.store.postgres_values import teach_postgres
 from sync_engine.store.work import FETCH_ROWS, Params, Row, Work
 
 _CHANGING: Final = ("INSERT", "UPDATE", "DELETE", "MERGE")
@@ -60,6 +61,32 @@ def configure(connection: psycopg.Connection[Any], *, busy: timedelta) -> None:
         "set_config('tcp_keepalives_idle', '30', false)",
         (str(int(busy.total_seconds() * 1000)),),
     )
+
+
+def advised(
+    connection: psycopg.Connection[tuple[object, ...]], name: str, *, wait: timedelta
+) -> bool:
+    """Take the advisory lock of that name for this session; whether it is had.
+
+    Raises: StoreError if the server cannot be asked.
+    """
+    digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"koppelhub-lease").digest()
+    key = int.from_bytes(digest, "big", signed=True)
+    limit = int(wait.total_seconds() * 1000)
+    try:
+        if limit <= 0:
+            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
+            return row is not None and row[0] is True
+        # The server queues who waits: first come, first served.
+        connection.execute("SELECT set_config('lock_timeout', %s, false)", (str(limit),))
+        connection.execute("SELECT pg_advisory_lock(%s)", (key,))
+    except psycopg.Error as exc:
+        if is_busy(exc):
+            return False
+        failure = store_error(exc, doing="take a lease")
+    else:
+        return True
+    raise failure
 
 
 class PostgresWork(Work):

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import stat
+import subprocess
+import sys
 import traceback
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -10,12 +13,15 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlmodel import Session, SQLModel
 
 from config.errors import ConfigurationError
 from sync_engine.errors import StoreError
+from sync_engine.store import migrations
 from sync_engine.store.engine import Store
+from sync_engine.store.schema import revisions
 from sync_engine.store.tables import KeyCheck, Tenant
 
 CANARY = "Kanarie-9371"
@@ -41,6 +47,30 @@ def test_upgrading_twice_changes_nothing(database_url: str) -> None:
         store.upgrade()
         with store.work() as work:
             assert work.execute("SELECT name FROM tenant") == [("a",)]
+
+
+def test_the_file_names_are_the_revisions_one_after_another() -> None:
+    script = ScriptDirectory(str(Path(migrations.__file__).parent))
+    found = [revision.revision for revision in script.walk_revisions()]
+    assert tuple(reversed(found)) == revisions()
+
+
+def test_opening_sqlite_loads_neither_alembic_nor_psycopg(sqlite_store: Store) -> None:
+    code = (
+        "import sys; from sync_engine.store.engine import Store\n"
+        "from sync_engine.store.locks import lease\n"
+        "with Store.open(sys.argv[1]) as store, lease(store, 'a'), store.work() as work:\n"
+        "    work.execute('SELECT 1')\n"
+        "print({'alembic', 'psycopg'} & set(sys.modules))"
+    )
+    done = subprocess.run(  # noqa: S603 -- our own interpreter and code
+        [sys.executable, "-c", code, str(sqlite_store.engine.url)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "set()\n"
 
 
 def test_the_migrations_make_exactly_the_tables(store: Store) -> None:
