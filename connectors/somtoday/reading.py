@@ -120,6 +120,8 @@ class ListReading:
             if last and not overlaps:
                 self._blame("a record was inserted or deleted between two pages")
             fresh = self._fresh(page, skip=1 if overlaps else 0)
+            if len(page.marks) > self._amount:
+                self._blame("a page holds more records than were asked")
             if fresh.keys or fresh.rejected:
                 yield fresh
             else:
@@ -151,8 +153,6 @@ class ListReading:
                 "De school heeft tijdens de lezing de veldrechten gewijzigd. " + _AGAIN,
             )
             return None
-        if len(page.marks) > self._amount:
-            self._blame("a page holds more records than were asked")
         return page
 
     def _fetch_bounded(self, offset: int) -> Answer:
