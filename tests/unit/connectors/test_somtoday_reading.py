@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -262,6 +263,58 @@ def test_a_source_that_is_slow_for_small_pages_too_is_given_up() -> None:
     with pytest.raises(AnswerTimeoutError):
         read(source, amount=100)
     assert [amount for _, amount in source.asked] == [100, 50, 25, 12, 10]
+
+
+@given(
+    count=st.integers(0, 25),
+    amount=st.integers(2, 6),
+    edits=st.dictionaries(
+        st.integers(1, 12), st.lists(st.tuples(st.booleans(), st.integers(0, 30)), max_size=3)
+    ),
+)
+def test_a_complete_reading_misses_nothing_that_was_there_throughout(
+    count: int, amount: int, edits: dict[int, list[tuple[bool, int]]]
+) -> None:
+    fresh = iter(range(1000, 2000))
+    stayed = {record(n)["uuid"] for n in range(count)}
+
+    def before(call: int, records: list[Record]) -> None:
+        for inserts, where in edits.get(call, ()):
+            position = where % (len(records) + 1)
+            if inserts:
+                records.insert(position, record(next(fresh)))
+            elif position < len(records):
+                stayed.discard(records.pop(position)["uuid"])
+
+    pages, reading = read(Source(count, before=before), amount=amount)
+    found = keys(pages)
+    assert len(found) == len(set(found))
+    if reading.completeness.complete:
+        assert stayed <= set(found)
+
+
+def test_memory_is_flat_over_fifty_thousand_records() -> None:
+    def fetch(*, offset: int, amount: int) -> Answer:
+        records = [record(n) for n in range(offset, min(offset + amount, 50_000))]
+        return answer({"vakken": records, "veldpermissies": {"uuid": True}})
+
+    def peak(stop: int) -> tuple[int, int]:
+        reading = ListReading(fetch, resource="vak", amount=200)
+        count = 0
+        tracemalloc.start()
+        for page in reading:
+            count += len(page.keys)
+            if count >= stop:
+                break
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return count, highest
+
+    peak(1_000)  # what is made once: decoders, caches
+    _, early = peak(25_000)
+    count, late = peak(50_000)
+    assert count == 50_000
+    assert late < early * 1.1
 
 
 class Dossiers:
