@@ -64,7 +64,7 @@ def try_mapping(system: str, resource: str, body: bytes) -> Trial:
     factory = registry.factory(system)
     described = factory.manifest.resource(resource)
     trial = Trial(system, resource)
-    mapping = mapping_registry.find(system)
+    mapping = mapping_registry.mapping_of(system)
     contract = DeliveryContract(dict.fromkeys(described.fields, True))
     try:
         parsed = factory.parse(resource, body)

@@ -112,7 +112,7 @@ class Hub:
 
     def mapping(self, system: str) -> Mapping:
         """The mapping of a system. Raises: ConfigurationError if none is installed."""
-        return mapping_registry.find(system)
+        return mapping_registry.mapping_of(system)
 
     def mappings(self, tenant_id: int) -> dict[str, Mapping]:
         """Koppeling name → mapping, for the configured koppelingen of a tenant."""
