@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from console.output import Output, pairs
-from sync_engine.outcome import ExitCode, Outcome, RunReport
+from sync_engine.outcome import ExitCode, Outcome, ReadingReport, RunReport
 
 if TYPE_CHECKING:
     from connectors.registry import Found
     from sync_engine.checks import SourceCheck, Trial
     from sync_engine.doctor import Finding
     from sync_engine.explain import Explanation, FieldReason
-    from sync_engine.history import PlanView, RunDetail, RunView
+    from sync_engine.fold import Json
+    from sync_engine.history import PlanView, RunDetail, RunView, StepView
 
 _OUTCOME = {
     Outcome.DONE: "klaar",
@@ -21,7 +22,6 @@ _OUTCOME = {
     Outcome.FAILED: "mislukt",
     Outcome.CANCELLED: "afgebroken",
 }
-_READING = ("resource", "deel", "staat", "gelezen", "nieuw", "gewijzigd", "weg", "quarantaine")
 
 
 def show_report(out: Output, report: RunReport) -> None:
@@ -29,14 +29,7 @@ def show_report(out: Output, report: RunReport) -> None:
     if out.data(report):
         return
     out.title(f"Run {report.run_id} van {report.koppeling}: {_OUTCOME[report.outcome]}")
-    rows = [
-        (r.resource, r.scope, r.state, r.read, r.added, r.changed, r.gone, r.quarantined)
-        for r in report.readings
-    ]
-    out.table(_READING, rows)
-    for reading in report.readings:
-        if reading.reason:
-            out.line(f"  {reading.resource} {reading.scope}: {reading.reason}. {reading.advice}")
+    show_readings(out, report.readings)
     out.line(f"In de kern: {pairs(report.steps) or 'niets te wijzigen'}")
     for label, count in (
         ("vastgehouden", report.held),
@@ -61,22 +54,72 @@ def show_report(out: Output, report: RunReport) -> None:
         )
 
 
+def show_readings(out: Output, readings: list[ReadingReport]) -> None:
+    """One line per resource; scopes that were not read whole are named, with what to do."""
+    sums: dict[str, list[int]] = {}
+    for r in readings:
+        row = sums.setdefault(r.resource, [0] * 7)
+        whole = r.state in {"complete", "delta"}
+        counts = (1, whole, r.read, r.added, r.changed, r.gone, r.quarantined)
+        sums[r.resource] = [a + int(b) for a, b in zip(row, counts, strict=True)]
+    out.table(
+        ("resource", "delen", "volledig", "gelezen", "nieuw", "gewijzigd", "weg", "quarantaine"),
+        [(name, *row) for name, row in sums.items()],
+    )
+    for r in readings:
+        if r.reason:
+            out.line(f"  {r.resource}, {r.scope} ({r.state}): {r.reason}. {r.advice}")
+
+
 def show_plan(out: Output, plan: PlanView) -> None:
-    """A plan, record by record."""
+    """A plan, record by record, field by field."""
     if out.data(plan):
         return
-    out.title(f"Plan {plan.id} van {plan.koppeling}: {plan.state}, geldig tot {plan.expires_at}")
+    out.title(
+        f"Plan {plan.id} van {plan.koppeling}: {plan.state}, geldig tot {plan.expires_at[:16]}"
+    )
     out.line(pairs(plan.counts) or "niets te wijzigen")
-    rows: list[tuple[object, ...]] = []
-    for step in plan.steps:
-        first = True
-        for name, (before, after) in step.changes.items():
-            head = (step.entity, step.key, step.op, step.state) if first else ("", "", "", "")
-            rows.append((*head, name, _cell(before), _cell(after)))
-            first = False
-    out.table(("entiteit", "sleutel", "stap", "staat", "veld", "was", "wordt"), rows)
+    show_steps(out, plan.steps)
     if plan.more:
-        out.line(f"... en nog {plan.more}; zie --limit")
+        out.line(f"... en nog {plan.more}; zie --limit en --entity")
+
+
+def show_steps(out: Output, steps: list[StepView]) -> None:
+    """Each record with its changes; what stays empty in a new record is left out."""
+    for step in steps:
+        held = f", vastgehouden: {step.held_for}" if step.held_for else ""
+        out.line(f"{_OPS.get(step.op, step.op)} {step.entity} {step.key} ({step.source}){held}")
+        for name, (before, after) in step.changes.items():
+            if step.op == "create" and after in (None, False, [], "[]"):
+                continue
+            out.line(f"    {_change(step, name, before, after)}")
+
+
+def _change(step: StepView, name: str, before: Json, after: Json) -> str:
+    """One changed field, as people say it."""
+    kind, _, rest = name.partition("/")
+    if kind == "groepsdeelname":
+        role, _, number = rest.partition("/")
+        who = step.labels.get(number, number)
+        if isinstance(after, list) and len(after) == 4:
+            return f"- {role} {who} (tot {after[1]})"
+        if isinstance(after, list) and before is None:
+            return f"+ {role} {who} (vanaf {after[0]})"
+        return f"~ {role} {who}: {_cell(before)} -> {_cell(after)}"
+    label = rest.removesuffix("/0") or name.removesuffix("_id")
+    was, now = (
+        step.labels.get(str(side), _cell(side)) if name.endswith("_id") else _cell(side)
+        for side in (before, after)
+    )
+    return f"{label}: {now}" if step.op == "create" else f"{label}: {was} -> {now}"
+
+
+_OPS = {
+    "create": "+ nieuw",
+    "change": "~ wijzigt",
+    "close": "- sluit",
+    "reopen": "+ heropent",
+}
 
 
 def show_runs(out: Output, runs: list[RunView]) -> None:
@@ -99,11 +142,7 @@ def show_run(out: Output, detail: RunDetail) -> None:
     run = detail.run
     out.title(f"Run {run.id} van {run.koppeling} ({run.kind}): {run.state}")
     out.line(f"begonnen {run.started_at}, klaar {run.finished_at}, door {detail.operator}")
-    names = ("resource", "scope", "state", "read", "added", "changed", "gone", "quarantined")
-    out.table(_READING, [tuple(r[n] for n in names) for r in detail.readings])
-    for reading in detail.readings:
-        if reading["reason"]:
-            out.line(f"  {reading['resource']}: {reading['reason']}. {reading['advice']}")
+    show_readings(out, detail.readings)
     for event in detail.events:
         out.line(f"  let op: {event['kind']} {event['detail']}")
     rows = [tuple(row.values()) for row in detail.quarantine]
@@ -220,8 +259,8 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, dict):
-        shown = [f"{v}" for k, v in value.items() if v not in (None, False) and k != "index"]
-        return " ".join(shown)
+        shown = [str(v) for k, v in value.items() if v and k not in {"index", "geheim"}]
+        return " ".join(shown) + (" (geheim)" if value.get("geheim") else "")
     if isinstance(value, list):
         return ", ".join(str(item) for item in value if item is not None)
     return str(value)

@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from config.clock import local_date
 from mappings.canonical.fields import Entity
+from mappings.canonical.schema import fields_of
 from sync_engine.audit import note
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.errors import StalePlanError, SyncError
@@ -18,6 +20,7 @@ from sync_engine.explain import Explanation, explain
 from sync_engine.find import find_leerlingen, hub_key
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
+from sync_engine.outcome import ReadingReport
 from sync_engine.scopes import load_scopes
 from sync_engine.stage import prepare
 from sync_engine.store.work import Work
@@ -25,7 +28,12 @@ from sync_engine.store.work import Work
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """One record of a plan; `changes` holds field → [before, after]."""
+    """One record of a plan.
+
+    Attributes:
+        changes: key of the flat state → [before, after]; personal numbers are masked.
+        labels: number of another core record in them → what people call it.
+    """
 
     entity: str
     key: str
@@ -34,6 +42,7 @@ class StepView:
     state: str
     held_for: str
     changes: dict[str, list[Json]]
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -78,7 +87,7 @@ class RunDetail:
     run: RunView
     operator: str
     counts: dict[str, Json]
-    readings: list[dict[str, Json]]
+    readings: list[ReadingReport]
     events: list[dict[str, Json]]
     quarantine: list[dict[str, Json]]
     plans: list[dict[str, Json]]
@@ -138,9 +147,63 @@ def _step_view(context: Context, row: tuple[object, ...]) -> StepView:
     changes: dict[str, list[Json]] = {}
     if isinstance(salt, bytes) and isinstance(change, bytes) and isinstance(digest, bytes):
         plain = context.cipher.person(salt).decrypt(change, b"step|%s" % digest)
-        changes = msgspec.json.decode(plain)
+        changes = {name: _masked(name, pair) for name, pair in _decode(plain).items()}
     key = hub_key(core_id) if isinstance(core_id, int) and core_id > 0 else "nieuw"
-    return StepView(str(entity), key, str(source), str(op), str(state), str(held_for), changes)
+    labels = labels_of(context.work, Entity(str(entity)), changes)
+    return StepView(
+        str(entity), key, str(source), str(op), str(state), str(held_for), changes, labels
+    )
+
+
+def _decode(plain: bytes) -> dict[str, list[Json]]:
+    return msgspec.json.decode(plain, type=dict[str, list[Any]])
+
+
+def _masked(name: str, pair: list[Json]) -> list[Json]:
+    """Personal numbers are told apart by their end; they are not shown whole."""
+    if not name.startswith(("identificatie/bsn", "identificatie/onder", "identificatie/eck")):
+        return pair
+    return [
+        {"waarde": f"…{str(side.get('waarde'))[-4:]}"} if isinstance(side, dict) else side
+        for side in pair
+    ]
+
+
+def labels_of(work: Work, entity: Entity, changes: dict[str, list[Json]]) -> dict[str, str]:
+    """What people call the other records that these changes name, by their number."""
+    wanted: dict[Entity, set[int]] = defaultdict(set)
+    for key, pair in changes.items():
+        kind, _, rest = key.partition("/")
+        if kind == "groepsdeelname":
+            role, _, number = rest.partition("/")
+            target = Entity.LEERLING if role == "leerling" else Entity.MEDEWERKER
+            wanted[target].add(int(number))
+        description = fields_of(entity).get(key.removesuffix("_id"))
+        if key.endswith("_id") and description is not None and description.target is not None:
+            wanted[description.target].update(side for side in pair if isinstance(side, int))
+    labels: dict[str, str] = {}
+    for target, numbers in wanted.items():
+        parts = _NAMES.get(target)
+        if parts is None:
+            continue
+        for number, *names in work.execute(
+            f"SELECT id, {parts} FROM {target} WHERE {work.many('id')}",
+            (work.values(sorted(numbers)),),
+        ):
+            labels[str(number)] = " ".join(str(name) for name in names if name)
+    return labels
+
+
+_PERSON = "roepnaam, voorvoegsel, achternaam"
+_NAMES: dict[Entity, str] = {
+    Entity.LEERLING: _PERSON,
+    Entity.MEDEWERKER: _PERSON,
+    Entity.VERZORGER: "voorletters, voorvoegsel, achternaam",
+    Entity.GROEP: "naam",
+    Entity.VAK: "naam",
+    Entity.OPLEIDING: "naam",
+    Entity.VESTIGING: "naam",
+}
 
 
 _RUN_COLUMNS = (
@@ -197,26 +260,7 @@ def read_run(hub: Hub, run_id: int) -> RunDetail:
             _run_view(rows[0], _sums(work, [run_id])),
             str(rows[0][8]),
             msgspec.json.decode(rows[0][9]),
-            _dicts(
-                work,
-                (
-                    "resource",
-                    "scope",
-                    "state",
-                    "read",
-                    "added",
-                    "changed",
-                    "missing",
-                    "gone",
-                    "quarantined",
-                    "reason",
-                    "advice",
-                ),
-                "SELECT s.resource, s.label, d.state, d.read, d.added, d.changed, d.missing, "
-                "d.gone, d.quarantined, d.reason, d.advice FROM reading d "
-                "JOIN scope s ON s.id = d.scope_id WHERE d.run_id = ? ORDER BY d.id",
-                run_id,
-            ),
+            _readings(work, run_id),
             _dicts(
                 work, ("kind", "detail"), "SELECT kind, detail FROM event WHERE run_id = ?", run_id
             ),
@@ -234,6 +278,31 @@ def read_run(hub: Hub, run_id: int) -> RunDetail:
                 run_id,
             ),
         )
+
+
+def _readings(work: Work, run_id: int) -> list[ReadingReport]:
+    rows = work.execute(
+        "SELECT s.resource, s.label, d.state, d.read, d.added, d.changed, d.missing, d.gone, "
+        "d.quarantined, d.reason, d.advice FROM reading d JOIN scope s ON s.id = d.scope_id "
+        "WHERE d.run_id = ? ORDER BY d.id",
+        (run_id,),
+    )
+    return [
+        ReadingReport(
+            resource=row[0],
+            scope=row[1],
+            state=row[2],
+            read=row[3],
+            added=row[4],
+            changed=row[5],
+            missing=row[6],
+            gone=row[7],
+            quarantined=row[8],
+            reason=row[9],
+            advice=row[10],
+        )
+        for row in rows
+    ]
 
 
 def _dicts(work: Work, names: tuple[str, ...], sql: str, run_id: int) -> list[dict[str, Json]]:
