@@ -33,6 +33,7 @@ class Hub:
 
     Attributes:
         connect: makes the connector of a source; tests and the demo may replace it.
+        find_mapping: finds the mapping of a system; tests may replace it.
     """
 
     settings: Settings
@@ -40,6 +41,7 @@ class Hub:
     keyring: Keyring
     clock: Clock
     connect: Callable[[Source, Clock], Connector]
+    find_mapping: Callable[[str], Mapping] = mapping_registry.mapping_of
 
     @classmethod
     def open(
@@ -62,14 +64,14 @@ class Hub:
         verify_keys(store, keyring)
         make = connect or (lambda source, clock: connector(settings, source, clock))
         hub = cls(settings, store, keyring, clock, make)
-        hub._mirror()
+        hub.mirror()
         return hub
 
     def close(self) -> None:
         """Let the database go."""
         self.store.close()
 
-    def _mirror(self) -> None:
+    def mirror(self) -> None:
         """Rows for the tenants and koppelingen that the configuration names."""
         with Session(self.store.engine) as session:
             tenants = {tenant.name: tenant for tenant in session.exec(select(Tenant))}
@@ -112,7 +114,7 @@ class Hub:
 
     def mapping(self, system: str) -> Mapping:
         """The mapping of a system. Raises: ConfigurationError if none is installed."""
-        return mapping_registry.mapping_of(system)
+        return self.find_mapping(system)
 
     def mappings(self, tenant_id: int) -> dict[str, Mapping]:
         """Koppeling name → mapping, for the configured koppelingen of a tenant."""
