@@ -26,6 +26,7 @@ from fixtures.sandbox.somtoday import SomtodaySandbox
 from fixtures.school.pages import Pages
 from fixtures.school.plan import plan_school
 from fixtures.school.school import School
+from tests.contract.conftest import SandboxMaker
 from tests.contract.suite import ConnectorSuite, Fault, Harness, keys, read
 
 PUPILS = 60
@@ -139,24 +140,25 @@ class SomtodayHarness(Harness):
 
 
 @pytest.fixture
-def harness() -> Iterator[SomtodayHarness]:
-    with SomtodaySandbox(School(plan_school(PUPILS))) as sandbox:
-        made = SomtodayHarness(sandbox)
-        yield made
-        for connector in made.made:
-            connector.close()
+def somtoday(checked_sandbox: SandboxMaker) -> Iterator[SomtodayHarness]:
+    """Every exchange with this sandbox is held against the published description."""
+    made = SomtodayHarness(checked_sandbox(School(plan_school(PUPILS))))
+    yield made
+    for connector in made.made:
+        connector.close()
+
+
+@pytest.fixture
+def harness(somtoday: SomtodayHarness) -> SomtodayHarness:
+    return somtoday
 
 
 class TestSomtodayAsAnyConnector(ConnectorSuite):
     """The common suite."""
 
     @pytest.fixture
-    def harness(self) -> Iterator[Harness]:
-        with SomtodaySandbox(School(plan_school(PUPILS))) as sandbox:
-            made = SomtodayHarness(sandbox)
-            yield made
-            for connector in made.made:
-                connector.close()
+    def harness(self, somtoday: SomtodayHarness) -> Harness:
+        return somtoday
 
 
 def test_every_path_and_parameter_is_one_that_somtoday_has(harness: SomtodayHarness) -> None:
