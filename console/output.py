@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from sync_engine.runs import Progress
 
 
+_WIDE = 160
+"""Columns where there is no terminal: wide enough that no table breaks its words."""
+
+
 def _plain(value: object) -> object:
     return str(value)
 
@@ -41,7 +45,8 @@ class Output:
         """Rich on a terminal, plain text elsewhere."""
         from rich.console import Console
 
-        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        terminal = sys.stdout.isatty()
+        return Console(highlight=False, soft_wrap=True, width=None if terminal else _WIDE)
 
     def data(self, value: object) -> bool:
         """Print as JSON where asked; True when that was all."""

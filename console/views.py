@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from console.output import Output, pairs
@@ -30,7 +31,10 @@ def show_report(out: Output, report: RunReport) -> None:
         return
     out.title(f"Run {report.run_id} van {report.koppeling}: {_OUTCOME[report.outcome]}")
     show_readings(out, report.readings)
-    out.line(f"In de kern: {pairs(report.steps) or 'niets te wijzigen'}")
+    if report.steps and not report.applied:
+        out.line(f"Zou in de kern veranderen: {pairs(report.steps)}")
+    else:
+        out.line(f"In de kern: {pairs(report.applied) or 'niets te wijzigen'}")
     for label, count in (
         ("vastgehouden", report.held),
         ("wacht op een verwijzing", report.waiting),
@@ -102,7 +106,7 @@ def _change(step: StepView, name: str, before: Json, after: Json) -> str:
         role, _, number = rest.partition("/")
         who = step.labels.get(number, number)
         if isinstance(after, list) and len(after) == 4:
-            return f"- {role} {who} (tot {after[1]})"
+            return f"- {role} {who} (t/m {_last_day(after[1])})"
         if isinstance(after, list) and before is None:
             return f"+ {role} {who} (vanaf {after[0]})"
         return f"~ {role} {who}: {_cell(before)} -> {_cell(after)}"
@@ -253,6 +257,11 @@ def show_findings(out: Output, findings: list[Finding]) -> ExitCode:
             [(f.level, f.subject, f.message, f.advice) for f in findings],
         )
     return code
+
+
+def _last_day(end: Json) -> str:
+    """People say the last day; the core holds the first day after."""
+    return (date.fromisoformat(str(end)) - timedelta(days=1)).isoformat() if end else "-"
 
 
 def _cell(value: object) -> str:

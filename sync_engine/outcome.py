@@ -80,7 +80,8 @@ class RunReport:
     finished_at: datetime
     plan_id: int | None = None
     readings: list[ReadingReport] = field(default_factory=list)
-    steps: dict[str, int] = field(default_factory=dict)  # "leerling.create" → records
+    steps: dict[str, int] = field(default_factory=dict)  # planned: "leerling.create" → records
+    applied: dict[str, int] = field(default_factory=dict)  # and of those, what the core has now
     situations: dict[str, int] = field(default_factory=dict)
     held: int = 0
     holds: list[Hold] = field(default_factory=list)

@@ -194,6 +194,7 @@ class _Run:
         report.longest_hold_seconds = round(self.work.longest_hold, 4)
         counts = {
             "steps": report.steps,
+            "applied": report.applied,
             "situations": report.situations,
             "held": report.held,
             "unresolved": report.unresolved,
@@ -496,6 +497,7 @@ class _Run:
         self.progress("apply", "", 0)
         apply(context, plan_id, state="held" if planned.held else "applied")
         self._close_plan(plan_id, None, holds)
+        self.report.applied = self._applied(plan_id)
         if approved is not None:
             self.work.execute("UPDATE plan SET state = 'approved' WHERE id = ?", (approved,))
 
@@ -569,6 +571,14 @@ class _Run:
         report.holds = holds
         report.unresolved = planned.unresolved
         report.waiting = planned.waiting
+
+    def _applied(self, plan_id: int) -> dict[str, int]:
+        rows = self.work.execute(
+            "SELECT entity, op, COUNT(*) FROM step WHERE plan_id = ? AND state = 'applied' "
+            "GROUP BY entity, op ORDER BY entity, op",
+            (plan_id,),
+        )
+        return {f"{entity}.{op}": count for entity, op, count in rows}
 
     def _close_plan(self, plan_id: int, state: str | None, holds: list[Hold]) -> None:
         with self.work.transaction():

@@ -1,0 +1,290 @@
+"""The demo: a synthetic school, a real Somtoday server on loopback, and a week of nights.
+
+Only the clock is made up: it says that it is night, and the next night. Everything else is what
+runs in production: HTTP and OAuth2, the connector, the mapping, the engine, the database.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from config.clock import FixedClock
+from config.errors import ConfigurationError
+from config.settings import Settings, example
+from console.output import Output
+from console.setup import initialise
+from console.views import show_explanation, show_report, show_steps
+from fixtures.sandbox.faults import TruncatedJson
+from fixtures.sandbox.server import serve
+from fixtures.sandbox.somtoday import SomtodaySandbox
+from fixtures.school.changes import Changes
+from fixtures.school.day import Change, Day
+from fixtures.school.plan import plan_school
+from fixtures.school.school import School
+from sync_engine.find import hub_key
+from sync_engine.history import StepView, explain_leerling, read_plan
+from sync_engine.hub import Hub
+from sync_engine.outcome import ExitCode, Outcome, RunReport
+from sync_engine.runs import Options, run
+
+SOURCE = "somtoday-demo"
+_MARK = ".koppelhub-demo"
+_START = datetime(2026, 11, 2, 1, 15, tzinfo=UTC)  # Monday, 02:15 in Amsterdam
+_SHOWN = 12
+
+
+@dataclass(slots=True)
+class Act:
+    """One act of the demo, as `--json` prints it."""
+
+    title: str
+    report: RunReport | None = None
+    changes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Stage:
+    """Everything that the acts share."""
+
+    out: Output
+    hub: Hub
+    clock: FixedClock
+    school: School
+    sandbox: SomtodaySandbox
+    acts: list[Act] = field(default_factory=list)
+
+    def act(self, title: str, *lines: str) -> Act:
+        """Begin an act: a heading and what is about to happen."""
+        self.acts.append(Act(title))
+        self.out.title(title)
+        if not self.out.json:
+            for line in lines:
+                self.out.line(line)
+        return self.acts[-1]
+
+    def sync(self, options: Options | None = None) -> RunReport:
+        """One run, shown."""
+        with self.out.progress() as progress:
+            report = run(self.hub, SOURCE, options or Options(operator="demo"), progress=progress)
+        self.acts[-1].report = report
+        if not self.out.json:
+            show_report(self.out, report)
+        return report
+
+    def steps(self, report: RunReport, *entities: str) -> None:
+        """What a run changed, for some entities."""
+        if self.out.json or report.plan_id is None:
+            return
+        shown: list[StepView] = []
+        for entity in entities:
+            plan = read_plan(self.hub, report.plan_id, entity=entity, limit=_SHOWN, operator="demo")
+            shown += [step for step in plan.steps if step.op != "create"]
+        show_steps(self.out, shown[:_SHOWN])
+
+
+def play(out: Output, directory: Path, *, pupils: int) -> ExitCode:
+    """Play the demo in a directory of its own. The code is 0 when every act ended as it should.
+
+    Raises: ConfigurationError if something else stands in that directory.
+    """
+    _clear(directory)
+    school = School(plan_school(pupils))
+    with SomtodaySandbox(school) as sandbox:
+        settings = _install(directory, sandbox)
+        clock = FixedClock(_START)
+        hub = Hub.open(settings, clock)
+        try:
+            stage = _Stage(out, hub, clock, school, sandbox)
+            good = _acts(stage, directory)
+        finally:
+            hub.close()
+    out.data(stage.acts)
+    return ExitCode.DONE if good else ExitCode.FAILED
+
+
+def serve_sandbox(*, port: int, pupils: int, seed: int) -> None:
+    """Serve the synthetic school until interrupted, and say how to log in."""
+    server = SomtodaySandbox(School(plan_school(pupils, seed)), port)
+    known = server.credentials
+
+    def announce(url: str) -> None:
+        out = Output()
+        out.line(f"Somtoday Connect (synthetisch) op {url}; Ctrl-C stopt.")
+        out.line(f'api_base = "{server.api_base}"')
+        out.line(f'token_url = "{server.token_url}"')
+        out.line(f'organisation = "{server.school.uuid}"')
+        out.line(f'client_id = "{known.client_id}"')
+        out.line(f"client_secret, met zijn spaties: {known.client_secret!r}")
+
+    serve(server, announce)
+
+
+# -- the acts --------------------------------------------------------------------------------------
+
+
+def _acts(stage: _Stage, directory: Path) -> bool:
+    outcomes = [_first_night(stage), _again(stage)]
+    changes = _a_day(stage)
+    outcomes.append(_second_night(stage, changes))
+    outcomes.append(_a_bad_night(stage))
+    outcomes.append(_confirmed(stage))
+    outcomes.append(_held(stage))
+    _the_end(stage, directory)
+    return all(outcomes)
+
+
+def _first_night(stage: _Stage) -> bool:
+    stage.act(
+        "Maandagnacht: de school voor het eerst",
+        "Somtoday (een synthetische school, over echte HTTP en OAuth2) wordt gelezen. Elk record",
+        "wordt vertaald, herkend en in de kern gezet, alles in één transactie.",
+    )
+    return stage.sync().outcome is Outcome.DONE
+
+
+def _again(stage: _Stage) -> bool:
+    stage.act(
+        "Nog een keer: er is niets veranderd",
+        "Ongewijzigde records vallen af op hun vingerafdruk. Een tweede run verandert niets.",
+    )
+    report = stage.sync()
+    return report.outcome is Outcome.DONE and not report.steps
+
+
+def _a_day(stage: _Stage) -> list[Change]:
+    changes = Day(stage.school).one_day()
+    act = stage.act("Maandag overdag: een gewone schooldag in Somtoday")
+    act.changes = [change.description for change in changes]
+    if not stage.out.json:
+        for change in changes:
+            stage.out.line(f"  · {change.description}")
+    return changes
+
+
+def _second_night(stage: _Stage, changes: list[Change]) -> bool:
+    stage.clock.advance(timedelta(days=1))
+    stage.act(
+        "Dinsdagnacht: alleen wat veranderde",
+        "De leerling die wegging wordt gemist maar nog niet afgesloten: één keer ontbreken is",
+        "geen bewijs. Een geheim adres wist het oude adres niet, maar merkt het als geheim.",
+    )
+    report = stage.sync()
+    stage.steps(report, "leerling", "inschrijving", "groep")
+    renamed = next(change for change in changes if change.kind == "leerling_achternaam")
+    _why(stage, renamed)
+    return report.outcome is Outcome.DONE
+
+
+def _why(stage: _Stage, change: Change) -> None:
+    if stage.out.json:
+        return
+    with stage.hub.store.work() as work:
+        rows = work.execute(
+            "SELECT core_id FROM link WHERE entity = 'leerling' AND source_key = ?", (change.uuid,)
+        )
+    stage.act(
+        "De school belt: waarom heet deze leerling nu anders?",
+        f"$ koppelhub explain leerling {hub_key(rows[0][0])} --field achternaam",
+    )
+    show_explanation(
+        stage.out,
+        explain_leerling(stage.hub, hub_key(rows[0][0]), field="achternaam", operator="demo"),
+    )
+
+
+def _a_bad_night(stage: _Stage) -> bool:
+    stage.clock.advance(timedelta(days=1))
+    stage.act(
+        "Woensdagnacht: Somtoday breekt een pagina af",
+        "Wat wel gelezen werd blijft; wat ontbreekt bewijst niets, dus er wordt niets afgesloten.",
+    )
+    stage.sandbox.misbehave(TruncatedJson(path="/leerling", count=None))
+    report = stage.sync()
+    stage.sandbox.behave()
+    closed = [name for name in report.steps if name == "leerling.close"]
+    return report.outcome is Outcome.PARTIAL and not closed
+
+
+def _confirmed(stage: _Stage) -> bool:
+    stage.clock.advance(timedelta(days=1))
+    stage.act(
+        "Donderdagnacht: het ontbreken is bevestigd",
+        "Voor de tweede keer ontbreekt de leerling in een volledige lezing. De hub sluit af op de",
+        "laatste dag dat hij er was, en verwijdert niets.",
+    )
+    report = stage.sync()
+    stage.steps(report, "leerling", "inschrijving")
+    return report.outcome is Outcome.DONE and report.steps.get("leerling.close", 0) > 0
+
+
+def _held(stage: _Stage) -> bool:
+    stage.clock.advance(timedelta(days=1))
+    stage.act(
+        "Vrijdagnacht: de bron maakt ineens alle e-mailadressen leeg",
+        "Dat gaat over de drempel van de school. Het plan wordt vastgehouden voor een mens.",
+    )
+    school, changes = stage.school, Changes(stage.school)
+    peil = school.peil("HUIDIG")
+    for vestiging in range(len(school.population.sizes)):
+        total = school.count("leerling", vestiging, peil=peil)
+        for key in school.keys("leerling", vestiging, peil=peil, offset=0, amount=total):
+            changes.patch(school.uuid_of("leerling", key), emailadres=None)
+    report = stage.sync()
+    return report.outcome is Outcome.HELD
+
+
+def _the_end(stage: _Stage, directory: Path) -> None:
+    if stage.out.json:
+        return
+    config = directory / "koppelhub.toml"
+    stage.out.title("En nu zelf")
+    for line in (
+        f"koppelhub runs --config {config}",
+        f"koppelhub run show 4 --config {config}",
+        f"koppelhub plan show {stage.acts[-1].report.plan_id if stage.acts[-1].report else 1} "
+        f"--config {config}",
+        f"koppelhub doctor --config {config}",
+        "koppelhub sandbox serve     # dezelfde school, om zelf een koppeling op te richten",
+    ):
+        stage.out.line(f"  {line}")
+    stage.out.line(f"De database staat in {directory / 'koppelhub.db'}.")
+
+
+# -- the installation ------------------------------------------------------------------------------
+
+
+def _clear(directory: Path) -> None:
+    """An earlier demo is thrown away; anything else is left alone."""
+    if not directory.exists():
+        return
+    if not (directory / _MARK).exists():
+        raise ConfigurationError(
+            f"{directory} exists and is no demo",
+            advice="Geef een andere map: `koppelhub demo MAP`.",
+        )
+    shutil.rmtree(directory)
+
+
+def _install(directory: Path, sandbox: SomtodaySandbox) -> Settings:
+    """The packaged example configuration, pointed at this sandbox."""
+    directory.mkdir(parents=True, mode=0o700)
+    (directory / _MARK).touch()
+    secret = directory / "somtoday.secret"
+    secret.touch(mode=0o600)
+    secret.write_text(sandbox.credentials.client_secret, encoding="utf-8")
+    text = example()
+    for before, after in (
+        ("http://127.0.0.1:8750/rest/v1", sandbox.api_base),
+        ("http://127.0.0.1:8750/oauth2/token", sandbox.token_url),
+        ("00000000-0000-4000-8000-000000009900", sandbox.school.uuid),
+        ('client_id = "koppelhub-demo"', f'client_id = "{sandbox.credentials.client_id}"'),
+        ('{ env = "KOPPELHUB_DEMO_CLIENT_SECRET" }', '{ file = "somtoday.secret" }'),
+    ):
+        if before not in text:
+            raise ConfigurationError(f"the packaged example no longer says {before}")
+        text = text.replace(before, after)
+    initialise(directory, configuration=text)
+    return Settings.load(directory / "koppelhub.toml")
