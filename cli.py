@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 if TYPE_CHECKING:
     from console.output import Output
@@ -361,16 +362,15 @@ def main() -> None:
 
 
 def _main(arguments: list[str]) -> int:
-    import click
-
     try:
         result = app(args=arguments, standalone_mode=False)
-    except click.exceptions.Exit as leave:
+    except typer.Exit as leave:
         return leave.exit_code
-    except click.exceptions.UsageError as error:
-        error.show()
+    except TyperException as error:
+        getattr(error, "show", lambda: sys.stderr.write(f"{error}\n"))()
         return 64
-    except click.exceptions.Abort:
+    except typer.Abort:
+        sys.stderr.write("Afgebroken. De volgende run maakt het werk af.\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("Afgebroken. De volgende run maakt het werk af.\n")
