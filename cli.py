@@ -367,7 +367,9 @@ def _main(arguments: list[str]) -> int:
     except typer.Exit as leave:
         return leave.exit_code
     except TyperException as error:
-        getattr(error, "show", lambda: sys.stderr.write(f"{error}\n"))()
+        show = getattr(error, "show", None)  # Typer's usage errors have it; the base has not
+        if show is not None:
+            show()
         return 64
     except typer.Abort:
         sys.stderr.write("Afgebroken. De volgende run maakt het werk af.\n")
