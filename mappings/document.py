@@ -11,7 +11,7 @@ from itertools import groupby
 
 from mappings.canonical.fields import Adres, Entity, Field, Kind
 from mappings.canonical.schema import RECORDS, fields_of
-from mappings.mapping import DescribedRow, Mapping, Strength
+from mappings.mapping import DescribedRow, Strength, TabledMapping
 
 _KINDS = {
     Kind.TEXT: "text",
@@ -37,8 +37,8 @@ def canonical_page() -> str:
         "",
         "Made from `mappings/canonical/` by `mappings.document.canonical_page`; do not edit.",
         "",
-        "Every field has three states: *not delivered* (the source says nothing of it), *empty* and",
-        "a value. A reference is a source key of the same koppeling. The entities stand in the",
+        "Every field has three states: *not delivered* (the source says nothing of it), *empty*",
+        "and a value. A reference is a source key of the same koppeling. The entities stand in the",
         "order in which the engine folds them; Dutch terms are explained in `glossary.md`.",
     ]
     for entity in Entity:
@@ -72,7 +72,7 @@ def _remarks(field: Field) -> str:
     return "; ".join(remarks)
 
 
-def mapping_page(mapping: Mapping, *, title: str, notes: Sequence[str] = ()) -> str:
+def mapping_page(mapping: TabledMapping, *, title: str, notes: Sequence[str] = ()) -> str:
     """`docs/mapping-<system>.md`: every row of a mapping, by resource and entity.
 
     Args:
@@ -86,8 +86,8 @@ def mapping_page(mapping: Mapping, *, title: str, notes: Sequence[str] = ()) -> 
         f"Mapping `{mapping.system}`, version `{mapping.version}`. Made from its tables by",
         "`mappings.document.mapping_page`; do not edit.",
         "",
-        "A field that the school does not share is *not delivered* and changes nothing; one that is",
-        "shared and absent is *empty*. `@name` is what is known around the record: the vestiging",
+        "A field that the school does not share is *not delivered* and changes nothing; one that",
+        "is shared and absent is *empty*. `@name` is what is known around the record: vestiging",
         "and schooljaar of the scope, or the record that holds the list. Where two rows have one",
         "field, the first that is delivered counts. Strong: wins from a value fixed by hand.",
     ]

@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Final, cast
 
 from config.errors import ConfigurationError
-from mappings.mapping import Mapping
+from mappings.mapping import TabledMapping
 
 GROUP: Final = "koppelhub.mappings"
 
@@ -28,13 +28,13 @@ class Found:
         broken: entry point name → why it cannot be used; it does not hinder the others.
     """
 
-    mappings: Dict[str, Mapping]
+    mappings: Dict[str, TabledMapping]
     broken: Dict[str, str] = field(default_factory=dict)
 
 
 def find(points: Iterable[EntryPoint] | None = None) -> Found:
     """Load every mapping that is installed; one that cannot be loaded breaks no other."""
-    mappings: dict[str, Mapping] = {}
+    mappings: dict[str, TabledMapping] = {}
     broken: dict[str, str] = {}
     for point in entry_points(group=GROUP) if points is None else points:
         loaded = _load(point)
@@ -49,7 +49,7 @@ def find(points: Iterable[EntryPoint] | None = None) -> Found:
     return Found(dict(sorted(mappings.items())), dict(sorted(broken.items())))
 
 
-def _load(point: EntryPoint) -> Mapping | str:
+def _load(point: EntryPoint) -> TabledMapping | str:
     try:
         loaded = point.load()
         system, version = getattr(loaded, "system", None), getattr(loaded, "version", None)
@@ -61,10 +61,10 @@ def _load(point: EntryPoint) -> Mapping | str:
         return "its mapping has no version"
     if system != point.name:
         return "its mapping is of another system"
-    return cast(Mapping, loaded)
+    return cast(TabledMapping, loaded)
 
 
-def mapping_of(system: str, *, found: Found | None = None) -> Mapping:
+def mapping_of(system: str, *, found: Found | None = None) -> TabledMapping:
     """The mapping of one system.
 
     Raises: ConfigurationError if no installed package offers it, or its package is broken.
