@@ -189,7 +189,8 @@ class Page:
         bodies: the record as the source sent it, same length and order as `keys`.
         rejected: records that have no usable key, with the raw body for the quarantine.
         gone: keys that the source positively says are gone (tombstones of a delta).
-        cursor: where a delta may resume after this page, if it may.
+        cursor: where a delta may resume once this page and all before it are kept, if it may. In
+            a snapshot the last one counts, and only if the reading is complete.
     """
 
     keys: Sequence[str]
@@ -304,6 +305,9 @@ class Connector(Protocol):
     def delta(self, scope: Scope, *, cursor: Cursor | None) -> Reading:
         """Read what changed in one scope since the cursor.
 
+        A record that comes again is a newer form of it. Iterating the reading raises
+        CursorExpiredError where the source keeps nothing as old as the cursor; the engine then
+        takes the snapshot.
         Raises: NotImplementedError never reaches the engine: it asks only what is declared.
         """
 

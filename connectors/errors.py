@@ -9,6 +9,7 @@ ConnectorError                 .system .operation .retryable
 ├ ProtocolViolationError       the answer breaks the specification: .where
 │ ├ IncompleteAnswerError      a count, page or body falls short: the snapshot is not complete
 │ └ SignatureError             a signature does not hold
+├ CursorExpiredError           the source keeps no changes since the cursor: read everything
 └ OutcomeUnknownError          a delivery was sent, no answer came: ask, never resend under a new id
 RecordError
 └ ParseError                   one record cannot be read: quarantine
@@ -133,6 +134,12 @@ class IncompleteAnswerError(ProtocolViolationError):
 
 class SignatureError(ProtocolViolationError):
     """A signature does not hold."""
+
+
+class CursorExpiredError(ConnectorError):
+    """The source no longer knows what changed since the cursor: this scope is read as a whole."""
+
+    default_advice = "De hub leest dit onderdeel vanzelf helemaal opnieuw."
 
 
 class OutcomeUnknownError(ConnectorError):

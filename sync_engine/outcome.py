@@ -93,11 +93,14 @@ class RunReport:
     error: str = ""
     advice: str = ""
     retryable: bool = False
+    refused: bool = False  # it may never succeed: not declared, or a stale plan
     longest_hold_seconds: float = 0.0
 
     @property
     def exit_code(self) -> ExitCode:
-        """The code for the shell: a failure that may pass by itself is 75."""
+        """The code for the shell: a failure that may pass by itself is 75, a refusal 4."""
+        if self.outcome is Outcome.FAILED and self.refused:
+            return ExitCode.REFUSED
         if self.outcome is Outcome.FAILED and self.retryable:
             return ExitCode.LATER
         return EXIT_OF[self.outcome]

@@ -18,8 +18,13 @@ import msgspec
 from config.clock import local_date
 from config.errors import KoppelhubError
 from config.logs import bound
-from connectors.base import Capability, Connector, Reading, Resource, Scope
-from connectors.errors import AuthenticationError, ConnectorError, RequestRefusedError
+from connectors.base import Capability, Completeness, Connector, Reading, Resource, Scope
+from connectors.errors import (
+    AuthenticationError,
+    ConnectorError,
+    CursorExpiredError,
+    RequestRefusedError,
+)
 from sync_engine import stage
 from sync_engine.apply import apply
 from sync_engine.audit import note
@@ -185,6 +190,7 @@ class _Run:
         self.report.error = str(error)
         self.report.advice = error.advice
         self.report.retryable = isinstance(error, ConnectorError) and error.retryable
+        self.report.refused = isinstance(error, OperationNotDeclaredError | StalePlanError)
         self.report.outcome = Outcome.FAILED
         _log.error("run failed: %s", error)
 
@@ -348,17 +354,25 @@ class _Run:
     def _attempts(
         self, context: Context, row: ScopeRow, resource: Resource, report: ReadingReport
     ) -> None:
+        whole = not self._may_continue(context, row, resource)
         for attempt in range(_ATTEMPTS):
-            reading, delta = self._open_reading(context, row, resource)
-            stager = Stager(context, row)
-            in_time = self._take(stager, reading, report)
+            reading, delta = self._open_reading(context, row, whole=whole)
+            stager = Stager(context, row, changes=delta and self.options.kind is Kind.DELTA)
+            try:
+                in_time = self._take(stager, reading, report)
+            except CursorExpiredError:
+                if whole:
+                    raise
+                _log.info("the cursor is too old: everything is read")
+                whole = True
+                continue
             completeness = reading.completeness
             shaken = stager.received.duplicates > 0
             _sum(report, stager.received)
             if not in_time:
                 return
             if delta:
-                report.state = "delta" if completeness.complete else "incomplete"
+                self._followed(context, row, completeness, report)
                 break
             if completeness.complete and not shaken:
                 report.state = "complete"
@@ -372,13 +386,27 @@ class _Run:
                 _log.info("reading again: %s", report.reason)
         self._aftermath(context, row, stager, report)
 
+    def _may_continue(self, context: Context, row: ScopeRow, resource: Resource) -> bool:
+        """Whether a delta will do: it cannot confirm an absence that waits for its second reading.
+
+        Such an absence is left by a whole reading, after a cursor that was too old for instance.
+        """
+        if self.options.kind is not Kind.DELTA or Capability.DELTA not in resource.capabilities:
+            return False
+        absence = context.policy.absence
+        return absence.frozen(context.today) or not self.work.execute(
+            "SELECT 1 FROM source_record WHERE scope_id = ? AND NOT gone AND missing_since <= ? "
+            "LIMIT 1",
+            (row.id, context.now - absence.confirm_after),
+        )
+
     def _open_reading(
-        self, context: Context, row: ScopeRow, resource: Resource
+        self, context: Context, row: ScopeRow, *, whole: bool
     ) -> tuple[Reading, bool]:
         connector, scope = context.connector, row.scope
         if self.options.kind is Kind.ONLY:
             return connector.lookup(scope, keys=self.options.only), True
-        if self.options.kind is Kind.DELTA and Capability.DELTA in resource.capabilities:
+        if not whole:
             rows = self.work.execute(
                 "SELECT value FROM source_cursor WHERE scope_id = ?", (row.id,)
             )
@@ -411,6 +439,22 @@ class _Run:
         report.reason = report.reason or "the time of this run was up"
         report.advice = report.advice or "De volgende run leest verder; er is niets afgesloten."
 
+    def _followed(
+        self, context: Context, row: ScopeRow, completeness: Completeness, report: ReadingReport
+    ) -> None:
+        """After a delta or a look-up. A delta to its end says of all the rest that it is there."""
+        looked_up = self.options.kind is Kind.ONLY
+        report.state = "delta" if completeness.complete or looked_up else "incomplete"
+        if looked_up or self.options.dry:
+            return
+        if not completeness.complete:
+            report.reason, report.advice = completeness.reason, completeness.advice
+            return
+        with self.work.transaction():
+            self.work.execute(
+                "UPDATE scope SET complete_at = ? WHERE id = ?", (context.now, row.id)
+            )
+
     def _completed(
         self, context: Context, row: ScopeRow, stager: Stager, report: ReadingReport
     ) -> None:
@@ -431,6 +475,7 @@ class _Run:
             return
         if self.options.dry:
             return
+        stager.finish()
         with self.work.transaction():
             self.work.execute(
                 "UPDATE scope SET complete_at = ?, complete_count = ? WHERE id = ?",
@@ -620,7 +665,7 @@ class _Run:
     def _suspiciously_empty(self, context: Context) -> bool:
         """Nothing read where something was expected is never a success."""
         readings = self.report.readings
-        if self.options.kind is not Kind.FULL or any(r.read for r in readings) or not readings:
+        if self.options.kind is Kind.DELTA or any(r.read for r in readings) or not readings:
             return False
         context.events.append((None, "empty", {"koppeling": self.row.name}))
         return True

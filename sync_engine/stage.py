@@ -231,9 +231,16 @@ class Seen:
 
 
 class Stager:
-    """Takes the pages of one reading of one scope."""
+    """Takes the pages of one reading of one scope.
 
-    def __init__(self, context: Context, scope: ScopeRow) -> None:
+    Args:
+        context: the run.
+        scope: the scope that is read.
+        changes: it is a delta: a record that comes again is a newer form of it, and the cursor
+            goes along with what is written. The cursor of a whole reading is kept by `finish`.
+    """
+
+    def __init__(self, context: Context, scope: ScopeRow, *, changes: bool = False) -> None:
         self.context = context
         self.scope = scope
         self.received = Received()
@@ -242,6 +249,7 @@ class Stager:
         self.problems: dict[tuple[str, str], int] = {}
         self._keys: list[str] = []
         self._bodies: list[bytes] = []
+        self._changes = changes
         self._cursor: str | None = None
         self._contract = DeliveryContract()
         self.contract_fp = b""
@@ -263,27 +271,40 @@ class Stager:
         self._raw_fp = self.context.cipher.fingerprint(salt)
 
     def take(self, page: Page) -> None:
-        """Take one page; writes whenever a batch is full."""
-        self._keys += page.keys
-        self._bodies += page.bodies
+        """Take one page; writes whenever a batch is full.
+
+        The cursor of a page counts only once everything of that page, its tombstones too, is
+        written, or is written with it.
+        """
+        keys, bodies = page.keys, page.bodies
+        if self._changes:
+            latest = dict(zip(keys, bodies, strict=True))
+            keys, bodies = list(latest), list(latest.values())
+            if not latest.keys().isdisjoint(self._keys):
+                self.flush()
+        self._keys += keys
+        self._bodies += bodies
         for error, body in page.rejected:
             self._reject(error, body)
-        if page.cursor is not None:
-            self._cursor = page.cursor
-        if len(self._keys) >= BATCH:
+        if page.gone or len(self._keys) >= BATCH:
             self.flush()
         if page.gone:
-            self.flush()
             self._tombstones(page.gone)
+        if page.cursor is not None:
+            self._cursor = page.cursor
 
     def flush(self) -> None:
         """Write what is waiting."""
         keys, bodies = self._keys, self._bodies
         self._keys, self._bodies = [], []
-        batch = _Batch(cursor=self._cursor)
+        batch = _Batch(cursor=self._cursor if self._changes else None)
         for start in range(0, len(keys), BATCH):
             self._sort_out(keys[start : start + BATCH], bodies[start : start + BATCH], batch)
         self._write(batch)
+
+    def finish(self) -> None:
+        """The whole scope was read: a delta may go on from the cursor that came with it."""
+        self._write(_Batch(cursor=self._cursor))
 
     # -- one batch -------------------------------------------------------------------------------
 
@@ -322,7 +343,7 @@ class Stager:
                 else:
                     new[key] = (body, digest)
                 continue
-            if not seen.add(row[1]):
+            if not seen.add(row[1]) and not self._changes:
                 self.received.duplicates += 1
             elif row[2] != digest or row[4]:
                 changed.append(
@@ -507,6 +528,11 @@ class Stager:
         shadow.run_id = self.context.run_id
         self.received.gone += 1
 
+    def _seen_until(self, shadow: ShadowRow) -> date:
+        """The last day on which the source is known to have held it: this form, or unchanged."""
+        observed, held = date.fromisoformat(str(shadow.observed_on)), self._last_held()
+        return observed if held is None else max(observed, held)
+
     def _last_held(self) -> date | None:
         """The day of the last complete reading before this one."""
         return None if self.scope.complete_at is None else self.scope.complete_at.date()
@@ -628,12 +654,14 @@ class Stager:
                 (work.values(part),),
             )
             batch.records += [(*row[:6], True) for row in rows]
-            for shadows in self._shadows(part).values():
+            batch.resolved += [row[2] for row in rows]
+            missed = {row[0] for row in rows if row[5] is not None}
+            for record_id, shadows in self._shadows(part).items():
                 for shadow in shadows.values():
                     if not shadow.received_gone:
-                        held = shadow.held_until
+                        held = shadow.held_until if record_id in missed else None
                         self._gone(shadow)
-                        shadow.held_until = held or shadow.held_until
+                        shadow.held_until = held or self._seen_until(shadow)
                         batch.shadows.append(shadow)
             self._write(batch)
 
