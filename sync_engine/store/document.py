@@ -21,6 +21,16 @@ the end follows from absence and not from the source. References are the `id` of
 Empty (NULL) is *empty or never delivered*; `koppelhub explain` tells which.
 """
 
+_VIEWS = """
+## Views
+
+| view | holds |
+|---|---|
+| `klassenlijst` | who is in which groep now, with names and period |
+| `journal` | every applied change: run, record, operation, when, by whom; no values |
+| `situatie` | the one situation of every source record, and its core record |
+"""
+
 _COMMON = {
     "id": "the hub's number of the record, unique over all entities, never used again",
     "tenant_id": "the bevoegd gezag",
@@ -62,7 +72,7 @@ def core_database_page() -> str:
             f"{_meaning(str(model.__tablename__), column.name)} |"
             for column in table.columns
         ]
-    return "\n".join(parts) + "\n"
+    return "\n".join(parts) + "\n" + _VIEWS
 
 
 def _models() -> list[type[SQLModel]]:

@@ -9,7 +9,6 @@ from datetime import date, datetime
 from sqlalchemy import (
     BigInteger,
     Column,
-    DateTime,
     Index,
     LargeBinary,
     Text,
@@ -19,6 +18,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from sync_engine.store import core_tables
+from sync_engine.store.values import Instant
 
 __all__ = ["core_tables"]
 
@@ -28,7 +28,7 @@ def _blob(*, nullable: bool = False, index: bool = False) -> Column[bytes]:
 
 
 def _instant(*, nullable: bool = True) -> Column[datetime]:
-    return Column(DateTime(timezone=True), nullable=nullable)
+    return Column(Instant(timezone=True), nullable=nullable)
 
 
 def _json() -> Column[str]:
