@@ -160,3 +160,22 @@ def store(request: pytest.FixtureRequest) -> Store:
     found = request.getfixturevalue(f"{request.param}_store")
     assert isinstance(found, Store)
     return found
+
+
+_MAY_SKIP = frozenset({"needs_shared_specs"})
+"""Markers of tests that need what a machine may not have, in CI either."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Under CI a skipped test is a failure; elsewhere pytest names what it skipped and why."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") != "true" or reporter is None or hasattr(session.config, "workerinput"):
+        return
+    skipped = [
+        report.nodeid
+        for report in reporter.stats.get("skipped", ())
+        if not _MAY_SKIP & set(report.keywords)
+    ]
+    if skipped:
+        reporter.write_line(f"skipped in CI, and so failed: {', '.join(skipped)}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
