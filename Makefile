@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo test check test-long bench mutants package clean
+.PHONY: demo test check test-long bench mutants package lock clean
 
 .venv/runtime: requirements/runtime.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -30,6 +30,23 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The wheel alone, in an empty environment: help and demo.
+package: .venv/dev
+	rm -rf build/package dist
+	$(BIN)/python -m build --quiet --no-isolation --wheel --outdir dist .
+	$(PYTHON) -m venv build/package
+	build/package/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	build/package/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
+	cd build && package/bin/koppelhub --help > /dev/null && package/bin/koppelhub demo demo --json > /dev/null
+	rm -rf build/package build/demo
+
+# Renew the locks; needs `uv` on the path.
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
+lock:
+	$(LOCK) --group build -o requirements/runtime.lock
+	$(LOCK) --group build --group dev -o requirements/dev.lock
+	$(LOCK) --group build --group dev --group bench -o requirements/bench.lock
 
 clean:
 	rm -rf .venv build dist demo
