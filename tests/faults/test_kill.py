@@ -1,0 +1,191 @@
+"""Killed at any instant, a run leaves the state before or after, and the next one ends it.
+
+What is killed is a process group with its own connection, by SIGKILL: at every boundary that a run
+has, and at random instants. After each: the database is sound, the core is as before or as after
+the run, the locks are free; a fresh process brings it to where an undisturbed run would have, and
+another one changes nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.faults.arena import Arena, differences
+from tests.faults.child import Result
+from tests.faults.ledger import (
+    Ledger,
+    Table,
+    check_invariants,
+    check_nothing_is_held,
+    core_ledger,
+    traces,
+)
+from tests.faults.processes import KILLED
+from tests.faults.school import School
+
+PUPILS = 40
+FIRST_LOAD = School(PUPILS, 0)
+LATER_DAY = School(PUPILS, 2)
+"""Arrivals, confirmed leavers, a merge behind it, a late reference, a part that a guard holds."""
+
+
+@dataclass
+class Undisturbed:
+    """What a run that nobody kills comes to.
+
+    Attributes:
+        again: what a second run says.
+    """
+
+    before: Ledger
+    after: Ledger
+    full: Ledger
+    result: Result
+    again: Result
+    seconds: float
+
+
+@dataclass
+class Judge:
+    """Looks at what a kill left behind."""
+
+    arena: Arena
+    school: School
+    wanted: Undisturbed
+    known: list[dict[str, Table]] = field(default_factory=list)
+    found: Counter[str] = field(default_factory=Counter)
+
+    def is_new(self) -> bool:
+        """Whether no earlier kill left the same: to any later run equal states are one."""
+        with self.arena.hub(self.school.day) as hub:
+            check_nothing_is_held(hub, "las")
+            left = traces(hub)
+        if left in self.known:
+            return False
+        self.known.append(left)
+        return True
+
+    def look(self, place: str) -> None:
+        """The state after a kill: sound, and whole."""
+        with self.arena.hub(self.school.day) as hub:
+            check_nothing_is_held(hub, "las")
+            check_invariants(hub)
+            core = core_ledger(hub)
+        before = differences(core, self.wanted.before)
+        after = differences(core, self.wanted.after)
+        assert not before or not after, f"{place}: half: {before}, {after}"
+        self.found["before" if not before else "after"] += 1
+
+    def finish(self, place: str) -> None:
+        """A fresh process ends the day; another one, after every fifth, changes nothing."""
+        self.found["finished"] += 1
+        result = self.arena.run("las", self.school)
+        assert (result.exit_code, result.error) == (self.wanted.result.exit_code, ""), place
+        assert not differences(self.arena.full(), self.wanted.full), place
+        if self.found["finished"] % 5 != 1:
+            return
+        again = self.arena.run("las", self.school)
+        assert (again.exit_code, again.steps, again.parsed) == (
+            self.wanted.again.exit_code,
+            self.wanted.again.steps,
+            0,
+        ), place
+        assert not differences(self.arena.full(), self.wanted.full), place
+
+
+def undisturbed(arena: Arena, school: School) -> Undisturbed:
+    """Run the day as it should go, and put the database back."""
+    arena.live_until(school)
+    before = arena.core()
+    result = arena.server.run(arena.job("las", school, trace=True))
+    assert result.outcome in {"done", "held"}
+    after, full = arena.core(), arena.full()
+    assert differences(before, after)
+    again = arena.run("las", school)
+    assert not differences(arena.full(), full)
+    arena.database.restore()
+    since = time.monotonic()
+    arena.run("las", school)
+    seconds = time.monotonic() - since
+    arena.database.restore()
+    return Undisturbed(before, after, full, result, again, seconds)
+
+
+def _places(boundaries: dict[str, int], chosen: str, *, each_commit: bool) -> list[tuple[str, int]]:
+    """Where to kill: each boundary once, and after each commit of the database's own tables.
+
+    `writes` leaves out what only reads or writes temporary tables: it changes nothing.
+    """
+    commits = [
+        (name, occurrence)
+        for name, times in boundaries.items()
+        if name.startswith("after ") and name.endswith(": COMMIT")
+        for occurrence in range(1, times + 1 if each_commit else 2)
+    ]
+    writing = re.compile(
+        r".*: (BEGIN|COMMIT|(INSERT|UPDATE|DELETE|LOAD) (?!temporary)[a-z_ >A-Z]+)$"
+    )
+    return commits + [
+        (name, 1)
+        for name in boundaries
+        if chosen == "all" or (name.startswith("before ") and writing.match(name))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("school", "chosen"),
+    [
+        pytest.param(LATER_DAY, "writes", id="later day"),
+        pytest.param(FIRST_LOAD, "all", id="first load, all", marks=pytest.mark.long),
+        pytest.param(LATER_DAY, "all", id="later day, all", marks=pytest.mark.long),
+    ],
+)
+def test_a_run_killed_at_any_boundary_leaves_before_or_after(
+    arena: Arena, school: School, chosen: str
+) -> None:
+    wanted = undisturbed(arena, school)
+    judge = Judge(arena, school, wanted)
+    places = _places(
+        wanted.result.boundaries, chosen, each_commit=arena.is_cheap or chosen == "all"
+    )
+    for place in places:
+        arena.database.restore()
+        arena.server.start(arena.job("las", school, kill=place))
+        assert arena.server.wait() == KILLED, place
+        if judge.is_new():
+            judge.look(str(place))
+            judge.finish(str(place))
+    print(f"\n{school}: {len(places)} boundaries, {len(judge.known)} states, {dict(judge.found)}")  # noqa: T201
+    assert judge.found["before"] > 10
+    assert judge.found["after"] > 1
+
+
+@pytest.mark.parametrize(
+    "kills", [25, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
+)
+@pytest.mark.parametrize("school", [FIRST_LOAD, LATER_DAY], ids=["first load", "later day"])
+def test_a_run_killed_at_random_instants_leaves_before_or_after(
+    arena: Arena, school: School, kills: int
+) -> None:
+    wanted = undisturbed(arena, school)
+    judge = Judge(arena, school, wanted)
+    chance = random.Random(kills)  # noqa: S311 -- instants, no secrets
+    done = 0
+    while done < kills:
+        place = f"kill {done}"
+        arena.server.start(arena.job("las", school))
+        killed = arena.server.wait_or_kill(chance.uniform(0, wanted.seconds)) == KILLED
+        judge.look(place)
+        done += killed
+        if killed and chance.random() < 0.6:
+            continue  # and killed again, before anything was mended
+        judge.finish(place)
+        arena.database.restore()
+    print(f"\n{school}: {kills} kills in a run of {wanted.seconds:.3f} s: {dict(judge.found)}")  # noqa: T201
+    assert judge.found["before"]
