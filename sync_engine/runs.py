@@ -375,7 +375,7 @@ class _Run:
                 self._followed(context, row, completeness, report)
                 break
             if completeness.complete and not shaken:
-                report.state = "complete"
+                report.state, report.reason, report.advice = "complete", "", ""
                 stager.absent()
                 self._completed(context, row, stager, report)
                 break

@@ -61,6 +61,9 @@ _QUARANTINE_COLUMNS = (
     "run_id",
 )
 
+_KEYLESS = "?"
+"""How the name of a quarantined record without a usable key begins; no source key does."""
+
 _TYPES = {
     "id": "BIGINT",
     "record_id": "BIGINT",
@@ -543,7 +546,7 @@ class Stager:
             return
         digest = self._raw_fp(body)
         batch = _Batch()
-        key = f"?{digest.hex()}"
+        key = f"{_KEYLESS}{digest.hex()}"
         self._quarantine(key, body, error, digest=digest, salt=token_bytes(16), batch=batch)
         self.received.read += 1
         self._write(batch)
@@ -597,6 +600,7 @@ class Stager:
     def absent(self) -> None:
         """After a complete reading: who was not seen; see design.md, idea 4."""
         context, scope = self.context, self.scope
+        self._drop_keyless()
         missing = [
             (row[0], None if row[1] is None else instant(row[1]))
             for row in context.work.rows(
@@ -625,6 +629,16 @@ class Stager:
             self._end(due)
         if absence.confirm_after.total_seconds() == 0 and not absence.frozen(context.today):
             self._end(fresh)
+
+    def _drop_keyless(self) -> None:
+        """A complete reading has no record without a key: what was put by before has one now."""
+        work = self.context.work
+        keyless = "FROM quarantine WHERE scope_id = ? AND source_key LIKE ?"
+        names = (self.scope.id, f"{_KEYLESS}%")
+        if self.context.dry or not work.execute(f"SELECT 1 {keyless} LIMIT 1", names):
+            return
+        with work.transaction():
+            work.execute(f"DELETE {keyless}", names)
 
     def _miss(self, records: Sequence[int]) -> None:
         """First complete reading without them: remember since when, and until when held."""
