@@ -265,6 +265,21 @@ def connectors_check(
     raise typer.Exit(show_checks(_output(json=json), check_sources(hub, source)))
 
 
+@app.command()
+def assumptions(json: Json = False) -> None:
+    """Print the contracts that no public source confirms, of every installed system."""
+    from connectors.registry import find
+
+    out = _output(json=json)
+    found = [
+        (m.system, a)
+        for m in (f.manifest for f in find().factories.values())
+        for a in m.assumptions
+    ]
+    if not out.data([{"system": system, "assumption": a} for system, a in found]):
+        out.table(("naam", "aanname", "bron"), [(a.name, a.text, a.spec) for _, a in found])
+
+
 @mapping_app.command("try")
 def mapping_try(
     system: str,

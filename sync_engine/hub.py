@@ -15,7 +15,7 @@ from config.keyring import Keyring
 from config.settings import Settings
 from config.sources import Source
 from connectors import registry as connector_registry
-from connectors.base import Connector, DataClass, Link
+from connectors.base import Connector, DataClass, Link, Manifest
 from mappings import registry as mapping_registry
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
@@ -138,6 +138,7 @@ def connector(settings: Settings, source: Source, clock: Clock) -> Connector:
     """
     factory = connector_registry.factory(source.system)
     manifest = factory.manifest
+    _refuse_unacknowledged(settings, manifest)
     special = {
         f"{resource.name}.{name}"
         for resource in manifest.resources
@@ -153,6 +154,17 @@ def connector(settings: Settings, source: Source, clock: Clock) -> Connector:
         drop=settings.drop_for(source, special=special),
     )
     return factory.connect(link, clock=clock)
+
+
+def _refuse_unacknowledged(settings: Settings, manifest: Manifest) -> None:
+    """Production rests on no contract that nobody confirmed and nobody accepted."""
+    missing = settings.unacknowledged(a.name for a in manifest.assumptions)
+    if settings.production and missing:
+        names = ", ".join(sorted(missing))
+        raise ConfigurationError(
+            f"{manifest.system}: these assumed contracts are not acknowledged: {names}",
+            advice="Lees ze met `koppelhub assumptions` en neem ze op in `acknowledged`.",
+        )
 
 
 def _resource_names() -> set[str]:
