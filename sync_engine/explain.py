@@ -13,6 +13,7 @@ import msgspec
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from sync_engine.context import Context
+from sync_engine.correlate import EXCLUSIVE
 from sync_engine.errors import SyncError
 from sync_engine.fold import RETAINED, Claim, Json, fold
 from sync_engine.plan import accepted_claims, pins_of
@@ -43,7 +44,14 @@ class Change:
 
 @dataclass(slots=True)
 class FieldReason:
-    """Why a field has its value."""
+    """Why a field has its value.
+
+    Attributes:
+        value: as the core has it; personal numbers are masked.
+        rule: which rule chose it (`only source`, `authority`, `pin`, ...).
+        koppeling: whose claim it is, where it is one.
+        run_id: the run that gave the core this value; `at` is when.
+    """
 
     name: str
     value: Json
@@ -51,6 +59,7 @@ class FieldReason:
     koppeling: str
     run_id: int | None
     pin_id: int | None
+    at: str = ""
     claims: list[SourceClaim] = field(default_factory=list)
     history: list[Change] = field(default_factory=list)
 
@@ -84,22 +93,27 @@ def explain(
         )
     folded = fold(entity, claims, pins=pins_of(context, core_id), rules=context.rules())
     history = _history(context, core_id)
+    everything = [change for changes in history.values() for change in changes]
+    first = min(everything, key=lambda change: change.run_id, default=None)
     reasons = []
     for name, winner in folded.winners.items():
         if only is not None and name != only:
             continue
         claim = winner.claim
         value = folded.values.get(name)
+        changes = history.get(name, [])
+        given = changes[-1] if changes else first  # a field that was always empty
         reasons.append(
             FieldReason(
                 name,
-                _shown(value),
+                _veiled(entity, name, _shown(value)),
                 winner.rule,
                 "" if claim is None else claim.koppeling,
-                None if claim is None else claim.run_id,
+                given.run_id if given else None if claim is None else claim.run_id,
                 winner.pin_id,
-                [_said(name, other) for other in claims if name in other.form],
-                history.get(name, []),
+                given.at if given else "",
+                [_said(entity, name, other) for other in claims if name in other.form],
+                changes,
             )
         )
     return Explanation(
@@ -107,14 +121,26 @@ def explain(
     )
 
 
-def _said(name: str, claim: Claim) -> SourceClaim:
+def _veiled(entity: Entity, name: str, value: Json) -> Json:
+    """Personal numbers are told apart by their end; they are not shown whole."""
+    if fields_of(entity)[name].role in EXCLUSIVE and value is not None:
+        return f"…{str(value)[-4:]}"
+    return value
+
+
+def _said(entity: Entity, name: str, claim: Claim) -> SourceClaim:
     value = claim.form[name]
     retained = name in (claim.form.get(RETAINED) or ())  # type: ignore[operator] # list of names
     state = (
         "gone" if claim.gone else "retained" if retained else "empty" if value is None else "value"
     )
     return SourceClaim(
-        claim.koppeling, claim.scope, state, value, claim.observed_on.isoformat(), claim.run_id
+        claim.koppeling,
+        claim.scope,
+        state,
+        _veiled(entity, name, value),
+        claim.observed_on.isoformat(),
+        claim.run_id,
     )
 
 
@@ -149,7 +175,8 @@ def _history(context: Context, core_id: int) -> dict[str, list[Change]]:
             continue
         plain = context.cipher.person(salt).decrypt(change, b"step|%s" % digest)
         for key, (before, after) in msgspec.json.decode(plain).items():
-            found.setdefault(_field_of(key), []).append(Change(run_id, op, before, after, str(at)))
+            was, now = masked(key, [before, after])
+            found.setdefault(_field_of(key), []).append(Change(run_id, op, was, now, str(at)))
     return found
 
 
@@ -163,3 +190,13 @@ def _field_of(key: str) -> str:
     if parts[0] == "groepsdeelname":
         return {"leerling": "leerlingen", "docent": "docenten"}.get(parts[1], f"{parts[1]}en")
     return parts[0].removesuffix("_id")
+
+
+def masked(name: str, pair: list[Json]) -> list[Json]:
+    """Personal numbers are told apart by their end; they are not shown whole."""
+    if not name.startswith(("identificatie/bsn", "identificatie/onder", "identificatie/eck")):
+        return pair
+    return [
+        {"waarde": f"…{str(side.get('waarde'))[-4:]}"} if isinstance(side, dict) else side
+        for side in pair
+    ]

@@ -16,7 +16,7 @@ from mappings.canonical.schema import fields_of
 from sync_engine.audit import note
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.errors import StalePlanError, SyncError
-from sync_engine.explain import Explanation, explain
+from sync_engine.explain import Explanation, explain, masked
 from sync_engine.find import find_leerlingen, hub_key
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
@@ -147,7 +147,7 @@ def _step_view(context: Context, row: tuple[object, ...]) -> StepView:
     changes: dict[str, list[Json]] = {}
     if isinstance(salt, bytes) and isinstance(change, bytes) and isinstance(digest, bytes):
         plain = context.cipher.person(salt).decrypt(change, b"step|%s" % digest)
-        changes = {name: _masked(name, pair) for name, pair in _decode(plain).items()}
+        changes = {name: masked(name, pair) for name, pair in _decode(plain).items()}
     key = hub_key(core_id) if isinstance(core_id, int) and core_id > 0 else "nieuw"
     labels = labels_of(context.work, Entity(str(entity)), changes)
     return StepView(
@@ -157,16 +157,6 @@ def _step_view(context: Context, row: tuple[object, ...]) -> StepView:
 
 def _decode(plain: bytes) -> dict[str, list[Json]]:
     return msgspec.json.decode(plain, type=dict[str, list[Any]])
-
-
-def _masked(name: str, pair: list[Json]) -> list[Json]:
-    """Personal numbers are told apart by their end; they are not shown whole."""
-    if not name.startswith(("identificatie/bsn", "identificatie/onder", "identificatie/eck")):
-        return pair
-    return [
-        {"waarde": f"…{str(side.get('waarde'))[-4:]}"} if isinstance(side, dict) else side
-        for side in pair
-    ]
 
 
 def labels_of(work: Work, entity: Entity, changes: dict[str, list[Json]]) -> dict[str, str]:
