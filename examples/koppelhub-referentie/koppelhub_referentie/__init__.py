@@ -1,0 +1,1 @@
+"""A connector of another package: the Referentiebron, read whole, by changes, and by key."""
