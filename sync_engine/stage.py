@@ -439,8 +439,10 @@ class Stager:
         context = self.context
         batch.records.append((record_id, self.scope.id, key, digest, salt, None, False))
         person = context.cipher.person(salt)
+        problems: Sequence[FieldProblem] = ()
         try:
             parsed = context.connector.parse(self.scope.scope.resource, body)
+            problems = parsed.problems
             self._drifted(parsed.unknown)
             mapped = context.mapping.map(
                 self.scope.scope.resource,
@@ -449,9 +451,10 @@ class Stager:
                 scope=self.scope.scope,
             )
         except RecordError as error:
-            self._quarantine(key, body, error, digest=digest, salt=salt, batch=batch)
+            cause = _cause(error, problems)
+            self._quarantine(key, body, cause, digest=digest, salt=salt, batch=batch)
             return
-        self._warn(parsed.problems)
+        self._warn(problems)
         self._warn(mapped.problems)
         sealed = person.encrypt(body, b"raw|%d" % record_id, compress=True)
         batch.raw.append((record_id, context.run_id, self.contract_fp, context.today, sealed))
@@ -771,6 +774,14 @@ def retain(form: bytes, old: bytes) -> bytes:
         return form
     merged = now | {name: before[name] for name in kept} | {RETAINED: kept}
     return msgspec.json.encode(merged, order="sorted")
+
+
+def _cause(error: RecordError, problems: Sequence[FieldProblem]) -> RecordError:
+    """What a person must mend: a required field that was dropped for a rule names that rule."""
+    for problem in problems:
+        if problem.path == error.path:
+            return RecordError(problem.path, problem.rule, source_key=error.source_key)
+    return error
 
 
 def _general(path: str) -> str:
