@@ -44,7 +44,7 @@ def pin(
     with hub.store.work() as work:
         tenant_id = _tenant_of(work, entity, core_id)
         cipher = hub.cipher(tenant_id)
-        with tenant_lock(hub.store, tenant_id), work.transaction():
+        with tenant_lock(hub.store, tenant_id, on=work), work.transaction():
             rows = work.execute("SELECT salt FROM core_salt WHERE core_id = ?", (core_id,))
             salt = rows[0][0] if rows else new_salt()
             if not rows:
@@ -86,7 +86,7 @@ def lift(hub: Hub, pin_id: int) -> None:
                 f"pin {pin_id} is not in force", advice="Dit vastgezette veld is al los."
             )
         tenant_id, entity, core_id = rows[0]
-        with tenant_lock(hub.store, tenant_id), work.transaction():
+        with tenant_lock(hub.store, tenant_id, on=work), work.transaction():
             work.execute("UPDATE pin SET lifted_at = ? WHERE id = ?", (hub.clock.now(), pin_id))
             _refold(work, tenant_id, Entity(entity), core_id)
 

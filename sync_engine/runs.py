@@ -95,7 +95,7 @@ def run(
         before anything is done. What goes wrong later is in the report.
     """
     row = hub.koppeling(koppeling)
-    with lease(hub.store, f"koppeling-{row.id}"), hub.store.work() as work:
+    with hub.store.work() as work, lease(hub.store, f"koppeling-{row.id}", on=work):
         return _Run(hub, row, options, work, progress or (lambda *_: None)).execute()
 
 
@@ -255,7 +255,7 @@ class _Run:
     def _read_and_plan(self, context: Context) -> None:
         if self.options.kind is not Kind.APPLY:
             self._read(context)
-        with tenant_lock(self.hub.store, self.row.tenant_id):
+        with tenant_lock(self.hub.store, self.row.tenant_id, on=self.work):
             if not self.options.dry:
                 note_changed_inputs(context)
             self._plan(context)

@@ -1,7 +1,9 @@
 """One run of a koppeling at once, one writer of a tenant at once, also when a process is killed.
 
 SQLite: a lock of the operating system on a file beside the database; PostgreSQL: an advisory lock
-of a session of its own. Both are released by the kernel or the server when their process dies.
+of a session of its own. Both are released by the kernel or the server when their process dies. But
+a PostgreSQL server ends the statement that a dead client sent last, be it a COMMIT: who writes
+gives its Work as `on`, and the lock lasts as long as that connection's server side too.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -18,10 +20,14 @@ from urllib.parse import quote
 
 from config.clock import Clock, SystemClock
 from sync_engine.errors import RunActiveError, StoreError
+from sync_engine.store.dialect import Dialect
 from sync_engine.store.engine import Store
 from sync_engine.store.failures import UNREACHABLE_ADVICE
+from sync_engine.store.work import Work
 
 _POLL: Final = timedelta(milliseconds=20)
+_LAST_STATEMENT: Final = timedelta(minutes=2)
+"""How long to wait for what the server still does for a client that died."""
 _TENANT_ADVICE: Final = (
     "Een andere run werkt de gegevens van dit bestuur bij. Probeer het over een minuut opnieuw."
 )
@@ -32,6 +38,7 @@ def lease(
     store: Store,
     name: str,
     *,
+    on: Work | None = None,
     wait: timedelta = timedelta(),
     clock: Clock | None = None,
 ) -> Iterator[None]:
@@ -40,12 +47,17 @@ def lease(
     Args:
         store: the database.
         name: any text without personal data.
+        on: the connection that writes under this lock.
         wait: how long to wait for who holds it.
         clock: measures the wait on SQLite.
 
     Raises: RunActiveError if another still holds it after `wait`; StoreError if it cannot be asked.
     """
-    with _held(store, name, wait=wait, clock=clock or SystemClock(), advice=None):
+    clock = clock or SystemClock()
+    with (
+        _held(store, name, wait=wait, clock=clock, advice=None),
+        _bound(on, name, clock=clock, advice=None),
+    ):
         yield
 
 
@@ -54,16 +66,20 @@ def tenant_lock(
     store: Store,
     tenant_id: int,
     *,
+    on: Work | None = None,
     wait: timedelta = timedelta(seconds=30),
     clock: Clock | None = None,
 ) -> Iterator[None]:
-    """Hold one tenant: correlate to apply is serial per tenant.
+    """Hold one tenant: correlate to apply is serial per tenant. Arguments as of `lease`.
 
     Raises: RunActiveError if another run still holds it after `wait`; StoreError as in `lease`.
     """
     name = f"tenant-{tenant_id}"
     clock = clock or SystemClock()
-    with _held(store, name, wait=wait, clock=clock, advice=_TENANT_ADVICE):
+    with (
+        _held(store, name, wait=wait, clock=clock, advice=_TENANT_ADVICE),
+        _bound(on, name, clock=clock, advice=_TENANT_ADVICE),
+    ):
         yield
 
 
@@ -84,6 +100,28 @@ def _held(
         if not had:
             raise _active(name, advice)
         yield
+
+
+@contextmanager
+def _bound(on: Work | None, name: str, *, clock: Clock, advice: str | None) -> Iterator[None]:
+    """Hold a second lock on the writing connection itself; only a dead holder's server still may.
+
+    On SQLite a process that died writes nothing more.
+    """
+    if on is None or on.dialect is not Dialect.POSTGRESQL:
+        yield
+        return
+    key = _key(f"{name} writes")
+    until = clock.monotonic() + _LAST_STATEMENT.total_seconds()
+    while on.execute("SELECT pg_try_advisory_lock(CAST(? AS bigint))", (key,)) != [(True,)]:
+        if clock.monotonic() >= until:
+            raise _active(name, advice)
+        clock.sleep(_POLL)
+    try:
+        yield
+    finally:
+        with suppress(StoreError):  # a connection that is broken has let go of it
+            on.execute("SELECT pg_advisory_unlock(CAST(? AS bigint))", (key,))
 
 
 def _active(name: str, advice: str | None) -> RunActiveError:
@@ -120,3 +158,8 @@ def _locked(descriptor: int, *, wait: timedelta, clock: Clock) -> bool:
             raise StoreError(message, advice=UNREACHABLE_ADVICE) from exc
         else:
             return True
+
+
+def _key(name: str) -> int:
+    digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"koppelhub-lease").digest()
+    return int.from_bytes(digest, "big", signed=True)
