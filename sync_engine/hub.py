@@ -24,7 +24,8 @@ from sync_engine.context import KoppelingRow
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import open_tenant_cipher, verify_keys
-from sync_engine.store.tables import Koppeling, Tenant
+from sync_engine.store.tables import Koppeling
+from sync_engine.store.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +73,33 @@ class Hub:
         self.store.close()
 
     def mirror(self) -> None:
-        """Rows for the tenants and koppelingen that the configuration names."""
-        with Session(self.store.engine) as session:
-            tenants = {tenant.name: tenant for tenant in session.exec(select(Tenant))}
-            sources = {row.name: row for row in session.exec(select(Koppeling))}
-            for wanted in self.settings.tenant:
-                if wanted.name not in tenants:
-                    tenants[wanted.name] = Tenant(name=wanted.name, title=wanted.title)
-                    session.add(tenants[wanted.name])
-            session.flush()
+        """Rows for the tenants and koppelingen that the configuration names.
+
+        Processes may open one new database at once: what another wrote first stands.
+        """
+        with self.store.work() as work:
+            tenants, sources = _mirrored(work)
+            new = [t for t in self.settings.tenant if t.name not in tenants]
+            for tenant in new:
+                work.execute(
+                    "INSERT INTO tenant (name, title) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+                    (tenant.name, tenant.title),
+                )
+            if new:
+                tenants, _ = _mirrored(work)
             for source in self.settings.source:
-                tenant_id = tenants[source.tenant].id
-                row = sources.get(source.name)
-                if row is None and tenant_id is not None:
-                    session.add(
-                        Koppeling(tenant_id=tenant_id, name=source.name, system=source.system)
-                    )
-                elif row is not None and (row.tenant_id, row.system) != (tenant_id, source.system):
+                wanted = (tenants[source.tenant], source.system)
+                if sources.get(source.name, wanted) != wanted:
                     raise ConfigurationError(
                         f"source[{source.name}]: its tenant or system differs from the database",
                         advice="Geef een koppeling naar een ander systeem een nieuwe naam.",
                     )
-            session.commit()
+                if source.name not in sources:
+                    work.execute(
+                        "INSERT INTO koppeling (tenant_id, name, system) VALUES (?, ?, ?) "
+                        "ON CONFLICT (name) DO NOTHING",
+                        (wanted[0], source.name, source.system),
+                    )
 
     def koppeling(self, name: str) -> KoppelingRow:
         """The koppeling of that name. Raises: ConfigurationError if there is none."""
@@ -129,6 +135,13 @@ class Hub:
         """Rows of one of the hub's tables."""
         with self.store.engine.connect() as connection:
             return int(connection.execute(text(f"SELECT COUNT(*) FROM {table}")).scalar_one())
+
+
+def _mirrored(work: Work) -> tuple[dict[str, int], dict[str, tuple[int, str]]]:
+    """Tenant → id, koppeling → (tenant id, system)."""
+    tenants = work.execute("SELECT name, id FROM tenant")
+    sources = work.execute("SELECT name, tenant_id, system FROM koppeling")
+    return {row[0]: row[1] for row in tenants}, {row[0]: (row[1], row[2]) for row in sources}
 
 
 def connector(settings: Settings, source: Source, clock: Clock) -> Connector:
