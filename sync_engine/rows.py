@@ -48,6 +48,7 @@ def prepare(context: Context) -> None:
     _copy(context, "p_groepsdeelname", "groepsdeelname", MEMBER_COLUMNS)
     _copy(context, "p_deelname_nieuw", "groepsdeelname", MEMBER_COLUMNS)
     work.temp_table("p_drop", "tabel TEXT, eigenaar_id BIGINT, soort TEXT, uitgever BIGINT")
+    work.execute("CREATE INDEX IF NOT EXISTS p_drop_owner ON p_drop (eigenaar_id)")
     work.temp_table("p_core_salt", f"core_id BIGINT, salt {work.blob_type}")
     work.temp_table("p_accept", "shadow_id BIGINT, situation TEXT")
 

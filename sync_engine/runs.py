@@ -30,6 +30,7 @@ from sync_engine.apply import apply
 from sync_engine.audit import note
 from sync_engine.context import Context, Ids, KoppelingRow, ScopeRow
 from sync_engine.errors import OperationNotDeclaredError, StalePlanError, SyncError
+from sync_engine.garbage import fewer_collections
 from sync_engine.guard import Hold, judge
 from sync_engine.hub import Hub
 from sync_engine.inputs import note_changed_inputs
@@ -95,7 +96,11 @@ def run(
         before anything is done. What goes wrong later is in the report.
     """
     row = hub.koppeling(koppeling)
-    with hub.store.work() as work, lease(hub.store, f"koppeling-{row.id}", on=work):
+    with (
+        hub.store.work() as work,
+        lease(hub.store, f"koppeling-{row.id}", on=work),
+        fewer_collections(),
+    ):
         return _Run(hub, row, options, work, progress or (lambda *_: None)).execute()
 
 
