@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from functools import lru_cache
 from math import isfinite
 from typing import Final, TypeVar
-
-import msgspec
 
 from mappings import normalise
 from mappings.canonical.fields import NOT_DELIVERED, Adres, Delivered, Kind, NotDelivered
@@ -116,20 +115,29 @@ def telefoon(value: object) -> str | None:
 
 def schooljaar(value: object) -> str | None:
     """The schooljaar as `2026/2027`."""
-    written = _text(value)
-    return Schooljaar.check(written) if written.strip() else None
+    year = _year(_text(value))
+    return None if year is None else year[0]
 
 
 def schooljaar_start(value: object) -> date | None:
     """1 August of the schooljaar."""
-    written = schooljaar(value)
-    return None if written is None else Schooljaar(written).first_day
+    year = _year(_text(value))
+    return None if year is None else year[1]
 
 
 def schooljaar_end(value: object) -> date | None:
     """1 August after the schooljaar (half-open)."""
-    written = schooljaar(value)
-    return None if written is None else Schooljaar(written).end
+    year = _year(_text(value))
+    return None if year is None else year[2]
+
+
+@lru_cache(maxsize=256)
+def _year(written: str) -> tuple[str, date, date] | None:
+    """A schooljaar with its first day and its end; every group of a school has the same one."""
+    if not written.strip():
+        return None
+    year = Schooljaar(written)
+    return year.reveal(), year.first_day, year.end
 
 
 def mark(value: object) -> str | None:
@@ -269,14 +277,12 @@ def same_adres(value: object) -> Delivered[Adres]:
 
 
 def _address(**parts: str | None) -> Delivered[Adres]:
-    if not any(parts.values()):
-        return None
-    return msgspec.convert(parts, Adres)
+    return Adres(**parts) if any(parts.values()) else None
 
 
 def _part(address: object, name: str) -> str | None:
     value = getattr(address, name, None)
-    return None if value is None else text(value)
+    return None if value is None else normalise.tidy(_text(value)) or None
 
 
 def _house(address: object) -> tuple[str | None, str | None]:

@@ -70,8 +70,7 @@ def tidy(text: str) -> str:
     Raises: RuleBrokenError if it holds control characters, or code points that are no characters.
     """
     if text.isascii() and text.isprintable():
-        text = text.strip()
-        return " ".join(text.split()) if "  " in text else text
+        return " ".join(text.split()) if "  " in text else text.strip()
     text = " ".join(unicodedata.normalize("NFC", text.translate(_INVISIBLE)).split())
     if not text.isprintable() and any(unicodedata.category(sign) in _FORBIDDEN for sign in text):
         raise RuleBrokenError("holds control characters")

@@ -23,7 +23,7 @@ from mappings.mapping import DescribedRow, Mapped, Strength, TrialRow
 from mappings.table import Around, Table, digest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
     """One thing that a part maps.
 
