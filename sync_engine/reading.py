@@ -1,0 +1,333 @@
+"""Reading: the scopes of one run, one after another, staged and reported.
+
+A scope that is refused or fails does not stop the others; refused credentials stop the source.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from config.errors import KoppelhubError
+from config.logs import bound
+from connectors.base import Capability, Completeness, Connector, Reading, Resource, Scope
+from connectors.errors import (
+    AuthenticationError,
+    ConnectorError,
+    CursorExpiredError,
+    RequestRefusedError,
+)
+from sync_engine.context import Context, KoppelingRow, ScopeRow
+from sync_engine.errors import OperationNotDeclaredError, StalePlanError, SyncError
+from sync_engine.hub import Hub
+from sync_engine.options import Kind, Options, Progress
+from sync_engine.outcome import Outcome, ReadingReport, RunReport
+from sync_engine.scopes import end_scope, open_scope, remember_contract
+from sync_engine.stage import Received, Stager
+
+_log = logging.getLogger(__name__)
+
+_ATTEMPTS = 2  # a reading that shifted under us is read once more
+
+
+def fail(report: RunReport, error: KoppelhubError) -> None:
+    """Record what ended a run."""
+    report.error = str(error)
+    report.advice = error.advice
+    report.retryable = isinstance(error, ConnectorError) and error.retryable
+    report.refused = isinstance(error, OperationNotDeclaredError | StalePlanError)
+    report.outcome = Outcome.FAILED
+    _log.error("run failed: %s", error)
+
+
+class Reader:
+    """Reads what one run is asked to read."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        row: KoppelingRow,
+        options: Options,
+        *,
+        context: Context,
+        report: RunReport,
+        progress: Progress,
+    ) -> None:
+        self.hub, self.row, self.options = hub, row, options
+        self.context, self.report, self.progress = context, report, progress
+        self.work, self.run_id = context.work, context.run_id
+        self.deadline = 0.0
+
+    def read(self, *, deadline: float) -> None:
+        """Read every scope that is selected, until the clock's monotonic time is up.
+
+        Raises: ConnectorError where nothing can be listed; OperationNotDeclaredError; SyncError.
+        """
+        context, self.deadline = self.context, deadline
+        resources = self._resources(context.connector)
+        listed = list(context.connector.scopes(today=context.today))
+        wanted = [scope for scope in listed if self._selected(scope, resources)]
+        order = {name: place for place, name in enumerate(resources)}
+        wanted.sort(key=lambda scope: (order[scope.resource], scope.rank, scope.key))
+        if not wanted:
+            raise SyncError(
+                "the source has nothing to read for this selection",
+                advice="Controleer de school en de rechten: `koppelhub connectors check`.",
+            )
+        if not self.options.dry and not self.options.resources:
+            self._end_vanished(context, listed)
+        for scope in wanted:
+            with bound(entity=scope.resource):
+                if not self._read_scope(context, scope, resources[scope.resource]):
+                    break
+
+    def _resources(self, connector: Connector) -> dict[str, Resource]:
+        """The resources to read, in the connector's order; what was not declared is refused."""
+        manifest = connector.manifest
+        source = self.hub.settings.find_source(self.row.name)
+        names = self.options.resources or source.resources
+        chosen = [manifest.resource(name) for name in names] or [
+            resource for resource in manifest.resources if not resource.optional
+        ]
+        need = {
+            Kind.ONLY: Capability.LOOKUP,
+            Kind.DELTA: Capability.SNAPSHOT,
+        }.get(self.options.kind, Capability.SNAPSHOT)
+        for resource in chosen:
+            if need not in resource.capabilities:
+                raise OperationNotDeclaredError(
+                    f"{manifest.system} does not declare {need} for {resource.name}"
+                )
+        if self.options.kind is Kind.DELTA and not any(
+            Capability.DELTA in resource.capabilities for resource in chosen
+        ):
+            raise OperationNotDeclaredError(f"{manifest.system} does not declare delta")
+        ordered = [r for r in manifest.resources if r in chosen]
+        return {resource.name: resource for resource in ordered}
+
+    def _selected(self, scope: Scope, resources: dict[str, Resource]) -> bool:
+        if scope.resource not in resources:
+            return False
+        source = self.hub.settings.find_source(self.row.name)
+        if scope.brins and not source.includes(scope.brins):
+            return False
+        wanted = self.options.brins
+        return (
+            not wanted
+            or not scope.brins
+            or any(b.startswith(w) for b in scope.brins for w in wanted)
+        )
+
+    def _end_vanished(self, context: Context, listed: Sequence[Scope]) -> None:
+        names = {(scope.resource, scope.key) for scope in listed}
+        for scope_id, scope in list(context.scopes.items()):
+            if context.scope_koppeling[scope_id] != self.row.id:
+                continue
+            ended = (scope.resource, scope.key) not in names
+            if ended != (scope_id in context.ended_scopes):
+                end_scope(context, scope_id, ended=ended)
+
+    def _read_scope(self, context: Context, scope: Scope, resource: Resource) -> bool:
+        """Read one scope; False when the run must stop reading."""
+        row = open_scope(context, scope)
+        report = ReadingReport(scope.resource, scope.label or scope.key, "failed")
+        self.report.readings.append(report)
+        going_on = True
+        try:
+            self._attempts(context, row, resource, report)
+        except RequestRefusedError as error:
+            report.state, report.reason, report.advice = "refused", str(error), error.advice
+        except AuthenticationError as error:
+            report.reason, report.advice = str(error), error.advice
+            fail(self.report, error)
+            going_on = False
+        except ConnectorError as error:
+            report.state = "failed"
+            report.reason, report.advice = str(error), error.advice
+            self.report.retryable = self.report.retryable or error.retryable
+            _log.warning("reading failed: %s", error)
+        if not self.options.dry:
+            self._keep_reading(row, report)
+        if self.hub.clock.monotonic() >= self.deadline:
+            self._out_of_time(report)
+            going_on = False
+        return going_on
+
+    def _attempts(
+        self, context: Context, row: ScopeRow, resource: Resource, report: ReadingReport
+    ) -> None:
+        whole = not self._may_continue(context, row, resource)
+        for attempt in range(_ATTEMPTS):
+            reading, delta = self._open_reading(context, row, whole=whole)
+            stager = Stager(context, row, changes=delta and self.options.kind is Kind.DELTA)
+            try:
+                in_time = self._take(stager, reading, report)
+            except CursorExpiredError:
+                if whole:
+                    raise
+                _log.info("the cursor is too old: everything is read")
+                whole = True
+                continue
+            completeness = reading.completeness
+            shaken = stager.received.duplicates > 0
+            _sum(report, stager.received)
+            if not in_time:
+                return
+            if delta:
+                self._followed(context, row, completeness, report)
+                break
+            if completeness.complete and not shaken:
+                report.state, report.reason, report.advice = "complete", "", ""
+                stager.absent()
+                self._completed(context, row, stager, report)
+                break
+            report.state = "incomplete"
+            report.reason = completeness.reason or "een record kwam twee keer voor"
+            report.advice = completeness.advice or "Er is niets afgesloten; de hub leest opnieuw."
+            if attempt + 1 < _ATTEMPTS:
+                _log.info("reading again: %s", report.reason)
+        self._aftermath(context, row, stager, report)
+
+    def _may_continue(self, context: Context, row: ScopeRow, resource: Resource) -> bool:
+        """Whether a delta will do: it cannot confirm an absence that waits for its second reading.
+
+        Such an absence is left by a whole reading, after a cursor that was too old for instance.
+        """
+        if self.options.kind is not Kind.DELTA or Capability.DELTA not in resource.capabilities:
+            return False
+        absence = context.policy.absence
+        return absence.frozen(context.today) or not self.work.execute(
+            "SELECT 1 FROM source_record WHERE scope_id = ? AND NOT gone AND missing_since <= ? "
+            "LIMIT 1",
+            (row.id, context.now - absence.confirm_after),
+        )
+
+    def _open_reading(
+        self, context: Context, row: ScopeRow, *, whole: bool
+    ) -> tuple[Reading, bool]:
+        connector, scope = context.connector, row.scope
+        if self.options.kind is Kind.ONLY:
+            return connector.lookup(scope, keys=self.options.only), True
+        if not whole:
+            rows = self.work.execute(
+                "SELECT value FROM source_cursor WHERE scope_id = ?", (row.id,)
+            )
+            if rows:
+                return connector.delta(scope, cursor=rows[0][0]), True
+        return connector.snapshot(scope), False
+
+    def _take(self, stager: Stager, reading: Reading, report: ReadingReport) -> bool:
+        """Stage every page; False when the time was up before the end."""
+        begun = False
+        for page in reading:
+            if not begun:
+                stager.begin(reading.contract)
+                begun = True
+            stager.take(page)
+            self.progress("read", report.resource, len(page.keys))
+            if self.hub.clock.monotonic() >= self.deadline:
+                stager.flush()
+                self._out_of_time(report)
+                return False
+        if not begun:
+            stager.begin(reading.contract)
+        stager.flush()
+        if self.options.kind is not Kind.ONLY and stager.context is not None:
+            remember_contract(stager.context, stager.scope, reading.contract, stager.contract_fp)
+        return True
+
+    def _out_of_time(self, report: ReadingReport) -> None:
+        report.state = "incomplete" if report.state == "failed" else report.state
+        report.reason = report.reason or "the time of this run was up"
+        report.advice = report.advice or "De volgende run leest verder; er is niets afgesloten."
+
+    def _followed(
+        self, context: Context, row: ScopeRow, completeness: Completeness, report: ReadingReport
+    ) -> None:
+        """After a delta or a look-up. A delta to its end says of all the rest that it is there."""
+        looked_up = self.options.kind is Kind.ONLY
+        report.state = "delta" if completeness.complete or looked_up else "incomplete"
+        if looked_up or self.options.dry:
+            return
+        if not completeness.complete:
+            report.reason, report.advice = completeness.reason, completeness.advice
+            return
+        with self.work.transaction():
+            self.work.execute(
+                "UPDATE scope SET complete_at = ? WHERE id = ?", (context.now, row.id)
+            )
+
+    def _completed(
+        self, context: Context, row: ScopeRow, stager: Stager, report: ReadingReport
+    ) -> None:
+        """Remember when this scope was last read completely; that is what absence leans on."""
+        received = stager.received
+        if received.shrunk or received.blocked:
+            detail: dict[str, object] = {
+                "scope": report.scope,
+                "resource": report.resource,
+                "missing": received.missing,
+                "blocked": received.blocked,
+            }
+            context.events.append((row.id, "shrunk", detail))
+        if received.blocked:
+            report.state = "incomplete"
+            report.reason = f"{received.missing} records are missing at once"
+            report.advice = "Er is niets afgesloten. Vraag de school of dit klopt."
+            return
+        if self.options.dry:
+            return
+        stager.finish()
+        with self.work.transaction():
+            self.work.execute(
+                "UPDATE scope SET complete_at = ?, complete_count = ? WHERE id = ?",
+                (context.now, received.read, row.id),
+            )
+
+    def _aftermath(
+        self, context: Context, row: ScopeRow, stager: Stager, report: ReadingReport
+    ) -> None:
+        if stager.unknown:
+            names = sorted(stager.unknown)
+            context.events.append(
+                (row.id, "schema drift", {"resource": report.resource, "fields": names})
+            )
+        for (path, rule), count in sorted(stager.problems.items()):
+            context.events.append(
+                (row.id, "dropped field", {"path": path, "rule": rule, "n": count})
+            )
+
+    def _keep_reading(self, row: ScopeRow, report: ReadingReport) -> None:
+        with self.work.transaction():
+            self.work.execute(
+                "INSERT INTO reading (run_id, scope_id, state, read, added, changed, missing, "
+                "gone, quarantined, reason, advice, finished_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    self.run_id,
+                    row.id,
+                    report.state,
+                    report.read,
+                    report.added,
+                    report.changed,
+                    report.missing,
+                    report.gone,
+                    report.quarantined,
+                    report.reason,
+                    report.advice,
+                    self.hub.clock.now(),
+                ),
+            )
+            self.work.execute(
+                "UPDATE run SET heartbeat_at = ? WHERE id = ?", (self.hub.clock.now(), self.run_id)
+            )
+
+
+def _sum(report: ReadingReport, received: Received) -> None:
+    report.read = received.read
+    report.added += received.added
+    report.changed += received.changed
+    report.missing = received.missing
+    report.gone += received.gone
+    report.quarantined += received.quarantined
+    report.warnings += received.warnings
