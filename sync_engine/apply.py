@@ -59,12 +59,11 @@ def _links(context: Context) -> None:
         "UPDATE match_key SET core_id = (SELECT w.survivor_id FROM w_alias w "
         "WHERE w.core_id = match_key.core_id) WHERE core_id IN (SELECT core_id FROM w_alias)"
     )
-    work.execute(
-        "DELETE FROM match_key WHERE EXISTS (SELECT 1 FROM w_key k WHERE "
-        "k.koppeling_id = match_key.koppeling_id AND k.source_key = match_key.source_key "
-        "AND k.entity = match_key.entity AND k.core_id = match_key.core_id "
-        "AND k.kind = match_key.kind AND k.digest <> match_key.digest) "
-        "AND core_id IN (SELECT core_id FROM w_key)"
+    work.execute(  # a record that is accepted has the keys of its new form, and no others
+        "DELETE FROM match_key WHERE koppeling_id = ? AND (entity, source_key) IN "
+        "(SELECT s.entity, s.source_key FROM p_accept p JOIN shadow s ON s.id = p.shadow_id "
+        "UNION ALL SELECT entity, source_key FROM w_key)",
+        (context.koppeling.id,),
     )
     listed = "digest, koppeling_id, source_key, entity, kind, core_id"
     work.execute(
@@ -133,9 +132,8 @@ def _references(context: Context) -> None:
     """Open references of what was folded are replaced by those that are open now."""
     work = context.work
     work.execute(
-        "DELETE FROM open_reference WHERE EXISTS (SELECT 1 FROM w_answered a WHERE "
-        "a.koppeling_id = open_reference.koppeling_id AND a.entity = open_reference.entity "
-        "AND a.source_key = open_reference.source_key)"
+        "DELETE FROM open_reference WHERE (koppeling_id, entity, source_key) IN "
+        "(SELECT koppeling_id, entity, source_key FROM w_answered)"
     )
     listed = "koppeling_id, entity, source_key, target_entity, target_key"
     work.execute(
@@ -159,7 +157,14 @@ def _accept(context: Context) -> None:
         (context.koppeling.id,),
     )
     work.execute(
-        "UPDATE shadow SET situation = w.situation FROM w_situation w WHERE shadow.koppeling_id = ? "
+        "UPDATE shadow SET situation = w.situation, pending = pending OR w.situation = 'disputed' "
+        "FROM w_situation w WHERE shadow.koppeling_id = ? "
+        "AND w.entity = shadow.entity AND w.source_key = shadow.source_key",
+        (context.koppeling.id,),
+    )
+    work.execute(
+        "UPDATE shadow SET pending = true FROM w_rekey w "
+        "WHERE shadow.koppeling_id = w.koppeling_id AND w.koppeling_id <> ? "
         "AND w.entity = shadow.entity AND w.source_key = shadow.source_key",
         (context.koppeling.id,),
     )

@@ -10,31 +10,23 @@ indexes in a temporary table, and one join finds every match.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
-from mappings.normalise import match_form
 
-from config.policies import Unlinked, Unmatched
+from config.policies import Unmatched
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
+from mappings.normalise import match_form
 from sync_engine.context import BATCH, Context, chunks, salts_of
 from sync_engine.fold import Json
+from sync_engine.matching import Dispute, Matcher, periods_overlap
 from sync_engine.project import required_references
 from sync_engine.score import Candidate, score_leerling
 
 LINK_COLUMNS = ("koppeling_id", "entity", "source_key", "core_id", "rule", "run_id")
 KEY_COLUMNS = ("digest", "koppeling_id", "source_key", "entity", "kind", "core_id")
-
-# Kinds of keys that name one person or thing for good: two that differ contradict each other.
-EXCLUSIVE = frozenset({"bsn", "onderwijsnummer", "eck_id"})
-
-# Keys that tell two records of one and the same koppeling to be the same. The others only link
-# across koppelingen: two lesgroepen of one school may share a name, and are two.
-WITHIN = frozenset(
-    {"bsn", "onderwijsnummer", "eck_id", "leerlingnummer", "personeelsnummer", "relatie"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +37,6 @@ class Node:
     form: Mapping[str, Json]
     gone: bool
     core_id: int | None
-
-
-@dataclass(slots=True)
-class Dispute:
-    """What no rule can decide; becomes a case."""
-
-    source_key: str
-    kind: str
-    rule: str
-    candidates: list[dict[str, object]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -94,6 +76,7 @@ def prepare(context: Context) -> None:
         "core_id BIGINT",
     )
     work.execute("CREATE INDEX IF NOT EXISTS w_link_core ON w_link (core_id)")
+    work.execute("CREATE INDEX IF NOT EXISTS w_key_source ON w_key (source_key, entity)")
     work.temp_table("w_alias", "core_id BIGINT PRIMARY KEY, survivor_id BIGINT, entity TEXT")
 
 
@@ -180,7 +163,7 @@ class Correlator:
         context = self.context
         found: dict[tuple[str, str], int | None] = {}
         for name, description in fields_of(entity).items():
-            if description.target is None or name not in _KEYED.get(entity, ()):
+            if description.target is None or name not in KEYED.get(entity, ()):
                 continue
             wanted = {
                 str(node.form[name]): None for node in batch if node.form.get(name) is not None
@@ -194,154 +177,32 @@ class Correlator:
     # -- exact -----------------------------------------------------------------------------------
 
     def _match(self, entity: Entity, result: Correlated) -> None:
-        """Join the keys of this run with those of the core, and with each other."""
-        work = self.context.work
-        candidates: dict[str, dict[int, str]] = defaultdict(dict)
-        rows = work.execute(
-            "SELECT k.source_key, k.kind, m.core_id, m.koppeling_id, m.source_key "
-            "FROM w_key k JOIN match_key m ON m.digest = k.digest "
-            "WHERE k.entity = ? AND m.entity = k.entity ORDER BY k.source_key, m.core_id",
-            (str(entity),),
-        )
-        for key, kind, core_id, koppeling_id, other in rows:
-            if koppeling_id == self.context.koppeling.id and (other == key or kind not in WITHIN):
-                continue
-            candidates[key].setdefault(self._survivor(core_id, result), kind)
-        if entity is Entity.INSCHRIJVING:
-            self._overlapping(candidates)
-        for key in sorted(candidates):
-            self._settle(entity, key, candidates[key], result)
-        self._same_in_run(entity, result)
+        """What the exact keys of this run, of the core, and of each other decide."""
+        overlap = self._overlap if entity is Entity.INSCHRIJVING else None
+        matched = Matcher(self.context, entity, overlap=overlap).match(result.created)
+        result.linked |= matched.linked
+        result.disputes |= matched.disputes
+        result.merges = matched.merges
+        self._follows = matched.follows
+        result.created -= matched.linked.keys() | matched.disputes.keys()
+        result.created.difference_update(*matched.follows.values())
 
-    @staticmethod
-    def _survivor(core_id: int, result: Correlated) -> int:
-        while core_id in result.merges:
-            core_id = result.merges[core_id]
-        return core_id
-
-    def _overlapping(self, candidates: dict[str, dict[int, str]]) -> None:
-        """Inschrijvingen are the same only when their periods overlap; kept by the fold's dates."""
+    def _overlap(self, keys: Sequence[str], cores: Sequence[int]) -> Callable[[str, int], bool]:
+        """Inschrijvingen are the same only when their periods overlap."""
         work = self.context.work
-        ids = sorted({core_id for found in candidates.values() for core_id in found})
-        alive: set[int] = set()
-        for part in chunks(ids):
+        said: dict[str, tuple[Json, Json]] = {}
+        held: dict[int, tuple[Json, Json]] = {}
+        for key_part in chunks(keys):
+            for node in load_nodes(self.context, Entity.INSCHRIJVING, key_part):
+                period = (node.form.get("geldig_van"), node.form.get("geldig_tot"))
+                said[node.source_key] = period
+        for part in chunks(cores):
             rows = work.execute(
-                f"SELECT id FROM inschrijving WHERE {work.many('id')} "
-                "AND (geldig_tot IS NULL OR geldig_van IS NULL OR geldig_tot > geldig_van)",
+                f"SELECT id, geldig_van, geldig_tot FROM inschrijving WHERE {work.many('id')}",
                 (work.values(part),),
             )
-            alive.update(row[0] for row in rows)
-        for found in candidates.values():
-            for core_id in [c for c in found if c not in alive]:
-                del found[core_id]
-
-    def _settle(self, entity: Entity, key: str, found: dict[int, str], result: Correlated) -> None:
-        """One record with exact matches: link, merge, or a case."""
-        if not found:
-            return
-        own = self._own(entity, key)
-        others = [core_id for core_id in sorted(found) if core_id != own]
-        if key not in result.created and own is None:
-            return
-        if not others and own is not None:
-            self._check_own(key, own, result)
-            return
-        everyone = others if own is None else sorted({own, *others})
-        contradiction = self._contradiction(key, everyone)
-        reaction = self.context.policy.reactions.of(str(entity)).unlinked
-        rule = f"exact: {found[others[0]]}"
-        if contradiction or reaction is Unlinked.CASE or self._decided_apart(everyone):
-            kind = "contradiction" if contradiction else "match"
-            dispute = Dispute(key, kind, contradiction or rule)
-            dispute.candidates = [{"core_id": c, "rule": found.get(c, "link")} for c in everyone]
-            result.disputes[key] = dispute
-            result.created.discard(key)
-            return
-        survivor = everyone[0]
-        for younger in everyone[1:]:
-            result.merges[younger] = survivor
-        if own is None:
-            result.created.discard(key)
-            result.linked[key] = survivor
-
-    def _check_own(self, key: str, own: int, result: Correlated) -> None:
-        contradiction = self._contradiction(key, [own])
-        if contradiction:
-            dispute = Dispute(key, "contradiction", contradiction)
-            dispute.candidates = [{"core_id": own, "rule": "link"}]
-            result.disputes[key] = dispute
-
-    def _own(self, entity: Entity, key: str) -> int | None:
-        return lookup_links(self.context, entity, [key]).get(key)
-
-    def _contradiction(self, key: str, cores: Sequence[int]) -> str:
-        """The rule that is broken when two keys of one exclusive kind differ, else ''."""
-        work = self.context.work
-        kinds: dict[str, set[bytes]] = defaultdict(set)
-        for digest, kind in work.execute(
-            "SELECT digest, kind FROM w_key WHERE source_key = ?", (key,)
-        ):
-            kinds[kind].add(bytes(digest))
-        for digest, kind in work.execute(
-            "SELECT digest, kind FROM match_key WHERE NOT (koppeling_id = ? AND source_key = ?) "
-            f"AND {work.many('core_id')}",
-            (self.context.koppeling.id, key, work.values(cores)),
-        ):
-            kinds[kind].add(bytes(digest))
-        for kind in sorted(EXCLUSIVE & kinds.keys()):
-            if len(kinds[kind]) > 1:
-                return f"two values of {kind}"
-        return ""
-
-    def _decided_apart(self, cores: Sequence[int]) -> bool:
-        """Whether a person decided that any of these is its own record."""
-        if len(cores) < 2:
-            return False
-        work = self.context.work
-        return bool(
-            work.execute(
-                "SELECT 1 FROM decision WHERE lifted_at IS NULL AND kind IN ('split', 'create') "
-                f"AND {work.many('core_id')} LIMIT 1",
-                (work.values(cores),),
-            )
-        )
-
-    def _same_in_run(self, entity: Entity, result: Correlated) -> None:
-        """Records of this run that share a key: they are one new record."""
-        work = self.context.work
-        rows = work.execute(
-            "SELECT digest, kind, source_key FROM w_key WHERE entity = ? AND digest IN "
-            "(SELECT digest FROM w_key WHERE entity = ? GROUP BY digest HAVING COUNT(*) > 1) "
-            "ORDER BY digest, source_key",
-            (str(entity), str(entity)),
-        )
-        first: dict[bytes, str] = {}
-        for digest, kind, key in rows:
-            if kind not in WITHIN or key in result.disputes:
-                continue
-            leader = first.setdefault(bytes(digest), key)
-            if leader != key and key in result.created and leader in result.created:
-                self._twin(key, leader, result)
-            elif leader != key and key in result.created:
-                core_id = result.linked.get(leader) or self._own(entity, leader)
-                if core_id is not None:
-                    result.created.discard(key)
-                    result.linked[key] = core_id
-
-    def _twin(self, key: str, leader: str, result: Correlated) -> None:
-        work = self.context.work
-        kinds: dict[str, set[bytes]] = defaultdict(set)
-        for digest, kind in work.execute(
-            f"SELECT digest, kind FROM w_key WHERE {work.many('source_key')}",
-            (work.values([key, leader]),),
-        ):
-            kinds[kind].add(bytes(digest))
-        clash = [kind for kind in sorted(EXCLUSIVE & kinds.keys()) if len(kinds[kind]) > 1]
-        result.created.discard(key)
-        if clash:
-            result.disputes[key] = Dispute(key, "contradiction", f"two values of {clash[0]}")
-        else:
-            self._follows.setdefault(leader, []).append(key)
+            held.update((row[0], (row[1], row[2])) for row in rows)
+        return lambda key, core: core in held and periods_overlap(said[key], held[core])
 
     # -- score -----------------------------------------------------------------------------------
 
@@ -415,6 +276,7 @@ class Correlator:
             result.created = set()
         rows: list[tuple[object, ...]] = []
         own, run = context.koppeling.id, context.run_id
+        following = {key for twins in self._follows.values() for key in twins}
         ordered = sorted(result.created)
         numbers = context.ids.take("core", len(ordered)) if ordered else ()
         for key, core_id in zip(ordered, numbers, strict=True):
@@ -425,7 +287,7 @@ class Correlator:
         rows += [
             (own, str(entity), key, core_id, "exact", run)
             for key, core_id in sorted(result.linked.items())
-            if not any(key in twins for twins in self._follows.values())
+            if key not in following
         ]
         context.work.load("w_link", LINK_COLUMNS, rows)
         self._follows = {}
@@ -433,7 +295,7 @@ class Correlator:
     def _merge(self, entity: Entity, result: Correlated) -> None:
         """Every link of the younger record goes to the older one."""
         context, work = self.context, self.context.work
-        merges = [(y, self._survivor(y, result)) for y in sorted(result.merges)]
+        merges = sorted(result.merges.items())
         work.load(
             "w_alias",
             ("core_id", "survivor_id", "entity"),
@@ -468,7 +330,7 @@ class Correlator:
 
 
 # Reference fields that exact keys and required references look at.
-_KEYED: dict[Entity, tuple[str, ...]] = {
+KEYED: dict[Entity, tuple[str, ...]] = {
     Entity.GROEP: ("vestiging",),
     Entity.VAK: ("vestiging",),
     Entity.OPLEIDING: ("vestiging",),
@@ -563,7 +425,8 @@ def load_nodes(context: Context, entity: Entity, keys: Sequence[str]) -> list[No
     salts = salts_of(context, [row[4] for row in rows])
     core = lookup_links(context, entity, keys)
     rank = {scope_id: (scope.rank, scope.key) for scope_id, scope in context.scopes.items()}
-    rows.sort(key=lambda row: (row[0], not row[3], rank.get(row[5], (9, ""))), reverse=True)
+    # the live and current form comes last, and is believed
+    rows.sort(key=lambda row: (row[0], bool(row[3]), rank.get(row[5], (9, ""))), reverse=True)
     forms: dict[str, dict[str, Json]] = {}
     gone: dict[str, bool] = {}
     for key, number, received, is_gone, record_id, _ in rows:

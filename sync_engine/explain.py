@@ -13,9 +13,9 @@ import msgspec
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from sync_engine.context import Context
-from sync_engine.correlate import EXCLUSIVE
 from sync_engine.errors import SyncError
 from sync_engine.fold import RETAINED, Claim, Json, fold
+from sync_engine.matching import EXCLUSIVE
 from sync_engine.plan import accepted_claims, pins_of
 
 

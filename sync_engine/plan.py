@@ -122,6 +122,7 @@ def prepare(context: Context) -> None:
     work.temp_table("w_pending", "source_key TEXT PRIMARY KEY")
     work.temp_table("w_core", "core_id BIGINT PRIMARY KEY")
     work.temp_table("w_refold", "core_id BIGINT, entity TEXT")
+    work.temp_table("w_rekey", "koppeling_id INTEGER, entity TEXT, source_key TEXT")
     work.temp_table("w_case", "kind TEXT, entity TEXT, source_key TEXT, rule TEXT, detail TEXT")
     work.temp_table("w_vanished", "entity TEXT, source_key TEXT")
     work.temp_table("w_situation", "entity TEXT, source_key TEXT, situation TEXT")
@@ -182,8 +183,14 @@ class Planner:
         context, work = self.context, self.context.work
         work.execute("DELETE FROM w_pending")
         work.execute(
-            "INSERT INTO w_pending SELECT DISTINCT source_key FROM v_shadow "
-            "WHERE koppeling_id = ? AND entity = ? AND pending",
+            # not DISTINCT: that would lead SQLite away from the index of what is pending
+            "INSERT INTO w_pending SELECT source_key FROM v_shadow "
+            "WHERE koppeling_id = ? AND entity = ? AND pending ON CONFLICT (source_key) DO NOTHING",
+            (context.koppeling.id, str(entity)),
+        )
+        work.execute(
+            "INSERT INTO w_pending SELECT DISTINCT source_key FROM w_rekey "
+            "WHERE koppeling_id = ? AND entity = ? ON CONFLICT (source_key) DO NOTHING",
             (context.koppeling.id, str(entity)),
         )
         has_pending = bool(work.execute("SELECT 1 FROM w_pending LIMIT 1"))
@@ -276,7 +283,15 @@ class Planner:
             "AND l.source_key = o.source_key WHERE w.entity = ? AND w.koppeling_id = ?",
             (str(entity), context.koppeling.id),
         )
+        work.execute(
+            "INSERT INTO w_rekey SELECT o.koppeling_id, o.entity, o.source_key FROM w_link w "
+            "JOIN open_reference o ON o.koppeling_id = w.koppeling_id "
+            "AND o.target_entity = w.entity AND o.target_key = w.source_key "
+            "WHERE w.entity = ? AND w.koppeling_id = ?",
+            (str(entity), context.koppeling.id),
+        )
         for younger, survivor in correlated.merges.items():
+            self._rekey(entity, younger)
             for holder in Entity:
                 for name, description in fields_of(holder).items():
                     if description.kind is Kind.REFERENCE and description.target is entity:
@@ -292,6 +307,17 @@ class Planner:
             work.execute(
                 "INSERT INTO w_refold (core_id, entity) VALUES (?, ?)", (survivor, str(entity))
             )
+
+    def _rekey(self, entity: Entity, younger: int) -> None:
+        """The keys of what refers to a record that was merged are others now: match it again."""
+        for holder, names in correlate.KEYED.items():
+            for name in names:
+                if fields_of(holder)[name].target is entity:
+                    self.context.work.execute(
+                        "INSERT INTO w_rekey SELECT l.koppeling_id, l.entity, l.source_key "
+                        f"FROM {holder} h JOIN link l ON l.core_id = h.id WHERE h.{name}_id = ?",
+                        (younger,),
+                    )
 
     def _concerned(self, entity: Entity, *, has_pending: bool) -> None:
         """The core records of this entity whose fold may have changed."""

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from mappings.normalise import match_form
-
 from config.policies import Correlation
+from mappings.normalise import match_form
 from sync_engine.fold import Json
 
 _SIMILAR = 0.85
@@ -41,13 +40,7 @@ def score_leerling(
     pairs = (
         ("geboortedatum", 1.0),
         ("achternaam", _alike(form.get("achternaam"), achternaam)),
-        (
-            "roepnaam",
-            max(
-                _alike(form.get("roepnaam"), roepnaam) or 0.0,
-                _alike(form.get("voornamen"), voornamen) or 0.0,
-            ),
-        ),
+        ("roepnaam", _best(form, roepnaam=roepnaam, voornamen=voornamen)),
         ("postcode", _alike(adres.get("postcode") if isinstance(adres, dict) else None, postcode)),
     )
     total = gained = 0.0
@@ -64,6 +57,13 @@ def score_leerling(
     if score < policy.case_at or not isinstance(core_id, int):
         return None
     return Candidate(core_id, score, tuple(agrees))
+
+
+def _best(form: Mapping[str, Json], *, roepnaam: object, voornamen: object) -> float | None:
+    """Of the two first names the one that agrees best; None where no side can be compared."""
+    pairs = ((form.get("roepnaam"), roepnaam), (form.get("voornamen"), voornamen))
+    known = [score for one, other in pairs if (score := _alike(one, other)) is not None]
+    return max(known, default=None)
 
 
 def _alike(one: object, other: object) -> float | None:

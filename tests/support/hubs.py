@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,12 +20,12 @@ from sync_engine import runs, stage
 from sync_engine.context import Context, Ids
 from sync_engine.hub import Hub
 from sync_engine.outcome import RunReport
-from sync_engine.rows import States
+from sync_engine.rows import identifier_context
 from sync_engine.runs import Kind, Options
 from sync_engine.scopes import load_scopes
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import record_keys
-from sync_engine.store.work import Row
+from sync_engine.store.work import Row, Work
 from tests.support.memory import MemoryConnector, MemoryMapping, MemorySource
 
 START = datetime(2026, 10, 5, 1, 0, tzinfo=UTC)
@@ -60,8 +61,9 @@ class Bench:
     hub: Hub
     clock: FixedClock
     sources: dict[str, MemorySource]
-    mapping: MemoryMapping
+    mappings: dict[str, MemoryMapping]
     reports: list[RunReport] = field(default_factory=list)
+    _reader: Work | None = None
 
     def sync(self, name: str = "s0", /, **options: Any) -> RunReport:
         """Run one koppeling."""
@@ -87,9 +89,16 @@ class Bench:
         self.hub = replace(self.hub, settings=settings)
 
     def query(self, sql: str, *params: object) -> list[Row]:
-        """Rows of the database."""
-        with self.hub.store.work() as work:
-            return work.execute(sql, params)
+        """Rows of the database, on one connection that is kept."""
+        if self._reader is None:
+            self._reader = self.hub.store.work()
+        return self._reader.execute(sql, params)
+
+    def close(self) -> None:
+        """Let the connection of `query` go."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def core(self, entity: Entity, key: str, source: str = "s0") -> int:
         """The core id that a source record is linked to."""
@@ -110,8 +119,9 @@ class Bench:
             "ORDER BY k.name, z.entity, z.source_key, z.kind"
         )
 
+    @contextmanager
     def context(self, name: str = "s0") -> Iterator[Context]:
-        """A context for reading, as explain uses it; a generator for `contextmanager`."""
+        """A context for reading, as explain uses it."""
         hub, row = self.hub, self.hub.koppeling(name)
         with hub.store.work() as work:
             context = Context(
@@ -136,30 +146,31 @@ class Bench:
 
     def dump(self, *, without: frozenset[str] = OF_RUNS) -> dict[str, list[Row]]:
         """Every row of every table but those of runs; to compare the whole database with itself."""
-        with self.hub.store.work() as work:
-            if self.hub.store.path is not None:
-                names = work.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            else:
-                names = work.execute(
-                    "SELECT tablename FROM pg_tables WHERE schemaname = 'public' "
-                )
-            return {
-                name: sorted(work.execute(f"SELECT * FROM {name}"), key=repr)
-                for (name,) in sorted(names)
-                if name not in without and not name.startswith("sqlite_")
-            }
+        listed = (
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            if self.hub.store.path is None
+            else "SELECT name FROM sqlite_master WHERE type = 'table'"
+        )
+        return {
+            name: sorted(self.query(f"SELECT * FROM {name}"), key=repr)
+            for (name,) in sorted(self.query(listed))
+            if name not in without and not name.startswith("sqlite_")
+        }
 
     def identifiers(self) -> dict[tuple[int, str, int], str]:
         """(owner, kind, issuing koppeling id) → the plain identifier, as the core holds it."""
-        found = {}
-        for context in self.context():
-            states = States(context)
-            for owner, kind, issuer in context.work.execute(
-                "SELECT eigenaar_id, soort, uitgever FROM identificatie"
-            ):
-                text = states.reveal(owner, f"identificatie/{kind}/{issuer}")
-                found[owner, kind, issuer] = str(text)
-        return found
+        rows = self.query(
+            "SELECT i.eigenaar_id, i.soort, i.uitgever, i.waarde, s.salt, k.id "
+            "FROM identificatie i "
+            "JOIN core_salt s ON s.core_id = i.eigenaar_id CROSS JOIN tenant k"
+        )
+        return {
+            (owner, kind, issuer): self.hub.cipher(tenant)
+            .person(salt)
+            .decrypt(sealed, identifier_context(owner, kind))
+            .decode()
+            for owner, kind, issuer, sealed, salt, tenant in rows
+        }
 
 
 def bench(
@@ -167,7 +178,7 @@ def bench(
     folder: Path,
     *,
     sources: Mapping[str, MemorySource] | int = 1,
-    mapping: MemoryMapping | None = None,
+    mappings: Sequence[MemoryMapping] = (),
 ) -> Bench:
     """Wire a hub over sources in memory.
 
@@ -175,14 +186,15 @@ def bench(
         store: a database of the current schema.
         folder: where keys and settings stand.
         sources: by name, or how many that hold every entity in one scope.
-        mapping: of all sources.
+        mappings: of systems; any other system gets one that adds nothing.
     """
     if isinstance(sources, int):
         sources = {f"s{number}": MemorySource(tuple(Entity)) for number in range(sources)}
     held = dict(sources)
-    used = mapping or MemoryMapping()
+    used = {source.system: MemoryMapping(source.system) for source in held.values()}
+    used |= {mapping.system: mapping for mapping in mappings}
     path = folder / "koppelhub.toml"
-    path.write_text(_SETTINGS + _listed(list(held)), encoding="utf-8")
+    path.write_text(_SETTINGS + _listed(held), encoding="utf-8")
     clock = FixedClock(START)
     keyring = Keyring.create(folder / "keys.json")
     record_keys(store, keyring, now=clock.now())
@@ -191,15 +203,17 @@ def bench(
         return MemoryConnector(held[source.name])
 
     hub = Hub(
-        Settings.load(path, env={}), store, keyring, clock, connect, find_mapping=lambda _: used
+        Settings.load(path, env={}), store, keyring, clock, connect, find_mapping=used.__getitem__
     )
     hub.mirror()
     return Bench(hub, clock, held, used)
 
 
-def _listed(names: Sequence[str]) -> str:
-    tables = (f'[[source]]\nname = "{n}"\nsystem = "memory"\ntenant = "bestuur"\n' for n in names)
-    return "".join(tables)
+def _listed(sources: Mapping[str, MemorySource]) -> str:
+    return "".join(
+        f'[[source]]\nname = "{name}"\nsystem = "{source.system}"\ntenant = "bestuur"\n'
+        for name, source in sources.items()
+    )
 
 
 def overlaid(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

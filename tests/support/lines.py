@@ -18,7 +18,7 @@ from config.clock import FixedClock
 from config.settings import Settings, example
 from console.setup import initialise
 from fixtures.sandbox.somtoday import SomtodaySandbox
-from fixtures.school.plan import plan_school
+from fixtures.school.plan import SchoolPlan, plan_school
 from fixtures.school.school import School
 from sync_engine import runs
 from sync_engine.hub import Hub
@@ -104,13 +104,14 @@ def new_line(
     folder: Path,
     *,
     pupils: int = 40,
+    plan: SchoolPlan | None = None,
     url: str | None = None,
     page_size: int = 100,
     more: str = "",
     clock: FixedClock | None = None,
 ) -> Line:
     """Start a sandbox and make an installation for it, as `koppelhub init` does."""
-    sandbox = SomtodaySandbox(School(plan_school(pupils))).start()
+    sandbox = SomtodaySandbox(School(plan or plan_school(pupils))).start()
     text = configuration(sandbox, url=url, page_size=page_size, more=more)
     initialise(folder, configuration=text)
     return open_line(folder, sandbox, clock=clock)

@@ -34,7 +34,7 @@ from connectors.errors import ConnectorError, ParseError
 from mappings.canonical.fields import NOT_DELIVERED, Canonical, Entity
 from mappings.canonical.schema import RECORDS, fields_of
 from mappings.errors import MappingError
-from mappings.mapping import Mapped, Strength
+from mappings.mapping import DescribedRow, Mapped, Strength, TrialRow
 
 ALL = frozenset({Capability.CHECK, Capability.SNAPSHOT, Capability.DELTA, Capability.LOOKUP})
 
@@ -47,21 +47,46 @@ class Raw:
 
 
 @dataclass
+class Said:
+    """What one reading really yielded, page by page: the memory of a source, not of the hub.
+
+    Attributes:
+        items: (key, fields) of every record that was yielded.
+        fields: the fields that were delivered.
+        complete: it held everything that its scope has.
+        delta: only what changed.
+        cursor: where a delta would resume after it.
+    """
+
+    resource: str
+    scope: str
+    fields: frozenset[str]
+    delta: bool
+    items: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    complete: bool = False
+    cursor: str | None = None
+
+
+@dataclass
 class MemorySource:
     """The state of one source: resource → scope key → record key → fields.
 
     Attributes:
         fields: resource → fields that are delivered; absent: all.
         faults: (resource, scope) → what the next reading of it does.
+        said: every reading so far, oldest first; a test may empty it.
     """
 
     entities: tuple[Entity, ...]
+    system: str = "memory"
     scope_keys: tuple[str, ...] = ("hoofd",)
     page_size: int = 3
     records: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)
     fields: dict[str, frozenset[str]] = field(default_factory=dict)
     faults: dict[tuple[str, str], str] = field(default_factory=dict)
     journal: list[tuple[str, str, str, bool]] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
 
     def put(self, entity: Entity, key: str, /, scope: str = "hoofd", **values: Any) -> None:
         """Add or replace a record."""
@@ -73,7 +98,7 @@ class MemorySource:
         if self.records.get((str(entity), scope), {}).pop(key, None) is not None:
             self.journal.append((str(entity), scope, key, False))
 
-    def manifest(self, system: str = "memory") -> Manifest:
+    def manifest(self) -> Manifest:
         """What it declares."""
         resources = tuple(
             Resource(
@@ -86,60 +111,66 @@ class MemorySource:
             for entity in Entity
             if entity in self.entities
         )
-        return Manifest(system, "Geheugen", "1", resources, Budget(1000, 1), (), ())
+        return Manifest(self.system, "Geheugen", "1", resources, Budget(1000, 1), (), ())
 
 
 class MemoryReading:
-    """One reading, with the fault that was asked for."""
+    """One reading, with the fault that was asked for. Only its last page carries a cursor."""
+
+    delta = False
 
     def __init__(
         self, source: MemorySource, scope: Scope, items: Sequence[tuple[str, dict[str, Any]]]
     ) -> None:
         self.source, self.scope = source, scope
         self.items = list(items)
+        self.gone: list[str] = []
         self.fault = source.faults.pop((scope.resource, scope.key), "")
-        delivered = source.fields.get(scope.resource)
-        names = fields_of(Entity(scope.resource))
-        self.contract = DeliveryContract(
-            {name: delivered is None or name in delivered for name in names}
-        )
+        names = frozenset(fields_of(Entity(scope.resource)))
+        delivered = source.fields.get(scope.resource, names)
+        self.contract = DeliveryContract({name: name in delivered for name in names})
         self.completeness = Completeness(complete=True)
+        self.said = Said(scope.resource, scope.key, names & delivered, self.delta)
 
     def __iter__(self) -> Iterator[Page]:
+        self.source.said.append(self.said)
         size = self.source.page_size
         pages = [self.items[start : start + size] for start in range(0, len(self.items), size)]
+        if self.gone or not pages:
+            pages.append([])
         for number, page in enumerate(pages):
-            if self.fault == "error" and number == len(pages) - 1:
+            last = number == len(pages) - 1
+            if last and self.fault == "error":
                 raise ConnectorError("the source broke off", system="memory", operation="read")
-            if self.fault == "short" and number == len(pages) - 1:
+            if last and self.fault == "short":
                 self.completeness = Completeness(complete=False, reason="a page is missing")
                 return
-            yield self._page(page)
-        if self.fault == "error" and not pages:
-            raise ConnectorError("the source broke off", system="memory", operation="read")
+            yield self._page(page, last=last)
+        self.said.complete = True
 
-    def _page(self, page: Sequence[tuple[str, dict[str, Any]]]) -> Page:
-        cursor = str(len(self.source.journal))
+    def _page(self, page: Sequence[tuple[str, dict[str, Any]]], *, last: bool) -> Page:
+        self.said.items += page
+        cursor = str(len(self.source.journal)) if last else None
+        self.said.cursor = cursor
+        self.said.gone = self.gone if last else []
         bodies = [msgspec.json.encode({"key": key, **values}) for key, values in page]
-        return Page([key for key, _ in page], bodies, cursor=cursor)
+        return Page([key for key, _ in page], bodies, gone=self.said.gone, cursor=cursor)
 
 
 class DeltaReading(MemoryReading):
     """What changed since a cursor; tombstones included."""
 
+    delta = True
+
     def __init__(self, source: MemorySource, scope: Scope, cursor: int) -> None:
         here = source.records.get((scope.resource, scope.key), {})
         changed = {
-            key: present
-            for resource, part, key, present in source.journal[cursor:]
+            key
+            for resource, part, key, _ in source.journal[cursor:]
             if (resource, part) == (scope.resource, scope.key)
         }
         super().__init__(source, scope, [(k, here[k]) for k in sorted(changed) if k in here])
         self.gone = [key for key in sorted(changed) if key not in here]
-
-    def __iter__(self) -> Iterator[Page]:
-        yield from super().__iter__()
-        yield Page([], [], gone=self.gone, cursor=str(len(self.source.journal)))
 
 
 class MemoryConnector:
@@ -184,11 +215,23 @@ class MemoryConnector:
 class MemoryMapping:
     """The identity: what is delivered under the contract, as it is."""
 
-    system = "memory"
     version = "1"
 
-    def __init__(self) -> None:
-        self.strengths: Mapping[Entity, Mapping[str, Strength]] = {}
+    def __init__(
+        self,
+        system: str = "memory",
+        strengths: Mapping[Entity, Mapping[str, Strength]] | None = None,
+    ) -> None:
+        self.system = system
+        self.strengths: Mapping[Entity, Mapping[str, Strength]] = strengths or {}
+
+    def describe(self) -> Sequence[DescribedRow]:
+        return []
+
+    def trial(
+        self, resource: str, record: SourceRecord, *, contract: DeliveryContract, scope: Scope
+    ) -> Sequence[TrialRow]:
+        return []
 
     def map(
         self, resource: str, record: SourceRecord, *, contract: DeliveryContract, scope: Scope

@@ -1,0 +1,322 @@
+"""Matching by exact keys: link, merge, or doubt. One record after another, in order of its key.
+
+What is looked at are the pending records that share a key with the core or with each other; the
+rest is new. Everything that is needed of them is read set-wise first, then judged in memory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from config.policies import Unlinked
+from mappings.canonical.fields import Entity
+from sync_engine.context import Context, chunks
+from sync_engine.fold import Json
+
+# Kinds of keys that name one person for good: two that differ contradict each other.
+EXCLUSIVE = frozenset({"bsn", "onderwijsnummer", "eck_id"})
+
+# Numbers of one koppeling: one person may have two of them.
+NUMBERS = frozenset({"leerlingnummer", "personeelsnummer"})
+
+# Keys that tell two records of one and the same koppeling to be the same. The others only link
+# across koppelingen: two lesgroepen of one school may share a name, and are two.
+WITHIN = EXCLUSIVE | NUMBERS | {"relatie"}
+
+_PROVISIONAL = 1 << 62
+"""From here on: numbers of records that this run will make; younger than any that exists."""
+
+Holder = tuple[int, str]  # koppeling id, source key
+
+
+@dataclass(slots=True)
+class Dispute:
+    """What no rule can decide; becomes a case."""
+
+    source_key: str
+    kind: str
+    rule: str
+    candidates: list[dict[str, object]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Matched:
+    """What the keys decided.
+
+    Attributes:
+        linked: source key → core id that exists.
+        follows: source key of a new record → source keys that are the same.
+        merges: younger core id → older core id.
+    """
+
+    linked: dict[str, int] = field(default_factory=dict)
+    follows: dict[str, list[str]] = field(default_factory=dict)
+    disputes: dict[str, Dispute] = field(default_factory=dict)
+    merges: dict[int, int] = field(default_factory=dict)
+
+
+Overlap = Callable[[Sequence[str], Sequence[int]], Callable[[str, int], bool]]
+"""(source keys, core ids) → whether a record and a core record may be one by their periods."""
+
+
+class Matcher:
+    """Matches the pending records of one entity; their keys stand in `w_key`."""
+
+    def __init__(self, context: Context, entity: Entity, *, overlap: Overlap | None) -> None:
+        self.context, self.entity, self.overlap = context, entity, overlap
+        self.matched = Matched()
+        self._found: dict[str, dict[int, str]] = defaultdict(dict)  # key → core → kind
+        self._digests: dict[str, list[tuple[bytes, str]]] = defaultdict(list)  # shared in this run
+        self._sharing: dict[bytes, Counter[int]] = defaultdict(Counter)  # digest → cores
+        self._core: dict[str, int] = {}  # of pending records, as far as they have one
+        self._leader: dict[int, str] = {}  # provisional core → source key
+        self._holders: dict[int, set[Holder]] = defaultdict(set)
+        self._live: dict[int, set[Holder]] = defaultdict(set)
+        self._says: dict[Holder, dict[str, bytes]] = defaultdict(dict)
+        self._said: dict[Holder, dict[str, bytes]] = defaultdict(dict)  # accepted, of pending ones
+        self._apart: set[int] = set()
+
+    def match(self, unlinked: set[str]) -> Matched:
+        """Decide for every pending record that shares a key; `unlinked` are those without a link.
+
+        A record of `unlinked` that is neither linked, following nor disputed is new.
+        """
+        involved = self._involved()
+        if not involved:
+            return self.matched
+        self._evidence(involved)
+        provisional = count(_PROVISIONAL)
+        for key in sorted(involved):
+            if key not in unlinked and key not in self._core:
+                continue  # a decision answered for it
+            self._judge(key)
+            if key in unlinked and key not in self._core and key not in self.matched.disputes:
+                number = next(provisional)
+                self._leader[number] = key
+                self._assign(key, number)
+        for key in sorted(involved & unlinked & self._core.keys()):
+            number = self._survivor(self._core[key])
+            if number < _PROVISIONAL:
+                self.matched.linked[key] = number
+            elif self._leader[number] != key:
+                self.matched.follows.setdefault(self._leader[number], []).append(key)
+        merges = self.matched.merges
+        self.matched.merges = {y: self._survivor(y) for y in merges if y < _PROVISIONAL}
+        return self.matched
+
+    # -- what is known -----------------------------------------------------------------------------
+
+    def _involved(self) -> set[str]:
+        """The pending records that share a key with any other record, or contradict their own."""
+        work, own = self.context.work, self.context.koppeling.id
+        settled = (
+            f"NOT (m.koppeling_id = {own} AND m.source_key IN (SELECT source_key FROM w_pending))"
+        )
+        rows = work.execute(
+            "SELECT k.source_key, k.core_id, k.kind, m.core_id, m.koppeling_id FROM w_key k "
+            "JOIN match_key m ON m.digest = k.digest WHERE k.entity = ? AND m.entity = k.entity "
+            f"AND (k.core_id IS NULL OR k.core_id <> m.core_id) AND {settled}",
+            (str(self.entity),),
+        )
+        for key, own_core, kind, core_id, koppeling_id in rows:
+            if koppeling_id == own and kind not in WITHIN:
+                continue
+            self._found[key].setdefault(core_id, kind)
+            if own_core is not None:
+                self._core[key] = own_core
+        involved = set(self._found) | self._shared()
+        exclusive = ", ".join(f"'{kind}'" for kind in sorted(EXCLUSIVE))
+        for table, condition in (("match_key", settled), ("w_key", "m.entity = k.entity")):
+            rows = work.execute(
+                f"SELECT k.source_key, k.core_id FROM w_key k JOIN {table} m "
+                "ON m.core_id = k.core_id AND m.kind = k.kind AND m.digest <> k.digest "
+                f"WHERE k.entity = ? AND k.kind IN ({exclusive}) AND {condition}",
+                (str(self.entity),),
+            )
+            self._core.update(rows)
+            involved.update(row[0] for row in rows)
+        return involved
+
+    def _shared(self) -> set[str]:
+        """Keys that several pending records have."""
+        within = ", ".join(f"'{kind}'" for kind in sorted(WITHIN))
+        rows = self.context.work.execute(
+            "SELECT digest, kind, source_key, core_id FROM w_key WHERE digest IN (SELECT digest "
+            f"FROM w_key WHERE entity = ? AND kind IN ({within}) GROUP BY digest "
+            "HAVING COUNT(*) > 1)",
+            (str(self.entity),),
+        )
+        for digest, kind, key, core_id in rows:
+            self._digests[key].append((bytes(digest), kind))
+            if core_id is not None:
+                self._core[key] = core_id
+                self._sharing[bytes(digest)][core_id] += 1
+        return {row[2] for row in rows}
+
+    def _evidence(self, involved: set[str]) -> None:
+        """What all holders of the core records concerned say."""
+        work, own = self.context.work, self.context.koppeling.id
+        cores = {core_id for found in self._found.values() for core_id in found}
+        cores |= set(self._core.values())
+        pending: set[Holder] = set()
+        for key, core_id, kind, digest in work.execute(
+            "SELECT source_key, core_id, kind, digest FROM w_key WHERE entity = ?",
+            (str(self.entity),),
+        ):
+            if key in involved or core_id in cores:
+                pending.add((own, key))
+                self._says[own, key][kind] = bytes(digest)
+                if core_id is not None:
+                    self._holders[core_id].add((own, key))
+        for part in chunks(sorted(cores)):
+            for core_id, koppeling_id, key, kind, digest in work.execute(
+                "SELECT core_id, koppeling_id, source_key, kind, digest FROM match_key "
+                f"WHERE {work.many('core_id')}",
+                (work.values(part),),
+            ):
+                holder = (koppeling_id, key)
+                self._holders[core_id].add(holder)
+                (self._said if holder in pending else self._says)[holder][kind] = bytes(digest)
+            for core_id, koppeling_id, key in work.execute(
+                "SELECT l.core_id, l.koppeling_id, l.source_key FROM link l WHERE EXISTS "
+                "(SELECT 1 FROM v_shadow s WHERE s.koppeling_id = l.koppeling_id "
+                "AND s.entity = l.entity AND s.source_key = l.source_key AND NOT s.received_gone) "
+                f"AND {work.many('l.core_id')}",
+                (work.values(part),),
+            ):
+                self._live[core_id].add((koppeling_id, key))
+        self._apart = {
+            row[0]
+            for row in work.execute(
+                "SELECT core_id FROM decision WHERE lifted_at IS NULL "
+                "AND kind IN ('split', 'create') AND core_id IS NOT NULL"
+            )
+        }
+        if self.overlap is not None:
+            fits = self.overlap(sorted(involved), sorted(cores))
+            for key, found in self._found.items():
+                for core_id in [c for c in found if not fits(key, c)]:
+                    del found[core_id]
+
+    # -- one record --------------------------------------------------------------------------------
+
+    def _judge(self, key: str) -> None:
+        own = self._core.get(key)
+        own = None if own is None else self._survivor(own)
+        found = self._candidates(key, own)
+        everyone = sorted({*found, *(() if own is None else (own,))})
+        if not everyone:
+            return
+        joins = everyone != [own]
+        rule = f"exact: {found[min(found)]}" if found else "link"
+        broken = self._contradiction(key, everyone, joins=joins)
+        if broken:
+            self._dispute(key, "contradiction", broken, found=found, everyone=everyone)
+        elif joins and self._asks_a_person(key, everyone):
+            self._dispute(key, "match", rule, found=found, everyone=everyone)
+        elif joins:
+            for younger in everyone[1:]:
+                self._merge(younger, everyone[0])
+            if own is None:
+                self._assign(key, everyone[0])
+
+    def _candidates(self, key: str, own: int | None) -> dict[int, str]:
+        """Core records other than its own that a key of this record leads to."""
+        found: dict[int, str] = {}
+        for core_id, kind in self._found.get(key, {}).items():
+            found.setdefault(self._survivor(core_id), kind)
+        for digest, kind in self._digests.get(key, ()):
+            for core_id, number in self._sharing[digest].items():
+                if number > 0:
+                    found.setdefault(self._survivor(core_id), kind)
+        ours = self.context.koppeling.id
+        return {
+            core_id: kind
+            for core_id, kind in found.items()
+            if core_id != own
+            and (
+                kind in WITHIN
+                or not any(k == ours and other != key for k, other in self._live[core_id])
+            )
+        }
+
+    def _contradiction(self, key: str, cores: Sequence[int], *, joins: bool) -> str:
+        """The rule that is broken when two keys of one kind differ, else ''.
+
+        Records that become one may differ in nothing but numbers; one that is linked already may
+        change (a groep is renamed), but not become another person.
+        """
+        holders = {(self.context.koppeling.id, key)}.union(*(self._holders[c] for c in cores))
+        said: dict[str, set[bytes]] = defaultdict(set)
+        for holder in holders:
+            for kind, digest in self._says.get(holder, {}).items():
+                said[kind].add(digest)
+        for kind in sorted(said):
+            if len(said[kind]) > 1 and (kind in EXCLUSIVE or (joins and kind not in NUMBERS)):
+                return f"two values of {kind}"
+        return ""
+
+    def _asks_a_person(self, key: str, cores: Sequence[int]) -> bool:
+        """Whether policy, a decision, or two live records of one koppeling forbid to join."""
+        policy = self.context.policy.reactions.of(str(self.entity))
+        if policy.unlinked is Unlinked.CASE:
+            return True
+        if len(cores) < 2:
+            return False
+        if self._apart.intersection(cores):
+            return True
+        kinds = self._says.get((self.context.koppeling.id, key), {}).keys()
+        if kinds & WITHIN:
+            return False
+        sources = [k for c in cores for k in {koppeling_id for koppeling_id, _ in self._live[c]}]
+        return len(sources) > len(set(sources))
+
+    def _dispute(
+        self,
+        key: str,
+        kind: str,
+        rule: str,
+        *,
+        found: Mapping[int, str],
+        everyone: Sequence[int],
+    ) -> None:
+        """Nothing follows from a disputed record: not a link, and of its keys the accepted ones."""
+        dispute = Dispute(key, kind, rule)
+        dispute.candidates = [
+            {"core_id": c, "rule": found.get(c, "link")} for c in everyone if c < _PROVISIONAL
+        ]
+        self.matched.disputes[key] = dispute
+        holder = (self.context.koppeling.id, key)
+        self._says[holder] = self._said.get(holder, {})
+        own = self._core.get(key)
+        for digest, _ in self._digests.get(key, ()):
+            if own is not None:
+                self._sharing[digest][own] -= 1
+
+    def _assign(self, key: str, core_id: int) -> None:
+        holder = (self.context.koppeling.id, key)
+        self._core[key] = core_id
+        self._holders[core_id].add(holder)
+        self._live[core_id].add(holder)
+        for digest, _ in self._digests.get(key, ()):
+            self._sharing[digest][core_id] += 1
+
+    def _merge(self, younger: int, older: int) -> None:
+        self.matched.merges[younger] = older
+        self._holders[older] |= self._holders.pop(younger, set())
+        self._live[older] |= self._live.pop(younger, set())
+
+    def _survivor(self, core_id: int) -> int:
+        while core_id in self.matched.merges:
+            core_id = self.matched.merges[core_id]
+        return core_id
+
+
+def periods_overlap(one: tuple[Json, Json], other: tuple[Json, Json]) -> bool:
+    """Whether two half-open periods (ISO dates, None for open) share a day."""
+    (start, end), (begin, until) = one, other
+    starts = until is None or start is None or str(start) < str(until)
+    return starts and (end is None or begin is None or str(begin) < str(end))

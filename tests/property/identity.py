@@ -1,0 +1,135 @@
+"""Who is who: which source records are one core record, and which are in doubt. Naive throughout.
+
+The correlation table of the design, read literally, over dictionaries; shares nothing with the hub.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mappings.canonical.fields import Entity
+from mappings.canonical.schema import fields_of
+from tests.property.heard import Heard, Node
+
+PERSONAL = {"bsn", "onderwijsnummer", "eck_id"}  # two values of one of these are two persons
+NUMBERS = {"leerlingnummer", "personeelsnummer"}  # mean something within one source only
+OF_ONE_SOURCE = {*PERSONAL, *NUMBERS, "relatie"}  # tell two records of one source to be the same
+Row = dict[Any, Any]
+
+
+@dataclass
+class Identity:
+    heard: Heard = field(default_factory=Heard)
+    core: dict[Node, int] = field(default_factory=dict)  # a higher number is a younger record
+    judged: dict[Node, str] = field(default_factory=dict)  # on what a record was last judged
+    cases: dict[Node, str] = field(default_factory=dict)
+
+    def correlate(self, source: str, entity: str, before: dict[frozenset[Node], Row]) -> None:
+        """Judge what one source says; `before` is the core as it was."""
+        self.cases = {n: kind for n, kind in self.cases.items() if n[:2] != (source, entity)}
+        fresh: dict[int, Node] = {}
+        for node in sorted(n for n in self.heard.forms if n[:2] == (source, entity)):
+            known = node in self.core
+            if self.judged.get(node) == self.basis(node) if known else self._waits(node):
+                continue
+            if kind := self._settle(node, self._keys(node, self.heard.said(node))):
+                self.cases[node] = kind
+            elif node not in self.core:
+                self.core[node] = max(self.core.values(), default=0) + 1
+                fresh[self.core[node]] = node
+        for number, leader in fresh.items():  # nobody's keys: does it look like another's?
+            mine, others = (
+                self.heard.said(leader),
+                [g for g in before if source not in {n[0] for n in g}],
+            )
+            if number in self.core.values() and any(_alike(mine, before[g]) for g in others):
+                self.cases[leader] = "score"
+                self.core = {n: c for n, c in self.core.items() if c != number}
+
+    def _settle(self, node: Node, keys: Row) -> str | None:
+        """Link or merge by equal keys; else the kind of case."""
+        own, source = self.core.get(node), node[0]
+        found = set() if own is None else {own}
+        for other, number in self.core.items():
+            if (
+                other[1] == node[1]
+                and other != node
+                and not (other[0] == source and other in self.cases)
+            ):
+                same = keys.items() & self._evidence(other, source).items()
+                double = any(n[0] == source and n != node for n in self._live(number))
+                if any(kind in OF_ONE_SOURCE or not double for kind, _ in same):
+                    found.add(number)
+        others = [n for n, number in self.core.items() if number in found and n != node]
+        said = [keys, *(self._evidence(n, source) for n in others)]
+        for kind in {k for some in said for k in some} - NUMBERS:
+            differ = len({some[kind] for some in said if kind in some}) > 1
+            if differ and (found != {own} or kind in PERSONAL):
+                return "contradiction"
+        holders = [{n[0] for n in self._live(number)} for number in found]
+        loose = keys and not keys.keys() & OF_ONE_SOURCE
+        if loose and sum(map(len, holders)) > len(set().union(*holders)):
+            return "match"  # two live records of one source would become one
+        self.core |= dict.fromkeys((node, *others), min(found)) if found else {}
+        return None
+
+    def basis(self, node: Node) -> str:
+        forms = self.heard.forms[node]
+        said = [
+            (s, forms[s].gone, sorted(forms[s].values.items()), forms[s].kept)
+            for s in sorted(forms)
+        ]
+        return repr((said, self._keys(node, self.heard.said(node))))
+
+    def _evidence(self, node: Node, source: str) -> Row:
+        accepted = node[0] != source or node in self.cases
+        return self._keys(node, self.heard.said(node, accepted=accepted))
+
+    def _live(self, number: int) -> list[Node]:
+        return [n for n, c in self.core.items() if c == number and not self.heard.gone(n)]
+
+    def _waits(self, node: Node) -> bool:
+        said, fields = self.heard.said(node), fields_of(Entity(node[1]))
+        needed = [self.to(node, n, said) for n, d in fields.items() if d.required and d.target]
+        return self.heard.gone(node) or None in needed
+
+    def to(self, node: Node, name: str, said: Row) -> int | None:
+        target = fields_of(Entity(node[1]))[name].target
+        return self.core.get((node[0], str(target), said.get(name) or ""))
+
+    def _keys(self, node: Node, said: Row) -> Row:
+        get = said.get
+        place = self.to(node, "vestiging", said) if node[1] in {"vak", "groep"} else None
+        number, code = (node[0], get("leerlingnummer"), get("geboortedatum")), get("code")
+        wanted: dict[str, dict[str, tuple[Any, ...]]] = {
+            "leerling": {kind: (get(kind),) for kind in PERSONAL} | {"leerlingnummer": number},
+            "medewerker": {
+                "personeelsnummer": (node[0], get("personeelsnummer")),
+                "eck_id": (get("eck_id"),),
+            },
+            "vestiging": {"vestigingsnummer": (get("vestigingsnummer"),)},
+        }
+        if node[1] == "vak":
+            wanted["vak"] = {"code": (code,)} if code else {"afkorting": (place, get("afkorting"))}
+        if node[1] == "groep":
+            wanted["groep"] = {"groep": (place, get("schooljaar"), get("soort"), get("naam"))}
+        if node[1] == "verzorger_relatie":
+            wanted["verzorger_relatie"] = {
+                "relatie": (self.to(node, "verzorger", said), self.to(node, "leerling", said))
+            }
+        return {k: parts for k, parts in wanted.get(node[1], {}).items() if all(parts)}
+
+    def group(self, number: int) -> frozenset[Node]:
+        """The source records that are one."""
+        return frozenset(n for n, c in self.core.items() if c == number)
+
+
+def _alike(mine: Row, row: Row) -> bool:
+    """Equal birth date and names; what one of both does not have is not counted."""
+    same = (
+        mine.get("geboortedatum") == row["geboortedatum"]
+        and mine["achternaam"] == row["achternaam"]
+    )
+    names = {mine.get("roepnaam"), row["roepnaam"]} - {None}
+    return same and bool(row["geboortedatum"]) and len(names) < 2

@@ -1,0 +1,455 @@
+"""Any sequence of changes, faults, crashes, pins and policies converges to the fold of the sources.
+
+After every run the whole core, its links and its open cases are compared with the oracle's; at the
+end a further run must change nothing, and every field must be explained.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from mappings.canonical.fields import Entity, Kind
+from mappings.canonical.schema import fields_of
+from sync_engine import pins
+from sync_engine.explain import explain
+from sync_engine.outcome import Outcome, RunReport
+from sync_engine.store.engine import Store
+from sync_engine.store.work import Work
+from tests.conftest import PostgresServer
+from tests.property import world
+from tests.property.oracle import Oracle
+from tests.support.hubs import OF_RUNS, Bench, bench
+from tests.support.hubs import Kind as RunKind
+from tests.support.memory import Said
+
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+NEVER_HELD = {
+    kind: {"number": 1_000_000, "share": None} for kind in ("close", "create", "change", "empty")
+}
+SOURCES = st.sampled_from(["s0", "s1", "s2"])
+ENTITIES = st.sampled_from(world.ENTITIES)
+NUMBERS = st.integers(0, 2)
+OPTIONAL = {
+    entity: [n for n, d in fields_of(entity).items() if not d.required] for entity in Entity
+}
+# What a run writes of its own reading, although nothing of the school changed.
+OF_READING = OF_RUNS | {"source_cursor", "scope"}
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+class DoomedStore:
+    """A store whose connections die at the n-th statement, and everything after it with them."""
+
+    def __init__(self, store: Store, statements: int) -> None:
+        self._store = store
+        self._left = statements
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def work(self) -> Work:
+        work = self._store.work()
+        for name in ("execute", "rows", "_load"):
+            setattr(work, name, self._counted(getattr(work, name)))
+        return work
+
+    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self._left -= 1
+            if self._left < 0:
+                raise Killed
+            return call(*args, **kwargs)
+
+        return counted
+
+
+class Machine(RuleBasedStateMachine):
+    """Three sources, one hub and the oracle."""
+
+    stores: Callable[[], Any]
+    seen: Counter[str]  # kind of step → examples in which it occurred
+    examples: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="koppelhub-property-"))
+        self.opened = type(self).stores()
+        self.bench: Bench = bench(
+            self.opened.__enter__(), self.folder, sources=world.sources(), mappings=world.mappings()
+        )
+        self.bench.policy(guards=NEVER_HELD)
+        self.bench.hub.cipher(1)  # the first look makes the keys of the tenant
+        weak = {
+            level: frozenset(
+                ("s2", str(entity), name)
+                for entity, fields in world.WEAK.items()
+                for name, strength in fields.items()
+                if strength == level
+            )
+            for level in ("weak", "strong")
+        }
+        self.oracle = Oracle(weak=weak["weak"], strong=weak["strong"])
+        self.steps: set[str] = set()
+        self.pinned: dict[tuple[tuple[str, str, str], str], int] = {}
+
+    # -- what sources do ---------------------------------------------------------------------------
+
+    @initialize(data=st.data())
+    def first(self, data: st.DataObject) -> None:
+        """A school to begin with, the same at two sources but for the keys that differ."""
+        for entity in world.ENTITIES:
+            record = data.draw(world.RECORDS[entity])
+            for name in ("s0", "s1"):
+                self.bench.sources[name].put(entity, world.KEYS[entity][0], **record)
+
+    @rule(name=SOURCES, entity=ENTITIES, number=NUMBERS, later=st.booleans(), data=st.data())
+    def put(self, name: str, entity: Entity, number: int, later: bool, data: st.DataObject) -> None:
+        """A record is new, or other than it was."""
+        source = self.bench.sources[name]
+        scope = source.scope_keys[-1] if later else "hoofd"
+        key = world.KEYS[entity][number]
+        known = key in source.records.get((str(entity), scope), {})
+        source.put(entity, key, scope, **data.draw(world.RECORDS[entity]))
+        self.steps.add("change" if known else "add")
+
+    @rule(name=SOURCES, number=NUMBERS, other=SOURCES, data=st.data())
+    def copy(self, name: str, number: int, other: str, data: st.DataObject) -> None:
+        """Another source has the same pupil or group, under another key perhaps."""
+        entity = data.draw(st.sampled_from([Entity.LEERLING, Entity.GROEP, Entity.VESTIGING]))
+        known = self.bench.sources[name].records.get((str(entity), "hoofd"), {})
+        if known:
+            record = known[data.draw(st.sampled_from(sorted(known)))]
+            self.bench.sources[other].put(entity, world.KEYS[entity][number], **record)
+            self.steps.add("share")
+
+    @rule(name=SOURCES, data=st.data())
+    def remove(self, name: str, data: st.DataObject) -> None:
+        """A record disappears."""
+        source = self.bench.sources[name]
+        present = [(e, s, k) for (e, s), records in source.records.items() for k in records]
+        if present:
+            entity, scope, key = data.draw(st.sampled_from(sorted(present)))
+            source.remove(Entity(entity), key, scope)
+            self.steps.add("remove")
+
+    @rule(name=SOURCES, data=st.data())
+    def spoil(self, name: str, data: st.DataObject) -> None:
+        """A record comes in garbled, and goes to quarantine."""
+        entity = data.draw(ENTITIES)
+        self.bench.sources[name].put(entity, world.KEYS[entity][0], kapot=True)
+        self.steps.add("quarantine")
+
+    @rule(name=SOURCES, entity=ENTITIES, data=st.data())
+    def narrow(self, name: str, entity: Entity, data: st.DataObject) -> None:
+        """A right is withdrawn: some fields are delivered no longer."""
+        dropped = data.draw(st.sets(st.sampled_from(OPTIONAL[entity]), min_size=1, max_size=4))
+        delivered = frozenset(fields_of(entity)) - dropped
+        self.bench.sources[name].fields[str(entity)] = delivered
+        self.steps.add("narrow")
+
+    @rule(name=SOURCES)
+    def widen(self, name: str) -> None:
+        """Every right is given again."""
+        self.steps.update(["widen"] if self.bench.sources[name].fields else [])
+        self.bench.sources[name].fields.clear()
+
+    # -- what runs do ------------------------------------------------------------------------------
+
+    @rule(name=SOURCES)
+    def sync(self, name: str) -> None:
+        """A full run."""
+        self._run(name)
+        self.steps.add("full")
+
+    @rule(name=SOURCES)
+    def delta(self, name: str) -> None:
+        """A run of what changed."""
+        self._run(name, kind=RunKind.DELTA)
+        self.steps.add("delta")
+
+    @rule(name=SOURCES, entity=ENTITIES, kind=st.sampled_from(["error", "short"]))
+    def fault(self, name: str, entity: Entity, kind: str) -> None:
+        """A reading breaks off, or a page of it is missing."""
+        self.bench.sources[name].faults[str(entity), "hoofd"] = kind
+        report = self._run(name)
+        if kind == "error":
+            assert report.outcome in {Outcome.PARTIAL, Outcome.FAILED}
+        self.steps.add(kind)
+
+    @rule(name=SOURCES, statements=st.integers(0, 400), delta=st.booleans())
+    def crash(self, name: str, statements: int, delta: bool) -> None:
+        """The process dies at some statement; the next run goes on."""
+        kind = RunKind.DELTA if delta else RunKind.FULL
+        source, hub = self.bench.sources[name], self.bench.hub
+        before = self._cursors(name)
+        doomed: Any = DoomedStore(hub.store, statements)
+        self.bench.hub = replace(hub, store=doomed)
+        try:
+            self.bench.sync(name, kind=kind)
+            died = False
+        except Killed:
+            died = True
+        finally:
+            self.bench.hub = hub
+        self.steps.update(["crash"] if died else [])
+        after = self._cursors(name)
+        for said in source.said:
+            place = (said.resource, said.scope)
+            if delta and (not died or before.get(place) != after.get(place)):
+                self._hear(name, said)  # it was received: the next delta will not repeat it
+        source.said.clear()
+        self._run(name, kind=kind)
+
+    @rule(name=SOURCES, hours=st.sampled_from([0, 1, 7]))
+    def preview(self, name: str, hours: int) -> None:
+        """A dry run changes nothing, and shows what the run will do."""
+        self.bench.later(hours)
+        before = self.bench.dump()
+        dry = self.bench.sync(name, dry=True)
+        assert self.bench.dump() == before
+        self.bench.sources[name].said.clear()
+        real = self._run(name)
+        assert self._plan(dry) == self._plan(real)
+        self.steps.add("dry")
+
+    @rule(hours=st.sampled_from([1, 7, 30]))
+    def wait(self, hours: int) -> None:
+        """Time goes by."""
+        self.bench.later(hours)
+        self.steps.add("wait")
+
+    @rule(order=st.permutations(["s0", "s1", "s2"]))
+    def night(self, order: list[str]) -> None:
+        """All sources, in some order."""
+        for name in order:
+            self._run(name)
+        self.steps.add("night")
+
+    # -- what people do ----------------------------------------------------------------------------
+
+    @rule(data=st.data(), field=st.sampled_from(sorted(world.PINNABLE)))
+    def pin(self, data: st.DataObject, field: str) -> None:
+        """A person fixes a value by hand."""
+        nodes = sorted(n for n in self.oracle.who.core if n[1] == "leerling")
+        if not nodes:
+            return
+        node = data.draw(st.sampled_from(nodes))
+        group = self.oracle.who.group(self.oracle.who.core[node])
+        value = data.draw(world.PINNABLE[field])
+        number = pins.pin(
+            self.bench.hub,
+            self.bench.core(Entity.LEERLING, node[2], node[0]),
+            entity=Entity.LEERLING,
+            field=field,
+            value=value,
+            reason="test",
+            operator="test",
+        )
+        for other in group:
+            self.oracle.pins.pop((other, field), None)
+            self.pinned.pop((other, field), None)
+        self.oracle.pins[node, field] = value
+        self.pinned[node, field] = number
+        self.steps.add("pin")
+
+    @precondition(lambda self: self.pinned)
+    @rule(data=st.data())
+    def lift(self, data: st.DataObject) -> None:
+        """A pin is taken away."""
+        place = data.draw(st.sampled_from(sorted(self.pinned)))
+        pins.lift(self.bench.hub, self.pinned.pop(place))
+        del self.oracle.pins[place]
+        self.steps.add("lift")
+
+    @rule(order=st.sampled_from(world.POLICIES))
+    def policy(self, order: dict[str, list[str]]) -> None:
+        """Other sources are believed; seen in the next run."""
+        self.steps.update(["policy"] if order != self.oracle.order else [])
+        self.bench.policy(guards=NEVER_HELD, authority={"order": order})
+        self.oracle.order = order
+
+    # -- what must hold ----------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """Once the sources answer, the core is the fold, and stays so."""
+        try:
+            for source in self.bench.sources.values():
+                source.faults.clear()
+            for _ in range(3):
+                self.bench.later()
+                for name in self.bench.sources:
+                    self._run(name)
+            self._rests()
+            self._explained()
+        finally:
+            self.bench.close()
+            self.opened.__exit__(None, None, None)
+            shutil.rmtree(self.folder)
+        type(self).examples += 1
+        type(self).seen.update(self.steps)
+
+    def _run(self, name: str, **options: Any) -> RunReport:
+        source = self.bench.sources[name]
+        source.said.clear()
+        report = self.bench.sync(name, **options)
+        for said in source.said:
+            self._hear(name, said)
+        source.said.clear()
+        self.oracle.run(name)
+        self._compare()
+        return report
+
+    def _hear(self, name: str, said: Said) -> None:
+        self.oracle.heard.hear(name, self.bench.clock.now(), said)
+
+    def _compare(self) -> None:
+        tables = world.core_tables(self.bench)
+        for entity in map(str, Entity):
+            assert tables[entity] == self.oracle.tables(entity), entity
+        links = set(world.groups(self.bench).values())
+        assert links == {self.oracle.who.group(n) for n in self.oracle.who.core.values()}
+        cases = {(s, e, k): kind for s, e, k, kind in self.bench.cases()}
+        assert cases == self.oracle.who.cases
+        assert not self.bench.query("SELECT * FROM refold")
+
+    def _rests(self) -> None:
+        before = self.bench.dump(without=OF_READING)
+        for name in self.bench.sources:
+            report = self._run(name)
+            assert not report.steps
+        assert self.bench.dump(without=OF_READING) == before
+
+    def _explained(self) -> None:
+        """For every field of every core record: who gave it, and that this is what he says."""
+        who = world.groups(self.bench)
+        tables = world.core_tables(self.bench)
+        with self.bench.context() as context:
+            for core_id, group in who.items():
+                entity = Entity(next(iter(group))[1])
+                row = tables[entity].get(group)
+                if row is None:
+                    continue
+                reasons = {r.name: r for r in explain(context, entity, core_id).fields}
+                for name, description in fields_of(entity).items():
+                    value = row.get(name)
+                    if value is None:
+                        continue
+                    reason = reasons[name]
+                    if reason.pin_id is not None:
+                        assert reason.value == value
+                        continue
+                    said = [c.value for c in reason.claims if c.koppeling == reason.koppeling]
+                    assert reason.value in said
+                    if description.kind is not Kind.REFERENCE:
+                        assert reason.value == value
+
+    def _plan(self, report: RunReport) -> list[Any]:
+        rows = self.bench.query(
+            "SELECT entity, op, digest FROM step WHERE plan_id = ?", report.plan_id
+        )
+        return sorted(rows)
+
+    def _cursors(self, name: str) -> dict[tuple[str, str], str]:
+        rows = self.bench.query(
+            "SELECT s.resource, s.key, c.value FROM source_cursor c JOIN scope s "
+            "ON s.id = c.scope_id JOIN koppeling k ON k.id = s.koppeling_id WHERE k.name = ?",
+            name,
+        )
+        return {(resource, scope): value for resource, scope, value in rows}
+
+
+KINDS = (
+    "add",
+    "change",
+    "share",
+    "remove",
+    "quarantine",
+    "narrow",
+    "widen",
+    "full",
+    "delta",
+    "error",
+    "short",
+    "crash",
+    "dry",
+    "wait",
+    "night",
+    "pin",
+    "lift",
+    "policy",
+)
+
+
+def _machine(stores: Callable[[], Any]) -> type[Machine]:
+    return type("Machine", (Machine,), {"stores": stores, "seen": Counter(), "examples": 0})
+
+
+@contextmanager
+def _sqlite(template: Path) -> Iterator[Store]:
+    folder = Path(tempfile.mkdtemp(prefix="koppelhub-property-"))
+    path = folder / "hub.db"
+    shutil.copyfile(template, path)
+    path.chmod(0o600)
+    with Store.open(f"sqlite:///{path}") as store:
+        yield store
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def _postgres(server: PostgresServer) -> Iterator[Store]:
+    name = server.create(upgraded=True)
+    with Store.open(server.url(name)) as store:
+        yield store
+    server.drop(name)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database of the current schema, to copy for each history."""
+    path = tmp_path_factory.mktemp("template") / "hub.db"
+    with Store.open(f"sqlite:///{path}", create=True) as store:
+        store.upgrade()
+    return path
+
+
+def test_any_history_converges_to_the_fold_of_the_sources(template: Path) -> None:
+    machine = _machine(staticmethod(lambda: _sqlite(template)))
+    examples = settings().max_examples if LONG else 150
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=examples, stateful_step_count=30)
+    )
+    rare = {
+        kind: machine.seen[kind] for kind in KINDS if machine.seen[kind] * 20 < machine.examples
+    }
+    assert not rare, f"in fewer than 5% of {machine.examples} histories: {rare}"
+
+
+@pytest.mark.postgres
+def test_any_history_converges_on_postgresql(postgres_server: PostgresServer) -> None:
+    machine = _machine(staticmethod(lambda: _postgres(postgres_server)))
+    examples = settings().max_examples // 10 if LONG else 8
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=examples, stateful_step_count=15)
+    )

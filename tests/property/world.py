@@ -1,0 +1,220 @@
+"""What the sources of the state machine may say, and the core as it stands, laid beside the oracle.
+
+The pools are small, so that keys meet, contradict and bridge; names are either equal or unlike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from fixtures.school.keys import synthetic_bsn
+from mappings.canonical.fields import Entity, Kind
+from mappings.canonical.schema import fields_of
+from mappings.mapping import Strength
+from tests.property.heard import Node
+from tests.property.oracle import PARTS
+from tests.support.hubs import Bench
+from tests.support.memory import MemoryMapping, MemorySource
+
+ENTITIES = (
+    Entity.VESTIGING,
+    Entity.VAK,
+    Entity.MEDEWERKER,
+    Entity.LEERLING,
+    Entity.VERZORGER,
+    Entity.GROEP,
+    Entity.INSCHRIJVING,
+    Entity.VERZORGER_RELATIE,
+)
+WEAK = {Entity.LEERLING: {"roepnaam": Strength.WEAK, "adres_geheim": Strength.STRONG}}
+ECK = [f"https://ketenid.nl/pilot/{digit * 128}" for digit in "ab"]
+BSN = synthetic_bsn(1)
+KEYS = {entity: [f"{entity[:2]}{number}" for number in range(3)] for entity in ENTITIES}
+
+
+def sources() -> dict[str, MemorySource]:
+    """Three: the second has two scopes, the mapping of the third insists less and more."""
+    return {
+        "s0": MemorySource(ENTITIES),
+        "s1": MemorySource(ENTITIES, scope_keys=("hoofd", "volgend")),
+        "s2": MemorySource(ENTITIES, system="zwak"),
+    }
+
+
+def mappings() -> list[MemoryMapping]:
+    """Of the systems that are not plain."""
+    return [MemoryMapping("zwak", {e: dict(fields) for e, fields in WEAK.items()})]
+
+
+def _one(*values: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from(values)
+
+
+def _to(entity: Entity) -> st.SearchStrategy[Any]:
+    return st.sampled_from([*KEYS[entity], "never"])
+
+
+def _members(entity: Entity) -> st.SearchStrategy[Any]:
+    return st.one_of(st.none(), st.lists(_to(entity), unique=True, max_size=3))
+
+
+_ADRES = _one(
+    None, {"straat": "Kade", "postcode": "1234AB"}, {"straat": "Dam", "postcode": "9876ZZ"}
+)
+_FROM, _TO = _one(None, "2026-08-01"), _one(None, "2026-09-01", "2027-08-01")
+
+RECORDS: dict[Entity, st.SearchStrategy[dict[str, Any]]] = {
+    Entity.VESTIGING: st.fixed_dictionaries(
+        {"naam": _one("Haven", "Dijk")}, optional={"vestigingsnummer": _one("99XX01", "99XX02")}
+    ),
+    Entity.VAK: st.fixed_dictionaries(
+        {"naam": _one("Nederlands", "Wiskunde"), "vestiging": _to(Entity.VESTIGING)},
+        optional={"code": _one("0011", "0022"), "afkorting": _one("ne", "wi")},
+    ),
+    Entity.MEDEWERKER: st.fixed_dictionaries(
+        {"achternaam": _one("Smit", "Visser")},
+        optional={
+            "eck_id": _one(*ECK),
+            "personeelsnummer": _one("p1", "p2"),
+            "hoofdvestiging": _to(Entity.VESTIGING),
+            "email": _one("smit@school.example"),
+            "geldig_tot": _TO,
+        },
+    ),
+    Entity.LEERLING: st.fixed_dictionaries(
+        {"achternaam": _one("Jansen", "Bakker")},
+        optional={
+            "roepnaam": _one("Anna", "Piet"),
+            "geboortedatum": _one("2012-03-04", "2013-05-06"),
+            "leerlingnummer": _one("101", "102"),
+            "eck_id": _one(*ECK),
+            "bsn": _one(BSN),
+            "email": _one("a@thuis.example", "b@thuis.example"),
+            "mobiel": _one("+31612345678"),
+            "telefoon_geheim": st.booleans(),
+            "adres": _ADRES,
+            "adres_geheim": st.booleans(),
+        },
+    ),
+    Entity.VERZORGER: st.fixed_dictionaries(
+        {"achternaam": _one("Jansen", "Mol")},
+        optional={
+            "email": _one("ouder@thuis.example"),
+            "adres": _ADRES,
+            "adres_geheim": st.booleans(),
+        },
+    ),
+    Entity.GROEP: st.fixed_dictionaries(
+        {
+            "naam": _one("1A", "1B"),
+            "soort": _one("stamgroep"),
+            "schooljaar": _one("2026/2027"),
+            "vestiging": _to(Entity.VESTIGING),
+        },
+        optional={
+            "vak": _to(Entity.VAK),
+            "leerlingen": _members(Entity.LEERLING),
+            "docenten": _members(Entity.MEDEWERKER),
+            "geldig_van": _FROM,
+            "geldig_tot": _TO,
+        },
+    ),
+    Entity.INSCHRIJVING: st.fixed_dictionaries(
+        {"leerling": _to(Entity.LEERLING), "vestiging": _to(Entity.VESTIGING)},
+        optional={
+            "stamgroep": _to(Entity.GROEP),
+            "mentor": _to(Entity.MEDEWERKER),
+            "leerjaar": _one(1, 2),
+            "geldig_van": _FROM,
+            "geldig_tot": _TO,
+        },
+    ),
+    Entity.VERZORGER_RELATIE: st.fixed_dictionaries(
+        {"verzorger": _to(Entity.VERZORGER), "leerling": _to(Entity.LEERLING)},
+        optional={"ouderlijk_gezag": st.booleans()},
+    ),
+}
+
+PINNABLE = {
+    "roepnaam": _one("Pin", None),
+    "email": _one("pin@thuis.example"),
+    "adres_geheim": st.booleans(),
+}
+
+POLICIES: list[dict[str, list[str]]] = [
+    {},
+    {"*": ["s2", "s1", "s0"]},
+    {"leerling": ["s1"], "groep": ["s2"]},
+    {"leerling.roepnaam": ["s1", "s2"], "*": ["s2"]},
+]
+
+
+def groups(bench: Bench) -> dict[int, frozenset[Node]]:
+    """Core id → the source records that are linked to it."""
+    found: dict[int, set[Node]] = {}
+    for source, entity, key, core_id in bench.query(
+        "SELECT k.name, l.entity, l.source_key, l.core_id FROM link l "
+        "JOIN koppeling k ON k.id = l.koppeling_id"
+    ):
+        found.setdefault(core_id, set()).add((source, entity, key))
+    return {core_id: frozenset(nodes) for core_id, nodes in found.items()}
+
+
+def core_tables(bench: Bench) -> dict[str, dict[frozenset[Node], dict[Any, Any]]]:
+    """Every row of every core table, as the oracle writes them."""
+    who = groups(bench)
+    tables: dict[str, dict[frozenset[Node], dict[Any, Any]]] = {}
+    parts = _parts(bench, who)
+    for entity in Entity:
+        tables[entity] = rows = {}
+        names = ["id", "geldig_van", "geldig_tot", "tot_afgeleid", *_columns(entity)]
+        for core_id, start, end, inferred, *values in bench.query(
+            f"SELECT {', '.join(names)} FROM {entity}"
+        ):
+            row: dict[Any, Any] = {"geldig_van": start, "tot_afgeleid": bool(inferred)}
+            row["geldig_tot"] = None if inferred else end
+            for (name, kind), value in zip(_columns(entity).values(), values, strict=True):
+                refers = kind is Kind.REFERENCE and value is not None
+                row[name] = who.get(value, value) if refers else value
+                if kind is Kind.BOOLEAN and value is not None:
+                    row[name] = bool(value)
+            group = who.get(core_id, frozenset({("?", str(entity), str(core_id))}))
+            rows[group] = row | parts.pop(core_id, {})
+    assert not parts, f"parts of nobody: {parts}"
+    return tables
+
+
+def _columns(entity: Entity) -> dict[str, tuple[str, Kind]]:
+    apart = {Kind.CONTACT, Kind.ADDRESS, Kind.IDENTIFIER, Kind.MEMBERS}
+    own = {Kind.PERIOD_START, Kind.PERIOD_END}
+    return {
+        f"{name}_id" if d.kind is Kind.REFERENCE else name: (name, d.kind)
+        for name, d in fields_of(entity).items()
+        if d.kind not in apart | own
+    }
+
+
+def _parts(bench: Bench, who: dict[int, frozenset[Node]]) -> dict[int, dict[Any, Any]]:
+    found: dict[int, dict[Any, Any]] = {}
+    for owner, role, text, secret in bench.query(
+        "SELECT eigenaar_id, soort, waarde, geheim FROM contactgegeven"
+    ):
+        found.setdefault(owner, {})[Kind.CONTACT, role] = (text, bool(secret))
+    for owner, role, secret, *values in bench.query(
+        f"SELECT eigenaar_id, soort, geheim, {', '.join(PARTS)} FROM adres"
+    ):
+        found.setdefault(owner, {})[Kind.ADDRESS, role] = (tuple(values), bool(secret))
+    names = {0: "", **dict(bench.query("SELECT id, name FROM koppeling"))}
+    for (owner, role, issuer), text in bench.identifiers().items():
+        found.setdefault(owner, {})[Kind.IDENTIFIER, role, names[issuer]] = text
+    for group, role, person, end, inferred in bench.query(
+        "SELECT groep_id, rol, persoon_id, geldig_tot, tot_afgeleid FROM groepsdeelname "
+        "WHERE NOT beeindigd"
+    ):
+        held = (None if inferred else end, bool(inferred))
+        key = (Kind.MEMBERS, role, who.get(person, person))
+        assert key not in found.get(group, {}), f"a member twice: {role}"
+        found.setdefault(group, {})[key] = held
+    return found
