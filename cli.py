@@ -7,6 +7,8 @@ Every command takes `--json`. Exit codes stand in `sync_engine.outcome` and are 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +59,8 @@ def _output(*, json: bool) -> Output:
     return Output(json=json)
 
 
-def _open(config: Path | None, *, debug: bool) -> Hub:
+@contextmanager
+def _open(config: Path | None, *, debug: bool) -> Iterator[Hub]:
     """Settings, logs and hub, as every command that touches the database needs them."""
     from config.clock import SystemClock
     from config.logs import setup
@@ -67,7 +70,8 @@ def _open(config: Path | None, *, debug: bool) -> Hub:
     settings = Settings.load(config)
     level = "DEBUG" if debug else str(settings.logging.level)
     setup(json=settings.logging.format is LogFormat.JSON, level=level, stream=sys.stderr)
-    return Hub.open(settings, SystemClock())
+    with closing(Hub.open(settings, SystemClock())) as hub:
+        yield hub
 
 
 def _operator() -> str:
@@ -111,23 +115,23 @@ def sync(
     out = _output(json=json)
     if dry_run and plan:
         raise typer.BadParameter("--dry-run and --plan exclude each other")
-    hub = _open(config, debug=debug)
-    keys, resources = _only(hub, source, only or [], entity or [])
-    kind = Kind.ONLY if keys else Kind.DELTA if delta else Kind.FULL
-    options = Options(
-        kind=kind,
-        resources=resources,
-        only=keys,
-        brins=tuple(brin.upper() for brin in school or []),
-        dry=dry_run,
-        plan_only=plan,
-        time_limit=None if time_limit is None else timedelta(seconds=time_limit),
-        operator=_operator(),
-    )
-    with out.progress() as progress:
-        report = run(hub, source, options, progress=progress)
-    show_report(out, report)
-    raise typer.Exit(report.exit_code)
+    with _open(config, debug=debug) as hub:
+        keys, resources = _only(hub, source, only or [], entity or [])
+        kind = Kind.ONLY if keys else Kind.DELTA if delta else Kind.FULL
+        options = Options(
+            kind=kind,
+            resources=resources,
+            only=keys,
+            brins=tuple(brin.upper() for brin in school or []),
+            dry=dry_run,
+            plan_only=plan,
+            time_limit=None if time_limit is None else timedelta(seconds=time_limit),
+            operator=_operator(),
+        )
+        with out.progress() as progress:
+            report = run(hub, source, options, progress=progress)
+        show_report(out, report)
+        raise typer.Exit(report.exit_code)
 
 
 def _only(
@@ -167,11 +171,11 @@ def plan_apply(
     from sync_engine.runs import Kind, Options, run
 
     out = _output(json=json)
-    hub = _open(config, debug=debug)
-    options = Options(kind=Kind.APPLY, approved=plan_id, operator=_operator())
-    report = run(hub, koppeling_of_plan(hub, plan_id), options)
-    show_report(out, report)
-    raise typer.Exit(report.exit_code)
+    with _open(config, debug=debug) as hub:
+        options = Options(kind=Kind.APPLY, approved=plan_id, operator=_operator())
+        report = run(hub, koppeling_of_plan(hub, plan_id), options)
+        show_report(out, report)
+        raise typer.Exit(report.exit_code)
 
 
 @plan_app.command("show")
@@ -187,9 +191,9 @@ def plan_show(
     from console.views import show_plan
     from sync_engine.history import read_plan
 
-    hub = _open(config, debug=debug)
-    plan = read_plan(hub, plan_id, entity=entity, limit=limit, operator=_operator())
-    show_plan(_output(json=json), plan)
+    with _open(config, debug=debug) as hub:
+        plan = read_plan(hub, plan_id, entity=entity, limit=limit, operator=_operator())
+        show_plan(_output(json=json), plan)
 
 
 @app.command()
@@ -204,8 +208,8 @@ def runs(
     from console.views import show_runs
     from sync_engine.history import list_runs
 
-    hub = _open(config, debug=debug)
-    show_runs(_output(json=json), list_runs(hub, koppeling=source, limit=limit))
+    with _open(config, debug=debug) as hub:
+        show_runs(_output(json=json), list_runs(hub, koppeling=source, limit=limit))
 
 
 @run_app.command("show")
@@ -219,8 +223,8 @@ def run_show(
     from console.views import show_run
     from sync_engine.history import read_run
 
-    hub = _open(config, debug=debug)
-    show_run(_output(json=json), read_run(hub, run_id))
+    with _open(config, debug=debug) as hub:
+        show_run(_output(json=json), read_run(hub, run_id))
 
 
 @explain_app.command("leerling")
@@ -235,8 +239,10 @@ def explain_leerling(
     from console.views import show_explanation
     from sync_engine.history import explain_leerling as explain_it
 
-    hub = _open(config, debug=debug)
-    show_explanation(_output(json=json), explain_it(hub, key, field=field, operator=_operator()))
+    with _open(config, debug=debug) as hub:
+        show_explanation(
+            _output(json=json), explain_it(hub, key, field=field, operator=_operator())
+        )
 
 
 @connectors_app.callback(invoke_without_command=True)
@@ -261,8 +267,8 @@ def connectors_check(
     from console.views import show_checks
     from sync_engine.checks import check_sources
 
-    hub = _open(config, debug=debug)
-    raise typer.Exit(show_checks(_output(json=json), check_sources(hub, source)))
+    with _open(config, debug=debug) as hub:
+        raise typer.Exit(show_checks(_output(json=json), check_sources(hub, source)))
 
 
 @app.command()
@@ -373,6 +379,9 @@ def exit_codes(json: Json = False) -> None:
 
 def main() -> None:
     """Entry point of the console script: no traceback reaches a person unless asked for."""
+    from config.logs import install_excepthook
+
+    install_excepthook()
     sys.exit(_main(sys.argv[1:]))
 
 
