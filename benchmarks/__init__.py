@@ -1,0 +1,1 @@
+"""Benchmarks: the goals of docs/performance.md, measured against floors and peers in one run."""
