@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,9 +23,10 @@ from fixtures.sandbox.reference import ReferenceSandbox
 
 TOKEN = "geheim-van-de-bron"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "koppelhub-referentie"
+TUTORIAL = Path(__file__).parents[2] / "docs" / "adding-a-connector.md"
 COMMAND = Path(sys.executable).with_name("koppelhub")
 
-_SETTINGS = """
+_TENANT = """
 [database]
 url = "sqlite:///koppelhub.db"
 [keys]
@@ -35,6 +37,11 @@ title = "Bestuur"
 [[tenant.school]]
 brin = "99XX"
 name = "School"
+"""
+
+_SETTINGS = (
+    _TENANT
+    + """
 [[source]]
 name = "bron"
 system = "referentie"
@@ -43,6 +50,7 @@ tenant = "bestuur"
 base_url = "BASE"
 token = { env = "REFERENTIE_TOKEN" }
 """
+)
 
 _SOMTODAY = """
 [[source]]
@@ -197,3 +205,48 @@ def test_a_delta_is_refused_where_it_is_not_declared(koppelhub: Command) -> None
     assert refused["outcome"] == "failed"
     assert "does not declare delta" in refused["error"]
     assert "koppelhub connectors" in refused["advice"]
+
+
+# -- the tutorial --------------------------------------------------------------------------------
+
+
+def fragments() -> list[tuple[str, str]]:
+    """(file, text) of every fragment of the tutorial that names its file."""
+    text = TUTORIAL.read_text(encoding="utf-8")
+    found = re.findall(r"^```(?:python|toml)\n# (\S+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [(name, body) for name, body in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [f for f in fragments() if f[0] not in {"serve.py", "koppelhub.toml"}]
+)
+def test_the_tutorial_shows_what_the_package_holds(name: str, text: str) -> None:
+    assert text in (EXAMPLE / name).read_text(encoding="utf-8")
+
+
+def test_what_the_tutorial_says_can_be_done(tmp_path: Path, package: Path) -> None:
+    said = dict(fragments())
+    program = tmp_path / "serve.py"
+    program.write_text(said["serve.py"].replace("8760", "0"), encoding="utf-8")
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-u", str(program)], stdout=subprocess.PIPE, text=True
+    ) as served:
+        try:
+            assert served.stdout is not None
+            address = served.stdout.readline().strip()
+            assert address.startswith("http://127.0.0.1:")
+            text = said["koppelhub.toml"].replace("http://127.0.0.1:8760", address)
+            demo = _TENANT.replace("bestuur", "demo")
+            initialise(tmp_path / "hub", configuration=demo + text)
+            koppelhub = Command(tmp_path / "hub", package)
+            for arguments in (
+                ("connectors", "check", "--source", "bron"),
+                ("sync", "--source", "bron"),
+                ("sync", "--source", "bron", "--delta"),
+                ("explain", "leerling", "100"),
+            ):
+                done = koppelhub.run(*arguments, token="demo")
+                assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+        finally:
+            served.terminate()
+    assert "Voorbeeld" in done.stdout
