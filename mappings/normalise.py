@@ -85,8 +85,8 @@ def match_form(text: str) -> str:
     """
     if text.isascii():
         return "".join(filter(str.isalnum, text.lower()))
-    folded = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
-    return "".join(sign for sign in folded if sign.isalnum())
+    apart = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", apart)))
 
 
 @lru_cache(maxsize=_CACHED)
