@@ -25,6 +25,14 @@ demo: .venv/runtime
 test: .venv/dev
 	$(BIN)/pytest -n $(WORKERS) --durations=10
 
+# 1,000 kills on each database, 10,000 examples; the figures go into docs/reliability.md by hand.
+test-long: .venv/dev
+	HYPOTHESIS_PROFILE=long $(BIN)/pytest -m long --timeout 14400 -s
+
+# The goals of docs/performance.md; BENCH="--large 10" adds a million pupils, which takes an hour.
+bench: .venv/bench
+	$(BIN)/python -m benchmarks --write docs/performance.md $(BENCH)
+
 check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

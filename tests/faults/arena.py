@@ -105,7 +105,6 @@ class Arena:
 
     def __init__(self, folder: Path, database: Database, server: Server) -> None:
         self.folder, self.database, self.server = folder, database, server
-        self.is_cheap = isinstance(database, SqliteFile)  # to put back, and to run against
         init(folder, database.url)
 
     def job(
@@ -116,6 +115,7 @@ class Arena:
         kind: str = "full",
         kill: tuple[str, int] | None = None,
         trace: bool = False,
+        batch: int = 0,
         stops: tuple[str, ...] = (),
         gate: str = "",
     ) -> Job:
@@ -130,6 +130,7 @@ class Arena:
             kind=kind,
             kill=kill,
             trace=trace,
+            batch=batch,
             stops=stops,
             gate=gate,
         )
@@ -138,11 +139,11 @@ class Arena:
         """A run in a process that is left alone."""
         return self.server.run(self.job(koppeling, school, kind=kind))
 
-    def live_until(self, school: School) -> None:
+    def live_until(self, school: School, *, kind: str = "full") -> None:
         """All days before this one, and on this day the other source."""
         for day in range(school.day):
             for koppeling in ("lvs", "las"):
-                self.run(koppeling, School(school.pupils, day))
+                self.run(koppeling, School(school.pupils, day), kind=kind)
         if school.day:
             self.run("lvs", school)
         else:

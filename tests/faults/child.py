@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,15 +23,15 @@ from sqlalchemy.engine import make_url
 from config.clock import Clock
 from config.errors import KoppelhubError
 from config.sources import Source
-from connectors.base import Connector, Parsed
-from sync_engine import runs
+from connectors.base import Connector, Page, Parsed, Reading, Scope
+from sync_engine import runs, stage
 from sync_engine.errors import RunActiveError
 from sync_engine.outcome import ExitCode
 from sync_engine.runs import Kind, Options
 from sync_engine.store.engine import Store
 from tests.faults.boundaries import Boundaries
 from tests.faults.school import SOURCES, School, init, open_hub
-from tests.support.memory import MemoryConnector
+from tests.support.memory import MemoryConnector, MemoryReading, MemorySource
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +42,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         report: file that the result is written to; absent as long as the run is not over.
         kill: boundary to die at, and its occurrence.
         trace: count all boundaries.
+        batch: records that are written at once; 0 is as always. Small schools have checkpoints too.
         stops: phases (`read`, `plan`, `apply`) at whose first moment it waits at its gate.
         gate: the path of the gate's two named pipes, without their suffix.
     """
@@ -54,6 +56,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "full"
     kill: tuple[str, int] | None = None
     trace: bool = False
+    batch: int = 0
     stops: tuple[str, ...] = ()
     gate: str = ""
 
@@ -70,10 +73,42 @@ class Result(msgspec.Struct, kw_only=True):
     boundaries: dict[str, int] = {}
 
 
+class SteppedDelta(MemoryReading):
+    """A delta of one change a page, each with the cursor behind it: a kill may fall between two."""
+
+    delta = True
+
+    def __init__(self, source: MemorySource, scope: Scope, cursor: int) -> None:
+        super().__init__(source, scope, [])
+        self._from = cursor
+
+    def __iter__(self) -> Iterator[Page]:
+        scope = (self.scope.resource, self.scope.key)
+        here = self.source.records.get(scope, {})
+        journal = self.source.journal
+        last = {
+            journal[place][2]: place
+            for place in range(self._from, len(journal))
+            if journal[place][:2] == scope
+        }
+        for key, place in sorted(last.items(), key=lambda item: item[1]):
+            cursor = str(place + 1)
+            if key in here:
+                body = msgspec.json.encode({"key": key, **here[key]})
+                yield Page([key], [body], cursor=cursor)
+            else:
+                yield Page([], [], gone=[key], cursor=cursor)
+        yield Page([], [], cursor=str(len(journal)))
+
+
 class CountingConnector(MemoryConnector):
-    """Counts what is parsed, so what is mapped again after a kill."""
+    """Counts what is parsed, so what is mapped again after a kill; its deltas come in steps."""
 
     parsed = 0
+
+    def delta(self, scope: Scope, *, cursor: str | None) -> Reading:
+        """What changed since the cursor."""
+        return SteppedDelta(self.source, scope, int(cursor or 0))
 
     def parse(self, resource: str, body: bytes) -> Parsed:
         """Parse one record."""
@@ -86,6 +121,8 @@ def perform(job: Job, school: School) -> Result:
     boundaries = Boundaries(job.kill)
     if job.trace or job.kill:
         boundaries.install()
+    if job.batch:
+        vars(stage)["BATCH"] = job.batch
 
     def connect(source: Source, clock: Clock) -> Connector:
         return CountingConnector(school.source(source.name))

@@ -173,8 +173,7 @@ class _Reader:
                 "SELECT scope_id, source_key, path, rule, raw_fp FROM quarantine"
             ),
             "scope": self._named_by_scope(
-                "SELECT id, rank, label, contract_fp, complete_at, complete_count, ended_run "
-                "FROM scope"
+                "SELECT id, rank, label, contract_fp, complete_at, ended_run FROM scope"
             ),
             "source_cursor": self._named_by_scope("SELECT scope_id, value FROM source_cursor"),
             "refold": self._query("SELECT core_id, entity, reason FROM refold", core=(0,)),

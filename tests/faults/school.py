@@ -118,7 +118,7 @@ class School:
 
     def source(self, name: str) -> MemorySource:
         """One of its sources, with all that happened up to and including this day."""
-        made = MemorySource(_LAS if name == "las" else _LVS, page_size=100)
+        made = MemorySource(_LAS if name == "las" else _LVS, page_size=25)
         writer = _Las(made, self.pupils) if name == "las" else _Lvs(made, self.pupils)
         for day in range(self.day + 1):
             writer.play(day)
