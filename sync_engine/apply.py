@@ -117,6 +117,7 @@ def _parts(context: Context) -> None:
 def _memberships(context: Context) -> None:
     work = context.work
     listed = ", ".join(rows.MEMBER_COLUMNS)
+    _merge_memberships(context)
     work.execute(
         "UPDATE groepsdeelname SET geldig_van = p.geldig_van, geldig_tot = p.geldig_tot, "
         "tot_afgeleid = p.tot_afgeleid, beeindigd = p.beeindigd, run_id = p.run_id "
@@ -125,7 +126,27 @@ def _memberships(context: Context) -> None:
         "AND NOT groepsdeelname.beeindigd"
     )
     work.execute(f"INSERT INTO groepsdeelname ({listed}) SELECT {listed} FROM p_deelname_nieuw")
-    work.execute("DELETE FROM groepsdeelname WHERE groep_id IN (SELECT core_id FROM w_alias)")
+
+
+def _merge_memberships(context: Context) -> None:
+    """Memberships go with what was merged; of two that became one the older row stays."""
+    work = context.work
+    if not work.execute("SELECT 1 FROM w_alias LIMIT 1"):
+        return
+    for column in ("groep_id", "persoon_id"):
+        work.execute(
+            f"UPDATE groepsdeelname SET {column} = (SELECT w.survivor_id FROM w_alias w "
+            f"WHERE w.core_id = groepsdeelname.{column}) "
+            f"WHERE {column} IN (SELECT core_id FROM w_alias)"
+        )
+    survivors = "(SELECT survivor_id FROM w_alias)"
+    work.execute(
+        "DELETE FROM groepsdeelname WHERE NOT beeindigd "
+        f"AND (groep_id IN {survivors} OR persoon_id IN {survivors}) "
+        "AND EXISTS (SELECT 1 FROM groepsdeelname d WHERE d.groep_id = groepsdeelname.groep_id "
+        "AND d.rol = groepsdeelname.rol AND d.persoon_id = groepsdeelname.persoon_id "
+        "AND NOT d.beeindigd AND d.id < groepsdeelname.id)"
+    )
 
 
 def _references(context: Context) -> None:

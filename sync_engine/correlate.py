@@ -87,6 +87,7 @@ class Correlator:
         self.context = context
         self._alone: dict[Entity, bool] = {}
         self._follows: dict[str, list[str]] = {}
+        self._decided: set[str] = set()  # a person said: make it a record of its own
 
     def correlate(
         self, entity: Entity, nodes: Iterable[Sequence[Node]], *, may_create: bool
@@ -99,6 +100,7 @@ class Correlator:
             may_create: False holds every creation of this entity back.
         """
         result = Correlated()
+        self._decided = set()
         self.context.work.execute("DELETE FROM w_key WHERE core_id IS NULL")
         for batch in nodes:
             self._keys_of_batch(entity, batch, result)
@@ -141,8 +143,10 @@ class Correlator:
     def _decisions(self, entity: Entity, keys: Sequence[str]) -> dict[str, tuple[str, int | None]]:
         work = self.context.work
         rows = work.execute(
-            "SELECT source_key, kind, core_id FROM decision WHERE koppeling_id = ? AND entity = ? "
-            f"AND lifted_at IS NULL AND {work.many('source_key')} ORDER BY id",
+            "SELECT d.source_key, d.kind, COALESCE(a.survivor_id, d.core_id) FROM decision d "
+            "LEFT JOIN alias a ON a.core_id = d.core_id "
+            "WHERE d.koppeling_id = ? AND d.entity = ? AND d.lifted_at IS NULL "
+            f"AND {work.many('d.source_key')} ORDER BY d.id",
             (self.context.koppeling.id, str(entity), work.values(keys)),
         )
         return {row[0]: (row[1], row[2]) for row in rows}
@@ -155,6 +159,7 @@ class Correlator:
             result.linked[key] = core_id
         else:  # create, split
             result.created.add(key)
+            self._decided.add(key)
 
     def _references(
         self, entity: Entity, batch: Sequence[Node]
@@ -210,7 +215,7 @@ class Correlator:
         """Leerlingen that no exact key knows: who in the core looks like them?"""
         if entity is not Entity.LEERLING or not result.created or self._is_alone(entity):
             return
-        for part in chunks(sorted(result.created), BATCH):
+        for part in chunks(sorted(result.created - self._decided), BATCH):
             for key, candidates in self._lookalikes(part).items():
                 dispute = Dispute(key, "score", "looks like")
                 dispute.candidates = [
@@ -267,13 +272,16 @@ class Correlator:
         """Give new records their number, and write all links of this entity."""
         context = self.context
         reaction = context.policy.reactions.of(str(entity)).unmatched
-        if reaction is Unmatched.IGNORE or not may_create:
-            result.ignored |= result.created
-            result.created = set()
-        elif reaction is Unmatched.CASE:
-            for key in sorted(result.created):
+        held = set() if may_create else result.created
+        undecided = result.created - self._decided
+        if reaction is Unmatched.IGNORE:
+            held = held | undecided
+        elif reaction is Unmatched.CASE and may_create:
+            for key in undecided:
                 result.disputes[key] = Dispute(key, "unmatched", "policy asks a person")
-            result.created = set()
+            result.created -= undecided
+        result.ignored |= held
+        result.created = result.created - held
         rows: list[tuple[object, ...]] = []
         own, run = context.koppeling.id, context.run_id
         following = {key for twins in self._follows.values() for key in twins}

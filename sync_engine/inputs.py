@@ -54,8 +54,9 @@ def _expired_pins(context: Context) -> None:
     """A pin holds through its last day; afterwards the record is folded without it."""
     work, tenant = context.work, context.koppeling.tenant_id
     rows = work.execute(
-        "SELECT id, core_id, entity FROM pin "
-        "WHERE tenant_id = ? AND lifted_at IS NULL AND until < ?",
+        "SELECT p.id, COALESCE(a.survivor_id, p.core_id), p.entity FROM pin p "
+        "LEFT JOIN alias a ON a.core_id = p.core_id "
+        "WHERE p.tenant_id = ? AND p.lifted_at IS NULL AND p.until < ?",
         (tenant, context.today),
     )
     if not rows:

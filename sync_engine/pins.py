@@ -52,8 +52,9 @@ def pin(
             sealed = cipher.person(salt).encrypt(msgspec.json.encode(value), b"pin|%d" % core_id)
             work.execute(
                 "UPDATE pin SET lifted_at = ? "
-                "WHERE core_id = ? AND field = ? AND lifted_at IS NULL",
-                (hub.clock.now(), core_id, field),
+                "WHERE field = ? AND lifted_at IS NULL AND (core_id = ? OR core_id IN "
+                "(SELECT core_id FROM alias WHERE survivor_id = ?))",
+                (hub.clock.now(), field, core_id, core_id),
             )
             made = work.execute(
                 "INSERT INTO pin (tenant_id, core_id, entity, field, value, reason, operator, "
@@ -78,7 +79,8 @@ def lift(hub: Hub, pin_id: int) -> None:
     """Take a pin away. Raises: SyncError if there is no such pin in force."""
     with hub.store.work() as work:
         rows = work.execute(
-            "SELECT tenant_id, entity, core_id FROM pin WHERE id = ? AND lifted_at IS NULL",
+            "SELECT p.tenant_id, p.entity, COALESCE(a.survivor_id, p.core_id) FROM pin p "
+            "LEFT JOIN alias a ON a.core_id = p.core_id WHERE p.id = ? AND p.lifted_at IS NULL",
             (pin_id,),
         )
         if not rows:

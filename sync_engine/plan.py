@@ -457,16 +457,27 @@ class Planner:
         return self.context.policy.reactions.of(str(entity)).gone is Gone.KEEP
 
     def _pins(self, batch: _Batch) -> None:
+        """Pins in force, those on records that were merged into these included; newest last."""
         context, work = self.context, self.context.work
-        for part in chunks(batch.cores):
+        owner = {core_id: core_id for core_id in batch.cores}
+        for table in ("w_alias", "alias"):
+            for part in chunks(sorted(owner)):
+                for core_id, survivor in work.execute(
+                    f"SELECT core_id, survivor_id FROM {table} WHERE {work.many('survivor_id')}",
+                    (work.values(part),),
+                ):
+                    owner[core_id] = owner[survivor]
+        for part in chunks(sorted(owner)):
             for pin_id, core_id, name, value, salt in work.execute(
                 "SELECT p.id, p.core_id, p.field, p.value, s.salt FROM pin p "
                 "JOIN core_salt s ON s.core_id = p.core_id "
-                f"WHERE p.lifted_at IS NULL AND {work.many('p.core_id')}",
+                f"WHERE p.lifted_at IS NULL AND {work.many('p.core_id')} ORDER BY p.id",
                 (work.values(part),),
             ):
-                plain = context.cipher.person(salt).decrypt(value, b"pin|%d" % core_id)
-                batch.pins[core_id][name] = PinValue(pin_id, msgspec.json.decode(plain))
+                pins = batch.pins[owner[core_id]]
+                if name not in pins or pins[name].pin_id < pin_id:
+                    plain = context.cipher.person(salt).decrypt(value, b"pin|%d" % core_id)
+                    pins[name] = PinValue(pin_id, msgspec.json.decode(plain))
 
     def _resolve(self, batch: _Batch) -> None:
         """Core ids of everything that these records refer to, in one look-up per entity."""

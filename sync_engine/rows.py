@@ -84,7 +84,7 @@ class States:
             if person:
                 self._parts(found, ids)
             if members:
-                self._members(found, ids)
+                self._members(found, part)
         return found
 
     def _parts(self, found: dict[int, State], ids: object) -> None:
@@ -117,16 +117,26 @@ class States:
                     "geheim": bool(hidden),
                 }
 
-    def _members(self, found: dict[int, State], ids: object) -> None:
+    def _members(self, found: dict[int, State], groups: Sequence[int]) -> None:
+        """Open memberships; what was merged in this run is read as what it became."""
         work = self.context.work
+        became: dict[int, int] = dict(
+            work.execute(
+                f"SELECT core_id, survivor_id FROM w_alias WHERE {work.many('survivor_id')}",
+                (work.values(groups),),
+            )
+        )
         rows = work.execute(
-            "SELECT groep_id, rol, persoon_id, geldig_van, geldig_tot, tot_afgeleid "
-            f"FROM groepsdeelname WHERE NOT beeindigd AND {work.many('groep_id')}",
-            (ids,),
+            "SELECT d.groep_id, d.rol, COALESCE(a.survivor_id, d.persoon_id), d.geldig_van, "
+            "d.geldig_tot, d.tot_afgeleid FROM groepsdeelname d "
+            "LEFT JOIN w_alias a ON a.core_id = d.persoon_id "
+            f"WHERE NOT d.beeindigd AND {work.many('d.groep_id')} ORDER BY d.id DESC",
+            (work.values([*groups, *became]),),
         )
         for group, role, person, start, end, inferred in rows:
-            if group in found:
-                found[group][f"groepsdeelname/{role}/{person}"] = [start, end, bool(inferred)]
+            state = found.get(became.get(group, group))
+            if state is not None:  # of two that became one the older row stays
+                state[f"groepsdeelname/{role}/{person}"] = [start, end, bool(inferred)]
 
     def reveal(self, core_id: int, key: str) -> str | None:
         """The plain value of one identifier of the core, for the journal and for people."""
