@@ -134,7 +134,7 @@ class States:
             (work.values([*groups, *became]),),
         )
         for group, role, person, start, end, inferred in rows:
-            state = found.get(became.get(group, group))
+            state = found.get(became.get(int(group), int(group)))
             if state is not None:  # of two that became one the older row stays
                 state[f"groepsdeelname/{role}/{person}"] = [start, end, bool(inferred)]
 
