@@ -27,10 +27,12 @@ _RULES: Final = (
     # pseudonyms, whole or percent-encoded, and hashes as long as theirs
     (rf"{_URI}(?:ketenid(?:\.|%2E)nl|id\.school)(?:/|%2F)[^\s\"'<>]*", MASK),
     (r"(?<![0-9a-fA-F])[0-9a-fA-F]{64,}(?![0-9a-fA-F])", MASK),
-    # what follows a secret's name, and the user part and query of an address
+    # what follows a secret's name (`POST token` is the call that asks for one, and is shown), and
+    # the user part and query of an address
     (r"\b(Bearer|Basic)\s+[^\s\"',]+", rf"\1 {MASK}"),
     (
-        r"\b((?:access_|refresh_|id_)?token|client_secret|password|passwd|wachtwoord|authorization)"
+        r"\b((?:access_|refresh_|id_)?(?<!POST )token|client_secret|password|passwd|wachtwoord"
+        r"|authorization)"
         r"\b([\"']?\s*[:=]\s*[\"']?)(?!Bearer|Basic)[^\s\"'&,;}]+",
         rf"\1\2{MASK}",
     ),

@@ -70,6 +70,9 @@ class Output:
         """A table; on no terminal, columns of plain text."""
         if self.json or not rows:
             return
+        if not sys.stdout.isatty():
+            _plain_table([columns, *rows])
+            return
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
 
@@ -109,6 +112,15 @@ class Output:
 
 
 _PHASES = {"read": "lezen", "plan": "plan maken", "apply": "toepassen"}
+
+
+def _plain_table(rows: Sequence[Sequence[object]]) -> None:
+    """Columns of text with two spaces between, one line a row however long: for pipes and files."""
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write(" ".join(line.rstrip().splitlines()) + "\n")
 
 
 def pairs(counts: Mapping[str, int]) -> str:

@@ -256,7 +256,7 @@ class RestTransport:
         """One request and its whole answer."""
         if not self._circuit.admit():
             raise open_circuit(self._system, operation)
-        correlation = uuid.uuid4().hex
+        correlation = str(uuid.uuid4())  # its dashes keep it from being taken for a number
         request.headers[CORRELATION_HEADER] = correlation
         try:
             with self._places:

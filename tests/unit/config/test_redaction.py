@@ -189,3 +189,8 @@ def test_a_hidden_context_stays_hidden() -> None:
             raise KeyError("x") from None
 
     assert len(describe(raised(fails))) == 1
+
+
+def test_the_call_that_asks_for_a_token_says_what_became_of_it() -> None:
+    assert redact("POST token: ConnectError [x]") == "POST token: ConnectError [x]"
+    assert "geheim" not in redact("access_token: geheim, POST id_token: geheim, token=geheim")
