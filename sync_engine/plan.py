@@ -355,7 +355,16 @@ class Planner:
     # -- one batch -------------------------------------------------------------------------------
 
     def _fold_batch(self, entity: Entity, cores: list[int]) -> None:
-        batch = _Batch(entity, cores)
+        waiting = self._fold_some(_Batch(entity, cores))
+        if waiting and not self.accepted_only:
+            # what is new waits for what it refers to; what was accepted goes on being folded
+            self.accepted_only = True
+            self._fold_some(_Batch(entity, waiting))
+            self.accepted_only = False
+
+    def _fold_some(self, batch: _Batch) -> list[int]:
+        """Fold and compare; the core records that wait for a required reference."""
+        entity, cores = batch.entity, batch.cores
         self._claims(batch)
         self._pins(batch)
         for core_id, claims in batch.claims.items():
@@ -365,10 +374,11 @@ class Planner:
         self._resolve(batch)
         states = self._states.read(entity, cores)
         salts = self._core_salts(entity, cores)
-        self._compare(batch, states, salts)
+        waiting = self._compare(batch, states, salts)
         self._flush_open()
         self._prepared.flush()
         self._flush_steps()
+        return waiting
 
     def _claims(self, batch: _Batch) -> None:
         """Every shadow of these records, as what the core may use of it."""
@@ -514,9 +524,13 @@ class Planner:
 
     def _compare(
         self, batch: _Batch, states: Mapping[int, State], salts: Mapping[int, bytes]
-    ) -> None:
-        """Steps for the records whose state differs; the rest is accepted as it stands."""
+    ) -> list[int]:
+        """Steps for the records whose state differs; the rest is accepted as it stands.
+
+        Returns: the core records that wait.
+        """
         steps: list[_Step] = []
+        waiting: list[int] = []
         for core_id in batch.cores:
             folded = batch.folded.get(core_id)
             if folded is None:
@@ -524,11 +538,14 @@ class Planner:
             step = self._step(batch, core_id, folded, states.get(core_id))
             if step is None:
                 self._accept(batch, core_id)
-            elif step.op != "wait":
+            elif step.op == "wait":
+                waiting.append(core_id)
+            else:
                 steps.append(step)
         approved = self._approved([step.digest for step in steps])
         for step in steps:
             self._decide(batch, step, approved, salts)
+        return waiting
 
     def _step(
         self, batch: _Batch, core_id: int, folded: Folded, current: State | None
@@ -545,7 +562,7 @@ class Planner:
         self._open(batch, claims, projected.unresolved)
         source = f"{claims[0].koppeling}/{claims[0].source_key}"
         if projected.waiting:
-            self.planned.waiting += 1
+            self.planned.waiting += not self.accepted_only
             return _Step(batch.entity, core_id, source, "wait", {}, {}, b"", is_new=False)
         changed = difference(current, projected.state)
         if not changed:

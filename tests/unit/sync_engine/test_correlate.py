@@ -447,3 +447,24 @@ def test_policy_may_ask_a_person_for_every_link(make: Make) -> None:
         bench.sync(name)
     assert bench.cases() == [("s1", "leerling", "a", "match")]
     assert not bench.query("SELECT * FROM link WHERE koppeling_id = 2")
+
+
+# -- waiting ---------------------------------------------------------------------------------------
+
+
+def test_while_a_change_waits_for_its_reference_the_accepted_form_goes_on(make: Make) -> None:
+    bench = make()
+    put(bench, "s0", Entity.LEERLING, "a", achternaam="Jansen")
+    place = {"vestiging": "v", "leerjaar": 1}
+    put(bench, "s0", Entity.INSCHRIJVING, "i", leerling="a", **place)
+    bench.sync()
+    put(bench, "s0", Entity.INSCHRIJVING, "i", leerling="komt nog", **place | {"leerjaar": 2})
+    vestigingen(bench)
+    assert bench.sync().waiting == 1
+    found = bench.query("SELECT leerling_id, vestiging_id, leerjaar FROM inschrijving")
+    vestiging = bench.core(Entity.VESTIGING, "v")
+    assert found == [(bench.core(Entity.LEERLING, "a"), vestiging, 1)]
+    put(bench, "s0", Entity.LEERLING, "komt nog", achternaam="Bakker")
+    bench.sync()
+    found = bench.query("SELECT leerling_id, vestiging_id, leerjaar FROM inschrijving")
+    assert found == [(bench.core(Entity.LEERLING, "komt nog"), vestiging, 2)]
