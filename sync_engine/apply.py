@@ -26,9 +26,10 @@ def apply(context: Context, plan_id: int, *, state: str) -> None:
         _references(context)
         _accept(context)
         _cases(context)
-        work.execute(
-            "DELETE FROM refold WHERE tenant_id = ? AND core_id IN (SELECT core_id FROM w_refold)",
-            (context.koppeling.tenant_id,),
+        work.execute(  # what is held is folded again until a person has decided
+            "DELETE FROM refold WHERE tenant_id = ? AND core_id IN (SELECT core_id FROM w_refold) "
+            "AND core_id NOT IN (SELECT core_id FROM step WHERE plan_id = ? AND state = 'held')",
+            (context.koppeling.tenant_id, plan_id),
         )
         work.execute(
             "UPDATE step SET state = 'applied' WHERE plan_id = ? AND state = 'planned'", (plan_id,)
