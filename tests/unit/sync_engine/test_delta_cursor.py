@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from connectors.base import Page
 from mappings.canonical.fields import Entity
 from sync_engine import stage
 from sync_engine.outcome import Outcome
 from sync_engine.store.engine import Store
 from tests.support.hubs import Bench, Kind, bench
-from tests.support.memory import MemorySource
+from tests.support.memory import MemoryReading, MemorySource
 
 
 @pytest.fixture
@@ -34,6 +37,12 @@ def cursors(hub: Bench) -> list[str]:
 def test_a_snapshot_that_is_not_complete_keeps_no_cursor(
     hub: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    last_page = MemoryReading._page
+
+    def with_a_cursor(reading: MemoryReading, items: Sequence[Any], *, last: bool) -> Page:
+        return replace(last_page(reading, items, last=last), cursor="7")
+
+    monkeypatch.setattr(MemoryReading, "_page", with_a_cursor)
     monkeypatch.setattr(stage, "BATCH", 3)  # each page is written before the next is taken
     hub.sources["s0"].faults["leerling", "hoofd"] = "error"
     assert hub.sync().outcome is Outcome.FAILED
