@@ -29,6 +29,8 @@ from tests.faults.ledger import (
 from tests.faults.processes import KILLED
 from tests.faults.school import School
 
+pytestmark = pytest.mark.timeout(900)  # hundreds of processes; more than is usual for one test
+
 PUPILS = 40
 FIRST_LOAD = School(PUPILS, 0)
 LATER_DAY = School(PUPILS, 2)
