@@ -67,7 +67,8 @@ class _Run:
         self.hub, self.row, self.options, self.work = hub, row, options, work
         self.progress = progress
         self.started = hub.clock.now()
-        limit = options.time_limit or hub.settings.policy.limits.run_time
+        given = options.time_limit  # none at all is a limit too
+        limit = hub.settings.policy.limits.run_time if given is None else given
         self.deadline = hub.clock.monotonic() + limit.total_seconds()
         self.run_id = self._open_run()
         self.report = RunReport(
