@@ -95,6 +95,7 @@ class _Run:
     def _open_run(self) -> int:
         options = asdict(self.options)
         options.pop("time_limit")
+        options["only"] = len(self.options.only)  # not what a person typed: it may be a name
         with self.work.transaction():
             self.work.execute(
                 "UPDATE run SET state = 'failed', finished_at = ?, error = 'stopped from outside', "
