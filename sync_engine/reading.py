@@ -178,7 +178,10 @@ class Reader:
                 break
             if completeness.complete and not shaken:
                 report.state, report.reason, report.advice = "complete", "", ""
+                gone = stager.received.gone
                 stager.absent()
+                report.missing = stager.received.missing
+                report.gone += stager.received.gone - gone
                 self._completed(context, row, stager, report)
                 break
             report.state = "incomplete"

@@ -49,8 +49,9 @@ def test_two_complete_readings_six_hours_apart_close(
     bench.later()
     bench.sync()
     bench.later(hours)
-    bench.sync()
+    report = bench.sync()
     assert closed(bench) == gone
+    assert sum(reading.gone for reading in report.readings) == len(gone)
 
 
 def test_a_closing_ends_after_the_last_complete_reading_that_held_it(make: Make) -> None:
