@@ -296,11 +296,13 @@ def mapping_try(
     json: Json = False,
 ) -> None:
     """Map one sample record and show each output value."""
+    from config.clock import SystemClock, local_date
     from console.views import show_trial
     from sync_engine.checks import try_mapping
 
     body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    show_trial(_output(json=json), try_mapping(system, resource, body))
+    today = local_date(SystemClock().now())
+    show_trial(_output(json=json), try_mapping(system, resource, body, today=today))
 
 
 @app.command()

@@ -235,11 +235,21 @@ def show_trial(out: Output, trial: Trial) -> None:
     """Each output value of a mapping on one sample."""
     if out.data(trial):
         return
-    for record in trial.records:
-        out.title(str(record["entity"]))
-        fields = record["fields"]
-        if isinstance(fields, dict):
-            out.table(("veld", "waarde"), [(n, _cell(v)) for n, v in fields.items()])
+    out.table(
+        ("entiteit", "veld", "uit", "functie", "sterkte", "staat", "waarde"),
+        [
+            (
+                row.entity,
+                row.target,
+                " + ".join(filter(None, (row.where, *row.source))),
+                row.function,
+                row.strength,
+                row.rule or row.state,
+                _cell(row.output),
+            )
+            for row in trial.rows
+        ],
+    )
     for problem in trial.problems:
         out.line(f"weggelaten: {problem}")
     if trial.error:

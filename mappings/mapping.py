@@ -15,7 +15,8 @@ from mappings.canonical.fields import Canonical, Entity
 class Strength(StrEnum):
     """How hard a mapped value insists, in the fold of the core.
 
-    STRONG beats a pin (a secret address stays secret whatever a person fixed by hand); NORMAL beats
+    STRONG beats a pin where it says something (an address that the source calls secret stays so
+    whatever a person fixed by hand; one that it calls public may be pinned secret); NORMAL beats
     other sources by authority, and yields to a pin; WEAK counts only where nobody else has a value.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import msgspec
 
@@ -12,6 +13,8 @@ from connectors import registry
 from connectors.base import CheckResult, DeliveryContract, Layer, Scope
 from mappings import registry as mapping_registry
 from mappings.canonical.schema import ENTITY_OF, encode
+from mappings.mapping import TrialRow
+from sector.identifiers import Schooljaar
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
 
@@ -26,10 +29,16 @@ class SourceCheck:
 
 @dataclass(slots=True)
 class Trial:
-    """A mapping tried on one sample."""
+    """A mapping tried on one sample.
+
+    Attributes:
+        rows: what every row of the tables made of it, also where the record would be refused.
+        records: the canonical records that come out.
+    """
 
     system: str
     resource: str
+    rows: list[TrialRow] = field(default_factory=list)
     records: list[dict[str, Json]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     error: str = ""
@@ -56,8 +65,8 @@ def check_sources(hub: Hub, name: str | None) -> list[SourceCheck]:
     return checks
 
 
-def try_mapping(system: str, resource: str, body: bytes) -> Trial:
-    """Map one raw record as if every field were delivered, and show what comes out.
+def try_mapping(system: str, resource: str, body: bytes, *, today: date) -> Trial:
+    """Map one raw record as if every field were delivered now, and show what comes out.
 
     Raises: ConfigurationError if the system or the resource is unknown.
     """
@@ -66,11 +75,12 @@ def try_mapping(system: str, resource: str, body: bytes) -> Trial:
     trial = Trial(system, resource)
     mapping = mapping_registry.mapping_of(system)
     contract = DeliveryContract(dict.fromkeys(described.fields, True))
+    year = Schooljaar.of(today).first_year
+    scope = Scope(resource, "proef/HUIDIG", schooljaar=year)
     try:
         parsed = factory.parse(resource, body)
-        mapped = mapping.map(
-            resource, parsed.record, contract=contract, scope=Scope(resource, "proef/HUIDIG")
-        )
+        trial.rows = list(mapping.trial(resource, parsed.record, contract=contract, scope=scope))
+        mapped = mapping.map(resource, parsed.record, contract=contract, scope=scope)
     except RecordError as error:
         trial.error = str(error)
         return trial

@@ -232,7 +232,8 @@ def _winner(
         filled = next((c for c in weak if c.form[name] is not None), None)
         if filled is not None:
             best, rule = filled, "weak mapping fills an empty field"
-    if pin is not None and rules.strength(entity, name, best.koppeling) is not Strength.STRONG:
+    strong = rules.strength(entity, name, best.koppeling) is Strength.STRONG and best.form[name]
+    if pin is not None and not strong:  # a strong mapping insists on what it says, not on nothing
         return Winner("pin", claim=best, pin_id=pin.pin_id)
     return Winner(rule if len(ordered) > 1 else "only source", best)
 

@@ -71,6 +71,8 @@ def _alike(one: object, other: object) -> float | None:
     if not one or not other:
         return None
     left, right = match_form(str(one)), match_form(str(other))
+    if not left or not right:  # nothing but punctuation: nothing to compare
+        return None
     if left == right:
         return 1.0
     ratio = SequenceMatcher(None, left, right).ratio()

@@ -15,13 +15,16 @@ from typing import TypeAlias
 
 import msgspec
 
+from config.clock import local_date
 from config.errors import RecordError
 from config.policies import DriftReaction
 from connectors.base import DeliveryContract, FieldProblem, Page
 from connectors.errors import ParseError, ProtocolViolationError
+from mappings.canonical.fields import Entity
 from mappings.canonical.schema import ENTITY_OF, encode
 from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
 from sync_engine.fold import RETAINED
+from sync_engine.store.cipher import PersonCipher
 from sync_engine.store.values import instant
 
 Fingerprint: TypeAlias = Callable[[bytes], bytes]
@@ -490,11 +493,14 @@ class Stager:
                 continue
             batch.held.add(identity)
             said.add(identity)
-            self._shadow(record_id, identity, encode(record), salt=salt, old=old, batch=batch)
+            self._shadow(record_id, identity, encode(record), person=person, old=old, batch=batch)
         for identity, shadow in old.items():
-            if identity not in said and not shadow.received_gone:
-                self._gone(shadow)
-                batch.shadows.append(shadow)
+            if identity in said or shadow.received_gone:
+                continue
+            if mapped.is_silent_on(Entity(identity[0]), identity[1]):
+                continue  # the list that held it is not shared any more: that says nothing
+            self._gone(shadow)
+            batch.shadows.append(shadow)
 
     def _shadow(
         self,
@@ -502,12 +508,11 @@ class Stager:
         identity: tuple[str, str],
         form: bytes,
         *,
-        salt: bytes,
+        person: PersonCipher,
         old: dict[tuple[str, str], ShadowRow],
         batch: _Batch,
     ) -> None:
         context = self.context
-        person = context.cipher.person(salt)
         shadow = old.get(identity)
         if shadow is None:
             number = context.ids.take("shadow", 1)[0]
@@ -562,7 +567,8 @@ class Stager:
 
     def _last_held(self) -> date | None:
         """The day of the last complete reading before this one."""
-        return None if self.scope.complete_at is None else self.scope.complete_at.date()
+        complete_at = self.scope.complete_at
+        return None if complete_at is None else local_date(complete_at)
 
     def _reject(self, error: ParseError, body: bytes) -> None:
         """A record without a usable key: named by its fingerprint, so that nothing is lost."""

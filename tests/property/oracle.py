@@ -124,7 +124,8 @@ class Oracle:
         best = next(iter([*firm, *told]), None)
         if firm and firm[0][2].values[name] is None and filled:
             best = filled[0]
-        if name in pins and not (best and (best[0][0], entity, name) in self.strong):
+        strong = best and (best[0][0], entity, name) in self.strong and best[2].values[name]
+        if name in pins and not strong:
             return pins[name], None
         return (best[2].values[name] if best else None), best
 

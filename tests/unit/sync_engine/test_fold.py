@@ -132,6 +132,14 @@ def test_a_pin_beats_sources_but_not_a_strong_mapping() -> None:
     assert result.values["roepnaam"] == "Anna"
 
 
+def test_a_strong_mapping_does_not_make_public_what_a_person_made_secret() -> None:
+    strong = rules(strengths={("adres_geheim", "a"): Strength.STRONG})
+    secret = {"adres_geheim": PinValue(3, value=True)}
+    public = {"adres_geheim": PinValue(3, value=False)}
+    assert folded(claim("a", adres_geheim=False), pins=secret, by=strong).values["adres_geheim"]
+    assert folded(claim("a", adres_geheim=True), pins=public, by=strong).values["adres_geheim"]
+
+
 def test_a_pin_may_fix_a_field_that_nobody_delivers_and_may_be_empty() -> None:
     assert folded(claim(achternaam="J"), pins={"email": PinValue(1, "x@y.example")}).values[
         "email"
