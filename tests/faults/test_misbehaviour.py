@@ -24,6 +24,7 @@ from fixtures.school.changes import Changes
 from fixtures.school.day import Day
 from fixtures.school.school import School
 from sync_engine.outcome import ExitCode, Outcome
+from tests.conftest import PostgresServer
 from tests.support.coredump import CoreDump, core_dump, differences
 from tests.support.lines import SECRET, START, Line, copy_of, new_line
 
@@ -361,6 +362,16 @@ CASES = (
 )
 
 
+ON_POSTGRES = (
+    "500_for_ever",
+    "401_of_a_location",
+    "truncated_json",
+    "repeated_page_for_ever",
+    "missing_required_field",
+    "keyless_for_ever",
+)
+
+
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The files of a hub that has had its first load, and a second run that changed nothing."""
@@ -470,6 +481,30 @@ def test_a_misbehaviour_has_its_outcome_and_leaves_no_trace(
     _recover(line)
     assert differences(core_dump(line.hub), well.end) == {}
     assert _quarantine(line) == []
+
+
+@pytest.mark.postgres
+def test_a_row_of_misbehaviours_leaves_no_trace_on_postgres_either(
+    postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [postgres_server.create(), postgres_server.create()]
+    dumps = []
+    for name, kinds in zip(names, ((), ON_POSTGRES), strict=True):
+        url = postgres_server.url(name)
+        with new_line(tmp_path / name, pupils=PUPILS, page_size=PAGE_SIZE, url=url) as made:
+            monkeypatch.setenv(SECRET, made.sandbox.credentials.client_secret)
+            made.sync()
+            Day(made.school).one_day()
+            made.later(days=1)
+            for case in (case for case in CASES if case.name in kinds):
+                _arm(made, case)
+                report = made.sync()
+                assert (report.outcome, report.exit_code) == (case.outcome, case.code)
+                made.sandbox.behave()
+            _recover(made)
+            dumps.append(core_dump(made.hub))
+        postgres_server.drop(name)
+    assert differences(*dumps) == {}
 
 
 def _arm(line: Line, case: Case) -> None:
