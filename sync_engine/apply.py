@@ -60,12 +60,13 @@ def _links(context: Context) -> None:
         "UPDATE match_key SET core_id = (SELECT w.survivor_id FROM w_alias w "
         "WHERE w.core_id = match_key.core_id) WHERE core_id IN (SELECT core_id FROM w_alias)"
     )
-    work.execute(  # a record that is accepted has the keys of its new form, and no others
-        "DELETE FROM match_key WHERE koppeling_id = ? AND (entity, source_key) IN "
-        "(SELECT s.entity, s.source_key FROM p_accept p JOIN shadow s ON s.id = p.shadow_id "
-        "UNION ALL SELECT entity, source_key FROM w_key)",
-        (context.koppeling.id,),
-    )
+    if any(work.execute(f"SELECT 1 FROM {table} LIMIT 1") for table in ("p_accept", "w_key")):
+        work.execute(  # a record that is accepted has the keys of its new form, and no others
+            "DELETE FROM match_key WHERE koppeling_id = ? AND (entity, source_key) IN "
+            "(SELECT s.entity, s.source_key FROM p_accept p JOIN shadow s ON s.id = p.shadow_id "
+            "UNION ALL SELECT entity, source_key FROM w_key)",
+            (context.koppeling.id,),
+        )
     listed = "digest, koppeling_id, source_key, entity, kind, core_id"
     work.execute(
         f"INSERT INTO match_key ({listed}) SELECT {listed} FROM w_key WHERE true "

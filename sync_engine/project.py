@@ -160,7 +160,7 @@ def _identifiers(
     role: str,
     index: Callable[[str, str, int], str],
 ) -> None:
-    issued = {k: v for (n, k), v in folded.issued.items() if n == name}
+    issued = {k: v for (n, k), v in folded.issued.items() if n == name} if folded.issued else None
     if issued:
         for koppeling_id, text in issued.items():
             state[f"identificatie/{role}/{koppeling_id}"] = {
