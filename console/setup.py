@@ -19,17 +19,25 @@ def initialise(directory: Path, *, configuration: str | None = None) -> dict[str
     Keys are made here (and in the demo, which uses this) and nowhere else; a file that exists is
     never overwritten.
 
-    Raises: ConfigurationError if there is an installation already.
+    Raises: ConfigurationError if there is an installation already, or the directory cannot be
+        written.
     """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = directory / "koppelhub.toml"
-    if path.exists():
-        raise ConfigurationError(
-            f"{path} exists already",
-            advice="Kies een lege map, of gebruik wat er staat met `koppelhub doctor`.",
-        )
     text = configuration or files("config").joinpath("example.toml").read_text(encoding="utf-8")
-    path.write_text(text, encoding="utf-8")
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as exc:
+        raise ConfigurationError(
+            f"{path if directory.is_dir() else directory} exists already",
+            advice="Kies een lege map, of gebruik wat er staat met `koppelhub doctor`.",
+        ) from exc
+    except OSError as exc:
+        raise ConfigurationError(
+            f"{directory}: {type(exc).__name__}",
+            advice="Kies een map waarin u mag schrijven.",
+        ) from exc
     settings = Settings.load(path)
     keyring = Keyring.create(settings.keys.file)
     store = Store.open(settings.database.resolve(), create=True)

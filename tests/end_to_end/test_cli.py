@@ -369,6 +369,14 @@ def test_a_fresh_installation_lacks_only_the_secret(
     assert "Kies een lege map" in paragraph(run_cli("init", str(folder)))
 
 
+def test_init_where_nothing_can_be_written_says_so(tmp_path: Path) -> None:
+    taken = tmp_path / "bestand"
+    taken.write_text("van een ander", encoding="utf-8")
+    assert "Kies een lege map" in paragraph(run_cli("init", str(taken)))
+    assert "waarin u mag schrijven" in paragraph(run_cli("init", str(taken / "daarin")))
+    assert taken.read_text(encoding="utf-8") == "van een ander"
+
+
 def test_a_missing_or_foreign_key_file_is_refused(quick: Shell, tmp_path: Path) -> None:
     keys = quick.line.folder / "koppelhub.keys"
     own = keys.read_bytes()
