@@ -10,7 +10,7 @@ indexes in a temporary table, and one join finds every match.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -282,23 +282,24 @@ class Correlator:
             result.created -= undecided
         result.ignored |= held
         result.created = result.created - held
-        rows: list[tuple[object, ...]] = []
+        context.work.load("w_link", LINK_COLUMNS, self._new_links(entity, result))
+        self._follows = {}
+
+    def _new_links(self, entity: Entity, result: Correlated) -> Iterator[tuple[object, ...]]:
+        """One by one: there are as many as there are records."""
+        context = self.context
         own, run = context.koppeling.id, context.run_id
         following = {key for twins in self._follows.values() for key in twins}
         ordered = sorted(result.created)
         numbers = context.ids.take("core", len(ordered)) if ordered else ()
         for key, core_id in zip(ordered, numbers, strict=True):
-            rows.append((own, str(entity), key, core_id, "new", run))
+            yield own, str(entity), key, core_id, "new", run
             for twin in self._follows.get(key, ()):
-                rows.append((own, str(entity), twin, core_id, "exact: same run", run))
+                yield own, str(entity), twin, core_id, "exact: same run", run
                 result.linked[twin] = core_id
-        rows += [
-            (own, str(entity), key, core_id, "exact", run)
-            for key, core_id in sorted(result.linked.items())
-            if key not in following
-        ]
-        context.work.load("w_link", LINK_COLUMNS, rows)
-        self._follows = {}
+        for key, core_id in sorted(result.linked.items()):
+            if key not in following:
+                yield own, str(entity), key, core_id, "exact", run
 
     def _merge(self, entity: Entity, result: Correlated) -> None:
         """Every link of the younger record goes to the older one."""
