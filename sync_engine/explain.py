@@ -12,11 +12,11 @@ import msgspec
 
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
+from sync_engine.claims import accepted
 from sync_engine.context import Context
 from sync_engine.errors import SyncError
 from sync_engine.fold import RETAINED, Claim, Json, fold
 from sync_engine.matching import EXCLUSIVE
-from sync_engine.plan import accepted_claims, pins_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,14 @@ def explain(
     if only is not None and only not in fields_of(entity):
         known = ", ".join(fields_of(entity))
         raise SyncError(f"{entity} has no field {only!r}", advice=f"Kies een van: {known}.")
-    claims = accepted_claims(context, entity, core_id)
+    said = accepted(context, entity, core_id)
+    claims = said.claims.get(core_id, [])
     if not claims:
         raise SyncError(
             f"no source has said anything of this {entity}",
             advice="Controleer de sleutel; zoek op leerlingnummer of op de sleutel van de hub.",
         )
-    folded = fold(entity, claims, pins=pins_of(context, core_id), rules=context.rules())
+    folded = fold(entity, claims, pins=said.pins.get(core_id, {}), rules=context.rules())
     history = _history(context, core_id)
     everything = [change for changes in history.values() for change in changes]
     first = min(everything, key=lambda change: change.run_id, default=None)

@@ -21,8 +21,8 @@ from sync_engine.find import find_leerlingen, hub_key
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
 from sync_engine.outcome import ReadingReport
+from sync_engine.received import prepare
 from sync_engine.scopes import load_scopes
-from sync_engine.stage import prepare
 from sync_engine.store.work import Work
 
 

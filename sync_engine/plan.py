@@ -10,82 +10,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from operator import itemgetter
 
 import msgspec
 
-from config.policies import Gone
 from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
 from sync_engine import correlate, rows
-from sync_engine.context import BATCH, Context, chunks, salts_of
+from sync_engine.claims import Said, gather
+from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator, load_nodes, lookup_links
-from sync_engine.fold import Claim, Folded, FoldRules, Json, PinValue, Reference, fold
-from sync_engine.guard import Hold, Tally
+from sync_engine.fold import Claim, Folded, FoldRules, Json, Reference, fold
 from sync_engine.project import State, difference, has_parts, project
 from sync_engine.rows import Prepared, States
-from sync_engine.stage import SHADOW_COLUMNS, ShadowRow
-
-STEP_COLUMNS = (
-    "id",
-    "plan_id",
-    "run_id",
-    "entity",
-    "core_id",
-    "source",
-    "op",
-    "state",
-    "held_for",
-    "digest",
-    "salt",
-    "change",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What of a plan may pass.
-
-    Attributes:
-        holds: parts that a guard holds.
-        approved: plan whose steps may pass, and no others; None lets everything pass.
-    """
-
-    holds: tuple[Hold, ...] = ()
-    approved: int | None = None
-
-    def may_create(self, entity: Entity) -> bool:
-        """Whether new records of this entity may be made at all."""
-        return not any(h.entity == entity and h.op == "create" for h in self.holds)
-
-    def held(self, entity: Entity, op: str, changed: Mapping[str, object]) -> str:
-        """Why this step waits, or ''."""
-        for hold in self.holds:
-            if (
-                hold.entity == entity
-                and hold.op == op
-                and (not hold.field or hold.field in changed)
-            ):
-                return hold.reason
-        return ""
-
-
-@dataclass(slots=True)
-class Planned:
-    """What a plan came to.
-
-    Attributes:
-        tally: counts of the steps that may pass and of those that are held.
-        situations: situation → records.
-    """
-
-    tally: Tally = field(default_factory=Tally)
-    held: int = 0
-    passing: int = 0
-    unresolved: int = 0
-    waiting: int = 0
-    situations: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+from sync_engine.steps import STEP_COLUMNS, Limits, Planned, Step, operation, stable
 
 
 @dataclass(slots=True)
@@ -94,24 +31,10 @@ class _Batch:
 
     entity: Entity
     cores: list[int]
-    claims: dict[int, list[Claim]] = field(default_factory=lambda: defaultdict(list))
-    accept: dict[int, list[tuple[int, bool]]] = field(default_factory=lambda: defaultdict(list))
-    pins: dict[int, dict[str, PinValue]] = field(default_factory=lambda: defaultdict(dict))
+    said: Said = field(default_factory=Said)
     folded: dict[int, Folded] = field(default_factory=dict)
     resolved: dict[tuple[int, str, str], int] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Step:
-    entity: Entity
-    core_id: int
-    source: str
-    op: str
-    changed: dict[str, list[Json]]
-    state: State
-    digest: bytes
-    is_new: bool
 
 
 def prepare(context: Context) -> None:
@@ -151,19 +74,7 @@ class Planner:
         self._opened: list[tuple[object, ...]] = []
         self._skip: set[str] = set()
         self._digest = context.cipher.fingerprint(b"step")
-        self.accepted_only = False
-
-    def claims_of(self, entity: Entity, core_id: int) -> list[Claim]:
-        """The claims on one core record."""
-        batch = _Batch(entity, [core_id])
-        self._claims(batch)
-        return batch.claims.get(core_id, [])
-
-    def pins_in_force(self, core_id: int) -> dict[str, PinValue]:
-        """The pins on one core record."""
-        batch = _Batch(Entity.LEERLING, [core_id])
-        self._pins(batch)
-        return batch.pins.get(core_id, {})
+        self._accepted_only = False
 
     def plan(self) -> Planned:
         """Plan every entity that has something pending or to be folded again."""
@@ -356,20 +267,21 @@ class Planner:
 
     def _fold_batch(self, entity: Entity, cores: list[int]) -> None:
         waiting = self._fold_some(_Batch(entity, cores))
-        if waiting and not self.accepted_only:
+        if waiting and not self._accepted_only:
             # what is new waits for what it refers to; what was accepted goes on being folded
-            self.accepted_only = True
+            self._accepted_only = True
             self._fold_some(_Batch(entity, waiting))
-            self.accepted_only = False
+            self._accepted_only = False
 
     def _fold_some(self, batch: _Batch) -> list[int]:
         """Fold and compare; the core records that wait for a required reference."""
         entity, cores = batch.entity, batch.cores
-        self._claims(batch)
-        self._pins(batch)
-        for core_id, claims in batch.claims.items():
+        batch.said = gather(
+            self.context, entity, cores, skip=self._skip, accepted_only=self._accepted_only
+        )
+        for core_id, claims in batch.said.claims.items():
             batch.folded[core_id] = fold(
-                entity, claims, pins=batch.pins.get(core_id, {}), rules=self.rules
+                entity, claims, pins=batch.said.pins.get(core_id, {}), rules=self.rules
             )
         self._resolve(batch)
         states = self._states.read(entity, cores)
@@ -379,115 +291,6 @@ class Planner:
         self._prepared.flush()
         self._flush_steps()
         return waiting
-
-    def _claims(self, batch: _Batch) -> None:
-        """Every shadow of these records, as what the core may use of it."""
-        context, work = self.context, self.context.work
-        nodes: dict[tuple[int, str], int] = {}
-        for table in ("link", "w_link"):
-            for part in chunks(batch.cores):
-                for koppeling_id, key, core_id in work.execute(
-                    f"SELECT koppeling_id, source_key, core_id FROM {table} "
-                    f"WHERE entity = ? AND {work.many('core_id')}",
-                    (str(batch.entity), work.values(part)),
-                ):
-                    nodes[koppeling_id, key] = core_id
-        overridden = self._overridden(batch.entity, nodes)
-        by_koppeling: dict[int, list[str]] = defaultdict(list)
-        for koppeling_id, key in nodes:
-            if (koppeling_id, key) not in overridden:
-                by_koppeling[koppeling_id].append(key)
-        for koppeling_id, keys in sorted(by_koppeling.items()):
-            for keys_part in chunks(keys):
-                shadows = [
-                    ShadowRow(*row)
-                    for row in work.execute(
-                        f"SELECT {', '.join(SHADOW_COLUMNS)} FROM v_shadow WHERE koppeling_id = ? "
-                        f"AND entity = ? AND {work.many('source_key')}",
-                        (koppeling_id, str(batch.entity), work.values(keys_part)),
-                    )
-                ]
-                salts = salts_of(context, [shadow.record_id for shadow in shadows])
-                for shadow in shadows:
-                    core_id = nodes[koppeling_id, shadow.source_key]
-                    self._claim(batch, core_id, shadow, salts.get(shadow.record_id))
-
-    def _overridden(
-        self, entity: Entity, nodes: Mapping[tuple[int, str], int]
-    ) -> set[tuple[int, str]]:
-        """Links that this run moves to another core record."""
-        moved = {
-            (row[0], row[1]): row[2]
-            for row in self.context.work.execute(
-                "SELECT koppeling_id, source_key, core_id FROM w_link "
-                "WHERE entity = ? AND rule = 'merged'",
-                (str(entity),),
-            )
-        }
-        return {node for node, core_id in nodes.items() if moved.get(node, core_id) != core_id}
-
-    def _claim(self, batch: _Batch, core_id: int, shadow: ShadowRow, salt: bytes | None) -> None:
-        context = self.context
-        own = shadow.koppeling_id == context.koppeling.id
-        fresh = bool(shadow.pending) and own and shadow.source_key not in self._skip
-        fresh = fresh and not self.accepted_only
-        if fresh:
-            batch.accept[core_id].append((shadow.id, bool(shadow.received_gone)))
-        blob = shadow.received if fresh or shadow.accepted is None else shadow.accepted
-        if (not fresh and shadow.accepted_fp is None) or salt is None:
-            return
-        form = msgspec.json.decode(
-            context.cipher.person(salt).decrypt(blob, b"shadow|%d" % shadow.id)
-        )
-        scope = context.scopes[shadow.scope_id]
-        ended = shadow.scope_id in context.ended_scopes
-        gone = bool(shadow.received_gone if fresh else shadow.accepted_gone) and not self._keeps(
-            batch.entity
-        )
-        batch.claims[core_id].append(
-            Claim(
-                shadow.id,
-                context.koppelingen[shadow.koppeling_id],
-                shadow.koppeling_id,
-                shadow.source_key,
-                scope.rank,
-                f"{scope.resource}/{scope.key}",
-                form,
-                gone,
-                _day(shadow.first_on),
-                _day(shadow.observed_on),
-                None if shadow.held_until is None else _day(shadow.held_until),
-                shadow.run_id,
-                ended,
-            )
-        )
-
-    def _keeps(self, entity: Entity) -> bool:
-        """Whether policy keeps what disappeared from its source."""
-        return self.context.policy.reactions.of(str(entity)).gone is Gone.KEEP
-
-    def _pins(self, batch: _Batch) -> None:
-        """Pins in force, those on records that were merged into these included; newest last."""
-        context, work = self.context, self.context.work
-        owner = {core_id: core_id for core_id in batch.cores}
-        for table in ("w_alias", "alias"):
-            for part in chunks(sorted(owner)):
-                for core_id, survivor in work.execute(
-                    f"SELECT core_id, survivor_id FROM {table} WHERE {work.many('survivor_id')}",
-                    (work.values(part),),
-                ):
-                    owner[core_id] = owner[survivor]
-        for part in chunks(sorted(owner)):
-            for pin_id, core_id, name, value, salt in work.execute(
-                "SELECT p.id, p.core_id, p.field, p.value, s.salt FROM pin p "
-                "JOIN core_salt s ON s.core_id = p.core_id "
-                f"WHERE p.lifted_at IS NULL AND {work.many('p.core_id')} ORDER BY p.id",
-                (work.values(part),),
-            ):
-                pins = batch.pins[owner[core_id]]
-                if name not in pins or pins[name].pin_id < pin_id:
-                    plain = context.cipher.person(salt).decrypt(value, b"pin|%d" % core_id)
-                    pins[name] = PinValue(pin_id, msgspec.json.decode(plain))
 
     def _resolve(self, batch: _Batch) -> None:
         """Core ids of everything that these records refer to, in one look-up per entity."""
@@ -529,7 +332,7 @@ class Planner:
 
         Returns: the core records that wait.
         """
-        steps: list[_Step] = []
+        steps: list[Step] = []
         waiting: list[int] = []
         for core_id in batch.cores:
             folded = batch.folded.get(core_id)
@@ -549,8 +352,8 @@ class Planner:
 
     def _step(
         self, batch: _Batch, core_id: int, folded: Folded, current: State | None
-    ) -> _Step | None:
-        claims = batch.claims[core_id]
+    ) -> Step | None:
+        claims = batch.said.claims[core_id]
         held = [claim.held_until for claim in claims if claim.held_until is not None]
         projected = project(
             folded,
@@ -562,8 +365,8 @@ class Planner:
         self._open(batch, claims, projected.unresolved)
         source = f"{claims[0].koppeling}/{claims[0].source_key}"
         if projected.waiting:
-            self.planned.waiting += not self.accepted_only
-            return _Step(batch.entity, core_id, source, "wait", {}, {}, b"", is_new=False)
+            self.planned.waiting += not self._accepted_only
+            return Step(batch.entity, core_id, source, "wait", {}, {}, b"", is_new=False)
         changed = difference(current, projected.state)
         if not changed:
             return None
@@ -572,11 +375,11 @@ class Planner:
             self._new.add(core_id)
             batch.labels[core_id] = source
         else:
-            op = _operation(changed, current, folded)
+            op = operation(changed, current, folded)
         if op == "change":
             self._reveal(core_id, changed)
-        digest = self._digest(_stable(batch.entity, op, core_id, source, changed, batch.labels))
-        return _Step(
+        digest = self._digest(stable(batch.entity, op, core_id, source, changed, batch.labels))
+        return Step(
             batch.entity,
             core_id,
             source,
@@ -632,7 +435,7 @@ class Planner:
     def _decide(
         self,
         batch: _Batch,
-        step: _Step,
+        step: Step,
         approved: set[bytes] | None,
         salts: Mapping[int, bytes],
     ) -> None:
@@ -662,16 +465,16 @@ class Planner:
 
     def _accept(self, batch: _Batch, core_id: int) -> None:
         new = core_id in self._new
-        for shadow_id, gone in batch.accept.get(core_id, ()):
+        for shadow_id, gone in batch.said.accept.get(core_id, ()):
             self._prepared.accept(shadow_id, "gone" if gone else "unmatched" if new else "linked")
 
-    def _unlink(self, step: _Step) -> None:
+    def _unlink(self, step: Step) -> None:
         """A creation that is held has no number yet: what refers to it waits with it."""
         work = self.context.work
         work.execute("DELETE FROM w_link WHERE core_id = ?", (step.core_id,))
         work.execute("DELETE FROM w_key WHERE core_id = ?", (step.core_id,))
 
-    def _count(self, step: _Step) -> None:
+    def _count(self, step: Step) -> None:
         tally, entity = self.planned.tally, str(step.entity)
         tally.steps[entity, step.op] += 1
         if step.op != "change":
@@ -682,7 +485,7 @@ class Planner:
             if before is not None and after is None and "groepsdeelname" not in key:
                 tally.emptied[entity, key] += 1
 
-    def _write_step(self, step: _Step, reason: str) -> None:
+    def _write_step(self, step: Step, reason: str) -> None:
         salt = rows.new_salt()
         sealed = self.context.cipher.person(salt).encrypt(
             msgspec.json.encode(step.changed), b"step|%s" % step.digest
@@ -718,64 +521,4 @@ class Planner:
             )
 
 
-def accepted_claims(context: Context, entity: Entity, core_id: int) -> list[Claim]:
-    """What every source may be believed to say of one core record, as a run would use it."""
-    correlate.prepare(context)
-    planner = Planner(context, 0, Limits())
-    planner.accepted_only = True
-    return planner.claims_of(entity, core_id)
-
-
-def pins_of(context: Context, core_id: int) -> dict[str, PinValue]:
-    """Field → pin in force of one core record."""
-    return Planner(context, 0, Limits()).pins_in_force(core_id)
-
-
 _OPEN_COLUMNS = ("koppeling_id", "entity", "source_key", "target_entity", "target_key")
-
-
-def _operation(changed: Mapping[str, list[Json]], current: State, folded: Folded) -> str:
-    """Close and reopen are named apart: guards judge them apart."""
-    if folded.closed and not current.get("tot_afgeleid") and "geldig_tot" in changed:
-        return "close"
-    if current.get("tot_afgeleid") and not folded.closed:
-        return "reopen"
-    return "change"
-
-
-def _stable(
-    entity: Entity,
-    op: str,
-    core_id: int,
-    source: str,
-    changed: Mapping[str, list[Json]],
-    labels: Mapping[int, str],
-) -> bytes:
-    """What names one step for approval: the same step in a later plan gives the same bytes.
-
-    Numbers that this plan gives to new records are replaced by their source, for a later plan
-    gives them other numbers.
-    """
-    body = []
-    for key in sorted(changed):
-        before, after = changed[key]
-        name = key
-        if key.endswith("_id"):
-            before, after = (
-                labels.get(value, value) if isinstance(value, int) else value
-                for value in (before, after)
-            )
-        elif key.startswith("groepsdeelname/"):
-            head, _, last = key.rpartition("/")
-            name = f"{head}/{labels.get(int(last), last)}"
-        body.append((name, before, after))
-    body.sort(key=_first)
-    subject = source if op == "create" else str(core_id)
-    return msgspec.json.encode([str(entity), op, subject, body])
-
-
-_first = itemgetter(0)
-
-
-def _day(value: date | str) -> date:
-    return value if isinstance(value, date) else date.fromisoformat(value)

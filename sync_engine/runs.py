@@ -16,7 +16,7 @@ import msgspec
 from config.clock import local_date
 from config.errors import KoppelhubError
 from config.logs import bound
-from sync_engine import stage
+from sync_engine import received
 from sync_engine.apply import apply
 from sync_engine.audit import note
 from sync_engine.context import Context, Ids, KoppelingRow
@@ -27,9 +27,10 @@ from sync_engine.hub import Hub
 from sync_engine.inputs import note_changed_inputs
 from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import Outcome, RunReport
-from sync_engine.plan import Limits, Planned, Planner
+from sync_engine.plan import Planner
 from sync_engine.reading import Reader, fail
 from sync_engine.scopes import load_scopes
+from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
 from sync_engine.store.values import instant
 from sync_engine.store.work import Work
@@ -140,7 +141,7 @@ class _Run:
                 ids=Ids(self.work, dry=dry),
                 step_ids=Ids(self.work, dry=False),
             )
-            stage.prepare(context)
+            received.prepare(context)
             load_scopes(context)
             self.context = context
             yield context

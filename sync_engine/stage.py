@@ -7,8 +7,8 @@ dry run writes the same rows to temporary tables, which later steps see through 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from secrets import token_bytes
 from typing import TypeAlias
@@ -23,144 +23,14 @@ from connectors.errors import ParseError, ProtocolViolationError
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import ENTITY_OF, encode
 from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
-from sync_engine.fold import RETAINED
+from sync_engine.received import RECORD_COLUMNS, SHADOW_COLUMNS, Batch, ShadowRow, retain, write
 from sync_engine.store.cipher import PersonCipher
 from sync_engine.store.values import instant
 
 Fingerprint: TypeAlias = Callable[[bytes], bytes]
 
-RECORD_COLUMNS = ("id", "scope_id", "source_key", "raw_fp", "salt", "missing_since", "gone")
-SHADOW_COLUMNS = (
-    "id",
-    "koppeling_id",
-    "scope_id",
-    "record_id",
-    "entity",
-    "source_key",
-    "received",
-    "received_fp",
-    "received_gone",
-    "accepted",
-    "accepted_fp",
-    "accepted_gone",
-    "refused_fp",
-    "pending",
-    "first_on",
-    "observed_on",
-    "held_until",
-    "situation",
-    "run_id",
-)
-_RAW_COLUMNS = ("record_id", "run_id", "contract_fp", "stored_on", "body")
-_QUARANTINE_COLUMNS = (
-    "scope_id",
-    "source_key",
-    "path",
-    "rule",
-    "salt",
-    "body",
-    "raw_fp",
-    "first_run",
-    "run_id",
-)
-
 _KEYLESS = "?"
 """How the name of a quarantined record without a usable key begins; no source key does."""
-
-_TYPES = {
-    "id": "BIGINT",
-    "record_id": "BIGINT",
-    "scope_id": "INTEGER",
-    "koppeling_id": "INTEGER",
-    "run_id": "INTEGER",
-    "first_run": "INTEGER",
-    "received": "BLOB",
-    "received_fp": "BLOB",
-    "accepted": "BLOB",
-    "accepted_fp": "BLOB",
-    "refused_fp": "BLOB",
-    "raw_fp": "BLOB",
-    "contract_fp": "BLOB",
-    "salt": "BLOB",
-    "body": "BLOB",
-    "gone": "BOOLEAN",
-    "received_gone": "BOOLEAN",
-    "accepted_gone": "BOOLEAN",
-    "pending": "BOOLEAN",
-    "missing_since": "TIMESTAMP",
-    "first_on": "DATE",
-    "observed_on": "DATE",
-    "held_until": "DATE",
-    "stored_on": "DATE",
-}
-
-
-def columns(names: Iterable[str]) -> str:
-    """DDL of temporary columns with the types of the tables that they stand for."""
-    return ", ".join(f"{name} {_TYPES.get(name, 'TEXT')}" for name in names)
-
-
-def prepare(context: Context) -> None:
-    """Make the run's temporary tables, and the views through which later steps read."""
-    work = context.work
-    work.temp_table("w_record", columns(RECORD_COLUMNS) + ", PRIMARY KEY (scope_id, source_key)")
-    work.temp_table("w_shadow", columns(SHADOW_COLUMNS) + ", PRIMARY KEY (id)")
-    work.temp_table("w_raw", columns(_RAW_COLUMNS))
-    work.temp_table("w_quarantine", columns(_QUARANTINE_COLUMNS))
-    for name, table, names, key in (
-        ("v_record", "source_record", RECORD_COLUMNS, "id"),
-        ("v_shadow", "shadow", SHADOW_COLUMNS, "id"),
-    ):
-        overlay = f"w_{table.removeprefix('source_')}"
-        listed = ", ".join(names)
-        body = f"SELECT {listed} FROM {table}"
-        if context.dry:
-            body += (
-                f" WHERE NOT EXISTS (SELECT 1 FROM {overlay} w WHERE w.{key} = {table}.{key})"
-                f" UNION ALL SELECT {listed} FROM {overlay}"
-            )
-        work.temp_view(name, body)
-    if context.dry:
-        work.execute("CREATE INDEX IF NOT EXISTS w_shadow_record ON w_shadow (record_id)")
-
-
-@dataclass(slots=True)
-class ShadowRow:
-    """One row of `shadow`, whole; the order of the fields is that of SHADOW_COLUMNS."""
-
-    id: int
-    koppeling_id: int
-    scope_id: int
-    record_id: int
-    entity: str
-    source_key: str
-    received: bytes
-    received_fp: bytes
-    received_gone: bool
-    accepted: bytes | None
-    accepted_fp: bytes | None
-    accepted_gone: bool
-    refused_fp: bytes | None
-    pending: bool
-    first_on: date | str
-    observed_on: date | str
-    held_until: date | str | None
-    situation: str
-    run_id: int
-
-    def values(self) -> tuple[object, ...]:
-        """The row for loading."""
-        return tuple(getattr(self, name) for name in SHADOW_COLUMNS)
-
-    def receive(self, blob: bytes, fingerprint: bytes, *, gone: bool) -> None:
-        """Take another received form; the accepted one is kept beside it while they differ."""
-        if self.accepted is None and self.accepted_fp == self.received_fp:
-            self.accepted = self.received
-        self.received, self.received_fp, self.received_gone = blob, fingerprint, gone
-        if self.accepted_fp == fingerprint:
-            self.accepted = None
-        same = self.accepted_fp == fingerprint and self.accepted_gone == gone
-        self.pending = not same and self.refused_fp != fingerprint
 
 
 @dataclass(slots=True)
@@ -189,22 +59,6 @@ class _Known:
     salt: bytes | None
     missing: bool
     gone: bool
-
-
-RecordValues: TypeAlias = tuple[int, int, str, bytes, bytes | None, str | None, bool]
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Rows that one batch writes in one transaction."""
-
-    records: list[RecordValues] = field(default_factory=list)
-    shadows: list[ShadowRow] = field(default_factory=list)
-    raw: list[tuple[object, ...]] = field(default_factory=list)
-    quarantine: list[tuple[object, ...]] = field(default_factory=list)
-    resolved: list[str] = field(default_factory=list)
-    held: set[tuple[str, str]] = field(default_factory=set)
-    cursor: str | None = None
 
 
 class Seen:
@@ -312,7 +166,7 @@ class Stager:
             self._take_changed(changed, batch)
             self._write(batch)
 
-    def _flush_waiting(self) -> _Batch:
+    def _flush_waiting(self) -> Batch:
         """Sort out what is waiting, and write it; the batch that comes back is empty again.
 
         The few changed records of a whole reading wait for others: a batch costs the same for ten
@@ -320,18 +174,18 @@ class Stager:
         """
         keys, bodies = self._keys, self._bodies
         self._keys, self._bodies = [], []
-        batch = _Batch(cursor=self._cursor if self._changes else None)
+        batch = Batch(cursor=self._cursor if self._changes else None)
         for start in range(0, len(keys), BATCH):
             self._sort_out(keys[start : start + BATCH], bodies[start : start + BATCH], batch)
         if self._changes or len(self._changed) >= BATCH:
             changed, self._changed = self._changed, []
             self._take_changed(changed, batch)
         self._write(batch)
-        return _Batch()
+        return Batch()
 
     def finish(self) -> None:
         """The whole scope was read: a delta may go on from the cursor that came with it."""
-        self._write(_Batch(cursor=self._cursor))
+        self._write(Batch(cursor=self._cursor))
 
     # -- one batch -------------------------------------------------------------------------------
 
@@ -344,7 +198,7 @@ class Stager:
         )
         return {r[0]: _Known(r[1], r[2], None, r[3] is not None, bool(r[4])) for r in rows}
 
-    def _sort_out(self, keys: Sequence[str], bodies: Sequence[bytes], batch: _Batch) -> None:
+    def _sort_out(self, keys: Sequence[str], bodies: Sequence[bytes], batch: Batch) -> None:
         """Tell new, changed and unchanged apart; this is the hot path of an unchanged source."""
         if self._raw_fp is None:
             message = "a stager takes pages only after begin()"
@@ -386,7 +240,7 @@ class Stager:
         self._changed += changed
         self._take_back(back)
 
-    def _take_new(self, new: dict[str, tuple[bytes, bytes]], batch: _Batch) -> None:
+    def _take_new(self, new: dict[str, tuple[bytes, bytes]], batch: Batch) -> None:
         if not new:
             return
         context = self.context
@@ -400,7 +254,7 @@ class Stager:
             self.received.added += 1
 
     def _take_changed(
-        self, changed: Sequence[tuple[_Known, str, bytes, bytes]], batch: _Batch
+        self, changed: Sequence[tuple[_Known, str, bytes, bytes]], batch: Batch
     ) -> None:
         if not changed:
             return
@@ -457,7 +311,7 @@ class Stager:
         digest: bytes,
         salt: bytes,
         old: dict[tuple[str, str], ShadowRow],
-        batch: _Batch,
+        batch: Batch,
     ) -> None:
         """Parse and map one new or changed record into the rows to write."""
         context = self.context
@@ -510,7 +364,7 @@ class Stager:
         *,
         person: PersonCipher,
         old: dict[tuple[str, str], ShadowRow],
-        batch: _Batch,
+        batch: Batch,
     ) -> None:
         context = self.context
         shadow = old.get(identity)
@@ -575,7 +429,7 @@ class Stager:
         if self._raw_fp is None:
             return
         digest = self._raw_fp(body)
-        batch = _Batch()
+        batch = Batch()
         key = f"{_KEYLESS}{digest.hex()}"
         self._quarantine(key, body, error, digest=digest, salt=token_bytes(16), batch=batch)
         self.received.read += 1
@@ -589,7 +443,7 @@ class Stager:
         *,
         digest: bytes,
         salt: bytes,
-        batch: _Batch,
+        batch: Batch,
     ) -> None:
         sealed = self.context.cipher.person(salt).encrypt(
             body, b"quarantine|%d|%s" % (self.scope.id, key.encode()), compress=True
@@ -701,7 +555,7 @@ class Stager:
         """These records are gone from this scope."""
         work = self.context.work
         for part in chunks(records):
-            batch = _Batch()
+            batch = Batch()
             rows = work.execute(
                 f"SELECT {', '.join(RECORD_COLUMNS)} FROM v_record WHERE {work.many('id')}",
                 (work.values(part),),
@@ -718,98 +572,8 @@ class Stager:
                         batch.shadows.append(shadow)
             self._write(batch)
 
-    # -- writing ---------------------------------------------------------------------------------
-
-    def _write(self, batch: _Batch) -> None:
-        work, dry = self.context.work, self.context.dry
-        if dry:
-            self._forget(batch)
-        work.load("w_record", RECORD_COLUMNS, batch.records)
-        work.load("w_shadow", SHADOW_COLUMNS, [shadow.values() for shadow in batch.shadows])
-        if dry:
-            return
-        if not (batch.records or batch.quarantine or batch.cursor is not None):
-            return
-        work.load("w_raw", _RAW_COLUMNS, batch.raw)
-        work.load("w_quarantine", _QUARANTINE_COLUMNS, batch.quarantine)
-        with work.transaction():
-            work.execute(_SECOND_OWNER)
-            self.received.duplicates += work.changes
-            for table in ("record", "shadow", "raw", "quarantine"):
-                work.execute(_MERGE[table])
-            if batch.resolved:
-                self._resolve(batch.resolved)
-            if batch.cursor is not None:
-                work.execute(
-                    "INSERT INTO source_cursor (scope_id, value, run_id) VALUES (?, ?, ?) "
-                    "ON CONFLICT (scope_id) DO UPDATE SET value = excluded.value, "
-                    "run_id = excluded.run_id",
-                    (self.scope.id, batch.cursor, self.context.run_id),
-                )
-        for table in ("record", "shadow", "raw", "quarantine"):
-            work.execute(f"DELETE FROM w_{table}")
-
-    def _forget(self, batch: _Batch) -> None:
-        """A dry run keeps one row per record in its overlay: the newest."""
-        work = self.context.work
-        for table, ids in (
-            ("w_record", [row[0] for row in batch.records]),
-            ("w_shadow", [shadow.id for shadow in batch.shadows]),
-        ):
-            for part in chunks(ids):
-                work.execute(f"DELETE FROM {table} WHERE {work.many('id')}", (work.values(part),))
-
-    def _resolve(self, keys: Sequence[str]) -> None:
-        work = self.context.work
-        for part in chunks(keys):
-            work.execute(
-                f"DELETE FROM quarantine WHERE scope_id = ? AND {work.many('source_key')}",
-                (self.scope.id, work.values(part)),
-            )
-
-
-def _merge(target: str, names: Sequence[str], conflict: str, keep: frozenset[str]) -> str:
-    listed = ", ".join(names)
-    sets = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keep)
-    return (
-        f"INSERT INTO {target} ({listed}) SELECT {listed} FROM w_{target.removeprefix('source_')} "
-        f"WHERE true ON CONFLICT ({conflict}) DO UPDATE SET {sets}"
-    )
-
-
-# Two records of one scope that both claim to hold the same canonical record: the first keeps it.
-_SECOND_OWNER = (
-    "DELETE FROM w_shadow WHERE EXISTS (SELECT 1 FROM shadow s WHERE s.id <> w_shadow.id "
-    "AND s.koppeling_id = w_shadow.koppeling_id AND s.entity = w_shadow.entity "
-    "AND s.source_key = w_shadow.source_key AND s.scope_id = w_shadow.scope_id)"
-)
-
-_MERGE = {
-    "record": _merge("source_record", RECORD_COLUMNS, "scope_id, source_key", frozenset({"id"})),
-    "shadow": _merge("shadow", SHADOW_COLUMNS, "id", frozenset({"id"})),
-    "raw": f"INSERT INTO raw_payload ({', '.join(_RAW_COLUMNS)}) "
-    f"SELECT {', '.join(_RAW_COLUMNS)} FROM w_raw",
-    "quarantine": _merge(
-        "quarantine",
-        _QUARANTINE_COLUMNS,
-        "scope_id, source_key",
-        frozenset({"scope_id", "source_key", "first_run"}),
-    ),
-}
-
-
-def retain(form: bytes, old: bytes) -> bytes:
-    """The new form, with what was delivered before and is not delivered now kept and marked.
-
-    A source that no longer delivers a field never erases it (design.md, idea 3).
-    """
-    now = msgspec.json.decode(form)
-    before = msgspec.json.decode(old)
-    kept = sorted(name for name in before if name not in now and name != RETAINED)
-    if not kept:
-        return form
-    merged = now | {name: before[name] for name in kept} | {RETAINED: kept}
-    return msgspec.json.encode(merged, order="sorted")
+    def _write(self, batch: Batch) -> None:
+        self.received.duplicates += write(self.context, self.scope.id, batch)
 
 
 def _cause(error: RecordError, problems: Sequence[FieldProblem]) -> RecordError:

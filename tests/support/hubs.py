@@ -16,7 +16,7 @@ from config.settings import Settings
 from config.sources import Source
 from connectors.base import Connector
 from mappings.canonical.fields import Entity
-from sync_engine import runs, stage
+from sync_engine import received, runs
 from sync_engine.context import Context, Ids
 from sync_engine.hub import Hub
 from sync_engine.outcome import RunReport
@@ -140,7 +140,7 @@ class Bench:
                 ids=Ids(work, dry=True),
                 step_ids=Ids(work, dry=True),
             )
-            stage.prepare(context)
+            received.prepare(context)
             load_scopes(context)
             yield context
 

@@ -1,0 +1,183 @@
+"""What may be believed of core records: their claims and pins, read from the store.
+
+A shadow is used in its received form when it is pending and its koppeling is the one that runs;
+otherwise in its accepted form. So a plan sees what would be, and explain sees what is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import msgspec
+
+from config.policies import Gone
+from mappings.canonical.fields import Entity
+from sync_engine import correlate
+from sync_engine.context import Context, chunks, salts_of
+from sync_engine.fold import Claim, PinValue
+from sync_engine.received import SHADOW_COLUMNS, ShadowRow
+
+
+@dataclass(slots=True)
+class Said:
+    """What was said of a batch of core records, by core id.
+
+    Attributes:
+        accept: (shadow, gone) of the pending shadows that the claims rest on.
+        pins: field → pin in force.
+    """
+
+    claims: dict[int, list[Claim]] = field(default_factory=lambda: defaultdict(list))
+    accept: dict[int, list[tuple[int, bool]]] = field(default_factory=lambda: defaultdict(list))
+    pins: dict[int, dict[str, PinValue]] = field(default_factory=lambda: defaultdict(dict))
+
+
+def gather(
+    context: Context,
+    entity: Entity,
+    cores: Sequence[int],
+    *,
+    skip: Collection[str] = (),
+    accepted_only: bool = False,
+) -> Said:
+    """Every claim and pin on these core records.
+
+    Args:
+        context: of the run, or of who reads.
+        entity: of all these records.
+        cores: their core ids.
+        skip: source keys of the running koppeling whose received form is in doubt.
+        accepted_only: use no received form at all.
+    """
+    gatherer = _Gatherer(context, entity, cores, skip, accepted_only)
+    gatherer.claims()
+    gatherer.pins()
+    return gatherer.said
+
+
+def accepted(context: Context, entity: Entity, core_id: int) -> Said:
+    """What is believed of one core record now."""
+    correlate.prepare(context)
+    return gather(context, entity, [core_id], accepted_only=True)
+
+
+@dataclass(slots=True)
+class _Gatherer:
+    context: Context
+    entity: Entity
+    cores: Sequence[int]
+    skip: Collection[str]
+    accepted_only: bool
+    said: Said = field(default_factory=Said)
+
+    def claims(self) -> None:
+        """Every shadow of these records, as what the core may use of it."""
+        context, work = self.context, self.context.work
+        nodes: dict[tuple[int, str], int] = {}
+        for table in ("link", "w_link"):
+            for part in chunks(self.cores):
+                for koppeling_id, key, core_id in work.execute(
+                    f"SELECT koppeling_id, source_key, core_id FROM {table} "
+                    f"WHERE entity = ? AND {work.many('core_id')}",
+                    (str(self.entity), work.values(part)),
+                ):
+                    nodes[koppeling_id, key] = core_id
+        overridden = self._overridden(nodes)
+        by_koppeling: dict[int, list[str]] = defaultdict(list)
+        for koppeling_id, key in nodes:
+            if (koppeling_id, key) not in overridden:
+                by_koppeling[koppeling_id].append(key)
+        for koppeling_id, keys in sorted(by_koppeling.items()):
+            for keys_part in chunks(keys):
+                shadows = [
+                    ShadowRow(*row)
+                    for row in work.execute(
+                        f"SELECT {', '.join(SHADOW_COLUMNS)} FROM v_shadow WHERE koppeling_id = ? "
+                        f"AND entity = ? AND {work.many('source_key')}",
+                        (koppeling_id, str(self.entity), work.values(keys_part)),
+                    )
+                ]
+                salts = salts_of(context, [shadow.record_id for shadow in shadows])
+                for shadow in shadows:
+                    core_id = nodes[koppeling_id, shadow.source_key]
+                    self._claim(core_id, shadow, salts.get(shadow.record_id))
+
+    def _overridden(self, nodes: Mapping[tuple[int, str], int]) -> set[tuple[int, str]]:
+        """Links that this run moves to another core record."""
+        moved = {
+            (row[0], row[1]): row[2]
+            for row in self.context.work.execute(
+                "SELECT koppeling_id, source_key, core_id FROM w_link "
+                "WHERE entity = ? AND rule = 'merged'",
+                (str(self.entity),),
+            )
+        }
+        return {node for node, core_id in nodes.items() if moved.get(node, core_id) != core_id}
+
+    def _claim(self, core_id: int, shadow: ShadowRow, salt: bytes | None) -> None:
+        context = self.context
+        own = shadow.koppeling_id == context.koppeling.id
+        fresh = bool(shadow.pending) and own and shadow.source_key not in self.skip
+        fresh = fresh and not self.accepted_only
+        if fresh:
+            self.said.accept[core_id].append((shadow.id, bool(shadow.received_gone)))
+        blob = shadow.received if fresh or shadow.accepted is None else shadow.accepted
+        if (not fresh and shadow.accepted_fp is None) or salt is None:
+            return
+        form = msgspec.json.decode(
+            context.cipher.person(salt).decrypt(blob, b"shadow|%d" % shadow.id)
+        )
+        scope = context.scopes[shadow.scope_id]
+        ended = shadow.scope_id in context.ended_scopes
+        gone = bool(shadow.received_gone if fresh else shadow.accepted_gone) and not self._keeps()
+        self.said.claims[core_id].append(
+            Claim(
+                shadow.id,
+                context.koppelingen[shadow.koppeling_id],
+                shadow.koppeling_id,
+                shadow.source_key,
+                scope.rank,
+                f"{scope.resource}/{scope.key}",
+                form,
+                gone,
+                _day(shadow.first_on),
+                _day(shadow.observed_on),
+                None if shadow.held_until is None else _day(shadow.held_until),
+                shadow.run_id,
+                ended,
+            )
+        )
+
+    def _keeps(self) -> bool:
+        """Whether policy keeps what disappeared from its source."""
+        return self.context.policy.reactions.of(str(self.entity)).gone is Gone.KEEP
+
+    def pins(self) -> None:
+        """Pins in force, those on records that were merged into these included; newest last."""
+        context, work = self.context, self.context.work
+        owner = {core_id: core_id for core_id in self.cores}
+        for table in ("w_alias", "alias"):
+            for part in chunks(sorted(owner)):
+                for core_id, survivor in work.execute(
+                    f"SELECT core_id, survivor_id FROM {table} WHERE {work.many('survivor_id')}",
+                    (work.values(part),),
+                ):
+                    owner[core_id] = owner[survivor]
+        for part in chunks(sorted(owner)):
+            for pin_id, core_id, name, value, salt in work.execute(
+                "SELECT p.id, p.core_id, p.field, p.value, s.salt FROM pin p "
+                "JOIN core_salt s ON s.core_id = p.core_id "
+                f"WHERE p.lifted_at IS NULL AND {work.many('p.core_id')} ORDER BY p.id",
+                (work.values(part),),
+            ):
+                pins = self.said.pins[owner[core_id]]
+                if name not in pins or pins[name].pin_id < pin_id:
+                    plain = context.cipher.person(salt).decrypt(value, b"pin|%d" % core_id)
+                    pins[name] = PinValue(pin_id, msgspec.json.decode(plain))
+
+
+def _day(value: date | str) -> date:
+    return value if isinstance(value, date) else date.fromisoformat(value)
