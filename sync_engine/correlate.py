@@ -76,6 +76,9 @@ def prepare(context: Context) -> None:
         "core_id BIGINT",
     )
     work.execute("CREATE INDEX IF NOT EXISTS w_link_core ON w_link (core_id)")
+    work.execute(  # asked for every batch, and hardly ever there
+        "CREATE INDEX IF NOT EXISTS w_link_merged ON w_link (entity) WHERE rule = 'merged'"
+    )
     work.execute("CREATE INDEX IF NOT EXISTS w_key_source ON w_key (source_key, entity)")
     work.temp_table("w_alias", "core_id BIGINT PRIMARY KEY, survivor_id BIGINT, entity TEXT")
 
