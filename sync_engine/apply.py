@@ -175,21 +175,30 @@ def _accept(context: Context) -> None:
     work.execute(
         "UPDATE shadow SET accepted = NULL, accepted_fp = received_fp, "
         "accepted_gone = received_gone, pending = false, situation = 'gone' "
-        "FROM w_vanished w WHERE shadow.koppeling_id = ? AND w.entity = shadow.entity "
-        "AND w.source_key = shadow.source_key",
+        f"WHERE id IN ({_shadows_of('w_vanished')})",
         (context.koppeling.id,),
     )
     work.execute(
-        "UPDATE shadow SET situation = w.situation, pending = pending OR w.situation = 'disputed' "
-        "FROM w_situation w WHERE shadow.koppeling_id = ? "
-        "AND w.entity = shadow.entity AND w.source_key = shadow.source_key",
+        "UPDATE shadow SET situation = 'disputed', pending = true "
+        f"WHERE id IN ({_shadows_of('w_disputed')})",
         (context.koppeling.id,),
     )
     work.execute(
-        "UPDATE shadow SET pending = true FROM w_rekey w "
-        "WHERE shadow.koppeling_id = w.koppeling_id AND w.koppeling_id <> ? "
-        "AND w.entity = shadow.entity AND w.source_key = shadow.source_key",
+        "UPDATE shadow SET pending = true WHERE id IN (SELECT s.id FROM w_rekey w "
+        "CROSS JOIN shadow s WHERE s.koppeling_id = w.koppeling_id AND w.koppeling_id <> ? "
+        "AND s.entity = w.entity AND s.source_key = w.source_key)",
         (context.koppeling.id,),
+    )
+
+
+def _shadows_of(table: str) -> str:
+    """Query of the shadows of the records in a temporary table; its parameter is the koppeling.
+
+    CROSS JOIN keeps SQLite from going over all shadows of the koppeling instead of these few.
+    """
+    return (
+        f"SELECT s.id FROM {table} w CROSS JOIN shadow s WHERE s.koppeling_id = ? "
+        "AND s.entity = w.entity AND s.source_key = w.source_key"
     )
 
 

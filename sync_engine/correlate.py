@@ -57,7 +57,6 @@ class Correlated:
     waiting: set[str] = field(default_factory=set)
     ignored: set[str] = field(default_factory=set)
     vanished: set[str] = field(default_factory=set)
-    suppressed: set[str] = field(default_factory=set)
     merges: dict[int, int] = field(default_factory=dict)
 
 

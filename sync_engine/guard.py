@@ -8,6 +8,14 @@ from dataclasses import dataclass, field
 
 from config.policies import GuardKind, Policy
 
+MEMBERS = "groepsdeelname"
+"""The one field that all memberships of a record are to a guard, whoever the member is."""
+
+
+def guard_field(key: str) -> str:
+    """The field that a key of the flat state belongs to: what is tallied under it is held by it."""
+    return MEMBERS if key.startswith(f"{MEMBERS}/") else key
+
 
 @dataclass(slots=True)
 class Tally:
@@ -16,14 +24,17 @@ class Tally:
     Attributes:
         steps: (entity, op) → records.
         fields: (entity, field) → records in which it changes.
-        emptied: (entity, field) → records in which a value becomes empty.
+        emptied: (entity, field) → records in which a value becomes empty; of MEMBERS: the members
+            that are lost.
         known: entity → records of this koppeling that the core has now.
+        members: entity → open memberships of those records that the core has now.
     """
 
     steps: Counter[tuple[str, str]] = field(default_factory=Counter)
     fields: Counter[tuple[str, str]] = field(default_factory=Counter)
     emptied: Counter[tuple[str, str]] = field(default_factory=Counter)
     known: dict[str, int] = field(default_factory=dict)
+    members: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +66,13 @@ def judge(tally: Tally, policy: Policy) -> list[Hold]:
             word = "nieuw" if op == "create" else "afgesloten"
             reason = f"{count} van {known} keer {entity} zou worden {word}"
             holds.append(Hold(entity, op, "", reason))
+    emptied = {key: count for key, count in tally.emptied.items() if key[1] != MEMBERS}
     for kind, counts, word in (
         (GuardKind.CHANGE, tally.fields, "verandert"),
-        (GuardKind.EMPTY, tally.emptied, "wordt leeg"),
+        (GuardKind.EMPTY, emptied, "wordt leeg"),
     ):
         holds += _fields(kind, counts, word, tally.known, policy)
-    return holds
+    return holds + _members(tally, policy)
 
 
 def _fields(
@@ -75,4 +87,15 @@ def _fields(
         for (entity, name), count in sorted(counts.items())
         if known.get(entity)
         and policy.guards.threshold(kind, entity).exceeded(count, known[entity])
+    ]
+
+
+def _members(tally: Tally, policy: Policy) -> list[Hold]:
+    """Members that are lost are counted against members: few large groepen are many pupils."""
+    return [
+        Hold(entity, "change", MEMBERS, f"{count} van {known} keer {MEMBERS} zou eindigen")
+        for (entity, name), count in sorted(tally.emptied.items())
+        if name == MEMBERS
+        and (known := tally.members.get(entity, 0))
+        and policy.guards.threshold(GuardKind.EMPTY, entity).exceeded(count, known)
     ]

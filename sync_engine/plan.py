@@ -20,9 +20,10 @@ from sync_engine.claims import Said, gather
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator, load_nodes, lookup_links
 from sync_engine.fold import Claim, Folded, FoldRules, Json, Reference, fold
+from sync_engine.guard import MEMBERS
 from sync_engine.project import State, difference, has_parts, project
 from sync_engine.rows import Prepared, States
-from sync_engine.steps import STEP_COLUMNS, Limits, Planned, Step, operation, stable
+from sync_engine.steps import STEP_COLUMNS, Limits, Planned, Step, count, operation, stable
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ def prepare(context: Context) -> None:
     work.temp_table("w_rekey", "koppeling_id INTEGER, entity TEXT, source_key TEXT")
     work.temp_table("w_case", "kind TEXT, entity TEXT, source_key TEXT, rule TEXT, detail TEXT")
     work.temp_table("w_vanished", "entity TEXT, source_key TEXT")
-    work.temp_table("w_situation", "entity TEXT, source_key TEXT, situation TEXT")
+    work.temp_table("w_disputed", "entity TEXT, source_key TEXT")
     work.temp_table(
         "w_open",
         "koppeling_id INTEGER, entity TEXT, source_key TEXT, target_entity TEXT, target_key TEXT",
@@ -81,12 +82,24 @@ class Planner:
         prepare(self.context)
         context = self.context
         context.work.execute(
-            "INSERT INTO w_refold SELECT core_id, entity FROM refold WHERE tenant_id = ?",
+            "INSERT INTO w_refold SELECT core_id, entity FROM v_refold WHERE tenant_id = ?",
             (context.koppeling.tenant_id,),
         )
         for entity in Entity:
             self._entity(entity)
+        self._known_members()
         return self.planned
+
+    def _known_members(self) -> None:
+        """How many open memberships there are; counted only where a plan loses some."""
+        tally = self.planned.tally
+        for entity in {name for name, key in tally.emptied if key == MEMBERS}:
+            rows_ = self.context.work.execute(
+                "SELECT COUNT(*) FROM groepsdeelname WHERE NOT beeindigd AND groep_id IN "
+                "(SELECT core_id FROM link WHERE koppeling_id = ? AND entity = ?)",
+                (self.context.koppeling.id, entity),
+            )
+            tally.members[entity] = rows_[0][0]
 
     # -- one entity ------------------------------------------------------------------------------
 
@@ -133,16 +146,12 @@ class Planner:
     def _note(self, entity: Entity, correlated: Correlated) -> None:
         """Remember situations and cases; what is in doubt is not accepted."""
         work, planned = self.context.work, self.planned
-        for name, keys in (
-            ("disputed", set(correlated.disputes)),
-            ("suppressed", correlated.suppressed),
-        ):
-            planned.situations[name] += len(keys)
-            work.load(
-                "w_situation",
-                ("entity", "source_key", "situation"),
-                [(str(entity), key, name) for key in sorted(keys)],
-            )
+        planned.situations["disputed"] += len(correlated.disputes)
+        work.load(
+            "w_disputed",
+            ("entity", "source_key"),
+            [(str(entity), key) for key in sorted(correlated.disputes)],
+        )
         work.load(
             "w_vanished",
             ("entity", "source_key"),
@@ -151,7 +160,7 @@ class Planner:
         planned.situations["unmatched"] += len(correlated.created)
         planned.situations["unlinked"] += len(correlated.linked)
         planned.waiting += len(correlated.waiting)
-        self._skip = set(correlated.disputes) | correlated.suppressed
+        self._skip = set(correlated.disputes)
         encode = msgspec.json.encode
         work.load(
             "w_case",
@@ -439,7 +448,7 @@ class Planner:
         approved: set[bytes] | None,
         salts: Mapping[int, bytes],
     ) -> None:
-        self._count(step)
+        count(self.planned.tally, step.entity, step.op, changed=step.changed)
         reason = self.limits.held(step.entity, step.op, step.changed)
         if not reason and approved is not None and step.digest not in approved:
             reason = "niet in het goedgekeurde plan, of sindsdien veranderd"
@@ -449,7 +458,6 @@ class Planner:
             if step.is_new:
                 self._unlink(step)
             return
-        self.planned.passing += 1
         salt = salts.get(step.core_id)
         if salt is None and has_parts(step.entity)[0]:
             salt = rows.new_salt()
@@ -473,17 +481,6 @@ class Planner:
         work = self.context.work
         work.execute("DELETE FROM w_link WHERE core_id = ?", (step.core_id,))
         work.execute("DELETE FROM w_key WHERE core_id = ?", (step.core_id,))
-
-    def _count(self, step: Step) -> None:
-        tally, entity = self.planned.tally, str(step.entity)
-        tally.steps[entity, step.op] += 1
-        if step.op != "change":
-            return
-        for name in {key.split("/")[0] if "groeps" in key else key for key in step.changed}:
-            tally.fields[entity, name] += 1
-        for key, (before, after) in step.changed.items():
-            if before is not None and after is None and "groepsdeelname" not in key:
-                tally.emptied[entity, key] += 1
 
     def _write_step(self, step: Step, reason: str) -> None:
         salt = rows.new_salt()

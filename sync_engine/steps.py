@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -11,7 +11,7 @@ import msgspec
 
 from mappings.canonical.fields import Entity
 from sync_engine.fold import Folded, Json
-from sync_engine.guard import Hold, Tally
+from sync_engine.guard import MEMBERS, Hold, Tally, guard_field
 from sync_engine.project import State
 
 STEP_COLUMNS = (
@@ -52,7 +52,7 @@ class Limits:
             if (
                 hold.entity == entity
                 and hold.op == op
-                and (not hold.field or hold.field in changed)
+                and (not hold.field or any(guard_field(key) == hold.field for key in changed))
             ):
                 return hold.reason
         return ""
@@ -69,7 +69,6 @@ class Planned:
 
     tally: Tally = field(default_factory=Tally)
     held: int = 0
-    passing: int = 0
     unresolved: int = 0
     waiting: int = 0
     situations: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -94,6 +93,32 @@ class Step:
     state: State
     digest: bytes
     is_new: bool
+
+
+def count(tally: Tally, entity: Entity, op: str, *, changed: Mapping[str, Sequence[Json]]) -> None:
+    """Add one step to what guards judge, under the fields by which `Limits.held` holds it.
+
+    Members who only come are no change: nothing that the core knows is lost by them.
+    """
+    name = str(entity)
+    tally.steps[name, op] += 1
+    if op != "change":
+        return
+    fields: set[str] = set()
+    for key, (before, after) in changed.items():
+        field_name = guard_field(key)
+        if field_name != MEMBERS:
+            fields.add(field_name)
+            tally.emptied[name, field_name] += before is not None and after is None
+        elif before is not None:
+            fields.add(MEMBERS)
+            tally.emptied[name, MEMBERS] += _is_lost(after)
+    tally.fields.update((name, field_name) for field_name in fields)
+
+
+def _is_lost(after: Json) -> bool:
+    """Whether a membership is gone, or ended: the fourth part says so (project.py)."""
+    return after is None or (isinstance(after, list) and len(after) > 3)
 
 
 def operation(changed: Mapping[str, list[Json]], current: State, folded: Folded) -> str:

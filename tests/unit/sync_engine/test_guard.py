@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from config.policies import Policy, default_values
-from sync_engine.guard import Tally, judge
+from mappings.canonical.fields import Entity
+from sync_engine.guard import MEMBERS, Hold, Tally, judge
+from sync_engine.steps import Limits, count
 from tests.support.hubs import overlaid
 
 
@@ -70,3 +72,44 @@ def test_reopening_is_never_held() -> None:
 def test_reasons_say_how_many_of_how_many() -> None:
     (hold,) = judge(tally(steps={("leerling", "close"): 40}), policy())
     assert "40 van 100" in hold.reason
+
+
+def test_lost_members_are_held_by_what_they_are_of_all_members() -> None:
+    lost = tally(emptied={("groep", MEMBERS): 25}, known={"groep": 100})
+    lost.members = {"groep": 2000}
+    assert not judge(lost, policy())
+    lost.members = {"groep": 100}
+    (hold,) = judge(lost, policy())
+    assert (hold.entity, hold.op, hold.field) == ("groep", "change", MEMBERS)
+    assert "25 van 100" in hold.reason
+
+
+CHANGES: dict[str, list[Any]] = {
+    "achternaam": ["A", "B"],
+    "roepnaam": ["A", None],
+    "adres/woonadres": [{"straat": "Dam"}, None],
+    "contactgegeven/email": [{"waarde": "a@school.example"}, None],
+    "identificatie/leerlingnummer/1": [{"index": "00"}, None],
+    "groepsdeelname/leerling/7": [["2026-08-01", None, False], ["2026-08-01", "x", True, "ended"]],
+    "groepsdeelname/docent/8": [["2026-08-01", None, False], None],
+}
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_what_is_tallied_under_a_field_is_held_by_that_field(key: str) -> None:
+    made = Tally()
+    count(made, Entity.GROEP, "change", changed={key: CHANGES[key]})
+    assert made.fields
+    for entity, field in {*made.fields, *made.emptied}:
+        limits = Limits((Hold(entity, "change", field, "vol"),))
+        assert limits.held(Entity.GROEP, "change", {key: CHANGES[key]}) == "vol"
+
+
+def test_members_who_only_come_are_no_change() -> None:
+    made = Tally()
+    change: dict[str, list[Any]] = {
+        "groepsdeelname/leerling/7": [None, ["2026-08-01", None, False]]
+    }
+    count(made, Entity.GROEP, "change", changed=change)
+    assert not made.fields
+    assert not made.emptied

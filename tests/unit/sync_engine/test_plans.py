@@ -210,3 +210,48 @@ def test_the_journal_holds_no_value_in_plain_text(make: Make) -> None:
     assert bench.query("SELECT roepnaam FROM leerling") == [("Kanarie",)]
     for table, rows in bench.dump(without=frozenset({"leerling"})).items():
         assert "Kanarie" not in repr(rows), table
+
+
+def with_groepen(make: Make) -> Bench:
+    bench = make()
+    source = bench.sources["s0"]
+    for number in range(20):
+        source.put(Entity.LEERLING, f"l{number}", achternaam=f"Naam{number}")
+    for number in range(4):
+        groep(bench, number, [f"l{n}" for n in range(20) if n % 4 == number])
+    bench.sync()
+    bench.later()
+    return bench
+
+
+def groep(bench: Bench, number: int, members: list[str]) -> None:
+    bench.sources["s0"].put(
+        Entity.GROEP, f"g{number}", naam=f"G{number}", soort="stamgroep", leerlingen=members
+    )
+
+
+def open_members(bench: Bench) -> int:
+    found = bench.query("SELECT COUNT(*) FROM groepsdeelname WHERE NOT beeindigd")
+    return int(found[0][0])
+
+
+def test_a_source_that_empties_its_member_lists_is_held(make: Make) -> None:
+    bench = with_groepen(make)
+    for number in range(4):
+        groep(bench, number, [])
+    report = bench.sync()
+    assert (report.outcome, report.held) == (Outcome.HELD, 4)
+    assert [(hold.entity, hold.op, hold.field) for hold in report.holds] == [
+        ("groep", "change", "groepsdeelname")
+    ]
+    assert open_members(bench) == 20
+    assert approve(bench, report.plan_id).outcome is Outcome.DONE
+    assert open_members(bench) == 0
+
+
+def test_a_few_members_who_leave_pass(make: Make) -> None:
+    bench = with_groepen(make)
+    groep(bench, 0, ["l0", "l4"])
+    report = bench.sync()
+    assert (report.outcome, report.held) == (Outcome.DONE, 0)
+    assert open_members(bench) == 17
