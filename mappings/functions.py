@@ -40,7 +40,8 @@ _GESLACHT: Final = {
     "onbekend": "O",
     "o": "O",
 }
-_LARGEST: Final = 2**63 - 1
+LARGEST: Final = 2**31 - 1
+"""No whole number of the canonical schema is larger: a database's INTEGER holds four bytes."""
 
 
 def _text(value: object) -> str:
@@ -58,8 +59,8 @@ def whole(value: object) -> int:
     """The whole number."""
     if type(value) is not int:
         raise RuleBrokenError("must be a whole number")
-    if not -_LARGEST <= value <= _LARGEST:
-        raise RuleBrokenError("must fit a whole number of eight bytes")
+    if not -LARGEST <= value <= LARGEST:
+        raise RuleBrokenError("must fit a whole number of four bytes")
     return value
 
 
@@ -237,7 +238,7 @@ def first_vestigingsnummer(value: object) -> str | None:
 def same_list(value: object) -> tuple[str | int, ...]:
     """The texts or whole numbers of the list, as they stand."""
     return tuple(
-        item if type(item) is int else normalise.tidy(_text(item)) for item in _items(value)
+        whole(item) if type(item) is int else normalise.tidy(_text(item)) for item in _items(value)
     )
 
 

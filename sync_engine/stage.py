@@ -22,6 +22,7 @@ from connectors.base import DeliveryContract, FieldProblem, Page
 from connectors.errors import ParseError, ProtocolViolationError
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import ENTITY_OF, encode
+from sync_engine.bounds import check_bounds
 from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
 from sync_engine.received import RECORD_COLUMNS, SHADOW_COLUMNS, Batch, ShadowRow, retain, write
 from sync_engine.store.cipher import PersonCipher
@@ -42,7 +43,6 @@ class Received:
     changed: int = 0
     same: int = 0
     quarantined: int = 0
-    still_quarantined: int = 0
     duplicates: int = 0
     missing: int = 0
     gone: int = 0
@@ -328,6 +328,8 @@ class Stager:
                 contract=self._contract,
                 scope=self.scope.scope,
             )
+            for record in mapped.records:
+                check_bounds(record)
         except RecordError as error:
             cause = _cause(error, problems)
             self._quarantine(key, body, cause, digest=digest, salt=salt, batch=batch)
@@ -409,7 +411,6 @@ class Stager:
 
     def _gone(self, shadow: ShadowRow) -> None:
         shadow.receive(shadow.received, shadow.received_fp, gone=True)
-        shadow.held_until = shadow.held_until or self._last_held()
         shadow.held_until = self._last_held() or shadow.held_until or shadow.observed_on
         shadow.run_id = self.context.run_id
         self.received.gone += 1

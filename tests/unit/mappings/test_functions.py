@@ -20,6 +20,8 @@ from sector.identifiers import InvalidIdentifierError, Leerlingnummer
         (f.text, "  Noor ", "Noor"),
         (f.text, " ", None),
         (f.whole, 3, 3),
+        (f.whole, 2**31 - 1, 2_147_483_647),
+        (f.whole, -(2**31) + 1, -2_147_483_647),
         (f.flag, False, False),
         (f.numeric, 7, 7.0),
         (f.day, "2026-08-01", date(2026, 8, 1)),
@@ -130,3 +132,13 @@ def test_a_foreign_address_keeps_its_lines() -> None:
 def test_an_address_with_canonical_names_is_taken_from_either_shape() -> None:
     made = f.same_adres({"straat": "Kade", "postcode": "1234 ab"})
     assert made == f.same_adres(Adres(straat="Kade", postcode="1234AB"))
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31), 3_000_000_000, 2**63, 10**30])
+def test_no_whole_number_is_larger_than_a_column(value: int) -> None:
+    with pytest.raises(RuleBrokenError) as caught:
+        f.whole(value)
+    assert str(value) not in str(caught.value)
+    for function in (f.wholes, f.same_list):
+        with pytest.raises(RuleBrokenError):
+            function((value,))
