@@ -153,14 +153,26 @@ def _shown(value: object) -> Json:
 
 
 def _situations(context: Context, entity: Entity, core_id: int) -> dict[str, str]:
+    """Situation per source record; one that was new in an earlier run is linked by now."""
     rows = context.work.execute(
-        "SELECT k.name, s.source_key, s.situation FROM link l JOIN shadow s "
+        "SELECT k.name, s.source_key, s.situation, l.run_id, (SELECT MAX(r.id) FROM run r "
+        "WHERE r.koppeling_id = k.id AND r.state IN ('done', 'partial', 'held') AND NOT EXISTS "
+        "(SELECT 1 FROM plan p WHERE p.run_id = r.id AND p.state = 'dry')) "
+        "FROM link l JOIN shadow s "
         "ON s.koppeling_id = l.koppeling_id AND s.entity = l.entity "
         "AND s.source_key = l.source_key JOIN koppeling k ON k.id = l.koppeling_id "
-        "WHERE l.core_id = ? AND l.entity = ? ORDER BY k.name, s.source_key",
+        "WHERE l.core_id = ? AND l.entity = ? ORDER BY k.name, s.source_key, s.id",
         (core_id, str(entity)),
     )
-    return {f"{row[0]}/{row[1]}": row[2] for row in rows}
+    return {
+        f"{name}/{key}": "linked"
+        if situation in _FOUND and last is not None and since < last
+        else situation
+        for name, key, situation, since, last in rows
+    }
+
+
+_FOUND = frozenset({"unmatched", "unlinked"})  # new, or recognised, in the run that linked it
 
 
 def _history(context: Context, core_id: int) -> dict[str, list[Change]]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from config.clock import local_date
+from connectors.base import DeliveryContract, Scope, SourceRecord
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
+from mappings.mapping import Mapped, Strength
 from sync_engine.audit import note
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.errors import StalePlanError, SyncError
@@ -106,12 +109,24 @@ def koppeling_of_plan(hub: Hub, plan_id: int) -> str:
     return str(rows[0][0])
 
 
+def note_approval(hub: Hub, plan_id: int, *, operator: str) -> None:
+    """Put in the audit trail that a person approves a plan; before the run, whatever comes of it.
+
+    Raises: StalePlanError if there is no such plan.
+    """
+    koppeling_of_plan(hub, plan_id)
+    with hub.store.work() as work:
+        note(hub, work, operator=operator, action="plan apply", subject=f"plan {plan_id}")
+
+
 def read_plan(
     hub: Hub, plan_id: int, *, entity: str | None, limit: int, operator: str = "system"
 ) -> PlanView:
     """A plan with its first steps. Raises: StalePlanError if there is no such plan."""
     koppeling = koppeling_of_plan(hub, plan_id)
-    with _context(hub, koppeling) as context:
+    with hub.store.work() as work:
+        tenant_id = work.execute("SELECT tenant_id FROM plan WHERE id = ?", (plan_id,))[0][0]
+    with _context(hub, tenant_id) as context:
         work = context.work
         row = work.execute(
             "SELECT run_id, state, created_at, expires_at, counts, held FROM plan WHERE id = ?",
@@ -308,17 +323,14 @@ def explain_leerling(
     """
     with hub.store.work() as work:
         found = find_leerlingen(hub, work, key)
-        koppelingen = {
-            core_id: work.execute(
-                "SELECT k.name FROM link l JOIN koppeling k ON k.id = l.koppeling_id "
-                "WHERE l.core_id = ? ORDER BY k.id LIMIT 1",
-                (core_id,),
-            )[0][0]
-            for core_id in found
-        }
+        tenants: dict[int, int] = dict(
+            work.execute(
+                f"SELECT id, tenant_id FROM leerling WHERE {work.many('id')}", (work.values(found),)
+            )
+        )
     answers = []
     for core_id in found:
-        with _context(hub, koppelingen[core_id]) as context:
+        with _context(hub, tenants[core_id]) as context:
             answers.append(
                 (hub_key(core_id), explain(context, Entity.LEERLING, core_id, only=field))
             )
@@ -327,23 +339,41 @@ def explain_leerling(
     return answers
 
 
+class _Unmapped:
+    """The mapping of a context that only reads the store: there is nothing to map."""
+
+    system = ""
+    version = ""
+    strengths: Mapping[Entity, Mapping[str, Strength]] = MappingProxyType({})
+
+    def map(
+        self, resource: str, record: SourceRecord, *, contract: DeliveryContract, scope: Scope
+    ) -> Mapped:
+        """Nothing is read, so nothing is mapped."""
+        message = "this context reads the store only"
+        raise RuntimeError(message)
+
+
 @contextmanager
-def _context(hub: Hub, koppeling: str) -> Iterator[Context]:
-    """A context to read in, without a source behind it."""
-    row: KoppelingRow = hub.koppeling(koppeling)
+def _context(hub: Hub, tenant_id: int) -> Iterator[Context]:
+    """A context to read in: no source, and no koppeling of its own.
+
+    What was read by a koppeling that is configured no more is explained like the rest; its fields
+    count with normal strength, as they do in a run.
+    """
     with hub.store.work() as work:
         now = hub.clock.now()
         context = Context(
             work=work,
-            cipher=hub.cipher(row.tenant_id),
-            koppeling=row,
-            koppelingen=hub.koppelingen(row.tenant_id),
+            cipher=hub.cipher(tenant_id),
+            koppeling=KoppelingRow(0, "", "", tenant_id),
+            koppelingen=hub.koppelingen(tenant_id),
             run_id=0,
             now=now,
             today=local_date(now, hub.settings.timezone),
             reader=None,
-            mapping=hub.mapping(row.system),
-            mappings=hub.mappings(row.tenant_id),
+            mapping=_Unmapped(),
+            mappings=hub.mappings(tenant_id),
             policy=hub.settings.policy,
             dry=False,
             ids=Ids(work, dry=True),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from sqlalchemy import text
 from sqlmodel import Session, select
@@ -20,12 +21,18 @@ from mappings import registry as mapping_registry
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from mappings.mapping import Mapping
+from sector.identifiers import Brin, Identifier, InvalidIdentifierError, Vestigingsnummer
 from sync_engine.context import KoppelingRow
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import open_tenant_cipher, verify_keys
 from sync_engine.store.tables import Koppeling
 from sync_engine.store.work import Work
+
+_BRIN_LENGTH: Final = 4
+_SCHOOL_ADVICE: Final = (
+    "Noem een BRIN (99XX) of vestigingsnummer (99XX00) uit de configuratie, geheel uitgeschreven."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +109,36 @@ class Hub:
                     )
 
     def koppeling(self, name: str) -> KoppelingRow:
-        """The koppeling of that name. Raises: ConfigurationError if there is none."""
+        """The configured koppeling of that name, to run. Raises: ConfigurationError if none is."""
         self.settings.find_source(name)
         with Session(self.store.engine) as session:
             row = session.exec(select(Koppeling).where(Koppeling.name == name)).one()
             return KoppelingRow(row.id or 0, row.name, row.system, row.tenant_id)
+
+    def schools(self, koppeling: str, wanted: Iterable[str]) -> tuple[str, ...]:
+        """BRINs and vestigingsnummers that a person typed, as they select scopes of a koppeling.
+
+        Raises: ConfigurationError if one is neither, is not in the configuration, or is not served
+            by this koppeling.
+        """
+        source = self.settings.find_source(koppeling)
+        return tuple(dict.fromkeys(self._school(source, text) for text in wanted))
+
+    def _school(self, source: Source, text: str) -> str:
+        kind: type[Identifier] = Brin if len(text.strip()) <= _BRIN_LENGTH else Vestigingsnummer
+        try:
+            number = kind(text).reveal()
+        except InvalidIdentifierError as exc:
+            message = f"school: {exc.name}: {exc.rule}"
+            raise ConfigurationError(message, advice=_SCHOOL_ADVICE) from None
+        serving = self.settings.sources_of(number)
+        if source not in serving:
+            names = ", ".join(s.name for s in serving) or "geen"
+            raise ConfigurationError(
+                f"source[{source.name}] does not serve school {number}",
+                advice=f"Koppelingen van deze school: {names}.",
+            )
+        return number
 
     def koppelingen(self, tenant_id: int) -> dict[int, str]:
         """Id → name of every koppeling of a tenant, those of the past included."""
