@@ -13,12 +13,19 @@ from config.errors import KoppelhubError
 
 
 class SyncError(KoppelhubError):
-    """Root of this room's errors."""
+    """Root of this room's errors.
+
+    Attributes:
+        retryable: the same command may succeed later, without a person doing anything.
+    """
+
+    retryable: bool = False
 
 
 class RunActiveError(SyncError):
     """Another run holds the lease of this koppeling, or the lock of this tenant."""
 
+    retryable = True
     default_advice = "Er loopt al een run voor deze koppeling. Wacht tot die klaar is."
 
 
@@ -35,6 +42,16 @@ class OperationNotDeclaredError(SyncError):
 
 
 class StoreError(SyncError):
-    """The database cannot be used as it is."""
+    """The database cannot be used as it is.
+
+    Args:
+        message: what happened, for the developer, without personal data.
+        advice: what to do next, for the helpdesk, in Dutch.
+        retryable: another writer is in the way, or the connection is; it may pass by itself.
+    """
 
     default_advice = "Draai `koppelhub doctor`: dat zegt wat er met de database is en wat te doen."
+
+    def __init__(self, message: str, *, advice: str | None = None, retryable: bool = False) -> None:
+        super().__init__(message, advice=advice)
+        self.retryable = retryable

@@ -30,6 +30,8 @@ UNREACHABLE_ADVICE = (
 
 _BUSY_STATES = frozenset({"55P03", "40P01", "40001"})
 _BUSY_NAMES = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_PASSING_STATES = ("08", "57P", "53300")
+"""Connection lost or not made, a server that stops or starts, too many connections."""
 _UNREACHABLE_NAMES = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_FULL")
 
 
@@ -91,13 +93,14 @@ def store_error(error: BaseException, *, doing: str) -> StoreError:
     """
     message = f"{doing}: {describe(error)}"
     if is_busy(error):
-        return StoreError(message, advice=BUSY_ADVICE)
+        return StoreError(message, advice=BUSY_ADVICE, retryable=True)
     name = getattr(error, "sqlite_errorname", "")
     postgres = _of_postgres(error)
     broken = postgres is not None and type(error).__name__ == "OperationalError"
     state = "" if postgres is None else postgres.sqlstate or ("08" if broken else "")
-    if name.startswith(_UNREACHABLE_NAMES) or state.startswith(("08", "57", "28", "3D")):
-        return StoreError(message, advice=UNREACHABLE_ADVICE)
+    passes = state.startswith(_PASSING_STATES)
+    if passes or name.startswith(_UNREACHABLE_NAMES) or state.startswith(("57", "28", "3D")):
+        return StoreError(message, advice=UNREACHABLE_ADVICE, retryable=passes)
     return StoreError(message)
 
 
