@@ -173,6 +173,8 @@ class _Gatherer:
                 f"WHERE p.lifted_at IS NULL AND {work.many('p.core_id')} ORDER BY p.id",
                 (work.values(part),),
             ):
+                if pin_id in context.expired_pins:
+                    continue
                 pins = self.said.pins[owner[core_id]]
                 if name not in pins or pins[name].pin_id < pin_id:
                     plain = context.cipher.person(salt).decrypt(value, b"pin|%d" % core_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -98,7 +97,7 @@ class Context:
     scopes: dict[int, Scope] = field(default_factory=dict)  # every scope of the tenant
     scope_koppeling: dict[int, int] = field(default_factory=dict)
     ended_scopes: set[int] = field(default_factory=set)
-    counts: Counter[str] = field(default_factory=Counter)
+    expired_pins: set[int] = field(default_factory=set)  # a dry run lifts none for real
     events: list[tuple[int | None, str, dict[str, object]]] = field(default_factory=list)
 
     @property
@@ -108,6 +107,11 @@ class Context:
             message = "this context reads the store only"
             raise RuntimeError(message)
         return self.reader
+
+    @property
+    def marks(self) -> str:
+        """The table that takes what must be folded again; that of a dry run ends with it."""
+        return "w_mark" if self.dry else "refold"
 
     def rules(self) -> FoldRules:
         """Authority from the policy, strengths from each koppeling's mapping."""

@@ -1,7 +1,8 @@
 """Inputs of the fold that are no records: policy, mapping strengths, expired pins.
 
 When one of them changes, the core records concerned are written to the refold table, in one
-transaction with the new fingerprint; the plan that follows drains it.
+transaction with the new fingerprint; the plan that follows drains it. A dry run marks the same
+records for its own plan, and remembers nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from sync_engine.context import Context
 
 
 def note_changed_inputs(context: Context) -> None:
-    """Compare the inputs with those of the last run, and mark what must be folded again."""
+    """Compare the inputs with those of the last run, and mark what must be folded again.
+
+    Only under the lock of the tenant: a plan that is being made would drain the marks unseen.
+    """
     _policy(context)
     _expired_pins(context)
 
@@ -37,17 +41,18 @@ def _policy(context: Context) -> None:
     with work.transaction():
         if rows:
             work.execute(
-                "INSERT INTO refold (core_id, tenant_id, entity, reason) "
+                f"INSERT INTO {context.marks} (core_id, tenant_id, entity, reason) "
                 "SELECT DISTINCT l.core_id, k.tenant_id, l.entity, 'policy' FROM link l "
                 "JOIN koppeling k ON k.id = l.koppeling_id WHERE k.tenant_id = ? "
                 "ON CONFLICT (core_id) DO NOTHING",
                 (tenant,),
             )
-        work.execute(
-            "INSERT INTO fold_input (tenant_id, name, fingerprint) VALUES (?, 'policy', ?) "
-            "ON CONFLICT (tenant_id, name) DO UPDATE SET fingerprint = excluded.fingerprint",
-            (tenant, fingerprint),
-        )
+        if not context.dry:
+            work.execute(
+                "INSERT INTO fold_input (tenant_id, name, fingerprint) VALUES (?, 'policy', ?) "
+                "ON CONFLICT (tenant_id, name) DO UPDATE SET fingerprint = excluded.fingerprint",
+                (tenant, fingerprint),
+            )
 
 
 def _expired_pins(context: Context) -> None:
@@ -63,9 +68,11 @@ def _expired_pins(context: Context) -> None:
         return
     with work.transaction():
         for pin_id, core_id, entity in rows:
-            work.execute("UPDATE pin SET lifted_at = ? WHERE id = ?", (context.now, pin_id))
+            context.expired_pins.add(pin_id)
+            if not context.dry:
+                work.execute("UPDATE pin SET lifted_at = ? WHERE id = ?", (context.now, pin_id))
             work.execute(
-                "INSERT INTO refold (core_id, tenant_id, entity, reason) VALUES (?, ?, ?, 'pin') "
-                "ON CONFLICT (core_id) DO NOTHING",
+                f"INSERT INTO {context.marks} (core_id, tenant_id, entity, reason) "
+                "VALUES (?, ?, ?, 'pin') ON CONFLICT (core_id) DO NOTHING",
                 (core_id, tenant, entity),
             )

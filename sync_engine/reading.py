@@ -6,7 +6,6 @@ A scope that is refused or fails does not stop the others; refused credentials s
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 from config.errors import KoppelhubError
 from config.logs import bound
@@ -22,7 +21,7 @@ from sync_engine.errors import OperationNotDeclaredError, StalePlanError, SyncEr
 from sync_engine.hub import Hub
 from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import Outcome, ReadingReport, RunReport
-from sync_engine.scopes import end_scope, open_scope, remember_contract
+from sync_engine.scopes import open_scope, remember_contract
 from sync_engine.stage import Received, Stager
 
 _log = logging.getLogger(__name__)
@@ -34,14 +33,19 @@ def fail(report: RunReport, error: KoppelhubError) -> None:
     """Record what ended a run."""
     report.error = str(error)
     report.advice = error.advice
-    report.retryable = isinstance(error, ConnectorError) and error.retryable
+    report.retryable = isinstance(error, ConnectorError | SyncError) and error.retryable
     report.refused = isinstance(error, OperationNotDeclaredError | StalePlanError)
     report.outcome = Outcome.FAILED
     _log.error("run failed: %s", error)
 
 
 class Reader:
-    """Reads what one run is asked to read."""
+    """Reads what one run is asked to read.
+
+    Attributes:
+        listed: every scope that the source listed; None where the list says nothing about the
+            scopes that it leaves out.
+    """
 
     def __init__(
         self,
@@ -57,6 +61,8 @@ class Reader:
         self.context, self.report, self.progress = context, report, progress
         self.work, self.run_id = context.work, context.run_id
         self.deadline = 0.0
+        self.listed: list[Scope] | None = None
+        self._drift: dict[str, set[str]] = {}
 
     def read(self, *, deadline: float) -> None:
         """Read every scope that is selected, until the clock's monotonic time is up.
@@ -74,12 +80,15 @@ class Reader:
                 "the source has nothing to read for this selection",
                 advice="Controleer de school en de rechten: `koppelhub connectors check`.",
             )
-        if not self.options.dry and not self.options.resources:
-            self._end_vanished(context, listed)
-        for scope in wanted:
-            with bound(entity=scope.resource):
-                if not self._read_scope(context, scope, resources[scope.resource]):
-                    break
+        if not self.options.resources:
+            self.listed = listed
+        try:
+            for scope in wanted:
+                with bound(entity=scope.resource):
+                    if not self._read_scope(context, scope, resources[scope.resource]):
+                        break
+        finally:
+            self._tell_drift(context)
 
     def _resources(self, connector: Connector) -> dict[str, Resource]:
         """The resources to read, in the connector's order; what was not declared is refused."""
@@ -117,15 +126,6 @@ class Reader:
             or not scope.brins
             or any(b.startswith(w) for b in scope.brins for w in wanted)
         )
-
-    def _end_vanished(self, context: Context, listed: Sequence[Scope]) -> None:
-        names = {(scope.resource, scope.key) for scope in listed}
-        for scope_id, scope in list(context.scopes.items()):
-            if context.scope_koppeling[scope_id] != self.row.id:
-                continue
-            ended = (scope.resource, scope.key) not in names
-            if ended != (scope_id in context.ended_scopes):
-                end_scope(context, scope_id, ended=ended)
 
     def _read_scope(self, context: Context, scope: Scope, resource: Resource) -> bool:
         """Read one scope; False when the run must stop reading."""
@@ -235,7 +235,7 @@ class Reader:
         if not begun:
             stager.begin(reading.contract)
         stager.flush()
-        if self.options.kind is not Kind.ONLY and stager.context is not None:
+        if self.options.kind is not Kind.ONLY:
             remember_contract(stager.context, stager.scope, reading.contract, stager.contract_fp)
         return True
 
@@ -290,15 +290,18 @@ class Reader:
     def _aftermath(
         self, context: Context, row: ScopeRow, stager: Stager, report: ReadingReport
     ) -> None:
-        if stager.unknown:
-            names = sorted(stager.unknown)
-            context.events.append(
-                (row.id, "schema drift", {"resource": report.resource, "fields": names})
-            )
+        self._drift.setdefault(report.resource, set()).update(stager.unknown)
         for (path, rule), count in sorted(stager.problems.items()):
             context.events.append(
                 (row.id, "dropped field", {"path": path, "rule": rule, "n": count})
             )
+
+    def _tell_drift(self, context: Context) -> None:
+        """One event per resource and run: what a source added, it added to all its scopes."""
+        for resource, names in self._drift.items():
+            if names:
+                detail: dict[str, object] = {"resource": resource, "fields": sorted(names)}
+                context.events.append((None, "schema drift", detail))
 
     def _keep_reading(self, row: ScopeRow, report: ReadingReport) -> None:
         with self.work.transaction():

@@ -1,7 +1,8 @@
 """Received: the rows that hold what sources say, and how a batch of them is written.
 
 A real run merges them into the store; a dry run leaves them in temporary tables of the same shape,
-and the views `v_record` and `v_shadow` lay those over the real ones for every later step.
+and the views `v_record` and `v_shadow` lay those over the real ones for every later step. In the
+same way `v_refold` is what must be folded again, `w_mark` being what only a dry run adds to it.
 """
 
 from __future__ import annotations
@@ -106,6 +107,12 @@ def prepare(context: Context) -> None:
         work.temp_view(name, body)
     if context.dry:
         work.execute("CREATE INDEX IF NOT EXISTS w_shadow_record ON w_shadow (record_id)")
+        work.execute("CREATE INDEX IF NOT EXISTS w_record_id ON w_record (id)")
+    work.temp_table(
+        "w_mark", "core_id BIGINT PRIMARY KEY, tenant_id INTEGER, entity TEXT, reason TEXT"
+    )
+    marks = "SELECT core_id, tenant_id, entity FROM "
+    work.temp_view("v_refold", f"{marks} refold UNION {marks} w_mark")
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
 import msgspec
@@ -16,11 +16,12 @@ import msgspec
 from config.clock import local_date
 from config.errors import KoppelhubError
 from config.logs import bound
+from connectors.base import Scope
 from sync_engine import received
 from sync_engine.apply import apply
 from sync_engine.audit import note
 from sync_engine.context import Context, Ids, KoppelingRow
-from sync_engine.errors import StalePlanError
+from sync_engine.errors import StalePlanError, StoreError
 from sync_engine.garbage import fewer_collections
 from sync_engine.guard import Hold, judge
 from sync_engine.hub import Hub
@@ -29,7 +30,7 @@ from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import Outcome, RunReport
 from sync_engine.plan import Planner
 from sync_engine.reading import Reader, fail
-from sync_engine.scopes import load_scopes
+from sync_engine.scopes import end_vanished, load_scopes
 from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
 from sync_engine.store.values import instant
@@ -88,9 +89,15 @@ class _Run:
             except KoppelhubError as error:
                 fail(self.report, error)
             except BaseException:
-                self._close_run("failed", "interrupted", "")
+                with suppress(StoreError):  # the next run of this koppeling closes it
+                    self._close_run("failed", "interrupted", "")
                 raise
-            self._finish()
+            try:
+                self._finish()
+            except StoreError as error:
+                if not self.report.error:
+                    fail(self.report, error)
+                _log.error("run cannot be closed: %s", error)
         return self.report
 
     def _open_run(self) -> int:
@@ -207,6 +214,7 @@ class _Run:
     # -- reading ---------------------------------------------------------------------------------
 
     def _read_and_plan(self, context: Context) -> None:
+        listed: list[Scope] | None = None
         if self.options.kind is not Kind.APPLY:
             reader = Reader(
                 self.hub,
@@ -217,9 +225,12 @@ class _Run:
                 progress=self.progress,
             )
             reader.read(deadline=self.deadline)
+            listed = reader.listed
         with tenant_lock(self.hub.store, self.row.tenant_id, on=self.work):
-            if not self.options.dry:
-                note_changed_inputs(context)
+            load_scopes(context)
+            if listed is not None:
+                end_vanished(context, listed)
+            note_changed_inputs(context)
             self._plan(context)
         self._judge_outcome(context)
 
@@ -283,6 +294,8 @@ class _Run:
             )
             last = work.execute("SELECT MAX(id) FROM step WHERE plan_id = ?", (plan_id,))[0][0]
             for hold in holds:
+                if hold.field:  # which steps touch the field the second plan says
+                    continue
                 work.execute(
                     "UPDATE step SET held_for = ? WHERE plan_id = ? AND entity = ? AND op = ?",
                     (hold.reason, plan_id, hold.entity, hold.op),

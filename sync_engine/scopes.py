@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from connectors.base import DeliveryContract, Scope
@@ -17,19 +19,26 @@ class _Terms(msgspec.Struct):
 
 
 def load_scopes(context: Context) -> None:
-    """Every scope of the tenant, those that are read no more included."""
+    """Every koppeling and scope of the tenant as they stand now, those of the past included.
+
+    Other koppelingen make and end scopes while this one reads: what is planned under the lock of
+    the tenant is planned after loading again under it.
+    """
+    tenant = context.koppeling.tenant_id
+    context.koppelingen = dict(
+        context.work.execute("SELECT id, name FROM koppeling WHERE tenant_id = ?", (tenant,))
+    )
     rows = context.work.execute(
         "SELECT s.id, s.koppeling_id, s.resource, s.key, s.rank, s.schooljaar, s.label, s.brins, "
         "s.ended_run FROM scope s JOIN koppeling k ON k.id = s.koppeling_id WHERE k.tenant_id = ?",
-        (context.koppeling.tenant_id,),
+        (tenant,),
     )
-    for number, koppeling_id, resource, key, rank, year, label, brins, ended in rows:
+    context.ended_scopes = {row[0] for row in rows if row[8] is not None}
+    for number, koppeling_id, resource, key, rank, year, label, brins, _ in rows:
         context.scopes[number] = Scope(
             resource, key, rank, tuple(msgspec.json.decode(brins)), year, label
         )
         context.scope_koppeling[number] = koppeling_id
-        if ended is not None:
-            context.ended_scopes.add(number)
 
 
 def open_scope(context: Context, scope: Scope) -> ScopeRow:
@@ -86,18 +95,40 @@ def _refresh(context: Context, number: int, scope: Scope) -> None:
         )
 
 
-def end_scope(context: Context, scope_id: int, *, ended: bool) -> None:
-    """A scope that the source lists no longer proves nothing; what leaned on it is folded again."""
+def end_vanished(context: Context, listed: Collection[Scope]) -> None:
+    """End the scopes of this koppeling that the source lists no longer; take back those it does.
+
+    A scope that is ended proves nothing any more; what leaned on it is folded again. Only under the
+    lock of the tenant, after `load_scopes`: whoever drains the refold table must know the scopes
+    that its rows stand for. A dry run ends them for itself alone.
+
+    Args:
+        context: of the run.
+        listed: every scope that the source listed, selected or not.
+    """
+    names = {(scope.resource, scope.key) for scope in listed}
+    for scope_id, scope in list(context.scopes.items()):
+        if context.scope_koppeling[scope_id] != context.koppeling.id:
+            continue
+        ended = (scope.resource, scope.key) not in names
+        if ended != (scope_id in context.ended_scopes):
+            _end(context, scope_id, ended=ended)
+
+
+def _end(context: Context, scope_id: int, *, ended: bool) -> None:
     with context.work.transaction():
+        if not context.dry:
+            context.work.execute(
+                "UPDATE scope SET ended_run = ? WHERE id = ?",
+                (context.run_id if ended else None, scope_id),
+            )
         context.work.execute(
-            "UPDATE scope SET ended_run = ? WHERE id = ?",
-            (context.run_id if ended else None, scope_id),
-        )
-        context.work.execute(
-            "INSERT INTO refold (core_id, tenant_id, entity, reason) "
-            "SELECT DISTINCT l.core_id, ?, l.entity, 'scope' FROM shadow s JOIN link l "
-            "ON l.koppeling_id = s.koppeling_id AND l.entity = s.entity "
-            "AND l.source_key = s.source_key WHERE s.scope_id = ? "
+            f"INSERT INTO {context.marks} (core_id, tenant_id, entity, reason) "
+            # CROSS JOIN keeps the order: shadows are found by their records, and not one by one
+            "SELECT DISTINCT l.core_id, ?, l.entity, 'scope' FROM source_record r "
+            "CROSS JOIN shadow s CROSS JOIN link l WHERE s.record_id = r.id "
+            "AND l.koppeling_id = s.koppeling_id AND l.entity = s.entity "
+            "AND l.source_key = s.source_key AND r.scope_id = ? "
             "ON CONFLICT (core_id) DO NOTHING",
             (context.koppeling.tenant_id, scope_id),
         )

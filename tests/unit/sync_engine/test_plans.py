@@ -255,3 +255,39 @@ def test_a_few_members_who_leave_pass(make: Make) -> None:
     report = bench.sync()
     assert (report.outcome, report.held) == (Outcome.DONE, 0)
     assert open_members(bench) == 17
+
+
+def test_a_step_says_that_it_leans_on_what_is_held_where_its_own_field_is_not(make: Make) -> None:
+    bench = make()
+    source = bench.sources["s0"]
+    for number in range(20):
+        source.put(Entity.GROEP, f"g{number}", naam=f"G{number}", soort="lesgroep", leerjaar=1)
+    source.put(Entity.VAK, "v", naam="Nederlands")
+    bench.sync()
+    bench.policy(
+        guards={
+            "empty": {"share": None, "number": 3, "floor": 0},
+            "create": {"share": None, "number": 3, "floor": 0},
+        }
+    )
+    for number in range(10):
+        source.put(Entity.GROEP, f"g{number}", naam=f"G{number}", soort="lesgroep", leerjaar=None)
+    for number in range(5):
+        source.put(Entity.VAK, f"v{number}", naam=f"Vak {number}")
+    source.put(Entity.GROEP, "g19", naam="G19", soort="lesgroep", leerjaar=1, vak="v1")
+    report = bench.sync()
+    assert report.outcome is Outcome.HELD
+    assert sorted((hold.entity, hold.op, hold.field) for hold in report.holds) == [
+        ("groep", "change", "leerjaar"),
+        ("vak", "create", ""),
+    ]
+    reasons = bench.query(
+        "SELECT entity, held_for, COUNT(*) FROM step WHERE plan_id = ? AND state = 'held' "
+        "GROUP BY entity, held_for ORDER BY entity, held_for",
+        report.plan_id,
+    )
+    assert reasons == [
+        ("groep", "leerjaar wordt leeg bij 10 van 20 keer groep", 10),
+        ("groep", "wacht op een onderdeel dat is vastgehouden", 1),
+        ("vak", "5 van 1 keer vak zou worden nieuw", 5),
+    ]

@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from config.errors import ConfigurationError
-from connectors.base import Capability
+from connectors.base import Capability, Parsed
 from connectors.errors import ConnectorError, SourceUnavailableError
 from mappings.canonical.fields import Entity
 from sync_engine.errors import RunActiveError
@@ -184,3 +185,27 @@ def test_a_reference_that_arrives_late_is_resolved_when_it_does(make: Make) -> N
     assert bench.query("SELECT persoon_id FROM groepsdeelname") == [
         (bench.core(Entity.LEERLING, "l1"),)
     ]
+
+
+def test_what_a_source_added_is_told_once_a_run_not_once_a_scope(make: Make) -> None:
+    bench = make({"s0": MemorySource((Entity.LEERLING, Entity.VAK), scope_keys=("a", "b"))})
+    source = bench.sources["s0"]
+    for scope in ("a", "b"):
+        source.put(Entity.LEERLING, f"l{scope}", scope, achternaam="Jansen")
+    source.put(Entity.VAK, "v", "a", naam="Nederlands")
+    parse = MemoryConnector.parse
+
+    def parse_more(self: MemoryConnector, resource: str, body: bytes) -> Parsed:
+        key = msgspec.json.decode(body)["key"]
+        return replace(parse(self, resource, body), unknown=("nieuw[1].veld", f"van{key}"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemoryConnector, "parse", parse_more)
+        report = bench.sync()
+    told = [event for event in report.events if event.startswith("schema drift")]
+    assert told == [
+        'schema drift: {"resource":"vak","fields":["nieuw[].veld","vanv"]}',
+        'schema drift: {"resource":"leerling","fields":["nieuw[].veld","vanla","vanlb"]}',
+    ]
+    rows = bench.query("SELECT scope_id FROM event WHERE kind = 'schema drift'")
+    assert rows == [(None,), (None,)]
