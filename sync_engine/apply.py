@@ -18,6 +18,7 @@ def apply(context: Context, plan_id: int, *, state: str) -> None:
     """Write the plan that stands in the temporary tables; `state` is the plan's new state."""
     work = context.work
     with work.transaction():
+        _forget_keys(context)
         _links(context)
         for entity in Entity:
             _entity(context, entity)
@@ -35,6 +36,28 @@ def apply(context: Context, plan_id: int, *, state: str) -> None:
             "UPDATE step SET state = 'applied' WHERE plan_id = ? AND state = 'planned'", (plan_id,)
         )
         work.execute("UPDATE plan SET state = ? WHERE id = ?", (state, plan_id))
+
+
+def _forget_keys(context: Context) -> None:
+    """A record that is accepted has the keys of its new form, and no others.
+
+    Its old keys are found by the core record that it was linked to until now.
+    """
+    work, own = context.work, context.koppeling.id
+    if not any(work.execute(f"SELECT 1 FROM {table} LIMIT 1") for table in ("p_accept", "w_key")):
+        return
+    linked = (
+        "SELECT l.core_id FROM {} r CROSS JOIN link l WHERE l.koppeling_id = ? "
+        "AND l.entity = r.entity AND l.source_key = r.source_key"
+    )
+    accepted = "SELECT s.entity, s.source_key FROM p_accept p CROSS JOIN shadow s"
+    accepted = f"{accepted} WHERE s.id = p.shadow_id"
+    work.execute(
+        "DELETE FROM match_key WHERE koppeling_id = ? "
+        f"AND core_id IN ({linked.format(f'({accepted})')} UNION ALL {linked.format('w_key')}) "
+        f"AND (entity, source_key) IN ({accepted} UNION ALL SELECT entity, source_key FROM w_key)",
+        (own, own, own),
+    )
 
 
 def _links(context: Context) -> None:
@@ -60,13 +83,6 @@ def _links(context: Context) -> None:
         "UPDATE match_key SET core_id = (SELECT w.survivor_id FROM w_alias w "
         "WHERE w.core_id = match_key.core_id) WHERE core_id IN (SELECT core_id FROM w_alias)"
     )
-    if any(work.execute(f"SELECT 1 FROM {table} LIMIT 1") for table in ("p_accept", "w_key")):
-        work.execute(  # a record that is accepted has the keys of its new form, and no others
-            "DELETE FROM match_key WHERE koppeling_id = ? AND (entity, source_key) IN "
-            "(SELECT s.entity, s.source_key FROM p_accept p JOIN shadow s ON s.id = p.shadow_id "
-            "UNION ALL SELECT entity, source_key FROM w_key)",
-            (context.koppeling.id,),
-        )
     listed = "digest, koppeling_id, source_key, entity, kind, core_id"
     work.execute(
         f"INSERT INTO match_key ({listed}) SELECT {listed} FROM w_key WHERE true "

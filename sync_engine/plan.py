@@ -48,6 +48,7 @@ def prepare(context: Context) -> None:
     work.temp_table("w_refold", "core_id BIGINT, entity TEXT")
     work.temp_table("w_rekey", "koppeling_id INTEGER, entity TEXT, source_key TEXT")
     work.temp_table("w_case", "kind TEXT, entity TEXT, source_key TEXT, rule TEXT, detail TEXT")
+    work.execute("CREATE INDEX IF NOT EXISTS w_case_key ON w_case (source_key)")
     work.temp_table("w_vanished", "entity TEXT, source_key TEXT")
     work.temp_table("w_disputed", "entity TEXT, source_key TEXT")
     work.temp_table(
@@ -243,13 +244,13 @@ class Planner:
         """The core records of this entity whose fold may have changed."""
         work, own = self.context.work, self.context.koppeling.id
         work.execute("DELETE FROM w_core")
-        conflict = "WHERE true ON CONFLICT (core_id) DO NOTHING"
+        # CROSS JOIN keeps SQLite from going over all links of the entity instead of what is pending
         if has_pending:
             for table in ("w_link", "link"):
                 work.execute(
                     "INSERT INTO w_core SELECT DISTINCT l.core_id FROM w_pending p "
-                    f"JOIN {table} l ON l.koppeling_id = ? AND l.entity = ? "
-                    f"AND l.source_key = p.source_key {conflict}",
+                    f"CROSS JOIN {table} l WHERE l.koppeling_id = ? AND l.entity = ? "
+                    "AND l.source_key = p.source_key ON CONFLICT (core_id) DO NOTHING",
                     (own, str(entity)),
                 )
         work.execute(
