@@ -6,7 +6,6 @@ end a further run must change nothing, and every field must be explained.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -22,7 +21,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -41,7 +39,6 @@ from tests.support.hubs import OF_RUNS, Bench, bench
 from tests.support.hubs import Kind as RunKind
 from tests.support.memory import Said
 
-LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 NEVER_HELD = {
     kind: {"number": 1_000_000, "share": None} for kind in ("close", "create", "change", "empty")
 }
@@ -116,23 +113,31 @@ class Machine(RuleBasedStateMachine):
 
     # -- what sources do ---------------------------------------------------------------------------
 
-    @initialize(data=st.data())
-    def first(self, data: st.DataObject) -> None:
-        """A school to begin with, the same at two sources but for the keys that differ."""
-        for entity in world.ENTITIES:
-            record = data.draw(world.RECORDS[entity])
-            for name in ("s0", "s1"):
-                self.bench.sources[name].put(entity, world.KEYS[entity][0], **record)
+    @initialize(school=world.SCHOOL, twins=st.booleans(), name=SOURCES, narrow=ENTITIES)
+    def first(
+        self,
+        school: list[tuple[Entity, int, dict[str, Any]]],
+        twins: bool,
+        name: str,
+        narrow: Entity,
+    ) -> None:
+        """A school to begin with; a second source may have all of it too, a third few rights."""
+        fields = frozenset(fields_of(narrow)) - set(OPTIONAL[narrow][:2])
+        self.bench.sources[name].fields[str(narrow)] = fields
+        for entity, number, record in school:
+            for name in ("s0", "s1") if twins else ("s0",):
+                self.bench.sources[name].put(entity, world.KEYS[entity][number], **record)
 
-    @rule(name=SOURCES, entity=ENTITIES, number=NUMBERS, later=st.booleans(), data=st.data())
-    def put(self, name: str, entity: Entity, number: int, later: bool, data: st.DataObject) -> None:
-        """A record is new, or other than it was."""
+    @rule(name=SOURCES, later=st.booleans(), school=world.SOME)
+    def put(self, name: str, later: bool, school: list[tuple[Entity, int, dict[str, Any]]]) -> None:
+        """Records are new, or other than they were."""
         source = self.bench.sources[name]
         scope = source.scope_keys[-1] if later else "hoofd"
-        key = world.KEYS[entity][number]
-        known = key in source.records.get((str(entity), scope), {})
-        source.put(entity, key, scope, **data.draw(world.RECORDS[entity]))
-        self.steps.add("change" if known else "add")
+        for entity, number, record in school:
+            key = world.KEYS[entity][number]
+            known = key in source.records.get((str(entity), scope), {})
+            source.put(entity, key, scope, **record)
+            self.steps.add("change" if known else "add")
 
     @rule(name=SOURCES, number=NUMBERS, other=SOURCES, data=st.data())
     def copy(self, name: str, number: int, other: str, data: st.DataObject) -> None:
@@ -161,19 +166,17 @@ class Machine(RuleBasedStateMachine):
         self.bench.sources[name].put(entity, world.KEYS[entity][0], kapot=True)
         self.steps.add("quarantine")
 
-    @rule(name=SOURCES, entity=ENTITIES, data=st.data())
-    def narrow(self, name: str, entity: Entity, data: st.DataObject) -> None:
-        """A right is withdrawn: some fields are delivered no longer."""
+    @rule(name=SOURCES, entity=ENTITIES, data=st.data(), narrower=st.booleans())
+    def rights(self, name: str, entity: Entity, data: st.DataObject, narrower: bool) -> None:
+        """A right is withdrawn, so that some fields are delivered no longer; or all are given."""
+        source = self.bench.sources[name]
+        if source.fields and not narrower:
+            source.fields.clear()
+            self.steps.add("widen")
+            return
         dropped = data.draw(st.sets(st.sampled_from(OPTIONAL[entity]), min_size=1, max_size=4))
-        delivered = frozenset(fields_of(entity)) - dropped
-        self.bench.sources[name].fields[str(entity)] = delivered
+        source.fields[str(entity)] = frozenset(fields_of(entity)) - dropped
         self.steps.add("narrow")
-
-    @rule(name=SOURCES)
-    def widen(self, name: str) -> None:
-        """Every right is given again."""
-        self.steps.update(["widen"] if self.bench.sources[name].fields else [])
-        self.bench.sources[name].fields.clear()
 
     # -- what runs do ------------------------------------------------------------------------------
 
@@ -249,9 +252,15 @@ class Machine(RuleBasedStateMachine):
 
     # -- what people do ----------------------------------------------------------------------------
 
-    @rule(data=st.data(), field=st.sampled_from(sorted(world.PINNABLE)))
-    def pin(self, data: st.DataObject, field: str) -> None:
-        """A person fixes a value by hand."""
+    @rule(data=st.data(), field=st.sampled_from(sorted(world.PINNABLE)), fix=st.booleans())
+    def pin(self, data: st.DataObject, field: str, fix: bool) -> None:
+        """A person fixes a value by hand, or takes a pin away."""
+        if self.pinned and not fix:
+            place = data.draw(st.sampled_from(sorted(self.pinned)))
+            pins.lift(self.bench.hub, self.pinned.pop(place))
+            del self.oracle.pins[place]
+            self.steps.add("lift")
+            return
         nodes = sorted(n for n in self.oracle.who.core if n[1] == "leerling")
         if not nodes:
             return
@@ -273,15 +282,6 @@ class Machine(RuleBasedStateMachine):
         self.oracle.pins[node, field] = value
         self.pinned[node, field] = number
         self.steps.add("pin")
-
-    @precondition(lambda self: self.pinned)
-    @rule(data=st.data())
-    def lift(self, data: st.DataObject) -> None:
-        """A pin is taken away."""
-        place = data.draw(st.sampled_from(sorted(self.pinned)))
-        pins.lift(self.bench.hub, self.pinned.pop(place))
-        del self.oracle.pins[place]
-        self.steps.add("lift")
 
     @rule(order=st.sampled_from(world.POLICIES))
     def policy(self, order: dict[str, list[str]]) -> None:
@@ -403,7 +403,9 @@ KINDS = (
 
 
 def _machine(stores: Callable[[], Any]) -> type[Machine]:
-    return type("Machine", (Machine,), {"stores": stores, "seen": Counter(), "examples": 0})
+    return type(
+        "Machine", (Machine,), {"stores": staticmethod(stores), "seen": Counter(), "examples": 0}
+    )
 
 
 @contextmanager
@@ -434,22 +436,41 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_any_history_converges_to_the_fold_of_the_sources(template: Path) -> None:
-    machine = _machine(staticmethod(lambda: _sqlite(template)))
-    examples = settings().max_examples if LONG else 150
+def _hold(stores: Callable[[], Any], *, examples: int, steps: int) -> type[Machine]:
+    machine = _machine(stores)
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=examples, stateful_step_count=30)
+        machine, settings=settings(max_examples=examples, stateful_step_count=steps)
     )
-    rare = {
+    return machine
+
+
+def _rare(machine: type[Machine]) -> dict[str, int]:
+    """Kinds of steps that fewer than 5% of the histories had."""
+    return {
         kind: machine.seen[kind] for kind in KINDS if machine.seen[kind] * 20 < machine.examples
     }
-    assert not rare, f"in fewer than 5% of {machine.examples} histories: {rare}"
+
+
+def test_any_history_converges_to_the_fold_of_the_sources(template: Path) -> None:
+    machine = _hold(lambda: _sqlite(template), examples=100, steps=20)
+    assert not _rare(machine), f"of {machine.examples} histories"
 
 
 @pytest.mark.postgres
 def test_any_history_converges_on_postgresql(postgres_server: PostgresServer) -> None:
-    machine = _machine(staticmethod(lambda: _postgres(postgres_server)))
-    examples = settings().max_examples // 10 if LONG else 8
-    run_state_machine_as_test(
-        machine, settings=settings(max_examples=examples, stateful_step_count=15)
-    )
+    assert _hold(lambda: _postgres(postgres_server), examples=6, steps=12).examples >= 6
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+def test_ten_thousand_histories_converge(template: Path) -> None:
+    machine = _hold(lambda: _sqlite(template), examples=10_000, steps=30)
+    assert not _rare(machine), f"of {machine.examples} histories"
+
+
+@pytest.mark.long
+@pytest.mark.postgres
+@pytest.mark.timeout(0)
+def test_five_hundred_histories_converge_on_postgresql(postgres_server: PostgresServer) -> None:
+    machine = _hold(lambda: _postgres(postgres_server), examples=500, steps=30)
+    assert not _rare(machine), f"of {machine.examples} histories"

@@ -137,6 +137,12 @@ RECORDS: dict[Entity, st.SearchStrategy[dict[str, Any]]] = {
     ),
 }
 
+RECORD = st.sampled_from(ENTITIES).flatmap(
+    lambda entity: st.tuples(st.just(entity), st.integers(0, 2), RECORDS[entity])
+)
+SOME = st.lists(RECORD, min_size=1, max_size=5)
+SCHOOL = st.lists(RECORD, min_size=4, max_size=16)
+
 PINNABLE = {
     "roepnaam": _one("Pin", None),
     "email": _one("pin@thuis.example"),
