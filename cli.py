@@ -80,6 +80,19 @@ def _operator() -> str:
     return getpass.getuser()
 
 
+def _typed(texts: list[str]) -> list[str]:
+    """The keys that a person gave; `-` stands for lines of standard input.
+
+    Arguments stand in the list of processes, where others of the machine can read them.
+    """
+    if "-" not in texts:
+        return texts
+    given = [line.strip() for line in sys.stdin if line.strip()]
+    if not given:
+        raise typer.BadParameter("standard input holds no key")
+    return [text for text in texts if text != "-"] + given
+
+
 @app.command()
 def sync(
     source: Source,
@@ -92,7 +105,10 @@ def sync(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="One pupil: hub key, leerlingnummer or source key."),
+        typer.Option(
+            "--only",
+            help="One pupil: hub key, leerlingnummer or source key; - reads them from stdin.",
+        ),
     ] = None,
     delta: Annotated[bool, typer.Option("--delta/--full", help="Only what changed.")] = False,
     dry_run: Annotated[
@@ -110,19 +126,24 @@ def sync(
     from datetime import timedelta
 
     from console.views import show_report
+    from sync_engine.find import look_up
     from sync_engine.runs import Kind, Options, run
 
     out = _output(json=json)
     if dry_run and plan:
         raise typer.BadParameter("--dry-run and --plan exclude each other")
     with _open(config, debug=debug) as hub:
-        keys, resources = _only(hub, source, only or [], entity or [])
+        brins = hub.schools(source, school or [])
+        keys: tuple[str, ...] = ()
+        resources = tuple(entity or ())
+        if only:
+            keys, resources = look_up(hub, source, _typed(only), resources=resources)
         kind = Kind.ONLY if keys else Kind.DELTA if delta else Kind.FULL
         options = Options(
             kind=kind,
             resources=resources,
             only=keys,
-            brins=tuple(brin.upper() for brin in school or []),
+            brins=brins,
             dry=dry_run,
             plan_only=plan,
             time_limit=None if time_limit is None else timedelta(seconds=time_limit),
@@ -134,30 +155,6 @@ def sync(
         raise typer.Exit(report.exit_code)
 
 
-def _only(
-    hub: Hub, source: str, wanted: list[str], entity: list[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Source keys and resources for `--only`; hub keys and leerlingnummers are looked up."""
-    from mappings.canonical.fields import Entity
-    from sync_engine.errors import SyncError
-    from sync_engine.find import find_leerlingen, source_keys
-
-    if not wanted:
-        return (), tuple(entity)
-    row = hub.koppeling(source)
-    keys: list[str] = []
-    with hub.store.work() as work:
-        for text in wanted:
-            try:
-                found = find_leerlingen(hub, work, text)
-            except SyncError:
-                keys.append(text)  # as the source itself names it
-                continue
-            for core_id in found:
-                keys += source_keys(work, core_id, koppeling_id=row.id, entity=Entity.LEERLING)
-    return tuple(keys), tuple(entity) or ("leerling",)
-
-
 @plan_app.command("apply")
 def plan_apply(
     plan_id: Annotated[int, typer.Argument(metavar="ID")],
@@ -167,11 +164,12 @@ def plan_apply(
 ) -> None:
     """Apply exactly the steps of a plan that still hold as shown; hold the rest."""
     from console.views import show_report
-    from sync_engine.history import koppeling_of_plan
+    from sync_engine.history import koppeling_of_plan, note_approval
     from sync_engine.runs import Kind, Options, run
 
     out = _output(json=json)
     with _open(config, debug=debug) as hub:
+        note_approval(hub, plan_id, operator=_operator())
         options = Options(kind=Kind.APPLY, approved=plan_id, operator=_operator())
         report = run(hub, koppeling_of_plan(hub, plan_id), options)
         show_report(out, report)
@@ -229,7 +227,9 @@ def run_show(
 
 @explain_app.command("leerling")
 def explain_leerling(
-    key: Annotated[str, typer.Argument(help="Hub key (K-...) or leerlingnummer.")],
+    key: Annotated[
+        str, typer.Argument(help="Hub key (K-...) or leerlingnummer; - reads it from stdin.")
+    ],
     field: Annotated[str | None, typer.Option("--field", help="One field.")] = None,
     json: Json = False,
     config: Config = None,
@@ -239,6 +239,9 @@ def explain_leerling(
     from console.views import show_explanation
     from sync_engine.history import explain_leerling as explain_it
 
+    key, *more = _typed([key])
+    if more:
+        raise typer.BadParameter("standard input holds more than one key")
     with _open(config, debug=debug) as hub:
         show_explanation(
             _output(json=json), explain_it(hub, key, field=field, operator=_operator())
@@ -300,21 +303,33 @@ def mapping_try(
     from console.views import show_trial
     from sync_engine.checks import try_mapping
 
-    body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    try:
+        body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as exc:
+        message = f"{file} cannot be read: {exc.strerror}"
+        raise typer.BadParameter(message, param_hint="FILE") from None
     today = local_date(SystemClock().now())
-    show_trial(_output(json=json), try_mapping(system, resource, body, today=today))
+    trial = try_mapping(system, resource, body, today=today)
+    raise typer.Exit(show_trial(_output(json=json), trial))
 
 
 @app.command()
 def init(
     directory: Annotated[Path, typer.Argument(help="Where to install.")] = Path(),
+    database: Annotated[
+        str | None,
+        typer.Option(
+            "--database",
+            help="A URL without a password, env:NAME or file:PATH [SQLite in DIRECTORY].",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a configuration file, keys (mode 0600) and an empty database."""
     from console.setup import initialise
 
     out = _output(json=json)
-    made = initialise(directory)
+    made = initialise(directory, database=database)
     if not out.data(made):
         for what, path in made.items():
             out.line(f"{what}: {path}")
@@ -323,17 +338,19 @@ def init(
 
 @db_app.command("upgrade")
 def db_upgrade(json: Json = False, config: Config = None) -> None:
-    """Bring the database to the schema of this release."""
+    """Bring the database to the schema of this release; give an empty one its keys."""
+    from config.clock import SystemClock
     from config.settings import Settings
-    from sync_engine.store.engine import Store
+    from console.setup import upgrade_database
 
     out = _output(json=json)
-    store = Store.open(Settings.load(config).database.resolve(), create=True)
-    before = store.schema_state()
-    store.upgrade()
-    after = store.schema_state()
-    if not out.data({"before": before, "after": after}):
-        out.line(f"schema: {after}")
+    done = upgrade_database(Settings.load(config), SystemClock())
+    if out.data(done):
+        return
+    before = done.before.current or "leeg"
+    out.line(f"schema: {done.after.current} (was {before})")
+    if done.keys:
+        out.line(f"Deze lege database hoort nu bij sleutel {', '.join(done.keys)}.")
 
 
 @app.command()
@@ -363,7 +380,7 @@ def demo(
     pupils: Annotated[int, typer.Option("--pupils")] = 120,
     json: Json = False,
 ) -> None:
-    """Play three days of a synthetic school, against a real server on loopback."""
+    """Play five nights of a synthetic school, against a real server on loopback."""
     from console.demo import play
 
     raise typer.Exit(play(_output(json=json), directory, pupils=pupils))
@@ -387,48 +404,76 @@ def main() -> None:
     sys.exit(_main(sys.argv[1:]))
 
 
+_INTERRUPTED = 130  # what Typer makes of Ctrl-C; the table of exit codes has no such code
+
+
 def _main(arguments: list[str]) -> int:
+    json = "--json" in arguments
     try:
         result = app(args=arguments, standalone_mode=False)
     except typer.Exit as leave:
-        return leave.exit_code
+        if leave.exit_code != _INTERRUPTED:
+            return leave.exit_code
+        return _tell("Afgebroken.", "De volgende run maakt het werk af.", code=2, json=json)
     except TyperException as error:
-        show = getattr(error, "show", None)  # Typer's usage errors have it; the base has not
-        if show is not None:
-            show()
-        return 64
-    except typer.Abort:
-        sys.stderr.write("Afgebroken. De volgende run maakt het werk af.\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("Afgebroken. De volgende run maakt het werk af.\n")
-        return 2
+        return _explain_usage(error, json=json)
+    except (typer.Abort, KeyboardInterrupt):
+        return _tell("Afgebroken.", "De volgende run maakt het werk af.", code=2, json=json)
     except Exception as error:  # noqa: BLE001 - the outermost edge: shown as one paragraph
-        return _explain_failure(error, debug="--debug" in arguments)
+        return _explain_failure(error, debug="--debug" in arguments, json=json)
     return int(result or 0)
 
 
-def _explain_failure(error: Exception, *, debug: bool) -> int:
+def _tell(error: str, advice: str, *, code: int, json: bool) -> int:
+    """Say why a command failed: to people on standard error, to scripts as one JSON object."""
+    if json:
+        _output(json=True).data({"error": error, "advice": advice, "code": int(code)})
+    else:
+        sys.stderr.write(f"{error}\n{advice}\n")
+    return int(code)
+
+
+def _explain_usage(error: TyperException, *, json: bool) -> int:
+    from sync_engine.outcome import ExitCode
+
+    show = getattr(error, "show", None)  # Typer's usage errors have it; the base has not
+    if json:
+        text = error.format_message()
+        return _tell(text, "Zie dezelfde opdracht met --help.", code=ExitCode.USAGE, json=True)
+    if show is not None:
+        show()
+    return ExitCode.USAGE
+
+
+def _explain_failure(error: Exception, *, debug: bool, json: bool = False) -> int:
     from config.errors import KoppelhubError
     from config.redaction import describe_text
-    from connectors.errors import ConnectorError
-    from sync_engine.errors import OperationNotDeclaredError, RunActiveError, StalePlanError
+    from sync_engine.errors import OperationNotDeclaredError, StalePlanError
     from sync_engine.outcome import ExitCode
 
     if debug:
         sys.stderr.write(describe_text(error) + "\n")
     if not isinstance(error, KoppelhubError):
-        sys.stderr.write(
-            f"Onverwachte fout ({type(error).__name__}). Er is niets half gedaan.\n"
-            "Draai hetzelfde met --debug en geef dat aan de beheerder van Koppelhub.\n"
+        return _tell(
+            f"Onverwachte fout ({type(error).__name__}). Er is niets half gedaan.",
+            "Draai hetzelfde met --debug en geef dat aan de beheerder van Koppelhub.",
+            code=ExitCode.FAILED,
+            json=json,
         )
-        return ExitCode.FAILED
-    sys.stderr.write(f"Fout: {error}\n{error.advice}\n")
-    if isinstance(error, RunActiveError) or (isinstance(error, ConnectorError) and error.retryable):
-        return ExitCode.LATER
-    if isinstance(error, OperationNotDeclaredError | StalePlanError):
-        return ExitCode.REFUSED
-    return ExitCode.FAILED
+    code = ExitCode.FAILED
+    if _may_pass(error):
+        code = ExitCode.LATER
+    elif isinstance(error, OperationNotDeclaredError | StalePlanError):
+        code = ExitCode.REFUSED
+    text = str(error) if json else f"Fout: {error}"
+    return _tell(text, error.advice, code=code, json=json)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same command may succeed later, with nothing changed."""
+    from sync_engine.errors import RunActiveError
+
+    return isinstance(error, RunActiveError) or getattr(error, "retryable", False) is True
 
 
 if __name__ == "__main__":

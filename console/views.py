@@ -231,10 +231,11 @@ def show_checks(out: Output, checks: list[SourceCheck]) -> ExitCode:
     return code
 
 
-def show_trial(out: Output, trial: Trial) -> None:
-    """Each output value of a mapping on one sample."""
+def show_trial(out: Output, trial: Trial) -> ExitCode:
+    """Each output value of a mapping on one sample; the code is 1 when the record is refused."""
+    code = ExitCode.PARTIAL if trial.error else ExitCode.DONE
     if out.data(trial):
-        return
+        return code
     out.table(
         ("entiteit", "veld", "uit", "functie", "sterkte", "staat", "waarde"),
         [
@@ -254,6 +255,7 @@ def show_trial(out: Output, trial: Trial) -> None:
         out.line(f"weggelaten: {problem}")
     if trial.error:
         out.line(f"quarantaine: {trial.error}")
+    return code
 
 
 def show_findings(out: Output, findings: list[Finding]) -> ExitCode:

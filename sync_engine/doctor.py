@@ -67,6 +67,14 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield _wrong("database", error)
         return
     try:
+        if never_keyed(store):
+            yield Finding(
+                "fout",
+                "database",
+                "deze lege database kent de sleutels nog niet",
+                "Draai `koppelhub db upgrade`.",
+            )
+            return
         verify_keys(store, Keyring.load(settings.keys.file))
         yield Finding("goed", "database", settings.database.shown())
         if store.path is not None and store.path.stat().st_mode & 0o077:
@@ -80,6 +88,15 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield _wrong("database", error)
     finally:
         store.close()
+
+
+def never_keyed(store: Store) -> bool:
+    """Whether a database of the current schema was never given keys, and so holds nothing yet."""
+    with store.work() as work:
+        return not any(
+            work.execute(f"SELECT 1 FROM {table} LIMIT 1")
+            for table in ("key_check", "tenant_key", "tenant")
+        )
 
 
 def _size(hub: Hub) -> Iterator[Finding]:

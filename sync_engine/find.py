@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from config.errors import ConfigurationError
+from connectors import registry
+from connectors.base import Capability
 from mappings.canonical.fields import Entity
 from sync_engine.errors import SyncError
 from sync_engine.hub import Hub
 from sync_engine.store.work import Work
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ*~$=U"  # Crockford's base 32, and its check symbols
+_LEERLING = str(Entity.LEERLING)
 _KEY = re.compile(r"K-([0-9A-HJKMNP-TV-Z]+)([0-9A-HJKMNP-TV-Z*~$=U])", re.IGNORECASE)
 
 
@@ -83,3 +88,58 @@ def source_keys(work: Work, core_id: int, *, koppeling_id: int, entity: Entity) 
         (core_id, koppeling_id, str(entity)),
     )
     return [row[0] for row in rows]
+
+
+def look_up(
+    hub: Hub, koppeling: str, wanted: Sequence[str], *, resources: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(source keys, resources) to read where a person asks for some records only.
+
+    Args:
+        hub: of the koppeling.
+        koppeling: its name.
+        wanted: hub keys, leerlingnummers or the source's own keys; of other resources than
+            leerling the source's own keys only.
+        resources: as the source names them; empty for leerling.
+
+    Raises: ConfigurationError if the system has no such resource to choose by itself; SyncError if
+        the hub knows a pupil whom this koppeling does not.
+    """
+    chosen = tuple(resources) or (_pupils(hub, koppeling),)
+    if _LEERLING not in chosen:
+        return tuple(wanted), chosen
+    row = hub.koppeling(koppeling)
+    keys: list[str] = []
+    with hub.store.work() as work:
+        for text in wanted:
+            try:
+                found = find_leerlingen(hub, work, text)
+            except SyncError:
+                keys.append(text)  # as the source itself names it
+                continue
+            known = [
+                key
+                for core_id in found
+                for key in source_keys(work, core_id, koppeling_id=row.id, entity=Entity.LEERLING)
+            ]
+            if not known:
+                raise SyncError(
+                    f"{koppeling} does not know this leerling",
+                    advice="Zie met `koppelhub explain leerling` welke koppelingen hem kennen.",
+                )
+            keys += known
+    return tuple(dict.fromkeys(keys)), chosen
+
+
+def _pupils(hub: Hub, koppeling: str) -> str:
+    """The resource that holds pupils, where a system calls it so."""
+    manifest = registry.factory(hub.settings.find_source(koppeling).system).manifest
+    if any(resource.name == _LEERLING for resource in manifest.resources):
+        return _LEERLING
+    names = [r.name for r in manifest.resources if Capability.LOOKUP in r.capabilities]
+    raise ConfigurationError(
+        f"{manifest.system} has no resource {_LEERLING!r}",
+        advice=f"Noem met --entity wat er opgezocht moet worden: {', '.join(names)}."
+        if names
+        else "Dit systeem kan geen losse records opzoeken; draai zonder --only.",
+    )

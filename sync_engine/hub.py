@@ -69,10 +69,14 @@ class Hub:
         )
         keyring = Keyring.load(settings.keys.file)
         store = Store.open(settings.database.resolve())
-        verify_keys(store, keyring)
-        make = connect or (lambda source, clock: connector(settings, source, clock))
-        hub = cls(settings, store, keyring, clock, make)
-        hub.mirror()
+        try:
+            verify_keys(store, keyring)
+            make = connect or (lambda source, clock: connector(settings, source, clock))
+            hub = cls(settings, store, keyring, clock, make)
+            hub.mirror()
+        except BaseException:
+            store.close()
+            raise
         return hub
 
     def close(self) -> None:

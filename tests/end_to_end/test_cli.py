@@ -25,9 +25,12 @@ from sqlmodel import SQLModel
 import cli
 import config.clock
 from config import logs
+from connectors.errors import SourceUnavailableError
 from fixtures.sandbox import faults
 from fixtures.school.changes import Changes
 from fixtures.school.day import Day
+from sync_engine.errors import RunActiveError, StoreError
+from sync_engine.find import hub_key
 from tests.support.coredump import core_dump, differences
 from tests.support.lines import KOPPELING, SECRET, Line, configuration, new_line
 
@@ -50,9 +53,15 @@ class Said:
         return json.loads(self.out)
 
 
-def run_cli(*arguments: str) -> Said:
+def run_cli(*arguments: str, stdin: str = "") -> Said:
     """One command in this process, as the console script runs it."""
     out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        return _run(arguments, out, err)
+
+
+def _run(arguments: tuple[str, ...], out: io.StringIO, err: io.StringIO) -> Said:
     with redirect_stdout(out), redirect_stderr(err):
         code = int(cli._main(list(arguments)))
     logs.reset()
@@ -65,11 +74,12 @@ class Shell:
 
     line: Line
 
-    def __call__(self, *arguments: str) -> Said:
-        return run_cli(*arguments, "--config", str(self.line.folder / "koppelhub.toml"))
+    def __call__(self, *arguments: str, stdin: str = "") -> Said:
+        config = str(self.line.folder / "koppelhub.toml")
+        return run_cli(*arguments, "--config", config, stdin=stdin)
 
-    def sync(self, *options: str) -> Said:
-        return self("sync", "--source", KOPPELING, *options)
+    def sync(self, *options: str, stdin: str = "") -> Said:
+        return self("sync", "--source", KOPPELING, *options, stdin=stdin)
 
     def report(self, *options: str) -> Any:
         """The report of one run."""
@@ -315,9 +325,13 @@ def test_entity_and_school_select_what_is_read(quick: Shell) -> None:
     report = quick.report("--school", "99xx02")
     scopes = {r["scope"] for r in report["readings"] if r["resource"] == "leerling"}
     assert scopes == {"School Het Baken, huidig"}
-    refused = quick.sync("--school", "98ZZ")
-    assert refused.code == 2
-    assert "koppelhub connectors check" in refused.err + refused.out
+    for wrong in ("98ZZ", "99X", "99XX0", "school"):
+        refused = quick.sync("--school", wrong)
+        assert refused.code == 2
+        assert "vestigingsnummer (99XX00) uit de configuratie" in paragraph(refused)
+    nothing = quick.sync("--school", "99XX77")
+    assert nothing.code == 2
+    assert "koppelhub connectors check" in nothing.err + nothing.out
     unknown = quick.sync("--entity", "toverstaf")
     assert unknown.code in {2, 4}
     assert "toverstaf" in unknown.err + unknown.out
@@ -335,6 +349,54 @@ def test_delta_is_refused_where_the_source_has_none(quick: Shell) -> None:
     said = quick.sync("--delta")
     assert said.code == 4
     assert "Zie `koppelhub connectors`" in said.out + said.err
+
+
+def test_a_key_on_standard_input_stands_in_no_list_of_processes(quick: Shell) -> None:
+    quick.sync()
+    line = quick.line
+    uuid, number = line.query(
+        "SELECT l.source_key, p.gebruikersnaam FROM leerling p JOIN link l ON l.core_id = p.id "
+        "WHERE p.gebruikersnaam IS NOT NULL ORDER BY p.id"
+    )[0]
+    shown = quick("explain", "leerling", number, "--json").data
+    assert quick("explain", "leerling", "-", "--json", stdin=f"{number}\n").data == shown
+    Changes(line.school).patch(uuid, roepnaam="Gelezen")
+    said = quick.sync("--only", "-", "--json", stdin=f" {number} \n\n")
+    assert said.data["steps"] == {"leerling.change": 1}
+    assert quick("explain", "leerling", "-").code == 64
+    assert quick("explain", "leerling", "-", stdin=f"{number}\n{uuid}\n").code == 64
+    assert quick.sync("--only", "-").code == 64
+
+
+def test_only_looks_up_other_records_by_the_sources_own_key(quick: Shell) -> None:
+    quick.sync()
+    line = quick.line
+    number = line.query("SELECT gebruikersnaam FROM leerling WHERE gebruikersnaam IS NOT NULL")[0][
+        0
+    ]
+    line.sandbox.forget_requests()
+    said = quick.sync("--entity", "toverstaf", "--only", number)
+    assert said.code in {2, 4}
+    pupil = line.query(
+        "SELECT l.core_id FROM link l JOIN identificatie i ON i.eigenaar_id = l.core_id "
+        "WHERE l.entity = 'leerling' ORDER BY l.core_id"
+    )[0][0]
+    line.query("DELETE FROM link WHERE core_id = ?", pupil)
+    unknown = quick.sync("--only", hub_key(pupil))
+    assert (unknown.code, "welke koppelingen hem kennen" in unknown.err) == (2, True)
+
+
+def test_what_a_person_looks_at_and_approves_is_in_the_audit_trail(quick: Shell) -> None:
+    quick.sync()
+    Day(quick.line.school).one_day()
+    quick.line.later(days=1)
+    plan = quick.report("--plan")["plan_id"]
+    assert quick("plan", "apply", str(plan)).code == 0
+    assert quick("plan", "apply", str(plan)).code == 4
+    assert (
+        quick.line.query("SELECT action, subject FROM audit ORDER BY id")
+        == [("plan apply", f"plan {plan}")] * 2
+    )
 
 
 # -- what a person must mend -----------------------------------------------------------------------
@@ -367,6 +429,51 @@ def test_a_fresh_installation_lacks_only_the_secret(
     monkeypatch.setenv(SECRET, "geheim")
     assert run_cli("doctor", "--config", str(folder / "koppelhub.toml")).code == 0
     assert "Kies een lege map" in paragraph(run_cli("init", str(folder)))
+
+
+def test_a_database_of_its_own_is_set_up_from_the_command_line(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an installation on SQLite was, it is on another database after `db upgrade`."""
+    monkeypatch.setenv(SECRET, "geheim")
+    monkeypatch.setenv("SCHOOL_DATABASE", database_url)
+    folder = tmp_path / "school"
+    made = run_cli("init", str(folder), "--database", "env:SCHOOL_DATABASE", "--json")
+    assert made.code == 0
+    text = (folder / "koppelhub.toml").read_text(encoding="utf-8")
+    assert 'url = { env = "SCHOOL_DATABASE" }' in text
+    assert database_url not in text
+    assert not (folder / "koppelhub.db").exists()
+    assert run_cli("runs", "--config", str(folder / "koppelhub.toml")).code == 0
+    second = run_cli("init", str(tmp_path / "ander"), "--database", "env:SCHOOL_DATABASE")
+    assert "Geef een lege database op" in paragraph(second)
+    assert list((tmp_path / "ander").iterdir()) == []
+
+
+def test_an_installation_moves_to_an_empty_database_with_db_upgrade(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SECRET, "geheim")
+    folder = tmp_path / "school"
+    config = ("--config", str(folder / "koppelhub.toml"))
+    assert run_cli("init", str(folder)).code == 0
+    monkeypatch.setenv("KOPPELHUB_DATABASE__URL", database_url)
+    assert run_cli("doctor", *config).code == 2
+    first = run_cli("db", "upgrade", *config)
+    assert (first.code, "hoort nu bij sleutel" in first.out) == (0, True)
+    again = run_cli("db", "upgrade", *config, "--json")
+    assert (again.code, again.data["keys"]) == (0, [])
+    assert run_cli("doctor", *config).code == 0
+    assert run_cli("runs", *config).code == 0
+
+    assert run_cli("init", str(tmp_path / "ander"), "--database", "sqlite:///ander.db").code == 2
+    monkeypatch.delenv("KOPPELHUB_DATABASE__URL")
+    assert run_cli("init", str(tmp_path / "ander"), "--database", "sqlite:///ander.db").code == 0
+    assert (tmp_path / "ander" / "ander.db").is_file()
+    shutil.copy(tmp_path / "ander" / "koppelhub.keys", folder / "koppelhub.keys")
+    monkeypatch.setenv("KOPPELHUB_DATABASE__URL", database_url)
+    assert run_cli("db", "upgrade", *config, "--json").data["keys"] == []
+    assert "hoort niet bij deze database" in paragraph(run_cli("runs", *config))
 
 
 def test_init_where_nothing_can_be_written_says_so(tmp_path: Path) -> None:
@@ -459,6 +566,68 @@ def test_what_is_not_there_is_said_in_one_paragraph(
     said = quick(*arguments)
     assert said.code == code
     paragraph(said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("run", "show", "99"), 2),
+        (("plan", "apply", "99"), 4),
+        (("sync", "--source", "onbekend"), 2),
+        (("sync", "--source", "x", "--onbekend"), 64),
+        (("sync", "--source", "x", "--dry-run", "--plan"), 64),
+    ],
+)
+def test_a_script_gets_one_json_object_of_a_failure(
+    arguments: tuple[str, ...], code: int, quick: Shell
+) -> None:
+    said = quick(*arguments, "--json")
+    assert said.code == code
+    assert set(said.data) == {"error", "advice", "code"}
+    assert said.data["code"] == code
+    assert said.data["error"]
+    assert said.data["advice"]
+    assert "Fout" not in said.err
+    assert "Usage" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RunActiveError("another run is under way"), 75),
+        (StoreError("the database is busy", retryable=True), 75),
+        (StoreError("the database is broken"), 2),
+        (SourceUnavailableError("it does not answer", system="x", operation="y"), 75),
+        (KeyboardInterrupt(), 2),
+    ],
+)
+def test_what_may_pass_by_itself_is_worth_trying_again(
+    error: BaseException, code: int, quick: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("sync_engine.runs.run", fails)
+    assert quick.sync().code == code
+    said = quick.sync("--json")
+    assert (said.code, said.data["code"]) == (code, code)
+
+
+def test_a_sample_that_is_refused_or_not_there_has_a_code_of_its_own(tmp_path: Path) -> None:
+    sample = tmp_path / "leerling.json"
+    missing = run_cli("mapping", "try", "somtoday", "leerling", str(sample))
+    assert (missing.code, "leerling.json cannot be read" in missing.err) == (64, True)
+    assert "Traceback" not in missing.err
+    uuid = "a22655b3-eed0-4321-80d9-9f69bead36f9"
+    sample.write_text(json.dumps({"uuid": uuid, "leerlingnummer": 1, "achternaam": "Jansen"}))
+    good = run_cli("mapping", "try", "somtoday", "leerling", str(sample))
+    assert good.code == 0
+    sample.write_text(json.dumps({"uuid": uuid, "leerlingnummer": 1}))
+    refused = run_cli("mapping", "try", "somtoday", "leerling", str(sample))
+    assert (refused.code, "quarantaine: " in refused.out) == (1, True)
+    told = run_cli("mapping", "try", "somtoday", "leerling", "-", "--json", stdin="[]")
+    assert told.code == 1
+    assert told.data["error"]
 
 
 def test_an_unexpected_error_shows_no_traceback_unless_asked(
