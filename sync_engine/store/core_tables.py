@@ -8,7 +8,7 @@ the `id` of another core record. Lists are JSON. docs/core-database.md describes
 
 from datetime import date
 
-from sqlalchemy import BigInteger, Column, LargeBinary
+from sqlalchemy import BigInteger, Column, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
 
@@ -117,6 +117,7 @@ class Leerling(CoreRow, table=True):
     """A pupil."""
 
     __tablename__ = "leerling"
+    __table_args__ = (Index("ix_leerling_geboortedatum", "tenant_id", "geboortedatum"),)
 
     achternaam: str
     voorvoegsel: str | None = None
@@ -124,7 +125,7 @@ class Leerling(CoreRow, table=True):
     voornamen: str | None = None
     voorletters: str | None = None
     geslacht: str | None = None
-    geboortedatum: date | None = Field(default=None, index=True)
+    geboortedatum: date | None = None
     geboorteplaats: str | None = None
     geboorteland: str | None = None
     telefoon_geheim: bool | None = None

@@ -32,7 +32,7 @@ _TOKEN = re.compile(
 _NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _TYPE = re.compile(r"\b(BLOB|REAL|TIMESTAMP|DATE|BOOLEAN)\b", re.IGNORECASE)
 _POSTGRES_TYPES = {"BLOB": "BYTEA", "REAL": "DOUBLE PRECISION", "TIMESTAMP": "TIMESTAMPTZ"}
-_SQLITE_TYPES = {"TIMESTAMP": "TEXT", "DATE": "TEXT", "BOOLEAN": "INTEGER"}
+_SQLITE_TYPES = {"TIMESTAMP": "DATETIME"}
 
 
 @lru_cache(maxsize=2048)

@@ -26,9 +26,13 @@ _VIEWS = """
 
 | view | holds |
 |---|---|
-| `klassenlijst` | who is in which groep now, with names and period |
+| `klassenlijst` | who is in which groep, with names and period |
 | `journal` | every applied change: run, record, operation, when, by whom; no values |
 | `situatie` | the one situation of every source record, and its core record |
+
+`klassenlijst` leaves out memberships that ended and groepen that disappeared from their source. A
+view has no clock: it also holds what begins later or ended by the source's own date, so ask for the
+day that you mean by `geldig_van` and `geldig_tot`.
 """
 
 _COMMON = {

@@ -227,7 +227,9 @@ def _leerling() -> None:
         sa.Column("onderwijs_sinds", sa.Date(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("ix_leerling_geboortedatum", "leerling", ["geboortedatum"], unique=False)
+    op.create_index(
+        "ix_leerling_geboortedatum", "leerling", ["tenant_id", "geboortedatum"], unique=False
+    )
     op.create_index("ix_leerling_tenant_id", "leerling", ["tenant_id"], unique=False)
 
 

@@ -15,7 +15,7 @@ SELECT g.id AS groep_id, g.naam AS groep, g.soort AS soort, g.schooljaar AS scho
 FROM groepsdeelname d
 JOIN groep g ON g.id = d.groep_id
 JOIN leerling l ON l.id = d.persoon_id
-WHERE d.rol = 'leerling' AND NOT d.beeindigd
+WHERE d.rol = 'leerling' AND NOT d.beeindigd AND NOT g.tot_afgeleid
 """
 
 JOURNAL = """
