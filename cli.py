@@ -410,18 +410,18 @@ _INTERRUPTED = 130  # what Typer makes of Ctrl-C; the table of exit codes has no
 def _main(arguments: list[str]) -> int:
     json = "--json" in arguments
     try:
-        result = app(args=arguments, standalone_mode=False)
+        code = int(app(args=arguments, standalone_mode=False) or 0)
     except typer.Exit as leave:
-        if leave.exit_code != _INTERRUPTED:
-            return leave.exit_code
-        return _tell("Afgebroken.", "De volgende run maakt het werk af.", code=2, json=json)
+        code = leave.exit_code
     except TyperException as error:
         return _explain_usage(error, json=json)
     except (typer.Abort, KeyboardInterrupt):
-        return _tell("Afgebroken.", "De volgende run maakt het werk af.", code=2, json=json)
+        code = _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost edge: shown as one paragraph
         return _explain_failure(error, debug="--debug" in arguments, json=json)
-    return int(result or 0)
+    if code == _INTERRUPTED:
+        return _tell("Afgebroken.", "De volgende run maakt het werk af.", code=2, json=json)
+    return code
 
 
 def _tell(error: str, advice: str, *, code: int, json: bool) -> int:

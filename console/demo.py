@@ -7,10 +7,13 @@ runs in production: HTTP and OAuth2, the connector, the mapping, the engine, the
 from __future__ import annotations
 
 import shutil
+import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from config import logs
 from config.clock import FixedClock
 from config.errors import ConfigurationError
 from config.settings import Settings, example
@@ -34,6 +37,7 @@ SOURCE = "somtoday-demo"
 _MARK = ".koppelhub-demo"
 _START = datetime(2026, 11, 2, 1, 15, tzinfo=UTC)  # Monday, 02:15 in Amsterdam
 _SHOWN = 12
+_LOG = "koppelhub.log"
 
 
 @dataclass(slots=True)
@@ -92,8 +96,9 @@ def play(out: Output, directory: Path, *, pupils: int) -> ExitCode:
     """
     _clear(directory)
     school = School(plan_school(pupils))
-    with SomtodaySandbox(school) as sandbox:
+    with SomtodaySandbox(school) as sandbox, ExitStack() as ends:
         settings = _install(directory, sandbox)
+        _log_beside(directory, ends)
         clock = FixedClock(_START)
         hub = Hub.open(settings, clock)
         try:
@@ -103,6 +108,13 @@ def play(out: Output, directory: Path, *, pupils: int) -> ExitCode:
             hub.close()
     out.data(stage.acts)
     return ExitCode.DONE if good else ExitCode.FAILED
+
+
+def _log_beside(directory: Path, ends: ExitStack) -> None:
+    """Log to a file: what the hub logs of a broken page is no part of the story."""
+    stream = ends.enter_context((directory / _LOG).open("x", encoding="utf-8"))
+    logs.setup(stream=stream)
+    ends.callback(logs.reset)
 
 
 def serve_sandbox(*, port: int, pupils: int, seed: int) -> None:
@@ -240,17 +252,21 @@ def _the_end(stage: _Stage, directory: Path) -> None:
     if stage.out.json:
         return
     config = directory / "koppelhub.toml"
+    own = Path(sys.executable).with_name("koppelhub")
+    command = "koppelhub" if shutil.which("koppelhub") or not own.is_file() else str(own)
+    plan = stage.acts[-1].report.plan_id if stage.acts[-1].report else 1
     stage.out.title("En nu zelf")
     for line in (
-        f"koppelhub runs --config {config}",
-        f"koppelhub run show 4 --config {config}",
-        f"koppelhub plan show {stage.acts[-1].report.plan_id if stage.acts[-1].report else 1} "
-        f"--config {config}",
-        f"koppelhub doctor --config {config}",
-        "koppelhub sandbox serve     # dezelfde school, om zelf een koppeling op te richten",
+        f"{command} runs --config {config}",
+        f"{command} run show 4 --config {config}",
+        f"{command} plan show {plan} --config {config}",
+        f"{command} doctor --config {config}",
+        f"{command} sandbox serve     # dezelfde school, om zelf een koppeling op te richten",
     ):
         stage.out.line(f"  {line}")
-    stage.out.line(f"De database staat in {directory / 'koppelhub.db'}.")
+    stage.out.line(
+        f"De database staat in {directory / 'koppelhub.db'}, het logboek in {directory / _LOG}."
+    )
 
 
 # -- the installation ------------------------------------------------------------------------------

@@ -147,6 +147,11 @@ def _pointed_at(text: str, database: str) -> str:
             "the configuration names a database of its own",
             advice="Pas `database.url` in de configuratie aan.",
         )
+    if not database.isprintable():
+        raise ConfigurationError(
+            "database: holds a character that cannot be printed",
+            advice="Geef een adres van een database, env:NAAM of file:PAD.",
+        )
     kind, _, rest = database.partition(":")
     if kind in {"env", "file"} and rest:
         return text.replace(_DATABASE, f"url = {{ {kind} = {_quoted(rest)} }}")

@@ -705,6 +705,18 @@ def test_what_cannot_be_read_at_all_fails_the_run_and_keeps_the_last_good_state(
     assert quick.report()["outcome"] == "done"
 
 
+# -- the demo --------------------------------------------------------------------------------------
+
+
+def test_the_demo_tells_its_story_and_logs_beside_it(tmp_path: Path) -> None:
+    said = run_cli("demo", str(tmp_path / "demo"), "--pupils", "60")
+    assert (said.code, said.err) == (0, "")
+    assert len(re.findall(r"^Run \d of|^Run \d van", said.out, re.MULTILINE)) == 6
+    assert len(re.findall(r"^\w+dagnacht: ", said.out, re.MULTILINE)) == 5
+    assert "reading failed" not in said.out
+    assert "reading failed" in (tmp_path / "demo" / "koppelhub.log").read_text(encoding="utf-8")
+
+
 # -- the installed command -------------------------------------------------------------------------
 
 

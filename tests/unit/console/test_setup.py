@@ -66,21 +66,27 @@ def test_a_database_is_named_by_a_file_with_its_url(sqlite_url: str, tmp_path: P
         "file:er/is/niets",
         "mysql://server/db",
         "postgresql://127.0.0.1:1/db",
-        'sqlite:///a"\n[keys]\nfile = "b',
     ],
 )
 def test_a_database_that_cannot_be_used_leaves_nothing_behind(
     database: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "school"
-    if database.startswith("sqlite"):  # a file name like any other: nothing of it is TOML
-        initialise(folder, database=database)
-        assert Settings.load(folder / "koppelhub.toml").keys.file == folder / "koppelhub.keys"
-        return
     with pytest.raises(KoppelhubError):
         initialise(folder, database=database)
     assert list(folder.iterdir()) == []
     initialise(folder)
+
+
+def test_a_database_is_named_in_the_configuration_and_adds_nothing_to_it(tmp_path: Path) -> None:
+    folder = tmp_path / "school"
+    with pytest.raises(ConfigurationError):
+        initialise(folder, database='sqlite:///a"\n[keys]\nfile = "b')
+    assert not folder.exists()
+    initialise(folder, database='sqlite:///a"b.db')
+    settings = Settings.load(folder / "koppelhub.toml", env={})
+    assert settings.keys.file == folder / "koppelhub.keys"
+    assert (folder / 'a"b.db').is_file()
 
 
 def test_keys_that_are_there_are_not_replaced(tmp_path: Path) -> None:
