@@ -33,6 +33,10 @@ test-long: .venv/dev
 bench: .venv/bench
 	$(BIN)/python -m benchmarks --write docs/performance.md $(BENCH)
 
+# Seeded faults of the engine, each of which the quick tests must catch.
+mutants: .venv/dev
+	$(BIN)/python tests/mutants/run.py
+
 check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

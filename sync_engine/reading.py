@@ -222,16 +222,20 @@ class Reader:
     def _take(self, stager: Stager, reading: Reading, report: ReadingReport) -> bool:
         """Stage every page; False when the time was up before the end."""
         begun = False
-        for page in reading:
-            if not begun:
-                stager.begin(reading.contract)
-                begun = True
-            stager.take(page)
-            self.progress("read", report.resource, len(page.keys))
-            if self.hub.clock.monotonic() >= self.deadline:
-                stager.flush()
-                self._out_of_time(report)
-                return False
+        try:
+            for page in reading:
+                if not begun:
+                    stager.begin(reading.contract)
+                    begun = True
+                stager.take(page)
+                self.progress("read", report.resource, len(page.keys))
+                if self.hub.clock.monotonic() >= self.deadline:
+                    stager.flush()
+                    self._out_of_time(report)
+                    return False
+        except ConnectorError:
+            stager.flush()  # what came before the fault stays true
+            raise
         if not begun:
             stager.begin(reading.contract)
         stager.flush()

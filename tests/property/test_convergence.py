@@ -192,10 +192,13 @@ class Machine(RuleBasedStateMachine):
         self._run(name, kind=RunKind.DELTA)
         self.steps.add("delta")
 
-    @rule(name=SOURCES, entity=ENTITIES, kind=st.sampled_from(["error", "short"]))
-    def fault(self, name: str, entity: Entity, kind: str) -> None:
+    @rule(name=SOURCES, data=st.data(), kind=st.sampled_from(["error", "short"]))
+    def fault(self, name: str, data: st.DataObject, kind: str) -> None:
         """A reading breaks off, or a page of it is missing."""
-        self.bench.sources[name].faults[str(entity), "hoofd"] = kind
+        source = self.bench.sources[name]
+        held = sorted(place for place, records in source.records.items() if records)
+        place = data.draw(st.sampled_from(held or [("leerling", "hoofd")]))
+        source.faults[place] = kind
         report = self._run(name)
         if kind == "error":
             assert report.outcome in {Outcome.PARTIAL, Outcome.FAILED}

@@ -37,8 +37,8 @@ KEYS = {entity: [f"{entity[:2]}{number}" for number in range(3)] for entity in E
 def sources() -> dict[str, MemorySource]:
     """Three: the second has two scopes, the mapping of the third insists less and more."""
     return {
-        "s0": MemorySource(ENTITIES),
-        "s1": MemorySource(ENTITIES, scope_keys=("hoofd", "volgend")),
+        "s0": MemorySource(ENTITIES, page_size=1),
+        "s1": MemorySource(ENTITIES, scope_keys=("hoofd", "volgend"), page_size=2),
         "s2": MemorySource(ENTITIES, system="zwak"),
     }
 

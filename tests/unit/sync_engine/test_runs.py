@@ -209,3 +209,10 @@ def test_what_a_source_added_is_told_once_a_run_not_once_a_scope(make: Make) -> 
     ]
     rows = bench.query("SELECT scope_id FROM event WHERE kind = 'schema drift'")
     assert rows == [(None,), (None,)]
+
+
+def test_what_came_before_a_reading_broke_off_is_kept(make: Make) -> None:
+    bench = school(make)
+    bench.sources["s0"].faults["leerling", "hoofd"] = "error"
+    assert bench.sync().outcome is Outcome.PARTIAL
+    assert pupils(bench) == 6
