@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.errors import ConfigurationError
+from connectors.base import Capability
 from mappings.canonical.fields import Entity
 from sync_engine.errors import SyncError
-from sync_engine.find import find_leerlingen, hub_key, read_hub_key, source_keys
+from sync_engine.find import find_leerlingen, hub_key, look_up, read_hub_key, source_keys
 from tests.unit.sync_engine.conftest import Make
 
 
@@ -49,3 +53,40 @@ def test_a_pupil_is_found_by_key_number_and_alias(make: Make) -> None:
             with pytest.raises(SyncError) as caught:
                 find_leerlingen(bench.hub, work, nobody)
             assert caught.value.advice
+
+
+def _system(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """The system of the koppeling declares these resources, each to be looked up."""
+    resources = tuple(
+        SimpleNamespace(name=name, capabilities={Capability.LOOKUP}) for name in names
+    )
+    factory = SimpleNamespace(manifest=SimpleNamespace(system="anders", resources=resources))
+    monkeypatch.setattr("sync_engine.find.registry.factory", lambda system: factory)
+
+
+def test_a_pupil_is_looked_up_under_all_the_keys_of_the_koppeling(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _system(monkeypatch, "leerling", "groep")
+    bench = make(2)
+    bench.sources["s0"].put(Entity.LEERLING, "l", achternaam="Jansen")
+    bench.sync()
+    key = hub_key(bench.core(Entity.LEERLING, "l"))
+    found = look_up(bench.hub, "s0", [key, key.lower(), "eigen"], resources=())
+    assert found == (("l", "eigen"), ("leerling",))
+    with pytest.raises(SyncError) as caught:
+        look_up(bench.hub, "s1", [key], resources=())
+    assert "koppelhub explain leerling" in caught.value.advice
+    assert look_up(bench.hub, "s0", [key], resources=("groep",)) == ((key,), ("groep",))
+
+
+def test_a_system_that_calls_no_resource_leerling_wants_to_hear_which(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make(1)
+    for names, advice in ((("pupils", "staff"), "pupils, staff"), ((), "zonder --only")):
+        _system(monkeypatch, *names)
+        with pytest.raises(ConfigurationError) as caught:
+            look_up(bench.hub, "s0", ["x"], resources=())
+        assert advice in caught.value.advice
+    assert look_up(bench.hub, "s0", ["x"], resources=("pupils",)) == (("x",), ("pupils",))
