@@ -158,39 +158,14 @@ class Matcher:
 
     def _evidence(self, involved: set[str]) -> None:
         """What all holders of the core records concerned say."""
-        work, own = self.context.work, self.context.koppeling.id
         cores = {core_id for found in self._found.values() for core_id in found}
         cores |= set(self._core.values())
-        pending: set[Holder] = set()
-        for key, core_id, kind, digest in work.execute(
-            "SELECT source_key, core_id, kind, digest FROM w_key WHERE entity = ?",
-            (str(self.entity),),
-        ):
-            if key in involved or core_id in cores:
-                pending.add((own, key))
-                self._says[own, key][kind] = bytes(digest)
-                if core_id is not None:
-                    self._holders[core_id].add((own, key))
+        pending = self._pending_say(involved, cores)
         for part in chunks(sorted(cores)):
-            for core_id, koppeling_id, key, kind, digest in work.execute(
-                "SELECT core_id, koppeling_id, source_key, kind, digest FROM match_key "
-                f"WHERE {work.many('core_id')}",
-                (work.values(part),),
-            ):
-                holder = (koppeling_id, key)
-                self._holders[core_id].add(holder)
-                (self._said if holder in pending else self._says)[holder][kind] = bytes(digest)
-            for core_id, koppeling_id, key in work.execute(
-                "SELECT l.core_id, l.koppeling_id, l.source_key FROM link l WHERE EXISTS "
-                "(SELECT 1 FROM v_shadow s WHERE s.koppeling_id = l.koppeling_id "
-                "AND s.entity = l.entity AND s.source_key = l.source_key AND NOT s.received_gone) "
-                f"AND {work.many('l.core_id')}",
-                (work.values(part),),
-            ):
-                self._live[core_id].add((koppeling_id, key))
+            self._core_says(part, pending)
         self._apart = {
             row[0]
-            for row in work.execute(
+            for row in self.context.work.execute(
                 "SELECT core_id FROM decision WHERE lifted_at IS NULL "
                 "AND kind IN ('split', 'create') AND core_id IS NOT NULL"
             )
@@ -200,6 +175,41 @@ class Matcher:
             for key, found in self._found.items():
                 for core_id in [c for c in found if not fits(key, c)]:
                     del found[core_id]
+
+    def _pending_say(self, involved: set[str], cores: set[int]) -> set[Holder]:
+        """The keys of the pending records concerned, as they are received."""
+        pending: set[Holder] = set()
+        own = self.context.koppeling.id
+        for key, core_id, kind, digest in self.context.work.execute(
+            "SELECT source_key, core_id, kind, digest FROM w_key WHERE entity = ?",
+            (str(self.entity),),
+        ):
+            if key in involved or core_id in cores:
+                pending.add((own, key))
+                self._says[own, key][kind] = bytes(digest)
+                if core_id is not None:
+                    self._holders[core_id].add((own, key))
+        return pending
+
+    def _core_says(self, cores: Sequence[int], pending: set[Holder]) -> None:
+        """The accepted keys of these core records, and who is still there to bring them."""
+        work, ids = self.context.work, self.context.work.values(cores)
+        for core_id, koppeling_id, key, kind, digest in work.execute(
+            "SELECT core_id, koppeling_id, source_key, kind, digest FROM match_key "
+            f"WHERE {work.many('core_id')}",
+            (ids,),
+        ):
+            holder = (koppeling_id, key)
+            self._holders[core_id].add(holder)
+            (self._said if holder in pending else self._says)[holder][kind] = bytes(digest)
+        for core_id, koppeling_id, key in work.execute(
+            "SELECT l.core_id, l.koppeling_id, l.source_key FROM link l WHERE EXISTS "
+            "(SELECT 1 FROM v_shadow s WHERE s.koppeling_id = l.koppeling_id "
+            "AND s.entity = l.entity AND s.source_key = l.source_key AND NOT s.received_gone) "
+            f"AND {work.many('l.core_id')}",
+            (ids,),
+        ):
+            self._live[core_id].add((koppeling_id, key))
 
     # -- one record --------------------------------------------------------------------------------
 
