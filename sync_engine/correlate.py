@@ -369,27 +369,37 @@ def exact_keys(
         found = resolved.get((node.source_key, name))
         return None if found is None else str(found)
 
-    wanted: list[tuple[str, tuple[str | None, ...]]]
+    wanted = _wanted_keys(entity, text, core, own=str(koppeling_id))
+    return [(kind, tuple(part for part in parts if part)) for kind, parts in wanted if all(parts)]
+
+
+def _wanted_keys(
+    entity: Entity,
+    text: Callable[[str], str | None],
+    core: Callable[[str], str | None],
+    *,
+    own: str,
+) -> Sequence[tuple[str, tuple[str | None, ...]]]:
+    """(kind, parts) of the keys that records of an entity may have; a key needs all its parts."""
     match entity:
         case Entity.LEERLING:
-            wanted = [(kind, (text(kind),)) for kind in ("bsn", "onderwijsnummer", "eck_id")]
-            number = (str(koppeling_id), text("leerlingnummer"), text("geboortedatum"))
-            wanted.append(("leerlingnummer", number))
+            number = (own, text("leerlingnummer"), text("geboortedatum"))
+            people = [(kind, (text(kind),)) for kind in ("bsn", "onderwijsnummer", "eck_id")]
+            return [*people, ("leerlingnummer", number)]
         case Entity.MEDEWERKER:
-            wanted = [
+            return [
                 ("eck_id", (text("eck_id"),)),
-                ("personeelsnummer", (str(koppeling_id), text("personeelsnummer"))),
+                ("personeelsnummer", (own, text("personeelsnummer"))),
             ]
         case Entity.INSTELLING:
-            wanted = [("brin", (text("brin"),))]
+            return [("brin", (text("brin"),))]
         case Entity.VESTIGING:
-            wanted = [("vestigingsnummer", (text("vestigingsnummer"),))]
+            return [("vestigingsnummer", (text("vestigingsnummer"),))]
         case Entity.VAK | Entity.OPLEIDING:
             code = text("code")
             if code:
-                wanted = [("code", (code,))]
-            else:
-                wanted = [("afkorting", (core("vestiging"), text("afkorting")))]
+                return [("code", (code,))]
+            return [("afkorting", (core("vestiging"), text("afkorting")))]
         case Entity.GROEP:
             name = text("naam")
             parts = (
@@ -398,14 +408,13 @@ def exact_keys(
                 text("soort"),
                 name and match_form(name),
             )
-            wanted = [("groep", parts)]
+            return [("groep", parts)]
         case Entity.INSCHRIJVING:
-            wanted = [("inschrijving", (core("leerling"), core("vestiging"), core("opleiding")))]
+            return [("inschrijving", (core("leerling"), core("vestiging"), core("opleiding")))]
         case Entity.VERZORGER_RELATIE:
-            wanted = [("relatie", (core("verzorger"), core("leerling")))]
+            return [("relatie", (core("verzorger"), core("leerling")))]
         case _:
-            wanted = []
-    return [(kind, tuple(part for part in parts if part)) for kind, parts in wanted if all(parts)]
+            return []
 
 
 def lookup_links(
