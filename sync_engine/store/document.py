@@ -28,7 +28,7 @@ _VIEWS = """
 |---|---|
 | `klassenlijst` | who is in which groep, with names and period |
 | `journal` | every applied change: run, record, operation, when, by whom; no values |
-| `situatie` | the one situation of every source record, and its core record |
+| `situatie` | the one situation of every source record in a scope, and its core record |
 
 `klassenlijst` leaves out memberships that ended and groepen that disappeared from their source. A
 view has no clock: it also holds what begins later or ended by the source's own date, so ask for the

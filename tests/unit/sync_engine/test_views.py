@@ -34,3 +34,24 @@ def test_a_groep_that_disappeared_has_no_klassenlijst(store: Store, tmp_path: Pa
     assert [row for row in found if row[0] == "blijft"] == [("blijft", "Zand")]
     assert len(found) == 5
     made.close()
+
+
+def test_every_source_record_has_exactly_one_situation(store: Store, tmp_path: Path) -> None:
+    made = bench(store, tmp_path)
+    source = made.sources["s0"]
+    source.put(Entity.LEERLING, "goed", achternaam="Jansen")
+    source.put(Entity.LEERLING, "stuk", achternaam="Jansen", kapot=True)
+    source.put(Entity.LEERLING, "eerst goed", achternaam="Jansen")
+    made.sync()
+    source.put(Entity.LEERLING, "eerst goed", achternaam="Jansen", kapot=True)
+    made.later()
+    made.sync()
+    found = made.query(
+        "SELECT source_key, situation, core_id IS NULL FROM situatie ORDER BY source_key"
+    )
+    assert [tuple(row) for row in found] == [
+        ("eerst goed", "quarantined", 0),
+        ("goed", "unmatched", 0),
+        ("stuk", "quarantined", 1),
+    ]
+    made.close()

@@ -29,12 +29,23 @@ WHERE s.state = 'applied'
 
 SITUATIE = """
 CREATE VIEW situatie AS
-SELECT k.name AS koppeling, s.entity AS entity, s.source_key AS source_key,
-       s.situation AS situation, l.core_id AS core_id
+SELECT k.name AS koppeling, s.scope_id AS scope_id, s.entity AS entity,
+       s.source_key AS source_key,
+       CASE WHEN q.id IS NULL THEN s.situation ELSE 'quarantined' END AS situation,
+       l.core_id AS core_id
 FROM shadow s
+JOIN source_record r ON r.id = s.record_id
 JOIN koppeling k ON k.id = s.koppeling_id
+LEFT JOIN quarantine q ON q.scope_id = r.scope_id AND q.source_key = r.source_key
 LEFT JOIN link l ON l.koppeling_id = s.koppeling_id AND l.entity = s.entity
      AND l.source_key = s.source_key
+UNION ALL
+SELECT k.name, q.scope_id, c.resource, q.source_key, 'quarantined', NULL
+FROM quarantine q
+JOIN scope c ON c.id = q.scope_id
+JOIN koppeling k ON k.id = c.koppeling_id
+WHERE NOT EXISTS (SELECT 1 FROM source_record r JOIN shadow s ON s.record_id = r.id
+                  WHERE r.scope_id = q.scope_id AND r.source_key = q.source_key)
 """
 
 
