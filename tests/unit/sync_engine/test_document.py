@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlmodel import SQLModel
+
 from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
-from sqlmodel import SQLModel
 from sync_engine.store import tables
 from sync_engine.store.document import core_database_page
 
