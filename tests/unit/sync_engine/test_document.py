@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
-from sync_engine.store import tables
+from sync_engine.store import tables  # noqa: F401 - declares the tables
 from sync_engine.store.document import core_database_page
 
 ROOT = Path(__file__).parents[3]
@@ -19,7 +19,6 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_every_canonical_field_has_its_column_or_part_table() -> None:
-    assert tables.core_tables
     for entity in Entity:
         columns = SQLModel.metadata.tables[str(entity)].columns
         for name, description in fields_of(entity).items():

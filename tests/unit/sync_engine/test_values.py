@@ -9,8 +9,8 @@ import pytest
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from sync_engine.outcome import Outcome
+from sync_engine.received import retain
 from sync_engine.runs import Kind
-from sync_engine.stage import retain
 from tests.support.hubs import Bench
 from tests.unit.sync_engine.conftest import Make
 
