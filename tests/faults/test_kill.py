@@ -136,7 +136,9 @@ def _places(boundaries: dict[str, int], chosen: str, *, step: int) -> list[tuple
         r".*: (BEGIN|COMMIT|(INSERT|UPDATE|DELETE|LOAD) (?!temporary)[a-z_ >A-Z]+)$"
     )
     if chosen == "reading":
-        boundaries = {name: 1 for name in boundaries if re.match(r"before (stage|received|scopes):", name)}
+        boundaries = {
+            name: 1 for name in boundaries if re.match(r"before (stage|received|scopes):", name)
+        }
     return commits + [
         (name, 1)
         for name in boundaries
