@@ -72,7 +72,7 @@ class Case:
         where: which requests it meets.
         bad: readings that did not end complete.
         error, advice: of the run, where it failed as a whole.
-        core: `all` (as if nothing had been wrong), `rest` (all but the pupils of the first vestiging
+        core: `all` (as if nothing had been wrong), `rest` (all but the pupils of the first one
             that come after the fault; what came before it stays true), `none` (nothing changed), or
             `between` (each field is as it was or as it will be).
         events: kinds and details of what is reported to the school.
