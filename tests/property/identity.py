@@ -59,7 +59,8 @@ class Identity:
             ):
                 same = keys.items() & self._evidence(other, source).items()
                 double = any(n[0] == source and n != node for n in self._live(number))
-                if any(kind in OF_ONE_SOURCE or not double for kind, _ in same):
+                across = other[0] != source and not double
+                if any(kind in OF_ONE_SOURCE or across for kind, _ in same):
                     found.add(number)
         others = [n for n, number in self.core.items() if number in found and n != node]
         said = [keys, *(self._evidence(n, source) for n in others)]

@@ -7,6 +7,7 @@ import pytest
 from fixtures.school.keys import synthetic_bsn
 from mappings.canonical.fields import Entity
 from sync_engine import pins
+from sync_engine.options import Kind as RunKind
 from tests.support.hubs import Bench
 from tests.unit.sync_engine.conftest import Make
 
@@ -468,3 +469,18 @@ def test_while_a_change_waits_for_its_reference_the_accepted_form_goes_on(make: 
     bench.sync()
     found = bench.query("SELECT leerling_id, vestiging_id, leerjaar FROM inschrijving")
     assert found == [(bench.core(Entity.LEERLING, "komt nog"), vestiging, 2)]
+
+
+def test_a_group_that_is_made_anew_in_one_source_rejoins_through_another_only(make: Make) -> None:
+    bench = make(2)
+    vestigingen(bench)
+    put(bench, "s0", Entity.GROEP, "alone", **{**GROEP, "naam": "1Z"})
+    for name in bench.sources:
+        put(bench, name, Entity.GROEP, "g1", **GROEP)
+        bench.sync(name)
+    for old, new, label in (("g1", "g2", "1A"), ("alone", "anew", "1Z")):
+        bench.sources["s0"].remove(Entity.GROEP, old)
+        put(bench, "s0", Entity.GROEP, new, **{**GROEP, "naam": label})
+    bench.sync("s0", kind=RunKind.DELTA)
+    assert bench.core(Entity.GROEP, "g2") == bench.core(Entity.GROEP, "g1", "s1")
+    assert bench.core(Entity.GROEP, "anew") != bench.core(Entity.GROEP, "alone")
