@@ -20,19 +20,13 @@ PARTS = ("straat", "huisnummer", "toevoeging", "postcode", "woonplaats", "land",
 
 @dataclass
 class Oracle:
-    """What the core must be.
-
-    Attributes:
-        weak, strong: (source, entity, field) of mappings that insist less, or more, than others.
-        order: the authority policy.
-        pins: (record that was pinned, field) → value; the last is the newest.
-    """
+    """What the core must be."""
 
     heard: Heard = field(default_factory=Heard)
-    weak: frozenset[tuple[str, str, str]] = frozenset()
-    strong: frozenset[tuple[str, str, str]] = frozenset()
-    order: dict[str, list[str]] = field(default_factory=dict)
-    pins: dict[tuple[Node, str], Any] = field(default_factory=dict)
+    weak: frozenset[tuple[str, str, str]] = frozenset()  # source, entity, field: insists less
+    strong: frozenset[tuple[str, str, str]] = frozenset()  # insists more than others
+    order: dict[str, list[str]] = field(default_factory=dict)  # the authority policy
+    pins: dict[tuple[Node, str], Any] = field(default_factory=dict)  # the last is the newest
 
     def __post_init__(self) -> None:
         self.who = Identity(self.heard)
@@ -59,21 +53,17 @@ class Oracle:
     def _row(self, number: int, fresh: set[Node]) -> Row | None:
         """The fold of one core record; None while a required reference is not there."""
         group = self.who.group(number)
-        said = [
-            (n, s, f if n in fresh else f.accepted)
-            for n in group
-            for s, f in self.heard.forms[n].items()
-        ]
-        claims = [(n, s, f) for n, s, f in said if f is not None]
+        every = [(n, s, f) for n in group for s, f in self.heard.forms[n].items()]
+        used = [(n, s, f if n in fresh else f.accepted) for n, s, f in every]
+        claims = [(n, s, f) for n, s, f in used if f is not None]
         entity = next(iter(group))[1]
         pins = {name: value for (n, name), value in self.pins.items() if n in group}
-        won: dict[str, tuple[Any, Claim | None]] = {}
         row: Row = {"tot_afgeleid": bool(claims) and all(f.gone for *_, f in claims)}
-        for name in fields_of(Entity(entity)):
-            won[name] = self._believed(entity, name, claims, pins)
+        fields = fields_of(Entity(entity))
+        won = {name: self._believed(entity, name, claims, pins) for name in fields}
         end = won.get("geldig_tot", (None, None))[0]
         row["tot_afgeleid"] &= end is None or end > "2026-10-01"  # its own end came first
-        for name, description in fields_of(Entity(entity)).items():
+        for name, description in fields.items():
             value, claim = won[name]
             if description.kind is Kind.REFERENCE and claim is not None:
                 target = self._target(claim[0], description, value)
@@ -81,19 +71,16 @@ class Oracle:
                     return None
                 row[name] = target
             elif description.kind is Kind.MEMBERS:
-                row |= self._members(name, description, claim, claims, row["tot_afgeleid"], end)
+                held = (None if row["tot_afgeleid"] else end, row["tot_afgeleid"])
+                for who in self._members(name, description, claim, claims):
+                    row[Kind.MEMBERS, description.role, who] = held
             elif description.kind is Kind.IDENTIFIER:
                 row |= self._identifiers(name, description, value, entity, claims)
             elif description.kind in {Kind.CONTACT, Kind.ADDRESS}:
-                parts = (
-                    value
-                    if description.kind is Kind.CONTACT or value is None
-                    else tuple(map(value.get, PARTS))
-                )
                 secret = bool(won[description.hidden_by][0]) if description.hidden_by else False
-                row |= (
-                    {} if value is None else {(description.kind, description.role): (parts, secret)}
-                )
+                if value is not None:
+                    parts = tuple(map(value.get, PARTS)) if isinstance(value, dict) else value
+                    row[description.kind, description.role] = (parts, secret)
             else:
                 row[name] = value
         row["geldig_van"] = row.get("geldig_van")
@@ -101,12 +88,8 @@ class Oracle:
         return row
 
     def _order(self, entity: str, name: str) -> Callable[[Claim], Any]:
-        for key in (f"{entity}.{name}", entity, "*"):
-            if key in self.order:
-                listed = self.order[key]
-                break
-        else:
-            listed = []
+        keys = [key for key in (f"{entity}.{name}", entity, "*") if key in self.order]
+        listed = self.order[keys[0]] if keys else []
 
         def key_of(claim: Claim) -> Any:
             (source, _, key), scope, form = claim
@@ -133,24 +116,12 @@ class Oracle:
         number = self.who.core.get((node[0], str(description.target), key or ""))
         return None if number is None else self.who.group(number)
 
-    def _members(
-        self,
-        name: str,
-        description: Field,
-        best: Claim | None,
-        claims: list[Claim],
-        inferred: bool,
-        end: Any,
-    ) -> Row:
+    def _members(self, name: str, description: Field, best: Any, claims: list[Claim]) -> set[Any]:
         """The union of what the believed source's scopes and records show."""
         told = [c for c in claims if best and name in c[2].values]
         told = [c for c in told if best and (c[0][0], c[2].gone) == (best[0][0], best[2].gone)]
         keys = {(c[0], key) for c in told for key in c[2].values[name] or ()}
-        found = {self._target(node, description, key) for node, key in keys} - {None}
-        return {
-            (Kind.MEMBERS, description.role, who): (None if inferred else end, inferred)
-            for who in found
-        }
+        return {self._target(node, description, key) for node, key in keys} - {None}
 
     def _identifiers(
         self, name: str, description: Field, value: Any, entity: str, claims: list[Claim]
