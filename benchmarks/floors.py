@@ -57,7 +57,7 @@ def insert(folder: Path, loaded: Path, *, sealed: bool) -> float:
 def _journal(database: sqlite3.Connection, records: list[tuple[object, ...]]) -> None:
     database.executemany(
         "INSERT INTO step (id, plan_id, run_id, entity, core_id, source, op, state, held_for, "
-        "digest, salt, change) VALUES (?, 1, 1, 'leerling', ?, '', 'create', 'applied', '', ?, ?, "
+        "digest, salt, change) VALUES (?, 1, 1, 'leerling', ?, '', 'create', 'planned', '', ?, ?, "
         "?)",
         (
             (number, row[0], urandom(16), urandom(16), _seal(orjson.dumps(row)))

@@ -32,10 +32,7 @@ def apply(context: Context, plan_id: int, *, state: str) -> None:
             "AND core_id NOT IN (SELECT core_id FROM step WHERE plan_id = ? AND state = 'held')",
             (context.koppeling.tenant_id, plan_id),
         )
-        work.execute(
-            "UPDATE step SET state = 'applied' WHERE plan_id = ? AND state = 'planned'", (plan_id,)
-        )
-        work.execute("UPDATE plan SET state = ? WHERE id = ?", (state, plan_id))
+        work.execute("UPDATE plan SET state = ?, applied = true WHERE id = ?", (state, plan_id))
 
 
 def _forget_keys(context: Context) -> None:
@@ -183,14 +180,16 @@ def _references(context: Context) -> None:
 
 def _accept(context: Context) -> None:
     work = context.work
+    forget = "UPDATE shadow_form SET accepted = NULL WHERE shadow_id IN"
+    work.execute(f"{forget} (SELECT shadow_id FROM p_accept WHERE parted)")
+    work.execute(f"{forget} ({_shadows_of('w_vanished')})", (context.koppeling.id,))
+    accepted = "accepted_fp = received_fp, accepted_gone = received_gone, pending = false"
     work.execute(
-        "UPDATE shadow SET accepted = NULL, accepted_fp = received_fp, "
-        "accepted_gone = received_gone, pending = false, situation = p.situation "
+        f"UPDATE shadow SET {accepted}, situation = p.situation "
         "FROM p_accept p WHERE p.shadow_id = shadow.id"
     )
     work.execute(
-        "UPDATE shadow SET accepted = NULL, accepted_fp = received_fp, "
-        "accepted_gone = received_gone, pending = false, situation = 'gone' "
+        f"UPDATE shadow SET {accepted}, situation = 'gone' "
         f"WHERE id IN ({_shadows_of('w_vanished')})",
         (context.koppeling.id,),
     )

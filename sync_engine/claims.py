@@ -16,9 +16,9 @@ import msgspec
 from config.policies import Gone
 from mappings.canonical.fields import Entity
 from sync_engine import correlate
-from sync_engine.context import Context, chunks, salts_of
+from sync_engine.context import Context, chunks
 from sync_engine.fold import Claim, PinValue
-from sync_engine.received import SHADOW_COLUMNS, ShadowRow
+from sync_engine.received import WHOLE_COLUMNS, ShadowRow
 
 
 @dataclass(slots=True)
@@ -26,12 +26,13 @@ class Said:
     """What was said of a batch of core records, by core id.
 
     Attributes:
-        accept: (shadow, gone) of the pending shadows that the claims rest on.
+        accept: (shadow, gone, whether its accepted form is stored apart) of the pending shadows
+            that the claims rest on.
         pins: field → pin in force.
     """
 
     claims: dict[int, list[Claim]] = field(default_factory=lambda: defaultdict(list))
-    accept: dict[int, list[tuple[int, bool]]] = field(default_factory=lambda: defaultdict(list))
+    accept: dict[int, list[tuple[int, bool, bool]]] = field(default_factory=lambda: defaultdict(list))
     pins: dict[int, dict[str, PinValue]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -95,15 +96,13 @@ class _Gatherer:
                 shadows = [
                     ShadowRow(*row)
                     for row in work.execute(
-                        f"SELECT {', '.join(SHADOW_COLUMNS)} FROM v_shadow WHERE koppeling_id = ? "
+                        f"SELECT {', '.join(WHOLE_COLUMNS)} FROM v_shadow WHERE koppeling_id = ? "
                         f"AND entity = ? AND {work.many('source_key')}",
                         (koppeling_id, str(self.entity), work.values(keys_part)),
                     )
                 ]
-                salts = salts_of(context, [shadow.record_id for shadow in shadows])
                 for shadow in shadows:
-                    core_id = nodes[koppeling_id, shadow.source_key]
-                    self._claim(core_id, shadow, salts.get(shadow.record_id))
+                    self._claim(nodes[koppeling_id, shadow.source_key], shadow)
 
     def _overridden(self, nodes: Mapping[tuple[int, str], int]) -> set[tuple[int, str]]:
         """Links that this run moves to another core record."""
@@ -117,13 +116,14 @@ class _Gatherer:
         }
         return {node for node, core_id in nodes.items() if moved.get(node, core_id) != core_id}
 
-    def _claim(self, core_id: int, shadow: ShadowRow, salt: bytes | None) -> None:
-        context = self.context
+    def _claim(self, core_id: int, shadow: ShadowRow) -> None:
+        context, salt = self.context, shadow.salt
         own = shadow.koppeling_id == context.koppeling.id
         fresh = bool(shadow.pending) and own and shadow.source_key not in self.skip
         fresh = fresh and not self.accepted_only
         if fresh:
-            self.said.accept[core_id].append((shadow.id, bool(shadow.received_gone)))
+            told = (shadow.id, bool(shadow.received_gone), shadow.accepted is not None)
+            self.said.accept[core_id].append(told)
         blob = shadow.received if fresh or shadow.accepted is None else shadow.accepted
         if (not fresh and shadow.accepted_fp is None) or salt is None:
             return

@@ -10,8 +10,9 @@ indexes in a temporary table, and one join finds every match.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import msgspec
 
@@ -19,7 +20,7 @@ from config.policies import Unmatched
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from mappings.normalise import match_form
-from sync_engine.context import BATCH, Context, chunks, salts_of
+from sync_engine.context import BATCH, Context, chunks
 from sync_engine.fold import Json
 from sync_engine.matching import Dispute, Matcher, periods_overlap
 from sync_engine.project import required_references
@@ -29,14 +30,14 @@ LINK_COLUMNS = ("koppeling_id", "entity", "source_key", "core_id", "rule", "run_
 KEY_COLUMNS = ("digest", "koppeling_id", "source_key", "entity", "kind", "core_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One pending source record: its received form and what it is linked to."""
+class Node(msgspec.Struct, frozen=True):
+    """One pending source record: its received form, what it is linked to, its first shadow."""
 
     source_key: str
     form: Mapping[str, Json]
     gone: bool
     core_id: int | None
+    place: int
 
 
 @dataclass(slots=True)
@@ -44,18 +45,18 @@ class Correlated:
     """What correlation decided for one entity.
 
     Attributes:
-        created: source keys for which a new core record is made.
+        new: core ids of the records that are made; the source keys stand in `w_link`.
+        linked: source key → core id that exists, or is made for another key.
         disputes: cases to open.
         waiting: source keys whose required reference is not there yet.
         vanished: source keys that were never in the core and are gone again.
         merges: younger core id → older core id.
     """
 
-    created: set[str] = field(default_factory=set)
+    new: range = range(0)
     linked: dict[str, int] = field(default_factory=dict)
     disputes: dict[str, Dispute] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
-    ignored: set[str] = field(default_factory=set)
     vanished: set[str] = field(default_factory=set)
     merges: dict[int, int] = field(default_factory=dict)
 
@@ -69,6 +70,7 @@ def prepare(context: Context) -> None:
         "koppeling_id INTEGER, entity TEXT, source_key TEXT, core_id BIGINT, rule TEXT, "
         "run_id INTEGER, PRIMARY KEY (koppeling_id, entity, source_key)",
     )
+    work.temp_table("w_new", "source_key TEXT PRIMARY KEY, place BIGINT")
     work.temp_table(
         "w_key",
         f"digest {blob}, koppeling_id INTEGER, source_key TEXT, entity TEXT, kind TEXT, "
@@ -104,6 +106,7 @@ class Correlator:
         result = Correlated()
         self._decided = set()
         self.context.work.execute("DELETE FROM w_key WHERE core_id IS NULL")
+        self.context.work.execute("DELETE FROM w_new")
         for batch in nodes:
             self._keys_of_batch(entity, batch, result)
         self._match(entity, result)
@@ -120,6 +123,7 @@ class Correlator:
         decisions = self._decisions(entity, [node.source_key for node in batch])
         resolved = self._references(entity, batch)
         rows: list[tuple[object, ...]] = []
+        new: list[tuple[str, int]] = []  # until a key, a score or a rule says otherwise
         for node in batch:
             key = node.source_key
             decision = decisions.get(key)
@@ -127,7 +131,8 @@ class Correlator:
                 result.vanished.add(key)
                 continue
             if node.core_id is None and decision is not None:
-                self._follow(key, decision, result)
+                if self._follow(key, decision, result):
+                    new.append((key, node.place))
                 continue
             if node.core_id is None and any(
                 resolved.get((key, name)) is None for name in required_references(entity)
@@ -135,12 +140,13 @@ class Correlator:
                 result.waiting.add(key)
                 continue
             if node.core_id is None:
-                result.created.add(key)  # until a key, a score or a rule says otherwise
+                new.append((key, node.place))
             keys = exact_keys(entity, node, context.koppeling.id, resolved)
             for kind, parts in keys:
                 digest = context.cipher.index(f"{entity}/{kind}", *parts)
                 rows.append((digest, context.koppeling.id, key, str(entity), kind, node.core_id))
         context.work.load("w_key", KEY_COLUMNS, rows)
+        context.work.load("w_new", ("source_key", "place"), new)
 
     def _decisions(self, entity: Entity, keys: Sequence[str]) -> dict[str, tuple[str, int | None]]:
         work = self.context.work
@@ -153,15 +159,16 @@ class Correlator:
         )
         return {row[0]: (row[1], row[2]) for row in rows}
 
-    def _follow(self, key: str, decision: tuple[str, int | None], result: Correlated) -> None:
+    def _follow(self, key: str, decision: tuple[str, int | None], result: Correlated) -> bool:
+        """Do what a person decided; whether that is to make a new record."""
         kind, core_id = decision
         if kind == "ignore":
-            result.ignored.add(key)
-        elif kind == "link" and core_id is not None:
+            return False
+        if kind == "link" and core_id is not None:
             result.linked[key] = core_id
-        else:  # create, split
-            result.created.add(key)
-            self._decided.add(key)
+            return False
+        self._decided.add(key)  # create, split
+        return True
 
     def _references(
         self, entity: Entity, batch: Sequence[Node]
@@ -186,13 +193,45 @@ class Correlator:
     def _match(self, entity: Entity, result: Correlated) -> None:
         """What the exact keys of this run, of the core, and of each other decide."""
         overlap = self._overlap if entity is Entity.INSCHRIJVING else None
-        matched = Matcher(self.context, entity, overlap=overlap).match(result.created)
+        matched = Matcher(self.context, entity, overlap=overlap).match(self._of_new)
         result.linked |= matched.linked
         result.disputes |= matched.disputes
         result.merges = matched.merges
         self._follows = matched.follows
-        result.created -= matched.linked.keys() | matched.disputes.keys()
-        result.created.difference_update(*matched.follows.values())
+        following = [key for twins in matched.follows.values() for key in twins]
+        self._not_new([*matched.linked, *matched.disputes, *following])
+
+    def _of_new(self, keys: Collection[str]) -> set[str]:
+        """Those of these source keys for which a new record would be made."""
+        work = self.context.work
+        return {
+            row[0]
+            for part in chunks(sorted(keys))
+            for row in work.execute(
+                f"SELECT source_key FROM w_new WHERE {work.many('source_key')}",
+                (work.values(part),),
+            )
+        }
+
+    def _not_new(self, keys: Sequence[str]) -> None:
+        work = self.context.work
+        for part in chunks(keys):
+            work.execute(
+                f"DELETE FROM w_new WHERE {work.many('source_key')}", (work.values(part),)
+            )
+
+    def _batches_of_new(self) -> Iterator[list[str]]:
+        """The undecided source keys of new records, in the order of their arrival."""
+        last: int | None = None
+        while True:
+            where, params = ("", ()) if last is None else ("WHERE place > ?", (last,))
+            rows = self.context.work.execute(
+                f"SELECT source_key, place FROM w_new {where} ORDER BY place LIMIT {BATCH}", params
+            )
+            if not rows:
+                return
+            last = rows[-1][1]
+            yield [row[0] for row in rows if row[0] not in self._decided]
 
     def _overlap(self, keys: Sequence[str], cores: Sequence[int]) -> Callable[[str, int], bool]:
         """Inschrijvingen are the same only when their periods overlap."""
@@ -215,9 +254,10 @@ class Correlator:
 
     def _score(self, entity: Entity, result: Correlated) -> None:
         """Leerlingen that no exact key knows: who in the core looks like them?"""
-        if entity is not Entity.LEERLING or not result.created or self._is_alone(entity):
+        if entity is not Entity.LEERLING or self._is_alone(entity):
             return
-        for part in chunks(sorted(result.created - self._decided), BATCH):
+        for part in self._batches_of_new():
+            disputed = []
             for key, candidates in self._lookalikes(part).items():
                 dispute = Dispute(key, "score", "looks like")
                 dispute.candidates = [
@@ -225,7 +265,8 @@ class Correlator:
                     for c in candidates
                 ]
                 result.disputes[key] = dispute
-                result.created.discard(key)
+                disputed.append(key)
+            self._not_new(disputed)
 
     def _is_alone(self, entity: Entity) -> bool:
         """Whether no other koppeling of this tenant has records of this entity."""
@@ -250,11 +291,10 @@ class Correlator:
             "SELECT l.geboortedatum, l.id, l.achternaam, l.roepnaam, l.voornamen, a.postcode "
             "FROM leerling l LEFT JOIN adres a ON a.eigenaar_id = l.id "
             f"WHERE l.tenant_id = ? AND {work.many('l.geboortedatum')} "
-            "AND NOT EXISTS (SELECT 1 FROM link v WHERE v.core_id = l.id AND v.koppeling_id = ?) "
-            "ORDER BY l.id",
+            "AND NOT EXISTS (SELECT 1 FROM link v WHERE v.core_id = l.id AND v.koppeling_id = ?)",
             (context.koppeling.tenant_id, work.values(days), context.koppeling.id),
         )
-        for row in rows:
+        for row in sorted(rows, key=itemgetter(1)):
             people[str(row[0])].append(tuple(row[1:]))
         found: dict[str, list[Candidate]] = {}
         for key, node in nodes.items():
@@ -274,31 +314,41 @@ class Correlator:
         """Give new records their number, and write all links of this entity."""
         context = self.context
         reaction = context.policy.reactions.of(str(entity)).unmatched
-        held = set() if may_create else result.created
-        undecided = result.created - self._decided
-        if reaction is Unmatched.IGNORE:
-            held = held | undecided
-        elif reaction is Unmatched.CASE and may_create:
-            for key in undecided:
-                result.disputes[key] = Dispute(key, "unmatched", "policy asks a person")
-            result.created -= undecided
-        result.ignored |= held
-        result.created = result.created - held
-        context.work.load("w_link", LINK_COLUMNS, self._new_links(entity, result))
+        if not may_create:
+            context.work.execute("DELETE FROM w_new")
+        elif reaction is not Unmatched.CREATE:
+            for keys in self._batches_of_new():
+                if reaction is Unmatched.CASE:
+                    for key in keys:
+                        result.disputes[key] = Dispute(key, "unmatched", "policy asks a person")
+                self._not_new(keys)
+        self._link_new(entity, result)
+        context.work.load("w_link", LINK_COLUMNS, self._links(entity, result))
         self._follows = {}
 
-    def _new_links(self, entity: Entity, result: Correlated) -> Iterator[tuple[object, ...]]:
-        """One by one: there are as many as there are records."""
-        context = self.context
-        own, run = context.koppeling.id, context.run_id
-        following = {key for twins in self._follows.values() for key in twins}
-        ordered = sorted(result.created)
-        numbers = context.ids.take("core", len(ordered)) if ordered else ()
-        for key, core_id in zip(ordered, numbers, strict=True):
-            yield own, str(entity), key, core_id, "new", run
-            for twin in self._follows.get(key, ()):
-                yield own, str(entity), twin, core_id, "exact: same run", run
-                result.linked[twin] = core_id
+    def _link_new(self, entity: Entity, result: Correlated) -> None:
+        """Number what is new in the order of its arrival, which is that of its shadow."""
+        context, work = self.context, self.context.work
+        count = work.execute("SELECT COUNT(*) FROM w_new")[0][0]
+        if not count:
+            return
+        result.new = context.ids.take("core", count)
+        work.execute(
+            "INSERT INTO w_link (koppeling_id, entity, source_key, core_id, rule, run_id) "
+            "SELECT ?, ?, source_key, ? + ROW_NUMBER() OVER (ORDER BY place), 'new', ? FROM w_new "
+            "ORDER BY source_key",
+            (context.koppeling.id, str(entity), result.new.start - 1, context.run_id),
+        )
+
+    def _links(self, entity: Entity, result: Correlated) -> Iterator[tuple[object, ...]]:
+        """Links to what another record of this run makes, or what exists."""
+        own, run = self.context.koppeling.id, self.context.run_id
+        following = {twin: leader for leader, twins in self._follows.items() for twin in twins}
+        made = lookup_links(self.context, entity, sorted(set(following.values())))
+        for twin, leader in following.items():
+            if leader in made:
+                result.linked[twin] = made[leader]
+                yield own, str(entity), twin, made[leader], "exact: same run", run
         for key, core_id in sorted(result.linked.items()):
             if key not in following:
                 yield own, str(entity), key, core_id, "exact", run
@@ -438,21 +488,25 @@ def load_nodes(context: Context, entity: Entity, keys: Sequence[str]) -> list[No
     """The records of these keys: one node each, its received forms of all scopes laid together."""
     work = context.work
     rows = work.execute(
-        "SELECT source_key, id, received, received_gone, record_id, scope_id FROM v_shadow "
+        "SELECT source_key, id, received, received_gone, salt, scope_id FROM v_shadow "
         f"WHERE koppeling_id = ? AND entity = ? AND {work.many('source_key')}",
         (context.koppeling.id, str(entity), work.values(keys)),
     )
-    salts = salts_of(context, [row[4] for row in rows])
     core = lookup_links(context, entity, keys)
     rank = {scope_id: (scope.rank, scope.key) for scope_id, scope in context.scopes.items()}
     # the live and current form comes last, and is believed
     rows.sort(key=lambda row: (row[0], bool(row[3]), rank.get(row[5], (9, ""))), reverse=True)
     forms: dict[str, dict[str, Json]] = {}
     gone: dict[str, bool] = {}
-    for key, number, received, is_gone, record_id, _ in rows:
-        person = context.cipher.person(salts[record_id])
+    place: dict[str, int] = {}
+    for key, number, received, is_gone, salt, _ in rows:
+        person = context.cipher.person(salt)
         form = msgspec.json.decode(person.decrypt(received, b"shadow|%d" % number))
-        known = forms.setdefault(key, {})
-        known.update({n: v for n, v in form.items() if v is not None or n not in known})
+        known = forms.get(key)
+        if known is None:
+            forms[key] = form
+        else:
+            known.update({n: v for n, v in form.items() if v is not None or n not in known})
         gone[key] = gone.get(key, True) and bool(is_gone)
-    return [Node(key, form, gone[key], core.get(key)) for key, form in forms.items()]
+        place[key] = min(number, place.get(key, number))
+    return [Node(key, form, gone[key], core.get(key), place[key]) for key, form in forms.items()]

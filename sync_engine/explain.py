@@ -179,7 +179,8 @@ def _history(context: Context, core_id: int) -> dict[str, list[Change]]:
     """Field → its applied changes, oldest first."""
     rows = context.work.execute(
         "SELECT s.run_id, s.op, s.digest, s.salt, s.change, r.started_at FROM step s "
-        "JOIN run r ON r.id = s.run_id WHERE s.core_id = ? AND s.state = 'applied' ORDER BY s.id",
+        "JOIN plan p ON p.id = s.plan_id JOIN run r ON r.id = s.run_id "
+        "WHERE s.core_id = ? AND s.state = 'planned' AND p.applied ORDER BY s.id",
         (core_id,),
     )
     found: dict[str, list[Change]] = {}

@@ -129,9 +129,11 @@ def read_plan(
     with _context(hub, tenant_id) as context:
         work = context.work
         row = work.execute(
-            "SELECT run_id, state, created_at, expires_at, counts, held FROM plan WHERE id = ?",
+            "SELECT run_id, state, created_at, expires_at, counts, held, applied FROM plan "
+            "WHERE id = ?",
             (plan_id,),
         )[0]
+        planned = "applied" if row[6] else "planned"
         view = PlanView(
             plan_id,
             row[0],
@@ -147,9 +149,10 @@ def read_plan(
             f"SELECT COUNT(*) FROM step WHERE plan_id = ? {where}", [plan_id, *params]
         )[0][0]
         for step in work.execute(
-            "SELECT entity, core_id, source, op, state, held_for, digest, salt, change FROM step "
-            f"WHERE plan_id = ? {where} ORDER BY id LIMIT ?",
-            [plan_id, *params, limit],
+            "SELECT entity, core_id, source, op, CASE state WHEN 'planned' THEN ? ELSE state END, "
+            f"held_for, digest, salt, change FROM step WHERE plan_id = ? {where} "
+            "ORDER BY id LIMIT ?",
+            [planned, plan_id, *params, limit],
         ):
             view.steps.append(_step_view(context, step))
         view.more = total - len(view.steps)

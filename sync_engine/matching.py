@@ -7,7 +7,7 @@ rest is new. Everything that is needed of them is read set-wise first, then judg
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -79,14 +79,17 @@ class Matcher:
         self._said: dict[Holder, dict[str, bytes]] = defaultdict(dict)  # accepted, of pending ones
         self._apart: set[int] = set()
 
-    def match(self, unlinked: set[str]) -> Matched:
-        """Decide for every pending record that shares a key; `unlinked` are those without a link.
+    def match(self, of_unlinked: Callable[[Collection[str]], set[str]]) -> Matched:
+        """Decide for every pending record that shares a key.
 
-        A record of `unlinked` that is neither linked, following nor disputed is new.
+        Args:
+            of_unlinked: of some source keys, those without a link; such a record that comes out
+                neither linked, following nor disputed is new.
         """
         involved = self._involved()
         if not involved:
             return self.matched
+        unlinked = of_unlinked(involved)
         self._evidence(involved)
         provisional = count(_PROVISIONAL)
         for key in sorted(involved):

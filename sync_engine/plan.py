@@ -43,7 +43,8 @@ def prepare(context: Context) -> None:
     correlate.prepare(context)
     rows.prepare(context)
     work = context.work
-    work.temp_table("w_pending", "source_key TEXT PRIMARY KEY")
+    work.temp_table("w_pending", "source_key TEXT PRIMARY KEY, place BIGINT")
+    work.execute("CREATE INDEX IF NOT EXISTS w_pending_place ON w_pending (place)")
     work.temp_table("w_core", "core_id BIGINT PRIMARY KEY")
     work.temp_table("w_refold", "core_id BIGINT, entity TEXT")
     work.temp_table("w_rekey", "koppeling_id INTEGER, entity TEXT, source_key TEXT")
@@ -109,13 +110,15 @@ class Planner:
         work.execute("DELETE FROM w_pending")
         work.execute(
             # not DISTINCT: that would lead SQLite away from the index of what is pending
-            "INSERT INTO w_pending SELECT source_key FROM v_shadow "
+            "INSERT INTO w_pending SELECT source_key, id FROM v_shadow "
             "WHERE koppeling_id = ? AND entity = ? AND pending ON CONFLICT (source_key) DO NOTHING",
             (context.koppeling.id, str(entity)),
         )
         work.execute(
-            "INSERT INTO w_pending SELECT DISTINCT source_key FROM w_rekey "
-            "WHERE koppeling_id = ? AND entity = ? ON CONFLICT (source_key) DO NOTHING",
+            "INSERT INTO w_pending SELECT w.source_key, s.id FROM w_rekey w CROSS JOIN v_shadow s "
+            "WHERE w.koppeling_id = ? AND w.entity = ? AND s.koppeling_id = w.koppeling_id "
+            "AND s.entity = w.entity AND s.source_key = w.source_key "
+            "ON CONFLICT (source_key) DO NOTHING",
             (context.koppeling.id, str(entity)),
         )
         has_pending = bool(work.execute("SELECT 1 FROM w_pending LIMIT 1"))
@@ -132,17 +135,18 @@ class Planner:
         self._flush_steps()
 
     def _nodes(self, entity: Entity) -> Iterator[Sequence[correlate.Node]]:
-        last = ""
+        """What is pending, in the order in which it stands in the store: neighbours are quick."""
+        last: int | None = None
         while True:
+            where, params = ("", ()) if last is None else ("WHERE place > ?", (last,))
             rows_ = self.context.work.execute(
-                "SELECT source_key FROM w_pending WHERE source_key > ? ORDER BY source_key LIMIT ?",
-                (last, BATCH),
+                f"SELECT source_key, place FROM w_pending {where} ORDER BY place LIMIT {BATCH}",
+                params,
             )
             if not rows_:
                 return
-            keys = [row[0] for row in rows_]
-            last = keys[-1]
-            yield load_nodes(self.context, entity, keys)
+            last = rows_[-1][1]
+            yield load_nodes(self.context, entity, [row[0] for row in rows_])
 
     def _note(self, entity: Entity, correlated: Correlated) -> None:
         """Remember situations and cases; what is in doubt is not accepted."""
@@ -158,7 +162,7 @@ class Planner:
             ("entity", "source_key"),
             [(str(entity), key) for key in sorted(correlated.vanished)],
         )
-        planned.situations["unmatched"] += len(correlated.created)
+        planned.situations["unmatched"] += len(correlated.new)
         planned.situations["unlinked"] += len(correlated.linked)
         planned.waiting += len(correlated.waiting)
         self._skip = set(correlated.disputes)
@@ -474,8 +478,9 @@ class Planner:
 
     def _accept(self, batch: _Batch, core_id: int) -> None:
         new = core_id in self._new
-        for shadow_id, gone in batch.said.accept.get(core_id, ()):
-            self._prepared.accept(shadow_id, "gone" if gone else "unmatched" if new else "linked")
+        for shadow_id, gone, parted in batch.said.accept.get(core_id, ()):
+            situation = "gone" if gone else "unmatched" if new else "linked"
+            self._prepared.accept(shadow_id, situation, parted=parted)
 
     def _unlink(self, step: Step) -> None:
         """A creation that is held has no number yet: what refers to it waits with it."""

@@ -7,9 +7,10 @@ same way `v_refold` is what must be folded again, `w_mark` being what only a dry
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from operator import attrgetter
 from typing import TypeAlias
 
 import msgspec
@@ -25,10 +26,8 @@ SHADOW_COLUMNS = (
     "record_id",
     "entity",
     "source_key",
-    "received",
     "received_fp",
     "received_gone",
-    "accepted",
     "accepted_fp",
     "accepted_gone",
     "refused_fp",
@@ -39,6 +38,9 @@ SHADOW_COLUMNS = (
     "situation",
     "run_id",
 )
+FORM_COLUMNS = ("shadow_id", "received", "accepted")
+WHOLE_COLUMNS = (*SHADOW_COLUMNS, "received", "accepted", "salt")
+"""A shadow with its forms and the salt of its record, as the view `v_shadow` gives it."""
 RAW_COLUMNS = ("record_id", "run_id", "contract_fp", "stored_on", "body")
 QUARANTINE_COLUMNS = (
     "scope_id",
@@ -89,25 +91,29 @@ def prepare(context: Context) -> None:
     """Make the run's temporary tables, and the views through which later steps read."""
     work = context.work
     work.temp_table("w_record", columns(RECORD_COLUMNS) + ", PRIMARY KEY (scope_id, source_key)")
-    work.temp_table("w_shadow", columns(SHADOW_COLUMNS) + ", PRIMARY KEY (id)")
-    work.temp_table("w_raw", columns(RAW_COLUMNS))
+    work.temp_table("w_shadow", columns(WHOLE_COLUMNS) + ", PRIMARY KEY (id)")
     work.temp_table("w_quarantine", columns(QUARANTINE_COLUMNS))
-    for name, table, names, key in (
-        ("v_record", "source_record", RECORD_COLUMNS, "id"),
-        ("v_shadow", "shadow", SHADOW_COLUMNS, "id"),
-    ):
-        overlay = f"w_{table.removeprefix('source_')}"
-        listed = ", ".join(names)
-        body = f"SELECT {listed} FROM {table}"
-        if context.dry:
-            body += (
-                f" WHERE NOT EXISTS (SELECT 1 FROM {overlay} w WHERE w.{key} = {table}.{key})"
-                f" UNION ALL SELECT {listed} FROM {overlay}"
-            )
-        work.temp_view(name, body)
+    record, shadow = ", ".join(RECORD_COLUMNS), ", ".join(WHOLE_COLUMNS)
+    records = f"SELECT {record} FROM source_record"
+    real = ", ".join(f"shadow.{name}" for name in SHADOW_COLUMNS)
+    shadows = (  # LEFT JOIN: who does not ask for the forms or the salt does not read them
+        f"SELECT {real}, shadow_form.received, shadow_form.accepted, source_record.salt "
+        "FROM shadow LEFT JOIN shadow_form ON shadow_form.shadow_id = shadow.id "
+        "LEFT JOIN source_record ON source_record.id = shadow.record_id"
+    )
     if context.dry:
+        records += (
+            " WHERE NOT EXISTS (SELECT 1 FROM w_record w WHERE w.id = source_record.id)"
+            f" UNION ALL SELECT {record} FROM w_record"
+        )
+        shadows += (
+            " WHERE NOT EXISTS (SELECT 1 FROM w_shadow w WHERE w.id = shadow.id)"
+            f" UNION ALL SELECT {shadow} FROM w_shadow"
+        )
         work.execute("CREATE INDEX IF NOT EXISTS w_shadow_record ON w_shadow (record_id)")
         work.execute("CREATE INDEX IF NOT EXISTS w_record_id ON w_record (id)")
+    work.temp_view("v_record", records)
+    work.temp_view("v_shadow", shadows)
     work.temp_table(
         "w_mark", "core_id BIGINT PRIMARY KEY, tenant_id INTEGER, entity TEXT, reason TEXT"
     )
@@ -115,9 +121,8 @@ def prepare(context: Context) -> None:
     work.temp_view("v_refold", f"{marks} refold UNION {marks} w_mark")
 
 
-@dataclass(slots=True)
-class ShadowRow:
-    """One row of `shadow`, whole; the order of the fields is that of SHADOW_COLUMNS."""
+class ShadowRow(msgspec.Struct):
+    """One shadow, whole; the order of the fields is that of WHOLE_COLUMNS."""
 
     id: int
     koppeling_id: int
@@ -125,10 +130,8 @@ class ShadowRow:
     record_id: int
     entity: str
     source_key: str
-    received: bytes
     received_fp: bytes
     received_gone: bool
-    accepted: bytes | None
     accepted_fp: bytes | None
     accepted_gone: bool
     refused_fp: bytes | None
@@ -138,10 +141,9 @@ class ShadowRow:
     held_until: date | str | None
     situation: str
     run_id: int
-
-    def values(self) -> tuple[object, ...]:
-        """The row for loading."""
-        return tuple(getattr(self, name) for name in SHADOW_COLUMNS)
+    received: bytes
+    accepted: bytes | None
+    salt: bytes | None
 
     def receive(self, blob: bytes, fingerprint: bytes, *, gone: bool) -> None:
         """Take another received form; the accepted one is kept beside it while they differ."""
@@ -154,20 +156,42 @@ class ShadowRow:
         self.pending = not same and self.refused_fp != fingerprint
 
 
+_whole = attrgetter(*WHOLE_COLUMNS)
+_narrow = attrgetter(*SHADOW_COLUMNS)
+_form = attrgetter("id", "received", "accepted")
+
 RecordValues: TypeAlias = tuple[int, int, str, bytes, bytes | None, str | None, bool]
 
 
 @dataclass(slots=True)
 class Batch:
-    """Rows that one batch writes in one transaction."""
+    """Rows that one batch writes in one transaction.
 
+    Attributes:
+        new_records, records: rows of source records that are not there yet, and that are.
+        new_shadows, shadows: the same of shadows.
+        raw: raw payloads; `quarantine`: records that broke a rule; `resolved`: keys that no longer
+            do.
+        keys: of `new_records`.
+        held: (entity, key) of the canonical records of this batch.
+        cursor: where the next delta goes on once this batch is written.
+    """
+
+    new_records: list[RecordValues] = field(default_factory=list)
     records: list[RecordValues] = field(default_factory=list)
+    new_shadows: list[ShadowRow] = field(default_factory=list)
     shadows: list[ShadowRow] = field(default_factory=list)
     raw: list[tuple[object, ...]] = field(default_factory=list)
     quarantine: list[tuple[object, ...]] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
     held: set[tuple[str, str]] = field(default_factory=set)
     cursor: str | None = None
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        records = self.new_records or self.records
+        return not (records or self.quarantine or self.cursor is not None)
 
 
 def write(context: Context, scope_id: int, batch: Batch) -> int:
@@ -175,25 +199,23 @@ def write(context: Context, scope_id: int, batch: Batch) -> int:
 
     Returns: how many shadows were left out because another record of the scope holds them already.
     """
-    work, dry = context.work, context.dry
-    if dry:
-        _forget(context, batch)
-    work.load("w_record", RECORD_COLUMNS, batch.records)
-    work.load("w_shadow", SHADOW_COLUMNS, [shadow.values() for shadow in batch.shadows])
-    if dry or not (batch.records or batch.quarantine or batch.cursor is not None):
+    work = context.work
+    if context.dry:
+        _overlay(context, batch)
         return 0
-    work.load("w_raw", RAW_COLUMNS, batch.raw)
+    if batch.is_empty():
+        return 0
+    work.load("w_record", RECORD_COLUMNS, batch.records)
+    work.load("w_shadow", WHOLE_COLUMNS, map(_whole, batch.shadows))
     work.load("w_quarantine", QUARANTINE_COLUMNS, batch.quarantine)
     with work.transaction():
-        work.execute(_SECOND_OWNER)
-        doubles = work.changes
-        for table in ("record", "shadow", "raw", "quarantine"):
-            work.execute(_MERGE[table])
-        for part in chunks(batch.resolved):
-            work.execute(
-                f"DELETE FROM quarantine WHERE scope_id = ? AND {work.many('source_key')}",
-                (scope_id, work.values(part)),
-            )
+        work.load("source_record", RECORD_COLUMNS, batch.new_records)
+        doubles = _add_shadows(context, batch.new_shadows)
+        work.load("raw_payload", RAW_COLUMNS, batch.raw)
+        for statement in _changes_of(batch):
+            work.execute(statement)
+        if batch.resolved:
+            _leave_quarantine(context, scope_id, batch.resolved)
         if batch.cursor is not None:
             work.execute(
                 "INSERT INTO source_cursor (scope_id, value, run_id) VALUES (?, ?, ?) "
@@ -201,23 +223,69 @@ def write(context: Context, scope_id: int, batch: Batch) -> int:
                 "run_id = excluded.run_id",
                 (scope_id, batch.cursor, context.run_id),
             )
-    for table in ("record", "shadow", "raw", "quarantine"):
-        work.execute(f"DELETE FROM w_{table}")
     return doubles
 
 
-def _forget(context: Context, batch: Batch) -> None:
+def _overlay(context: Context, batch: Batch) -> None:
     """A dry run keeps one row per record in its overlay: the newest."""
     work = context.work
+    records = [*batch.new_records, *batch.records]
+    shadows = [*batch.new_shadows, *batch.shadows]
     for table, ids in (
-        ("w_record", [row[0] for row in batch.records]),
-        ("w_shadow", [shadow.id for shadow in batch.shadows]),
+        ("w_record", [row[0] for row in records]),
+        ("w_shadow", [shadow.id for shadow in shadows]),
     ):
         for part in chunks(ids):
             work.execute(f"DELETE FROM {table} WHERE {work.many('id')}", (work.values(part),))
+    work.load("w_record", RECORD_COLUMNS, records)
+    work.load("w_shadow", WHOLE_COLUMNS, map(_whole, shadows))
 
 
-def _merge(target: str, names: Sequence[str], conflict: str, keep: frozenset[str]) -> str:
+def _add_shadows(context: Context, shadows: Sequence[ShadowRow]) -> int:
+    """Insert new shadows with their forms.
+
+    Of two records of one scope that both claim to hold the same canonical record the first keeps
+    it. Returns: how many were left out for that.
+    """
+    work = context.work
+    added = work.insert_new("shadow", SHADOW_COLUMNS, map(_narrow, shadows))
+    work.load("shadow_form", FORM_COLUMNS, map(_form, shadows))
+    doubles = len(shadows) - added
+    if doubles:
+        for part in chunks([shadow.id for shadow in shadows]):
+            work.execute(
+                f"DELETE FROM shadow_form WHERE {work.many('shadow_id')} AND NOT EXISTS "
+                "(SELECT 1 FROM shadow s WHERE s.id = shadow_form.shadow_id)",
+                (work.values(part),),
+            )
+    return doubles
+
+
+def _changes_of(batch: Batch) -> Iterator[str]:
+    """Statements that bring what stands in the temporary tables into the store."""
+    for rows, table, statements in (
+        (batch.records, "w_record", (_MERGE_RECORD,)),
+        (batch.shadows, "w_shadow", (_MERGE_SHADOW, _MERGE_FORM)),
+        (batch.quarantine, "w_quarantine", (_MERGE_QUARANTINE,)),
+    ):
+        if rows:
+            yield from statements
+            yield f"DELETE FROM {table}"
+
+
+def _leave_quarantine(context: Context, scope_id: int, keys: Sequence[str]) -> None:
+    """These records break no rule any more."""
+    work = context.work
+    if not work.execute("SELECT 1 FROM quarantine WHERE scope_id = ? LIMIT 1", (scope_id,)):
+        return
+    for part in chunks(keys):
+        work.execute(
+            f"DELETE FROM quarantine WHERE scope_id = ? AND {work.many('source_key')}",
+            (scope_id, work.values(part)),
+        )
+
+
+def _merge(target: str, names: Sequence[str], conflict: str, *, keep: frozenset[str]) -> str:
     listed = ", ".join(names)
     sets = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keep)
     return (
@@ -226,25 +294,20 @@ def _merge(target: str, names: Sequence[str], conflict: str, keep: frozenset[str
     )
 
 
-# Two records of one scope that both claim to hold the same canonical record: the first keeps it.
-_SECOND_OWNER = (
-    "DELETE FROM w_shadow WHERE EXISTS (SELECT 1 FROM shadow s WHERE s.id <> w_shadow.id "
-    "AND s.koppeling_id = w_shadow.koppeling_id AND s.entity = w_shadow.entity "
-    "AND s.source_key = w_shadow.source_key AND s.scope_id = w_shadow.scope_id)"
+_ID = frozenset({"id"})
+_MERGE_RECORD = _merge("source_record", RECORD_COLUMNS, "id", keep=_ID)
+_MERGE_SHADOW = _merge("shadow", SHADOW_COLUMNS, "id", keep=_ID)
+_MERGE_FORM = (
+    "INSERT INTO shadow_form (shadow_id, received, accepted) SELECT id, received, accepted "
+    "FROM w_shadow WHERE true ON CONFLICT (shadow_id) DO UPDATE SET "
+    "received = excluded.received, accepted = excluded.accepted"
 )
-
-_MERGE = {
-    "record": _merge("source_record", RECORD_COLUMNS, "scope_id, source_key", frozenset({"id"})),
-    "shadow": _merge("shadow", SHADOW_COLUMNS, "id", frozenset({"id"})),
-    "raw": f"INSERT INTO raw_payload ({', '.join(RAW_COLUMNS)}) "
-    f"SELECT {', '.join(RAW_COLUMNS)} FROM w_raw",
-    "quarantine": _merge(
-        "quarantine",
-        QUARANTINE_COLUMNS,
-        "scope_id, source_key",
-        frozenset({"scope_id", "source_key", "first_run"}),
-    ),
-}
+_MERGE_QUARANTINE = _merge(
+    "quarantine",
+    QUARANTINE_COLUMNS,
+    "scope_id, source_key",
+    keep=frozenset({"scope_id", "source_key", "first_run"}),
+)
 
 
 def retain(form: bytes, old: bytes) -> bytes:

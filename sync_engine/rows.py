@@ -50,7 +50,7 @@ def prepare(context: Context) -> None:
     work.temp_table("p_drop", "tabel TEXT, eigenaar_id BIGINT, soort TEXT, uitgever BIGINT")
     work.execute("CREATE INDEX IF NOT EXISTS p_drop_owner ON p_drop (eigenaar_id)")
     work.temp_table("p_core_salt", f"core_id BIGINT, salt {work.blob_type}")
-    work.temp_table("p_accept", "shadow_id BIGINT, situation TEXT")
+    work.temp_table("p_accept", "shadow_id BIGINT, situation TEXT, parted BOOLEAN")
 
 
 def _copy(context: Context, name: str, table: str, columns: Sequence[str]) -> None:
@@ -170,9 +170,10 @@ class Prepared:
         self._columns[table] = names
         self._rows.setdefault(table, []).append(row)
 
-    def accept(self, shadow_id: int, situation: str) -> None:
-        """This shadow's received form becomes the accepted one."""
-        self._add("p_accept", ("shadow_id", "situation"), (shadow_id, situation))
+    def accept(self, shadow_id: int, situation: str, *, parted: bool) -> None:
+        """This shadow's received form becomes the accepted one; `parted`: it has both stored."""
+        names = ("shadow_id", "situation", "parted")
+        self._add("p_accept", names, (shadow_id, situation, parted))
 
     def write(
         self,

@@ -335,7 +335,7 @@ class _Run:
 
     def _applied(self, plan_id: int) -> dict[str, int]:
         rows = self.work.execute(
-            "SELECT entity, op, COUNT(*) FROM step WHERE plan_id = ? AND state = 'applied' "
+            "SELECT entity, op, COUNT(*) FROM step WHERE plan_id = ? AND state = 'planned' "
             "GROUP BY entity, op ORDER BY entity, op",
             (plan_id,),
         )

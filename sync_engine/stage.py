@@ -24,7 +24,7 @@ from mappings.canonical.fields import Entity
 from mappings.canonical.schema import ENTITY_OF, encode
 from sync_engine.bounds import check_bounds
 from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
-from sync_engine.received import RECORD_COLUMNS, SHADOW_COLUMNS, Batch, ShadowRow, retain, write
+from sync_engine.received import RECORD_COLUMNS, WHOLE_COLUMNS, Batch, ShadowRow, retain, write
 from sync_engine.store.cipher import PersonCipher
 from sync_engine.store.values import instant
 
@@ -212,6 +212,7 @@ class Stager:
         )
         known = {row[0]: row for row in rows}
         new: dict[str, tuple[bytes, bytes]] = {}
+        waiting = batch.keys
         changed: list[tuple[_Known, str, bytes, bytes]] = []
         back: list[_Known] = []
         same = 0
@@ -219,7 +220,7 @@ class Stager:
             digest = fingerprint(body)
             row = known.get(key)
             if row is None:
-                if key in new:
+                if key in new or key in waiting:
                     self.received.duplicates += 1
                 else:
                     new[key] = (body, digest)
@@ -250,8 +251,10 @@ class Stager:
             salt = salts[16 * position : 16 * position + 16]
             record_id = next(numbers)
             self.seen.add(record_id)
-            self._map(record_id, key, body, digest=digest, salt=salt, old={}, batch=batch)
-            self.received.added += 1
+            batch.new_records.append((record_id, self.scope.id, key, digest, salt, None, False))
+            self._map(record_id, key, body, salt=salt, digest=digest, old={}, batch=batch)
+        batch.keys.update(new)
+        self.received.added += len(new)
 
     def _take_changed(
         self, changed: Sequence[tuple[_Known, str, bytes, bytes]], batch: Batch
@@ -262,15 +265,9 @@ class Stager:
         salts = salts_of(self.context, [known.id for known, *_ in changed])
         for known, key, body, digest in changed:
             salt = salts.get(known.id) or token_bytes(16)
-            self._map(
-                known.id,
-                key,
-                body,
-                digest=digest,
-                salt=salt,
-                old=old.get(known.id, {}),
-                batch=batch,
-            )
+            batch.records.append((known.id, self.scope.id, key, digest, salt, None, False))
+            shadows = old.get(known.id, {})
+            self._map(known.id, key, body, salt=salt, digest=digest, old=shadows, batch=batch)
             self.received.changed += 1
             self.received.returned += known.gone
 
@@ -292,7 +289,7 @@ class Stager:
         found: dict[int, dict[tuple[str, str], ShadowRow]] = {}
         for part in chunks(records):
             rows = work.execute(
-                f"SELECT {', '.join(SHADOW_COLUMNS)} FROM v_shadow WHERE {work.many('record_id')}",
+                f"SELECT {', '.join(WHOLE_COLUMNS)} FROM v_shadow WHERE {work.many('record_id')}",
                 (work.values(part),),
             )
             for row in rows:
@@ -308,14 +305,13 @@ class Stager:
         key: str,
         body: bytes,
         *,
-        digest: bytes,
         salt: bytes,
+        digest: bytes,
         old: dict[tuple[str, str], ShadowRow],
         batch: Batch,
     ) -> None:
         """Parse and map one new or changed record into the rows to write."""
         context = self.context
-        batch.records.append((record_id, self.scope.id, key, digest, salt, None, False))
         person = context.cipher.person(salt)
         problems: Sequence[FieldProblem] = ()
         try:
@@ -349,7 +345,9 @@ class Stager:
                 continue
             batch.held.add(identity)
             said.add(identity)
-            self._shadow(record_id, identity, encode(record), person=person, old=old, batch=batch)
+            self._shadow(
+                record_id, identity, encode(record), salt=salt, person=person, old=old, batch=batch
+            )
         for identity, shadow in old.items():
             if identity in said or shadow.received_gone:
                 continue
@@ -364,6 +362,7 @@ class Stager:
         identity: tuple[str, str],
         form: bytes,
         *,
+        salt: bytes,
         person: PersonCipher,
         old: dict[tuple[str, str], ShadowRow],
         batch: Batch,
@@ -374,18 +373,16 @@ class Stager:
             number = context.ids.take("shadow", 1)[0]
             sealed = person.encrypt(form, b"shadow|%d" % number)
             entity, source_key = identity
-            batch.shadows.append(
+            batch.new_shadows.append(
                 ShadowRow(
-                    number,
-                    context.koppeling.id,
-                    self.scope.id,
-                    record_id,
-                    entity,
-                    source_key,
-                    sealed,
-                    self._form_fp(form),
+                    id=number,
+                    koppeling_id=context.koppeling.id,
+                    scope_id=self.scope.id,
+                    record_id=record_id,
+                    entity=entity,
+                    source_key=source_key,
+                    received_fp=self._form_fp(form),
                     received_gone=False,
-                    accepted=None,
                     accepted_fp=None,
                     accepted_gone=False,
                     refused_fp=None,
@@ -395,6 +392,9 @@ class Stager:
                     held_until=None,
                     situation="unmatched",
                     run_id=context.run_id,
+                    received=sealed,
+                    accepted=None,
+                    salt=salt,
                 )
             )
             return

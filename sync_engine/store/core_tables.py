@@ -11,11 +11,13 @@ from datetime import date
 from sqlalchemy import BigInteger, Column, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
+from sync_engine.store.values import Number
+
 
 class CoreRow(SQLModel):
     """What every core record has."""
 
-    id: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    id: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     tenant_id: int = Field(index=True)
     geldig_van: date | None = None
     geldig_tot: date | None = None

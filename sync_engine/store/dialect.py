@@ -30,9 +30,9 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
-_TYPE = re.compile(r"\b(BLOB|REAL|TIMESTAMP|DATE|BOOLEAN)\b", re.IGNORECASE)
+_TYPE = re.compile(r"\b(BIGINT|BLOB|REAL|TIMESTAMP|DATE|BOOLEAN)\b", re.IGNORECASE)
 _POSTGRES_TYPES = {"BLOB": "BYTEA", "REAL": "DOUBLE PRECISION", "TIMESTAMP": "TIMESTAMPTZ"}
-_SQLITE_TYPES = {"TIMESTAMP": "DATETIME"}
+_SQLITE_TYPES = {"TIMESTAMP": "DATETIME", "BIGINT": "INTEGER"}  # a key of it is the row's number
 
 
 @lru_cache(maxsize=2048)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -161,6 +161,22 @@ class PostgresWork(Work):
                     copy.write_row(row)
 
         guarded(f"load {table}", copied)
+
+    def insert_new(
+        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+    ) -> int:
+        """Insert the rows that break no unique constraint: copied beside the table first."""
+        beside, listed = f"new_{checked_name(table)}", ", ".join(map(checked_name, columns))
+        self.execute(
+            f"CREATE TEMP TABLE IF NOT EXISTS {beside} AS SELECT {listed} FROM {table} WHERE false"
+        )
+        self._load(beside, [f'"{name}"' for name in columns], list(rows))
+        self.execute(
+            f"INSERT INTO {table} ({listed}) SELECT {listed} FROM {beside} ON CONFLICT DO NOTHING"
+        )
+        added = self.changes
+        self.execute(f"DELETE FROM {beside}")
+        return added
 
     def _truncate(self, table: str) -> None:
         self.execute(f"TRUNCATE pg_temp.{table}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -212,6 +212,17 @@ class SqliteWork(Work):
         marks = ", ".join("?" * len(columns))
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
         guarded(f"load {table}", lambda: self._connection.executemany(sql, rows))
+
+    def insert_new(
+        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+    ) -> int:
+        """Insert the rows that break no unique constraint."""
+        marks = ", ".join("?" * len(columns))
+        listed = ", ".join(map(checked_name, columns))
+        sql = f"INSERT INTO {checked_name(table)} ({listed}) VALUES ({marks}) ON CONFLICT DO NOTHING"
+        before = self._connection.total_changes
+        guarded(f"load {table}", lambda: self._connection.executemany(sql, rows))
+        return self._connection.total_changes - before
 
     def _begin_load(self, table: str) -> str:
         # A temporary table is a file of our own: the write lock of the database is not needed.

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from sync_engine.store import core_tables
-from sync_engine.store.values import Instant
+from sync_engine.store.values import Instant, Number
 
 __all__ = ["core_tables"]
 
@@ -33,6 +33,10 @@ def _instant(*, nullable: bool = True) -> Column[datetime]:
 
 def _json() -> Column[str]:
     return Column(Text, nullable=False, server_default=text("'{}'"))
+
+
+_IN_ORDER_OF_KEY = {"sqlite_with_rowid": False}
+"""SQLite: the table is its primary key's index, and not one beside it."""
 
 
 class Tenant(SQLModel, table=True):
@@ -138,9 +142,12 @@ class SourceRecord(SQLModel, table=True):
     """One raw record of one scope: its fingerprint, and since when it is missed."""
 
     __tablename__ = "source_record"
-    __table_args__ = (UniqueConstraint("scope_id", "source_key"),)
+    __table_args__ = (
+        UniqueConstraint("scope_id", "source_key"),
+        Index("ix_source_record_scope", "scope_id", "id"),
+    )
 
-    id: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    id: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     scope_id: int
     source_key: str
     raw_fp: bytes = Field(sa_column=_blob())
@@ -163,10 +170,9 @@ class RawPayload(SQLModel, table=True):
 
 
 class Shadow(SQLModel, table=True):
-    """The last canonical form of one record in one scope; `received` and `accepted` are encrypted.
+    """What is known of one record in one scope; its forms stand in `shadow_form`.
 
-    `accepted` is NULL while it equals `received`. `pending` says that received and accepted differ
-    and that the difference was not refused.
+    `pending` says that received and accepted differ and that the difference was not refused.
     """
 
     __tablename__ = "shadow"
@@ -182,16 +188,14 @@ class Shadow(SQLModel, table=True):
         ),
     )
 
-    id: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    id: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     koppeling_id: int
     scope_id: int
     record_id: int = Field(sa_type=BigInteger)
     entity: str
     source_key: str
-    received: bytes = Field(sa_column=_blob())
     received_fp: bytes = Field(sa_column=_blob())
     received_gone: bool = False
-    accepted: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
     accepted_fp: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
     accepted_gone: bool = False
     refused_fp: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
@@ -203,10 +207,23 @@ class Shadow(SQLModel, table=True):
     run_id: int
 
 
+class ShadowForm(SQLModel, table=True):
+    """The last canonical forms of a shadow, encrypted; `accepted` is NULL while both are equal."""
+
+    __tablename__ = "shadow_form"
+
+    shadow_id: int = Field(
+        sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False}
+    )
+    received: bytes = Field(sa_column=_blob())
+    accepted: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+
+
 class Link(SQLModel, table=True):
     """Which core record a source record is."""
 
     __tablename__ = "link"
+    __table_args__ = _IN_ORDER_OF_KEY
 
     koppeling_id: int = Field(primary_key=True)
     entity: str = Field(primary_key=True)
@@ -223,6 +240,7 @@ class MatchKey(SQLModel, table=True):
     """
 
     __tablename__ = "match_key"
+    __table_args__ = _IN_ORDER_OF_KEY
 
     digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     koppeling_id: int = Field(primary_key=True)
@@ -238,7 +256,7 @@ class Alias(SQLModel, table=True):
     __tablename__ = "alias"
 
     core_id: int = Field(
-        sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
+        sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False}
     )
     survivor_id: int = Field(sa_type=BigInteger, index=True)
     entity: str
@@ -251,7 +269,7 @@ class CoreSalt(SQLModel, table=True):
     __tablename__ = "core_salt"
 
     core_id: int = Field(
-        sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
+        sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False}
     )
     salt: bytes = Field(sa_column=_blob())
 
@@ -277,7 +295,7 @@ class Refold(SQLModel, table=True):
     __tablename__ = "refold"
 
     core_id: int = Field(
-        sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
+        sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False}
     )
     tenant_id: int = Field(index=True)
     entity: str
@@ -444,7 +462,7 @@ class Event(SQLModel, table=True):
 
 
 class Plan(SQLModel, table=True):
-    """What a run would do; `counts` and `held` are JSON."""
+    """What a run would do, and whether it was done; `counts` and `held` are JSON."""
 
     __tablename__ = "plan"
 
@@ -456,15 +474,19 @@ class Plan(SQLModel, table=True):
     expires_at: datetime = Field(sa_column=_instant(nullable=False))
     counts: str = Field(sa_column=_json())
     held: str = Field(sa_column=_json())
+    applied: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class Step(SQLModel, table=True):
-    """One record of one plan; applied steps are the journal. `change` is encrypted JSON."""
+    """One record of one plan; those of an applied plan that were not held are the journal.
+
+    `change` is encrypted JSON.
+    """
 
     __tablename__ = "step"
     __table_args__ = (Index("ix_step_core", "core_id", "id"),)
 
-    id: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    id: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     plan_id: int = Field(index=True)
     run_id: int
     entity: str

@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import DateTime
+from sqlalchemy import BigInteger, DateTime, Integer
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -43,6 +43,10 @@ def instant(text: str) -> datetime:
     """
     value = datetime.fromisoformat(text)
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Number = BigInteger().with_variant(Integer(), "sqlite")
+"""The hub's own numbers. SQLite takes only INTEGER as a row's own number; all its integers are big."""
 
 
 class Instant(TypeDecorator[datetime]):

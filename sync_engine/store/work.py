@@ -81,6 +81,17 @@ class Work(ABC):
         """Insert some rows. Raises: StoreError."""
 
     @abstractmethod
+    def insert_new(
+        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+    ) -> int:
+        """Insert the rows that break no unique constraint, inside a transaction; how many.
+
+        Of rows that break one together the first stays. Holds all rows in memory: for a batch.
+
+        Raises: StoreError.
+        """
+
+    @abstractmethod
     def _truncate(self, table: str) -> None:
         """Empty a temporary table."""
 

@@ -20,10 +20,10 @@ from sync_engine.store.postgres import PostgresWork
 from sync_engine.store.sqlite import SqliteWork
 
 _STATEMENT = re.compile(
-    r"\s*(?:INSERT\s+INTO|DELETE\s+FROM|UPDATE|LOAD)\s+(?P<table>[a-z_]+)", re.IGNORECASE
+    r"\s*(?:INSERT\s+INTO|DELETE\s+FROM|UPDATE|LOAD|INSERT_NEW)\s+(?P<table>[a-z_]+)", re.IGNORECASE
 )
 _TEMPORARY = ("w_", "p_", "v_", "temp", "pg_temp")
-_WRAPPED = ("execute", "rows", "load")
+_WRAPPED = ("execute", "rows", "load", "insert_new")
 
 
 def name_of(sql: str) -> str:
@@ -66,15 +66,16 @@ class Boundaries:
 
     def _wrapped(self, original: Callable[..., Any], method: str) -> Callable[..., Any]:
         def wrapper(work: object, what: str, *rest: Any) -> Any:
-            statement = name_of(f"LOAD {what}" if method == "load" else what)
+            sql = what if method in {"execute", "rows"} else f"{method.upper()} {what}"
+            statement = name_of(sql)
             place = f"{_step(sys._getframe(1))}: {self._load}{statement}"
             self.reach(f"before {place}")
-            if method == "load":
-                self._load = f"{statement} > "  # its own BEGIN and COMMIT
+            if method in {"load", "insert_new"}:
+                self._load = f"{statement} > "  # its own statements
             try:
                 result = original(work, what, *rest)
             finally:
-                if method == "load":
+                if method in {"load", "insert_new"}:
                     self._load = ""
             self.reach(f"after {place}")
             return result

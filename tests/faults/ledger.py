@@ -105,10 +105,13 @@ _NEVER = {
     "a record without its raw payload": "SELECT r.id FROM source_record r WHERE NOT EXISTS "
     "(SELECT 1 FROM raw_payload p WHERE p.record_id = r.id) AND NOT EXISTS (SELECT 1 FROM "
     "quarantine q WHERE q.scope_id = r.scope_id AND q.source_key = r.source_key)",
-    "an applied step of a plan that is not applied": "SELECT s.id FROM step s JOIN plan p "
-    "ON p.id = s.plan_id WHERE s.state = 'applied' AND p.state NOT IN ('applied', 'held')",
-    "a planned step of a plan that is applied": "SELECT s.id FROM step s JOIN plan p "
-    "ON p.id = s.plan_id WHERE s.state = 'planned' AND p.state IN ('applied', 'held')",
+    "a plan that is applied and does not say so": "SELECT id FROM plan "
+    "WHERE applied <> (state IN ('applied', 'held', 'approved') AND EXISTS "
+    "(SELECT 1 FROM step s WHERE s.plan_id = plan.id AND s.state = 'planned'))",
+    "a shadow without its forms": "SELECT s.id FROM shadow s WHERE NOT EXISTS "
+    "(SELECT 1 FROM shadow_form f WHERE f.shadow_id = s.id)",
+    "forms without their shadow": "SELECT f.shadow_id FROM shadow_form f WHERE NOT EXISTS "
+    "(SELECT 1 FROM shadow s WHERE s.id = f.shadow_id)",
     "a member twice in one group": "SELECT groep_id FROM groepsdeelname WHERE NOT beeindigd "
     "GROUP BY groep_id, rol, persoon_id HAVING COUNT(*) > 1",
 }
@@ -234,8 +237,8 @@ class _Reader:
 
     def _journal(self) -> Table:
         rows = self.work.execute(
-            "SELECT entity, source, op, core_id, digest, salt, change FROM step "
-            "WHERE state = 'applied'"
+            "SELECT s.entity, s.source, s.op, s.core_id, s.digest, s.salt, s.change FROM step s "
+            "JOIN plan p ON p.id = s.plan_id WHERE s.state = 'planned' AND p.applied"
         )
         return _sorted(
             (*row[:3], self._name(row[3]), self._change(row[5], row[6], b"step|%s" % row[4]))
@@ -258,8 +261,9 @@ class _Reader:
         """What the core may use of every record."""
         rows = self.work.execute(
             "SELECT s.koppeling_id, s.scope_id, s.entity, s.source_key, s.accepted_fp, "
-            "s.accepted_gone, s.id, r.salt, COALESCE(s.accepted, s.received) "
-            "FROM shadow s JOIN source_record r ON r.id = s.record_id "
+            "s.accepted_gone, s.id, r.salt, COALESCE(f.accepted, f.received) "
+            "FROM shadow s JOIN shadow_form f ON f.shadow_id = s.id "
+            "JOIN source_record r ON r.id = s.record_id "
             "WHERE s.accepted_fp IS NOT NULL"
         )
         return _sorted(
@@ -276,7 +280,8 @@ class _Reader:
         rows = self.work.execute(
             "SELECT s.scope_id, s.entity, s.source_key, s.received_fp, s.received_gone, "
             "s.refused_fp, s.pending, s.first_on, s.observed_on, s.held_until, s.situation, s.id, "
-            "r.salt, s.received FROM shadow s JOIN source_record r ON r.id = s.record_id"
+            "r.salt, f.received FROM shadow s JOIN shadow_form f ON f.shadow_id = s.id "
+            "JOIN source_record r ON r.id = s.record_id"
         )
         return _sorted(
             (self.scopes[row[0]], *row[1:11], self._open(row[12], row[13], b"shadow|%d" % row[11]))

@@ -30,7 +30,7 @@ def test_a_killed_run_resumes_at_its_last_checkpoint(arena: Arena) -> None:
     wanted = arena.server.run(arena.job("las", BATCHED, trace=True, batch=25))
     full = arena.full()
     assert wanted.parsed == wanted.read > 400
-    stage = "before received: INSERT shadow"
+    stage = "before received: INSERT_NEW shadow"
     places = [(stage, n) for n in range(1, wanted.boundaries[stage] + 1)]
     half = next(place for place in places if 0 < _killed(arena, place)["leerling"] < BATCHED.pupils)
     for place in (half, places[-1], ("before apply: COMMIT", 1)):

@@ -21,7 +21,7 @@ from sync_engine.store.work import Row
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
 
-LARGE = frozenset({"shadow", "link", "match_key", "source_record", "leerling"})
+LARGE = frozenset({"shadow", "shadow_form", "link", "match_key", "source_record", "leerling"})
 
 # Where all of one koppeling or one scope is what was asked for: in the words of the statement.
 WHOLE = (
@@ -41,7 +41,7 @@ _STEP = re.compile(
     r"(SCAN|SEARCH) (\w+)(?: USING .*?(?:INDEX (\w+)|KEY))?(?: \((.*?)\))?(?: LEFT-JOIN)?$"
 )
 _NAMED = re.compile(
-    r"\b(?:FROM|JOIN|UPDATE|INTO)\s+(shadow|link|match_key|source_record|leerling)\b"
+    r"\b(?:FROM|JOIN|UPDATE|INTO)\s+(shadow_form|shadow|link|match_key|source_record|leerling)\b"
     r"(?:\s+(?:AS\s+)?(?!SET\b|WHERE\b|ON\b|SELECT\b|CROSS\b|JOIN\b|LEFT\b|USING\b)(\w+))?",
     re.IGNORECASE,
 )
@@ -188,10 +188,11 @@ def test_the_watch_sees_what_is_slow(sqlite_store: Store) -> None:
             "SELECT s.situation FROM shadow s WHERE s.held_until IS NULL",
             "UPDATE link SET rule = '' WHERE rule = 'x'",
             "DELETE FROM match_key WHERE koppeling_id = 1",
-            "SELECT received FROM shadow WHERE koppeling_id = 1 AND entity = 'leerling'",
+            "UPDATE shadow_form SET accepted = NULL WHERE accepted IS NOT NULL",
+            "SELECT received_fp FROM shadow WHERE koppeling_id = 1 AND entity = 'leerling'",
         ):
             watch.ask(work._connection, sql, ())
-        assert len(watch.slow()) == 4
+        assert len(watch.slow()) == 5
         watch.seen.clear()
-        watch.ask(work._connection, "SELECT received FROM shadow WHERE id = 1", ())
+        watch.ask(work._connection, "SELECT received_fp FROM shadow WHERE id = 1", ())
         assert not watch.slow()
