@@ -69,9 +69,18 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class _Plain:
+    """A row that reads one attribute under its own name in the contract: nearly every row does."""
+
+    name: str
+    permission: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Compiled:
     row: Row
     step: _Step
+    plain: _Plain | None
     spelled: tuple[str, ...]
     path: str  # for errors, in the source's spelling
     required: bool
@@ -117,6 +126,7 @@ class Table:
             for row in rows
         )
         self._required = tuple((c.row.target, c.path) for c in self._compiled if c.required)
+        self._bound: tuple[DeliveryContract, Sequence[_Bound]] | None = None
 
     def __repr__(self) -> str:
         return f"<Table {self.entity} of {len(self.rows)} rows>"
@@ -145,12 +155,20 @@ class Table:
         """
         values: dict[str, object] = dict.fromkeys(self._waived, NOT_DELIVERED)
         delivers = contract.delivers
-        for compiled in self._compiled:
-            target = compiled.row.target
+        for target, name, function, condition, compiled in self._under(contract):
             if compiled.shared and target in values:
                 continue
             try:
-                value = compiled.step(record, delivers, around)
+                if name is None:
+                    value = compiled.step(record, delivers, around)
+                elif condition is not None and not condition(record):
+                    continue
+                else:  # what `compiled.step` does, in place
+                    value = getattr(record, name, NOT_DELIVERED)
+                    if value is None:
+                        value = NOT_DELIVERED if name in getattr(record, "dropped", ()) else None
+                    elif value is not NOT_DELIVERED:
+                        value = function(value)
             except (ValueError, MappingError) as exc:
                 problem = FieldProblem(_at(where, compiled.path), _rule_of(exc, compiled))
                 if compiled.required:
@@ -164,6 +182,19 @@ class Table:
                 rule = "is required and empty" if target in values else _MISSING
                 raise MappingError(_at(where, path), rule, source_key=key)
         return self._make(key=key, **values)
+
+    def _under(self, contract: DeliveryContract) -> Sequence[_Bound]:
+        """The rows that can say anything under a contract; one contract serves a whole reading."""
+        bound = self._bound
+        if bound is not None and bound[0] is contract:
+            return bound[1]
+        rows = [
+            (c.row.target, c.plain.name if c.plain else None, c.row.function, c.row.condition, c)
+            for c in self._compiled
+            if c.plain is None or contract.delivers(c.plain.permission)
+        ]
+        self._bound = (contract, rows)  # one assignment: another thread sees it whole
+        return rows
 
     def trial(
         self, record: object, *, contract: DeliveryContract, around: Around, where: str
@@ -217,6 +248,7 @@ class Table:
             )
 
 
+_Bound = tuple[str, str | None, Function, Condition | None, _Compiled]
 _MISSING: Final = "is required and not delivered"
 
 
@@ -266,19 +298,21 @@ def _compile(
         _reader(path, permissions=_permissions(row, spelling, prefix), insists=row.insists)
         for path, spelling in zip(row.source, spelled[: len(row.source)], strict=True)
     ]
-    plain = row.source[0]
-    if len(row.source) == 1 and not (row.beside or row.permission or row.insists or "." in plain):
-        if plain.startswith(_CONTEXT):
-            step = _known(plain.removeprefix(_CONTEXT), row.function)
+    name = row.source[0]
+    plain: _Plain | None = None
+    if len(row.source) == 1 and not (row.beside or row.permission or row.insists or "." in name):
+        if name.startswith(_CONTEXT):
+            step = _known(name.removeprefix(_CONTEXT), row.function)
         else:
-            step = _plain(plain, permissions=_permissions(row, spelled[0], prefix), row=row)
+            plain = _Plain(name, _permissions(row, spelled[0], prefix)[0])
+            step = _reading(plain, row.function)
     elif len(readers) == 1 and not row.beside:
         step = _one(readers[0], row.function)
     else:
         step = _many(readers, [_beside(path) for path in row.beside], row.function)
     if row.condition is not None:
         step = _conditional(step, row.condition)
-    return _Compiled(row, step, prefixed, paths[0], required, shared)
+    return _Compiled(row, step, plain, prefixed, paths[0], required, shared)
 
 
 def _spell(path: str, model: type[BaseModel] | None) -> str:
@@ -381,9 +415,9 @@ def _beside(path: str) -> _Step:
     return read_or_none
 
 
-def _plain(name: str, *, permissions: tuple[str, ...], row: Row) -> _Step:
-    """What `_one` does, in one call: nearly every row is one of these."""
-    function, permission = row.function, permissions[0]
+def _reading(plain: _Plain, function: Function) -> _Step:
+    """What `_one` does, in one call."""
+    name, permission = plain.name, plain.permission
 
     def step(record: Any, delivers: Callable[[str], bool], around: Around) -> object:
         if not delivers(permission):

@@ -18,7 +18,7 @@ from mappings.canonical.fields import Entity
 from sync_engine import correlate
 from sync_engine.context import Context, chunks
 from sync_engine.fold import Claim, PinValue
-from sync_engine.received import WHOLE_COLUMNS, ShadowRow
+from sync_engine.store.work import Row
 
 
 @dataclass(slots=True)
@@ -32,7 +32,9 @@ class Said:
     """
 
     claims: dict[int, list[Claim]] = field(default_factory=lambda: defaultdict(list))
-    accept: dict[int, list[tuple[int, bool, bool]]] = field(default_factory=lambda: defaultdict(list))
+    accept: dict[int, list[tuple[int, bool, bool]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     pins: dict[int, dict[str, PinValue]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -43,6 +45,7 @@ def gather(
     *,
     skip: Collection[str] = (),
     accepted_only: bool = False,
+    new: range = range(0),
 ) -> Said:
     """Every claim and pin on these core records.
 
@@ -52,8 +55,10 @@ def gather(
         cores: their core ids.
         skip: source keys of the running koppeling whose received form is in doubt.
         accepted_only: use no received form at all.
+        new: core ids that this run gave out: the store knows nothing of them yet.
     """
-    gatherer = _Gatherer(context, entity, cores, skip, accepted_only)
+    known = [core_id for core_id in cores if core_id not in new]
+    gatherer = _Gatherer(context, entity, cores, known, skip, accepted_only)
     gatherer.claims()
     gatherer.pins()
     return gatherer.said
@@ -70,16 +75,17 @@ class _Gatherer:
     context: Context
     entity: Entity
     cores: Sequence[int]
+    known: Sequence[int]
     skip: Collection[str]
     accepted_only: bool
     said: Said = field(default_factory=Said)
 
     def claims(self) -> None:
         """Every shadow of these records, as what the core may use of it."""
-        context, work = self.context, self.context.work
+        work = self.context.work
         nodes: dict[tuple[int, str], int] = {}
-        for table in ("link", "w_link"):
-            for part in chunks(self.cores):
+        for table, cores in (("link", self.known), ("w_link", self.cores)):
+            for part in chunks(cores):
                 for koppeling_id, key, core_id in work.execute(
                     f"SELECT koppeling_id, source_key, core_id FROM {table} "
                     f"WHERE entity = ? AND {work.many('core_id')}",
@@ -93,19 +99,17 @@ class _Gatherer:
                 by_koppeling[koppeling_id].append(key)
         for koppeling_id, keys in sorted(by_koppeling.items()):
             for keys_part in chunks(keys):
-                shadows = [
-                    ShadowRow(*row)
-                    for row in work.execute(
-                        f"SELECT {', '.join(WHOLE_COLUMNS)} FROM v_shadow WHERE koppeling_id = ? "
-                        f"AND entity = ? AND {work.many('source_key')}",
-                        (koppeling_id, str(self.entity), work.values(keys_part)),
-                    )
-                ]
-                for shadow in shadows:
-                    self._claim(nodes[koppeling_id, shadow.source_key], shadow)
+                rows = work.execute(
+                    f"{_SHADOWS} AND {work.many('source_key')}",
+                    (koppeling_id, str(self.entity), work.values(keys_part)),
+                )
+                for row in rows:
+                    self._claim(nodes[koppeling_id, row[2]], koppeling_id, row)
 
     def _overridden(self, nodes: Mapping[tuple[int, str], int]) -> set[tuple[int, str]]:
         """Links that this run moves to another core record."""
+        if not self.known:
+            return set()
         moved = {
             (row[0], row[1]): row[2]
             for row in self.context.work.execute(
@@ -116,38 +120,36 @@ class _Gatherer:
         }
         return {node for node, core_id in nodes.items() if moved.get(node, core_id) != core_id}
 
-    def _claim(self, core_id: int, shadow: ShadowRow) -> None:
-        context, salt = self.context, shadow.salt
-        own = shadow.koppeling_id == context.koppeling.id
-        fresh = bool(shadow.pending) and own and shadow.source_key not in self.skip
+    def _claim(self, core_id: int, koppeling_id: int, row: Row) -> None:
+        number, scope_id, key, pending, received_gone, is_accepted, accepted_gone = row[:7]
+        first_on, observed_on, held_until, run_id, received, accepted, salt = row[7:]
+        context = self.context
+        fresh = pending and koppeling_id == context.koppeling.id and key not in self.skip
         fresh = fresh and not self.accepted_only
         if fresh:
-            told = (shadow.id, bool(shadow.received_gone), shadow.accepted is not None)
+            told = (number, bool(received_gone), accepted is not None)
             self.said.accept[core_id].append(told)
-        blob = shadow.received if fresh or shadow.accepted is None else shadow.accepted
-        if (not fresh and shadow.accepted_fp is None) or salt is None:
+        if not (fresh or is_accepted) or salt is None:
             return
-        form = msgspec.json.decode(
-            context.cipher.person(salt).decrypt(blob, b"shadow|%d" % shadow.id)
-        )
-        scope = context.scopes[shadow.scope_id]
-        ended = shadow.scope_id in context.ended_scopes
-        gone = bool(shadow.received_gone if fresh else shadow.accepted_gone) and not self._keeps()
+        blob = received if fresh or accepted is None else accepted
+        plain = context.cipher.person(salt).decrypt(blob, b"shadow|%d" % number)
+        gone = bool(received_gone if fresh else accepted_gone)
+        scope = context.scopes[scope_id]
         self.said.claims[core_id].append(
             Claim(
-                shadow.id,
-                context.koppelingen[shadow.koppeling_id],
-                shadow.koppeling_id,
-                shadow.source_key,
+                number,
+                context.koppelingen[koppeling_id],
+                koppeling_id,
+                key,
                 scope.rank,
                 f"{scope.resource}/{scope.key}",
-                form,
-                gone,
-                _day(shadow.first_on),
-                _day(shadow.observed_on),
-                None if shadow.held_until is None else _day(shadow.held_until),
-                shadow.run_id,
-                ended,
+                msgspec.json.decode(plain),
+                gone and not self._keeps(),
+                _day(first_on),
+                _day(observed_on),
+                None if held_until is None else _day(held_until),
+                run_id,
+                scope_id in context.ended_scopes,
             )
         )
 
@@ -158,7 +160,7 @@ class _Gatherer:
     def pins(self) -> None:
         """Pins in force, those on records that were merged into these included; newest last."""
         context, work = self.context, self.context.work
-        owner = {core_id: core_id for core_id in self.cores}
+        owner = {core_id: core_id for core_id in self.known}
         for table in ("w_alias", "alias"):
             for part in chunks(sorted(owner)):
                 for core_id, survivor in work.execute(
@@ -179,6 +181,13 @@ class _Gatherer:
                 if name not in pins or pins[name].pin_id < pin_id:
                     plain = context.cipher.person(salt).decrypt(value, b"pin|%d" % core_id)
                     pins[name] = PinValue(pin_id, msgspec.json.decode(plain))
+
+
+_SHADOWS = (
+    "SELECT id, scope_id, source_key, pending, received_gone, accepted_fp IS NOT NULL, "
+    "accepted_gone, first_on, observed_on, held_until, run_id, received, accepted, salt "
+    "FROM v_shadow WHERE koppeling_id = ? AND entity = ?"
+)
 
 
 def _day(value: date | str) -> date:

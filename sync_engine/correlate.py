@@ -216,9 +216,7 @@ class Correlator:
     def _not_new(self, keys: Sequence[str]) -> None:
         work = self.context.work
         for part in chunks(keys):
-            work.execute(
-                f"DELETE FROM w_new WHERE {work.many('source_key')}", (work.values(part),)
-            )
+            work.execute(f"DELETE FROM w_new WHERE {work.many('source_key')}", (work.values(part),))
 
     def _batches_of_new(self) -> Iterator[list[str]]:
         """The undecided source keys of new records, in the order of their arrival."""

@@ -7,10 +7,12 @@ so that the same claims give the same record in any order of arrival (design.md,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from typing import TypeAlias
+
+import msgspec
 
 from mappings.canonical.fields import Entity, Field, Kind
 from mappings.canonical.schema import fields_of
@@ -25,8 +27,7 @@ RETAINED = "~"
 ISSUED = frozenset({"leerlingnummer", "personeelsnummer"})
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """What one accepted shadow says.
 
     Attributes:
@@ -83,8 +84,7 @@ class FoldRules:
     strength: Callable[[str, str, str], Strength]
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """A reference as its source makes it; resolved through links."""
 
     koppeling_id: int
@@ -92,8 +92,7 @@ class Reference:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Winner:
+class Winner(msgspec.Struct, frozen=True):
     """Why a field has its value: the claim or pin that gave it, and by which rule."""
 
     rule: str
@@ -101,8 +100,7 @@ class Winner:
     pin_id: int | None = None
 
 
-@dataclass(slots=True)
-class Folded:
+class Folded(msgspec.Struct):
     """One core record before its references are resolved.
 
     Attributes:
@@ -115,9 +113,9 @@ class Folded:
     """
 
     entity: Entity
-    values: dict[str, object] = field(default_factory=dict)
-    issued: dict[tuple[str, int], str] = field(default_factory=dict)
-    winners: dict[str, Winner] = field(default_factory=dict)
+    values: dict[str, object] = {}
+    issued: dict[tuple[str, int], str] = {}
+    winners: dict[str, Winner] = {}
     closed: bool = False
     start: date | None = None
     end: date | None = None

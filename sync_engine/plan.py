@@ -21,9 +21,19 @@ from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator, load_nodes, lookup_links
 from sync_engine.fold import Claim, Folded, FoldRules, Json, Reference, fold
 from sync_engine.guard import MEMBERS
-from sync_engine.project import State, difference, has_parts, project
+from sync_engine.project import State, difference, has_parts, project, references
 from sync_engine.rows import Prepared, States
-from sync_engine.steps import STEP_COLUMNS, Limits, Planned, Step, count, operation, stable
+from sync_engine.steps import (
+    STEP_COLUMNS,
+    Limits,
+    Planned,
+    Step,
+    body_of,
+    count,
+    operation,
+    stable,
+)
+from sync_engine.store.cipher import PersonCipher
 
 
 @dataclass(slots=True)
@@ -76,6 +86,7 @@ class Planner:
         self._answered: list[tuple[object, ...]] = []
         self._opened: list[tuple[object, ...]] = []
         self._skip: set[str] = set()
+        self._made = range(0)  # core ids of the records of this entity that this plan makes
         self._digest = context.cipher.fingerprint(b"step")
         self._accepted_only = False
 
@@ -121,11 +132,13 @@ class Planner:
             "ON CONFLICT (source_key) DO NOTHING",
             (context.koppeling.id, str(entity)),
         )
+        self._made = range(0)
         has_pending = bool(work.execute("SELECT 1 FROM w_pending LIMIT 1"))
         if has_pending:
             correlated = self._correlator.correlate(
                 entity, self._nodes(entity), may_create=self.limits.may_create(entity)
             )
+            self._made = correlated.new
             self._note(entity, correlated)
             self._refold_referrers(entity, correlated)
         self._concerned(entity, has_pending=has_pending)
@@ -252,7 +265,7 @@ class Planner:
         if has_pending:
             for table in ("w_link", "link"):
                 work.execute(
-                    "INSERT INTO w_core SELECT DISTINCT l.core_id FROM w_pending p "
+                    "INSERT INTO w_core SELECT l.core_id FROM w_pending p "
                     f"CROSS JOIN {table} l WHERE l.koppeling_id = ? AND l.entity = ? "
                     "AND l.source_key = p.source_key ON CONFLICT (core_id) DO NOTHING",
                     (own, str(entity)),
@@ -291,15 +304,21 @@ class Planner:
         """Fold and compare; the core records that wait for a required reference."""
         entity, cores = batch.entity, batch.cores
         batch.said = gather(
-            self.context, entity, cores, skip=self._skip, accepted_only=self._accepted_only
+            self.context,
+            entity,
+            cores,
+            skip=self._skip,
+            accepted_only=self._accepted_only,
+            new=self._made,
         )
         for core_id, claims in batch.said.claims.items():
             batch.folded[core_id] = fold(
                 entity, claims, pins=batch.said.pins.get(core_id, {}), rules=self.rules
             )
         self._resolve(batch)
-        states = self._states.read(entity, cores)
-        salts = self._core_salts(entity, cores)
+        known = [core_id for core_id in cores if core_id not in self._made]
+        states = self._states.read(entity, known)
+        salts = self._core_salts(entity, known)
         waiting = self._compare(batch, states, salts)
         self._flush_open()
         self._prepared.flush()
@@ -309,8 +328,10 @@ class Planner:
     def _resolve(self, batch: _Batch) -> None:
         """Core ids of everything that these records refer to, in one look-up per entity."""
         wanted: dict[tuple[int, Entity], set[str]] = defaultdict(set)
-        for folded in batch.folded.values():
-            for value in folded.values.values():
+        names = references(batch.entity)
+        for folded in batch.folded.values() if names else ():
+            for name in names:
+                value = folded.values.get(name)
                 if isinstance(value, Reference):
                     wanted[value.koppeling_id, value.entity].add(value.key)
                 elif isinstance(value, list):
@@ -380,7 +401,7 @@ class Planner:
         source = f"{claims[0].koppeling}/{claims[0].source_key}"
         if projected.waiting:
             self.planned.waiting += not self._accepted_only
-            return Step(batch.entity, core_id, source, "wait", {}, {}, b"", is_new=False)
+            return Step(batch.entity, core_id, source, "wait", {}, {}, b"", b"", is_new=False)
         changed = difference(current, projected.state)
         if not changed:
             return None
@@ -392,7 +413,8 @@ class Planner:
             op = operation(changed, current, folded)
         if op == "change":
             self._reveal(core_id, changed)
-        digest = self._digest(stable(batch.entity, op, core_id, source, changed, batch.labels))
+        subject, body = source if op == "create" else str(core_id), body_of(changed)
+        name = stable(batch.entity, op, subject, changed=changed, body=body, labels=batch.labels)
         return Step(
             batch.entity,
             core_id,
@@ -400,7 +422,8 @@ class Planner:
             op,
             changed,
             projected.state,
-            digest,
+            body,
+            self._digest(name),
             is_new=current is None,
         )
 
@@ -416,6 +439,8 @@ class Planner:
     def _open(
         self, batch: _Batch, claims: Sequence[Claim], unresolved: Sequence[Reference]
     ) -> None:
+        if not references(batch.entity):
+            return
         entity = str(batch.entity)
         holders = sorted({(claim.koppeling_id, claim.source_key) for claim in claims})
         self._answered += [(koppeling_id, entity, key) for koppeling_id, key in holders]
@@ -457,23 +482,20 @@ class Planner:
         reason = self.limits.held(step.entity, step.op, step.changed)
         if not reason and approved is not None and step.digest not in approved:
             reason = "niet in het goedgekeurde plan, of sindsdien veranderd"
-        self._write_step(step, reason)
+        salt = salts.get(step.core_id)
+        is_new_person = salt is None and has_parts(step.entity)[0]
+        if salt is None:
+            salt = rows.new_salt()
+        person = self.context.cipher.person(salt)
+        self._write_step(step, reason, salt=salt, person=person)
         if reason:
             self.planned.held += 1
             if step.is_new:
                 self._unlink(step)
             return
-        salt = salts.get(step.core_id)
-        if salt is None and has_parts(step.entity)[0]:
-            salt = rows.new_salt()
-        self._prepared.write(
-            step.entity,
-            step.core_id,
-            state=step.state,
-            changed=step.changed,
-            salt=salt,
-            is_new=step.is_new,
-        )
+        if is_new_person:
+            self._prepared.salt(step.core_id, salt)
+        self._prepared.write(step, person)
         self._accept(batch, step.core_id)
 
     def _accept(self, batch: _Batch, core_id: int) -> None:
@@ -488,11 +510,9 @@ class Planner:
         work.execute("DELETE FROM w_link WHERE core_id = ?", (step.core_id,))
         work.execute("DELETE FROM w_key WHERE core_id = ?", (step.core_id,))
 
-    def _write_step(self, step: Step, reason: str) -> None:
-        salt = rows.new_salt()
-        sealed = self.context.cipher.person(salt).encrypt(
-            msgspec.json.encode(step.changed), b"step|%s" % step.digest
-        )
+    def _write_step(self, step: Step, reason: str, *, salt: bytes, person: PersonCipher) -> None:
+        """A step of a person has that person's salt; erasing both erases what it says."""
+        sealed = person.encrypt(step.body, b"step|%s" % step.digest)
         self._steps.append(
             (
                 None,

@@ -13,7 +13,6 @@ difference between fold and core is the difference of two dictionaries:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 
@@ -69,6 +68,12 @@ def _fields_apart(entity: Entity) -> tuple[tuple[str, ...], tuple[tuple[str, Fie
 
 
 @cache
+def references(entity: Entity) -> tuple[str, ...]:
+    """Fields that refer to other records."""
+    return tuple(n for n, description in fields_of(entity).items() if description.target)
+
+
+@cache
 def required_references(entity: Entity) -> tuple[str, ...]:
     """Fields without which the record has to wait."""
     return tuple(
@@ -78,8 +83,7 @@ def required_references(entity: Entity) -> tuple[str, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Projected:
+class Projected(msgspec.Struct, frozen=True):
     """The state that the fold asks for, and the references that nothing answers yet."""
 
     state: State
@@ -114,8 +118,7 @@ def project(
     waiting = False
     values = folded.values
     scalars, others = _fields_apart(entity)
-    for name in scalars:
-        state[name] = values.get(name)  # type: ignore[assignment] # scalar by its kind
+    state.update(zip(scalars, map(values.get, scalars), strict=True))  # type: ignore[arg-type] # scalars by their kind
     for name, description in others:
         value = values.get(name)
         match description.kind:

@@ -6,6 +6,7 @@ plan would write, in temporary tables that `apply` turns into the core with one 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from secrets import token_bytes
 
@@ -19,6 +20,8 @@ from sync_engine.project import (
     has_parts,
     head_columns,
 )
+from sync_engine.steps import Step
+from sync_engine.store.cipher import PersonCipher
 
 IDENTIFIER_COLUMNS = ("eigenaar_id", "soort", "uitgever", "waarde", "blindindex", "run_id")
 CONTACT_COLUMNS = ("eigenaar_id", "soort", "waarde", "geheim", "run_id")
@@ -40,8 +43,7 @@ def prepare(context: Context) -> None:
     """Make the temporary tables that hold what a plan would write."""
     work = context.work
     for entity in Entity:
-        names = ("id", "tenant_id", "run_id", *head_columns(entity))
-        _copy(context, f"p_{entity}", str(entity), names)
+        _copy(context, f"p_{entity}", str(entity), _COLUMNS[f"p_{entity}"])
     _copy(context, "p_identificatie", "identificatie", IDENTIFIER_COLUMNS)
     _copy(context, "p_contactgegeven", "contactgegeven", CONTACT_COLUMNS)
     _copy(context, "p_adres", "adres", ADRES_COLUMNS)
@@ -158,80 +160,72 @@ def identifier_context(core_id: int, role: str) -> bytes:
     return b"identificatie|%d|%s" % (core_id, role.encode())
 
 
+_COLUMNS = {
+    "p_accept": ("shadow_id", "situation", "parted"),
+    "p_core_salt": ("core_id", "salt"),
+    "p_drop": DROP_COLUMNS,
+    "p_contactgegeven": CONTACT_COLUMNS,
+    "p_adres": ADRES_COLUMNS,
+    "p_identificatie": IDENTIFIER_COLUMNS,
+    "p_groepsdeelname": MEMBER_COLUMNS,
+    "p_deelname_nieuw": MEMBER_COLUMNS,
+} | {f"p_{entity}": ("id", "tenant_id", "run_id", *head_columns(entity)) for entity in Entity}
+"""Temporary table → the columns that are loaded."""
+
+
 class Prepared:
     """Collects rows of one batch and loads them into the temporary tables."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self._rows: dict[str, list[tuple[object, ...]]] = {}
-        self._columns: dict[str, tuple[str, ...]] = {}
-
-    def _add(self, table: str, names: tuple[str, ...], row: tuple[object, ...]) -> None:
-        self._columns[table] = names
-        self._rows.setdefault(table, []).append(row)
+        self._rows: dict[str, list[tuple[object, ...]]] = defaultdict(list)
 
     def accept(self, shadow_id: int, situation: str, *, parted: bool) -> None:
         """This shadow's received form becomes the accepted one; `parted`: it has both stored."""
-        names = ("shadow_id", "situation", "parted")
-        self._add("p_accept", names, (shadow_id, situation, parted))
+        self._rows["p_accept"].append((shadow_id, situation, parted))
 
-    def write(
-        self,
-        entity: Entity,
-        core_id: int,
-        *,
-        state: State,
-        changed: dict[str, list[Json]],
-        salt: bytes | None,
-        is_new: bool,
-    ) -> None:
-        """The rows that turn a record's present state into `state`."""
-        names = head_columns(entity)
-        context = self.context
-        if is_new or any("/" not in key for key in changed):
-            row = (core_id, context.koppeling.tenant_id, context.run_id)
-            self._add(
-                f"p_{entity}",
-                ("id", "tenant_id", "run_id", *names),
-                (*row, *(state.get(name) for name in names)),
-            )
-        if is_new and salt is not None:
-            self._add("p_core_salt", ("core_id", "salt"), (core_id, salt))
-        for key, (_, after) in changed.items():
-            table, _, rest = key.partition("/")
-            if rest:
-                self._part(table, rest, core_id, after, salt=salt, changed=changed[key])
+    def salt(self, core_id: int, salt: bytes) -> None:
+        """A new person has this salt."""
+        self._rows["p_core_salt"].append((core_id, salt))
+
+    def write(self, step: Step, person: PersonCipher) -> None:
+        """The rows that turn a record's present state into that of the step.
+
+        Args:
+            step: what changes.
+            person: encrypts what belongs to the record.
+        """
+        core_id, changed = step.core_id, step.changed
+        if step.is_new or any("/" not in key for key in changed):
+            tenant, run = self.context.koppeling.tenant_id, self.context.run_id
+            columns = map(step.state.get, head_columns(step.entity))
+            self._rows[f"p_{step.entity}"].append((core_id, tenant, run, *columns))
+        for key, pair in changed.items():
+            if "/" in key:
+                table, _, rest = key.partition("/")
+                self._part(table, rest, core_id, pair, person)
 
     def _part(
-        self,
-        table: str,
-        rest: str,
-        core_id: int,
-        after: Json,
-        *,
-        salt: bytes | None,
-        changed: list[Json],
+        self, table: str, rest: str, core_id: int, pair: list[Json], person: PersonCipher
     ) -> None:
-        run = self.context.run_id
+        run, after = self.context.run_id, pair[1]
         role, _, last = rest.partition("/")
+        row: tuple[object, ...]
         if table == "groepsdeelname":
-            self._member(core_id, role, int(last), changed)
-        elif after is None:
-            self._add("p_drop", DROP_COLUMNS, (table, core_id, role, int(last or 0)))
-        elif table == "contactgegeven" and isinstance(after, dict):
-            contact = (core_id, role, after["waarde"], after["geheim"], run)
-            self._add("p_contactgegeven", CONTACT_COLUMNS, contact)
-        elif table == "adres" and isinstance(after, dict):
-            parts = tuple(after.get(column) for column in ADDRESS_COLUMNS)
-            self._add("p_adres", ADRES_COLUMNS, (core_id, role, *parts, after["geheim"], run))
-        elif table == "identificatie" and isinstance(after, dict) and salt is not None:
-            person = self.context.cipher.person(salt)
-            sealed = person.encrypt(
-                str(after["waarde"]).encode(), identifier_context(core_id, role)
-            )
-            index = bytes.fromhex(str(after["index"]))
-            identifier = (core_id, role, int(last), sealed, index, run)
-            self._add("p_identificatie", IDENTIFIER_COLUMNS, identifier)
+            self._member(core_id, role, int(last), pair)
+            return
+        if not isinstance(after, dict):
+            self._rows["p_drop"].append((table, core_id, role, int(last or 0)))
+            return
+        if table == "contactgegeven":
+            row = (core_id, role, after["waarde"], after["geheim"], run)
+        elif table == "adres":
+            row = (core_id, role, *map(after.get, ADDRESS_COLUMNS), after["geheim"], run)
+        else:
+            text, index = str(after["waarde"]), bytes.fromhex(str(after["index"]))
+            sealed = person.encrypt(text.encode(), identifier_context(core_id, role))
+            row = (core_id, role, int(last), sealed, index, run)
+        self._rows[f"p_{table}"].append(row)
 
     def _member(self, core_id: int, role: str, person: int, changed: list[Json]) -> None:
         before, after = changed
@@ -239,13 +233,12 @@ class Prepared:
             return
         ended = len(after) > 3  # the fourth part says that the membership ended
         row = (core_id, role, person, *after[:3], ended, self.context.run_id)
-        table = "p_deelname_nieuw" if before is None else "p_groepsdeelname"
-        self._add(table, MEMBER_COLUMNS, row)
+        self._rows["p_deelname_nieuw" if before is None else "p_groepsdeelname"].append(row)
 
     def flush(self) -> None:
         """Load what was collected."""
         for table, rows in self._rows.items():
-            self.context.work.load(table, self._columns[table], rows)
+            self.context.work.load(table, _COLUMNS[table], rows)
         self._rows.clear()
 
 

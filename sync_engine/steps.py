@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from functools import cache
 
 import msgspec
 
 from mappings.canonical.fields import Entity
+from mappings.canonical.schema import fields_of
 from sync_engine.fold import Folded, Json
 from sync_engine.guard import MEMBERS, Hold, Tally, guard_field
 from sync_engine.project import State
@@ -74,8 +75,7 @@ class Planned:
     situations: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
 
-@dataclass(slots=True)
-class Step:
+class Step(msgspec.Struct):
     """One core record that would change.
 
     Attributes:
@@ -83,6 +83,7 @@ class Step:
         op: create, change, close or reopen.
         changed: key of the flat state → [before, after].
         digest: names the step for approval.
+        body: `changed` as JSON, the same in every plan.
     """
 
     entity: Entity
@@ -91,6 +92,7 @@ class Step:
     op: str
     changed: dict[str, list[Json]]
     state: State
+    body: bytes
     digest: bytes
     is_new: bool
 
@@ -130,35 +132,51 @@ def operation(changed: Mapping[str, list[Json]], current: State, folded: Folded)
     return "change"
 
 
+def body_of(changed: Mapping[str, Sequence[Json]]) -> bytes:
+    """What a step changes, as JSON in a fixed order."""
+    return msgspec.json.encode(changed, order="sorted")
+
+
 def stable(
     entity: Entity,
     op: str,
-    core_id: int,
-    source: str,
-    changed: Mapping[str, list[Json]],
+    subject: str,
+    *,
+    changed: Mapping[str, Sequence[Json]],
+    body: bytes,
     labels: Mapping[int, str],
 ) -> bytes:
     """What names one step for approval: the same step in a later plan gives the same bytes.
 
     Numbers that this plan gives to new records are replaced by their source, for a later plan
     gives them other numbers.
+
+    Args:
+        entity: of the record.
+        op: what is done to it.
+        subject: the record: its source where it is new, else its number.
+        changed: what changes.
+        body: the same by `body_of`.
+        labels: number of a new record that it refers to → its source.
     """
-    body = []
-    for key in sorted(changed):
-        before, after = changed[key]
-        name = key
-        if key.endswith("_id"):
-            before, after = (
-                labels.get(value, value) if isinstance(value, int) else value
-                for value in (before, after)
-            )
-        elif key.startswith("groepsdeelname/"):
-            head, _, last = key.rpartition("/")
-            name = f"{head}/{labels.get(int(last), last)}"
-        body.append((name, before, after))
-    body.sort(key=_first)
-    subject = source if op == "create" else str(core_id)
-    return msgspec.json.encode([str(entity), op, subject, body])
+    if labels and _refers(entity):
+        body = body_of({_named(k, labels): _labelled(k, p, labels) for k, p in changed.items()})
+    return b"%s|%s|%s|%s" % (entity.encode(), op.encode(), subject.encode(), body)
 
 
-_first = itemgetter(0)
+@cache
+def _refers(entity: Entity) -> bool:
+    return any(field.target is not None for field in fields_of(entity).values())
+
+
+def _named(key: str, labels: Mapping[int, str]) -> str:
+    if not key.startswith("groepsdeelname/"):
+        return key
+    head, _, last = key.rpartition("/")
+    return f"{head}/{labels.get(int(last), last)}"
+
+
+def _labelled(key: str, pair: Sequence[Json], labels: Mapping[int, str]) -> Sequence[Json]:
+    if not key.endswith("_id"):
+        return pair
+    return [labels.get(value, value) if isinstance(value, int) else value for value in pair]

@@ -219,7 +219,9 @@ class SqliteWork(Work):
         """Insert the rows that break no unique constraint."""
         marks = ", ".join("?" * len(columns))
         listed = ", ".join(map(checked_name, columns))
-        sql = f"INSERT INTO {checked_name(table)} ({listed}) VALUES ({marks}) ON CONFLICT DO NOTHING"
+        sql = (
+            f"INSERT INTO {checked_name(table)} ({listed}) VALUES ({marks}) ON CONFLICT DO NOTHING"
+        )
         before = self._connection.total_changes
         guarded(f"load {table}", lambda: self._connection.executemany(sql, rows))
         return self._connection.total_changes - before

@@ -46,7 +46,7 @@ def instant(text: str) -> datetime:
 
 
 Number = BigInteger().with_variant(Integer(), "sqlite")
-"""The hub's own numbers. SQLite takes only INTEGER as a row's own number; all its integers are big."""
+"""The hub's own numbers. In SQLite only INTEGER is a row's own number; it holds eight bytes."""
 
 
 class Instant(TypeDecorator[datetime]):

@@ -1,9 +1,9 @@
 """Narrow rows: what a run reads and rewrites often no longer drags its encrypted values along.
 
-- The forms of a shadow stand in `shadow_form`: accepting one rewrites a hundred bytes, not a thousand.
+- The forms of a shadow stand in `shadow_form`: accepting one rewrites a hundred bytes, not 1,000.
 - A plan says itself whether it was applied; its steps are not rewritten for it.
-- SQLite only: a number that is the primary key is the row's own number (`INTEGER PRIMARY KEY`), not
-  a second index; `link` and `match_key` are stored in the order of their key.
+- SQLite only: a number that is the primary key is the row's own number (`INTEGER PRIMARY KEY`),
+  without an index beside it; `link` and `match_key` are stored in the order of their key.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from alembic import op
 
 revision = "0004"
 down_revision = "0003"
-
-_VIEWS = ("klassenlijst", "journal", "situatie")
 
 JOURNAL = """
 CREATE VIEW journal AS
@@ -73,9 +71,8 @@ def _own_numbers() -> None:
     """Make tables anew from their own text: SQLite has no other way to change a primary key."""
     bind = op.get_bind()
     views = [
-        (name, bind.exec_driver_sql(_TEXT_OF, ("view", name)).scalar())
-        for name in _VIEWS
-        if name != "journal"
+        (name, str(bind.exec_driver_sql(_TEXT_OF, ("view", name)).scalar_one()))
+        for name in ("klassenlijst", "situatie")
     ]
     for name, _ in views:
         op.execute(f"DROP VIEW {name}")
@@ -108,12 +105,12 @@ def _rebuild(name: str, ddl: str) -> None:
         "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
         (name,),
     ).scalars()
-    indexes = list(indexes)
+    texts = list(indexes)
     op.execute(f"ALTER TABLE {name} RENAME TO {name}_before")
     op.execute(ddl)
     columns = bind.exec_driver_sql(f"SELECT name FROM pragma_table_info('{name}')").scalars()
     listed = ", ".join(columns)
     op.execute(f"INSERT INTO {name} ({listed}) SELECT {listed} FROM {name}_before")
     op.execute(f"DROP TABLE {name}_before")
-    for index in indexes:
-        op.execute(index)
+    for text in texts:
+        op.execute(text)
