@@ -159,7 +159,8 @@ class Reader:
         whole = not self._may_continue(context, row, resource)
         for attempt in range(_ATTEMPTS):
             reading, delta = self._open_reading(context, row, whole=whole)
-            stager = Stager(context, row, changes=delta and self.options.kind is Kind.DELTA)
+            changes = delta and self.options.kind is Kind.DELTA
+            stager = Stager(context, row, changes=changes, whole=not delta)
             try:
                 in_time = self._take(stager, reading, report)
             except CursorExpiredError:

@@ -24,6 +24,7 @@ from mappings.canonical.fields import Entity
 from mappings.canonical.schema import ENTITY_OF, encode
 from sync_engine.bounds import check_bounds
 from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
+from sync_engine.expected import Expected
 from sync_engine.received import RECORD_COLUMNS, WHOLE_COLUMNS, Batch, ShadowRow, retain, write
 from sync_engine.store.cipher import PersonCipher
 from sync_engine.store.values import instant
@@ -52,13 +53,8 @@ class Received:
     blocked: bool = False
 
 
-@dataclass(slots=True)
-class _Known:
-    id: int
-    raw_fp: bytes
-    salt: bytes | None
-    missing: bool
-    gone: bool
+_Changed: TypeAlias = tuple[int, bool, str, bytes, bytes]
+"""A known record that differs: its number, whether it was gone, key, body and fingerprint."""
 
 
 class Seen:
@@ -101,9 +97,12 @@ class Stager:
         scope: the scope that is read.
         changes: it is a delta: a record that comes again is a newer form of it, and the cursor
             goes along with what is written. The cursor of a whole reading is kept by `finish`.
+        whole: it is a reading of the whole scope, as the source lists it.
     """
 
-    def __init__(self, context: Context, scope: ScopeRow, *, changes: bool = False) -> None:
+    def __init__(
+        self, context: Context, scope: ScopeRow, *, changes: bool = False, whole: bool = False
+    ) -> None:
         self.context = context
         self.scope = scope
         self.received = Received()
@@ -117,7 +116,8 @@ class Stager:
         self._contract = DeliveryContract()
         self.contract_fp = b""
         self._raw_fp: Fingerprint | None = None
-        self._changed: list[tuple[_Known, str, bytes, bytes]] = []
+        self._expected = Expected(context.work, scope.id, ordered=whole)
+        self._changed: list[_Changed] = []
         self._form_fp = context.cipher.fingerprint(b"form")
         drift = context.policy.drift.of(scope.scope.resource)
         self._drift = drift
@@ -189,32 +189,17 @@ class Stager:
 
     # -- one batch -------------------------------------------------------------------------------
 
-    def _known(self, keys: Sequence[str]) -> dict[str, _Known]:
-        work = self.context.work
-        rows = work.execute(
-            "SELECT source_key, id, raw_fp, missing_since, gone FROM v_record "
-            f"WHERE scope_id = ? AND {work.many('source_key')}",
-            (self.scope.id, work.values(keys)),
-        )
-        return {r[0]: _Known(r[1], r[2], None, r[3] is not None, bool(r[4])) for r in rows}
-
     def _sort_out(self, keys: Sequence[str], bodies: Sequence[bytes], batch: Batch) -> None:
         """Tell new, changed and unchanged apart; this is the hot path of an unchanged source."""
         if self._raw_fp is None:
             message = "a stager takes pages only after begin()"
             raise RuntimeError(message)
         fingerprint, seen = self._raw_fp, self.seen
-        work = self.context.work
-        rows = work.execute(
-            "SELECT source_key, id, raw_fp, missing_since, gone FROM v_record "
-            f"WHERE scope_id = ? AND {work.many('source_key')}",
-            (self.scope.id, work.values(keys)),
-        )
-        known = {row[0]: row for row in rows}
+        known = self._expected.find(keys)
         new: dict[str, tuple[bytes, bytes]] = {}
         waiting = batch.keys
-        changed: list[tuple[_Known, str, bytes, bytes]] = []
-        back: list[_Known] = []
+        changed: list[_Changed] = []
+        back: list[int] = []
         same = 0
         for key, body in zip(keys, bodies, strict=True):
             digest = fingerprint(body)
@@ -228,13 +213,11 @@ class Stager:
             if not seen.add(row[1]) and not self._changes:
                 self.received.duplicates += 1
             elif row[2] != digest or row[4]:
-                changed.append(
-                    (_Known(row[1], row[2], None, False, bool(row[4])), key, body, digest)
-                )
+                changed.append((row[1], bool(row[4]), key, body, digest))
             else:
                 same += 1
                 if row[3] is not None:
-                    back.append(_Known(row[1], row[2], None, True, False))
+                    back.append(row[1])
         self.received.read += len(keys)
         self.received.same += same
         self._take_new(new, batch)
@@ -256,25 +239,23 @@ class Stager:
         batch.keys.update(new)
         self.received.added += len(new)
 
-    def _take_changed(
-        self, changed: Sequence[tuple[_Known, str, bytes, bytes]], batch: Batch
-    ) -> None:
+    def _take_changed(self, changed: Sequence[_Changed], batch: Batch) -> None:
         if not changed:
             return
-        old = self._shadows([known.id for known, *_ in changed])
-        salts = salts_of(self.context, [known.id for known, *_ in changed])
-        for known, key, body, digest in changed:
-            salt = salts.get(known.id) or token_bytes(16)
-            batch.records.append((known.id, self.scope.id, key, digest, salt, None, False))
-            shadows = old.get(known.id, {})
-            self._map(known.id, key, body, salt=salt, digest=digest, old=shadows, batch=batch)
+        numbers = [number for number, *_ in changed]
+        old, salts = self._shadows(numbers), salts_of(self.context, numbers)
+        for number, was_gone, key, body, digest in changed:
+            salt = salts.get(number) or token_bytes(16)
+            batch.records.append((number, self.scope.id, key, digest, salt, None, False))
+            shadows = old.get(number, {})
+            self._map(number, key, body, salt=salt, digest=digest, old=shadows, batch=batch)
             self.received.changed += 1
-            self.received.returned += known.gone
+            self.received.returned += was_gone
 
-    def _take_back(self, back: Sequence[_Known]) -> None:
+    def _take_back(self, back: Sequence[int]) -> None:
         """A record that was missed once and is there again, unchanged."""
         work = self.context.work
-        for part in chunks([known.id for known in back]):
+        for part in chunks(back):
             if self.context.dry:
                 continue  # nothing was said of it to any later step
             with work.transaction():
@@ -479,8 +460,8 @@ class Stager:
 
     def _tombstones(self, keys: Sequence[str]) -> None:
         """The source says positively that these are gone."""
-        known = self._known(keys)
-        self._end([row.id for row in known.values() if not row.gone])
+        known = self._expected.ask(keys)
+        self._end([row[1] for row in known.values() if not row[4]])
 
     def absent(self) -> None:
         """After a complete reading: who was not seen; see design.md, idea 4."""
