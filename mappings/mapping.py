@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from connectors.base import DeliveryContract, FieldProblem, Scope, SourceRecord
 from mappings.canonical.fields import Canonical, Entity
 
@@ -25,8 +27,7 @@ class Strength(StrEnum):
     WEAK = "weak"
 
 
-@dataclass(frozen=True, slots=True)
-class Mapped:
+class Mapped(msgspec.Struct, frozen=True):
     """What one source record says, canonically.
 
     Attributes:

@@ -12,8 +12,10 @@ declared in a few lines:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from config.errors import ConfigurationError
 from connectors.base import DeliveryContract, FieldProblem, Scope, SourceRecord
@@ -23,8 +25,7 @@ from mappings.mapping import DescribedRow, Mapped, Strength, TrialRow
 from mappings.table import Around, Table, digest
 
 
-@dataclass(slots=True)
-class Item:
+class Item(msgspec.Struct):
     """One thing that a part maps.
 
     Attributes:
@@ -37,11 +38,10 @@ class Item:
     record: object
     key: str
     where: str = ""
-    around: Around = field(default_factory=dict)
+    around: Around = {}
 
 
-@dataclass(slots=True)
-class Sight:
+class Sight(msgspec.Struct):
     """What a part sees of one record, and where it says what it cannot see.
 
     Attributes:
@@ -54,9 +54,9 @@ class Sight:
 
     contract: DeliveryContract
     around: Around
-    problems: list[FieldProblem] = field(default_factory=list)
-    silent: set[Entity] = field(default_factory=set)
-    silent_keys: set[tuple[Entity, str]] = field(default_factory=set)
+    problems: list[FieldProblem] = []
+    silent: set[Entity] = set()
+    silent_keys: set[tuple[Entity, str]] = set()
 
 
 Items = Callable[[Any, Sight], Iterable[Item]]

@@ -136,14 +136,14 @@ def fold(
     At least one claim is needed. Order of the claims has no influence.
     """
     folded = Folded(entity)
-    live = [claim for claim in claims if not claim.ended]
-    folded.closed = bool(live) and all(claim.gone for claim in live)
-    folded.first_on = min(claim.first_on for claim in claims)
-    folded.observed_on = max(claim.observed_on for claim in claims)
     if len(claims) == 1 and not pins:  # by far the most common case
         _take_only(folded, claims[0])
         _close(folded, claims)
         return folded
+    live = [claim for claim in claims if not claim.ended]
+    folded.closed = bool(live) and all(claim.gone for claim in live)
+    folded.first_on = min(claim.first_on for claim in claims)
+    folded.observed_on = max(claim.observed_on for claim in claims)
     for name, description in fields_of(entity).items():
         candidates = [claim for claim in claims if name in claim.form]
         winner = _winner(str(entity), name, candidates, pins=pins, rules=rules)
@@ -170,7 +170,10 @@ def _special(entity: Entity) -> tuple[tuple[str, Field], ...]:
 def _take_only(folded: Folded, claim: Claim) -> None:
     """One claim and no pin: every field that it delivers is the record's, as below."""
     form, entity = claim.form, folded.entity
-    values: dict[str, object] = {name: form[name] for name in fields_of(entity) if name in form}
+    folded.closed = claim.gone and not claim.ended
+    folded.first_on, folded.observed_on = claim.first_on, claim.observed_on
+    known = fields_of(entity)
+    values: dict[str, object] = {name: value for name, value in form.items() if name in known}
     folded.winners = dict.fromkeys(values, Winner("only source", claim))
     folded.values = values
     for name, description in _special(entity):

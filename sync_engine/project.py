@@ -12,7 +12,7 @@ difference between fold and core is the difference of two dictionaries:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cache
 
@@ -57,14 +57,30 @@ def has_parts(entity: Entity) -> tuple[bool, bool]:
 _SCALARS = frozenset({Kind.TEXT, Kind.DATE, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN})
 
 
+class _Shape(msgspec.Struct, frozen=True):
+    """The fields of an entity by where they land.
+
+    Attributes:
+        scalars: one plain column each.
+        apart: the others by their kind.
+    """
+
+    scalars: tuple[str, ...]
+    apart: Mapping[Kind, tuple[tuple[str, Field], ...]]
+
+    def of(self, kind: Kind) -> tuple[tuple[str, Field], ...]:
+        """The fields of one kind."""
+        return self.apart.get(kind, ())
+
+
 @cache
-def _fields_apart(entity: Entity) -> tuple[tuple[str, ...], tuple[tuple[str, Field], ...]]:
-    """Fields that are one plain column, and those that are more."""
-    fields = fields_of(entity)
-    return (
-        tuple(name for name, description in fields.items() if description.kind in _SCALARS),
-        tuple(item for item in fields.items() if item[1].kind not in _SCALARS),
-    )
+def _shape(entity: Entity) -> _Shape:
+    apart: dict[Kind, tuple[tuple[str, Field], ...]] = {}
+    for item in fields_of(entity).items():
+        if item[1].kind not in _SCALARS:
+            apart[item[1].kind] = (*apart.get(item[1].kind, ()), item)
+    names = (n for n, description in fields_of(entity).items() if description.kind in _SCALARS)
+    return _Shape(tuple(names), apart)
 
 
 @cache
@@ -108,52 +124,61 @@ def project(
         index: (identifier kind, value, issuing koppeling id or 0) → hex of the blind index.
         held_until: last day on which a complete reading held a membership that is gone now.
     """
-    entity = folded.entity
+    shape, values = _shape(folded.entity), folded.values
     state: State = {
         "geldig_van": _iso(folded.start),
         "geldig_tot": _iso(folded.end),
         "tot_afgeleid": folded.inferred,
     }
-    unresolved: list[Reference] = []
-    waiting = False
-    values = folded.values
-    scalars, others = _fields_apart(entity)
-    state.update(zip(scalars, map(values.get, scalars), strict=True))  # type: ignore[arg-type] # scalars by their kind
-    for name, description in others:
+    state.update(zip(shape.scalars, map(values.get, shape.scalars), strict=True))  # type: ignore[arg-type] # scalars by their kind
+    for name, _ in shape.of(Kind.LIST):
         value = values.get(name)
-        match description.kind:
-            case Kind.REFERENCE:
-                core_id = None
-                if isinstance(value, Reference):
-                    core_id = resolve(value)
-                    if core_id is None:
-                        unresolved.append(value)
-                if core_id is None and description.required:
-                    waiting = True
-                state[f"{name}_id"] = core_id
-            case Kind.LIST:
-                state[name] = None if value is None else _dumps(value)
-            case Kind.CONTACT:
-                if value is not None:
-                    state[f"contactgegeven/{description.role}"] = {
-                        "waarde": str(value),
-                        "geheim": bool(folded.values.get(description.hidden_by)),
-                    }
-            case Kind.ADDRESS:
-                if isinstance(value, dict):
-                    state[f"adres/{description.role}"] = {
-                        **{column: value.get(column) for column in ADDRESS_COLUMNS},
-                        "geheim": bool(folded.values.get(description.hidden_by)),
-                    }
-            case Kind.IDENTIFIER:
-                _identifiers(state, folded, name, description.role, index)
-            case Kind.MEMBERS:
-                unresolved += _members(state, folded, name, description.role, resolve, current)
-            case _:
-                pass  # scalars are done, and the fold made the period
+        state[name] = None if value is None else _dumps(value)
+    for name, description in shape.of(Kind.CONTACT):
+        value = values.get(name)
+        if value is not None:
+            state[f"contactgegeven/{description.role}"] = {
+                "waarde": str(value),
+                "geheim": bool(values.get(description.hidden_by)),
+            }
+    for name, description in shape.of(Kind.ADDRESS):
+        value = values.get(name)
+        if isinstance(value, dict):
+            state[f"adres/{description.role}"] = {
+                **{column: value.get(column) for column in ADDRESS_COLUMNS},
+                "geheim": bool(values.get(description.hidden_by)),
+            }
+    for name, description in shape.of(Kind.IDENTIFIER):
+        _identifiers(state, folded, name, description.role, index)
+    unresolved: list[Reference] = []
+    waiting = _references(state, folded, shape.of(Kind.REFERENCE), resolve, unresolved)
+    for name, description in shape.of(Kind.MEMBERS):
+        unresolved += _members(state, folded, name, description.role, resolve, current)
     if current is not None:
         _end_memberships(state, folded, current, held_until)
     return Projected(state, tuple(unresolved), waiting)
+
+
+def _references(
+    state: State,
+    folded: Folded,
+    fields: Sequence[tuple[str, Field]],
+    resolve: Callable[[Reference], int | None],
+    unresolved: list[Reference],
+) -> bool:
+    """The columns of references; whether one is open without which the record waits."""
+    waiting = False
+    for name, description in fields:
+        value = folded.values.get(name)
+        core_id = None
+        if isinstance(value, Reference):
+            core_id = resolve(value)
+            if core_id is None:
+                unresolved.append(value)
+        if core_id is None and description.required:
+            waiting = True
+        state[f"{name}_id"] = core_id
+    return waiting
 
 
 def _identifiers(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 
 from connectors.base import FieldProblem, Scope
@@ -27,6 +28,7 @@ NUMBER: Final = 1
 _SCHOOL_WIDE: Final = frozenset({"instelling", "vestiging"})
 
 
+@lru_cache(maxsize=256)
 def around(scope: Scope) -> Around:
     """The vestiging and the schooljaar that a scope is read for.
 

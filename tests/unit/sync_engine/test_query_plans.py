@@ -27,6 +27,7 @@ LARGE = frozenset({"shadow", "shadow_form", "link", "match_key", "source_record"
 WHOLE = (
     "SELECT COUNT(*) FROM link",  # guard: how many are known
     "SELECT COUNT(*) FROM groepsdeelname",  # guard: how many members are known
+    "SELECT MAX(id) FROM source_record WHERE scope_id = ?",  # the last entry of an index
     "FROM v_record WHERE scope_id = ? AND NOT gone",  # absence, after a complete reading
     "LIMIT 1",
     "'policy' FROM link",  # another policy: everything is folded again
