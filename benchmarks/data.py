@@ -7,8 +7,9 @@ contact, address, origin; its lists (plaatsingen, verzorgers) are not granted he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,7 +75,8 @@ def dataset(root: Path, pupils: int) -> Dataset:
         PageFiles(found.root / "same").write(school, (resource,), amount=amount)
     _vary(found, "pupils", "leerling", _other_name)
     keys = [record["uuid"] for record in found.records("leerling")]
-    _vary(found, "members", "lesgroep", lambda page: _other_member(page, keys))
+    places = {key: place for place, key in enumerate(keys)}
+    _vary(found, "members", "lesgroep", lambda page: _other_member(page, keys, places))
     (found.root / "complete").touch()
     return found
 
@@ -97,11 +99,11 @@ def _other_name(page: Sequence[Record]) -> None:
         record["roepnaam"] = f"{record['roepnaam']}-Anna"
 
 
-def _other_member(page: Sequence[Record], keys: Sequence[str]) -> None:
+def _other_member(page: Sequence[Record], keys: Sequence[str], places: Mapping[str, int]) -> None:
     """Of every fourth lesgroep one member of 25 is replaced: 1% of all memberships."""
     for record in page[::4]:
         present = {member["uuid"] for member in record["leerlingen"]}
-        number = keys.index(record["leerlingen"][-1]["uuid"])
+        number = places[record["leerlingen"][-1]["uuid"]]
         record["leerlingen"][0]["uuid"] = next(
-            key for key in (*keys[number:], *keys) if key not in present
+            key for key in chain(islice(keys, number, None), keys) if key not in present
         )

@@ -83,6 +83,7 @@ def _links(context: Context) -> None:
     listed = "digest, koppeling_id, source_key, entity, kind, core_id"
     work.execute(
         f"INSERT INTO match_key ({listed}) SELECT {listed} FROM w_key WHERE true "
+        "ORDER BY digest "  # in the order of the key: each page is written once
         "ON CONFLICT (digest, koppeling_id, source_key) DO UPDATE SET core_id = excluded.core_id"
     )
     work.execute("INSERT INTO core_salt (core_id, salt) SELECT core_id, salt FROM p_core_salt")

@@ -76,6 +76,11 @@ class _Shape:
     attributes: Mapping[str, str]
     required: frozenset[str]
     nested: Mapping[str, tuple[type[SourceModel], bool]]
+    names: frozenset[str]
+
+    def holds(self, tree: Mapping[str, Any]) -> bool:
+        """Whether an object has no other fields, and none with fields of its own."""
+        return self.names.issuperset(tree) and not any(map(tree.get, self.nested))
 
 
 @cache
@@ -93,7 +98,7 @@ def _shape(model: type[SourceModel]) -> _Shape:
         found = _nested(info.annotation)
         if found is not None:
             nested[source] = found
-    return _Shape(attributes, frozenset(required), nested)
+    return _Shape(attributes, frozenset(required), nested, frozenset(attributes))
 
 
 def _nested(annotation: object) -> tuple[type[SourceModel], bool] | None:
@@ -276,20 +281,19 @@ def _collect(
     model: type[SourceModel], tree: Mapping[str, Any], *, prefix: str, found: dict[str, None]
 ) -> None:
     shape = _shape(model)
-    if not tree.keys() <= shape.attributes.keys():
+    if not shape.names.issuperset(tree):
         for name in tree:
-            if name not in shape.attributes:
+            if name not in shape.names:
                 found[prefix + safe_name(name)] = None
     for source, (nested, is_list) in shape.nested.items():
         value = tree.get(source)
         if not value:
             continue
-        if is_list and isinstance(value, list):
-            for item in value:
-                if isinstance(item, dict):
-                    _collect(nested, item, prefix=f"{prefix}{source}.", found=found)
-        elif isinstance(value, dict):
-            _collect(nested, value, prefix=f"{prefix}{source}.", found=found)
+        items = value if is_list else [value]
+        below = _shape(nested)
+        for item in items if isinstance(items, list) else ():
+            if isinstance(item, dict) and not below.holds(item):
+                _collect(nested, item, prefix=f"{prefix}{source}.", found=found)
 
 
 def safe_name(name: str) -> str:

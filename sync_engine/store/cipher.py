@@ -291,7 +291,7 @@ class _Packer:
     """zstandard, its contexts made once; not for two threads at once."""
 
     def __init__(self) -> None:
-        self.pack = zstandard.ZstdCompressor(level=3).compress
+        self.pack = zstandard.ZstdCompressor(level=1).compress
         self._unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_PLAIN_SIZE_BYTES)
 
     def unpack(self, packed: bytes, context: bytes) -> bytes:
