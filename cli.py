@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -144,6 +145,53 @@ def sync(
             resources=resources,
             only=keys,
             brins=brins,
+            dry=dry_run,
+            plan_only=plan,
+            time_limit=None if time_limit is None else timedelta(seconds=time_limit),
+            operator=_operator(),
+        )
+        with out.progress() as progress:
+            report = run(hub, source, options, progress=progress)
+        show_report(out, report)
+        raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def replay(
+    source: Source,
+    entity: Annotated[
+        list[str] | None,
+        typer.Option("--entity", help="Resource, as the source names it; repeatable."),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", formats=["%Y-%m-%d"], help="Only what was stored from this day."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
+    ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Stop before applying.")] = False,
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", help="Seconds after which the run ends.")
+    ] = None,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Map what the archive and the quarantine hold again; the source is not asked."""
+    from datetime import timedelta
+
+    from console.views import show_report
+    from sync_engine.runs import Kind, Options, run
+
+    out = _output(json=json)
+    if dry_run and plan:
+        raise typer.BadParameter("--dry-run and --plan exclude each other")
+    with _open(config, debug=debug) as hub:
+        options = Options(
+            kind=Kind.REPLAY,
+            resources=tuple(entity or ()),
+            since=None if since is None else since.date(),
             dry=dry_run,
             plan_only=plan,
             time_limit=None if time_limit is None else timedelta(seconds=time_limit),

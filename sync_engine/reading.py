@@ -21,7 +21,7 @@ from sync_engine.errors import OperationNotDeclaredError, StalePlanError, SyncEr
 from sync_engine.hub import Hub
 from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import Outcome, ReadingReport, RunReport
-from sync_engine.scopes import open_scope, remember_contract
+from sync_engine.scopes import keep_terms, open_scope, remember_contract
 from sync_engine.stage import Received, Stager
 
 _log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ class Reader:
             self.report.retryable = self.report.retryable or error.retryable
             _log.warning("reading failed: %s", error)
         if not self.options.dry:
-            self._keep_reading(row, report)
+            keep_reading(self.hub, context, row, report)
         if self.hub.clock.monotonic() >= self.deadline:
             self._out_of_time(report)
             going_on = False
@@ -226,6 +226,7 @@ class Reader:
             for page in reading:
                 if not begun:
                     stager.begin(reading.contract)
+                    keep_terms(stager.context, stager.scope, reading.contract, stager.contract_fp)
                     begun = True
                 stager.take(page)
                 self.progress("read", report.resource, len(page.keys))
@@ -307,30 +308,31 @@ class Reader:
                 detail: dict[str, object] = {"resource": resource, "fields": sorted(names)}
                 context.events.append((None, "schema drift", detail))
 
-    def _keep_reading(self, row: ScopeRow, report: ReadingReport) -> None:
-        with self.work.transaction():
-            self.work.execute(
-                "INSERT INTO reading (run_id, scope_id, state, read, added, changed, missing, "
-                "gone, quarantined, reason, advice, finished_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    self.run_id,
-                    row.id,
-                    report.state,
-                    report.read,
-                    report.added,
-                    report.changed,
-                    report.missing,
-                    report.gone,
-                    report.quarantined,
-                    report.reason,
-                    report.advice,
-                    self.hub.clock.now(),
-                ),
-            )
-            self.work.execute(
-                "UPDATE run SET heartbeat_at = ? WHERE id = ?", (self.hub.clock.now(), self.run_id)
-            )
+
+def keep_reading(hub: Hub, context: Context, row: ScopeRow, report: ReadingReport) -> None:
+    """Write down what a run read of one scope; the run shows that it is alive."""
+    work, run_id, now = context.work, context.run_id, hub.clock.now()
+    with work.transaction():
+        work.execute(
+            "INSERT INTO reading (run_id, scope_id, state, read, added, changed, missing, "
+            "gone, quarantined, reason, advice, finished_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                run_id,
+                row.id,
+                report.state,
+                report.read,
+                report.added,
+                report.changed,
+                report.missing,
+                report.gone,
+                report.quarantined,
+                report.reason,
+                report.advice,
+                now,
+            ),
+        )
+        work.execute("UPDATE run SET heartbeat_at = ? WHERE id = ?", (now, run_id))
 
 
 def _sum(report: ReadingReport, received: Received) -> None:

@@ -27,9 +27,10 @@ from sync_engine.guard import Hold, judge
 from sync_engine.hub import Hub
 from sync_engine.inputs import note_changed_inputs
 from sync_engine.options import Kind, Options, Progress
-from sync_engine.outcome import Outcome, RunReport
+from sync_engine.outcome import READ_WELL, Outcome, RunReport
 from sync_engine.plan import Planner
 from sync_engine.reading import Reader, fail
+from sync_engine.replay import Replayer, retry_quarantine
 from sync_engine.scopes import end_vanished, load_scopes
 from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
@@ -104,6 +105,7 @@ class _Run:
         options = asdict(self.options)
         options.pop("time_limit")
         options["only"] = len(self.options.only)  # not what a person typed: it may be a name
+        options["groups"] = len(self.options.groups)
         with self.work.transaction():
             self.work.execute(
                 "UPDATE run SET state = 'failed', finished_at = ?, error = 'stopped from outside', "
@@ -167,6 +169,7 @@ class _Run:
             "unresolved": report.unresolved,
             "waiting": report.waiting,
             "quarantine": report.quarantine,
+            "skipped": report.skipped,
             "cases": report.cases,
             "longest_hold_seconds": report.longest_hold_seconds,
         }
@@ -214,18 +217,7 @@ class _Run:
     # -- reading ---------------------------------------------------------------------------------
 
     def _read_and_plan(self, context: Context) -> None:
-        listed: list[Scope] | None = None
-        if self.options.kind is not Kind.APPLY:
-            reader = Reader(
-                self.hub,
-                self.row,
-                self.options,
-                context=context,
-                report=self.report,
-                progress=self.progress,
-            )
-            reader.read(deadline=self.deadline)
-            listed = reader.listed
+        listed = self._receive(context)
         with tenant_lock(self.hub.store, self.row.tenant_id, on=self.work):
             load_scopes(context)
             if listed is not None:
@@ -233,6 +225,25 @@ class _Run:
             note_changed_inputs(context)
             self._plan(context)
         self._judge_outcome(context)
+
+    def _receive(self, context: Context) -> list[Scope] | None:
+        """Take in what there is to plan; every scope that the source listed, where it was asked."""
+        hub, options, report = self.hub, self.options, self.report
+        if options.kind is Kind.APPLY:
+            return None
+        if options.kind is Kind.REPLAY:
+            replayer = Replayer(
+                hub, options, context=context, report=report, progress=self.progress
+            )
+            replayer.replay(deadline=self.deadline)
+            return None
+        if options.kind is not Kind.ONLY and not (options.resources or options.brins):
+            retry_quarantine(hub, context)
+        reader = Reader(
+            hub, self.row, options, context=context, report=report, progress=self.progress
+        )
+        reader.read(deadline=self.deadline)
+        return reader.listed
 
     # -- planning --------------------------------------------------------------------------------
 
@@ -363,8 +374,8 @@ class _Run:
         )[0][0]
         if report.error:
             return
-        good = [r for r in report.readings if r.state in {"complete", "delta"}]
-        bad = [r for r in report.readings if r.state not in {"complete", "delta"}]
+        good = [r for r in report.readings if r.state in READ_WELL]
+        bad = [r for r in report.readings if r.state not in READ_WELL]
         if report.readings and not good and not any(r.read for r in bad):
             first = bad[0]
             report.error, report.advice = first.reason, first.advice
@@ -381,7 +392,8 @@ class _Run:
     def _suspiciously_empty(self, context: Context) -> bool:
         """Nothing read where something was expected is never a success."""
         readings = self.report.readings
-        if self.options.kind is Kind.DELTA or any(r.read for r in readings) or not readings:
+        few = self.options.kind is Kind.DELTA or self.options.since is not None
+        if few or any(r.read for r in readings) or not readings:
             return False
         context.events.append((None, "empty", {"koppeling": self.row.name}))
         return True
