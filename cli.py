@@ -111,6 +111,13 @@ def sync(
             help="One pupil: hub key, leerlingnummer or source key; - reads them from stdin.",
         ),
     ] = None,
+    groep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--groep",
+            help="A groep and its members: name, hub key or source key; - reads them from stdin.",
+        ),
+    ] = None,
     delta: Annotated[bool, typer.Option("--delta/--full", help="Only what changed.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
@@ -128,22 +135,27 @@ def sync(
 
     from console.views import show_report
     from sync_engine.find import look_up
+    from sync_engine.groups import find_groups
     from sync_engine.runs import Kind, Options, run
 
     out = _output(json=json)
     if dry_run and plan:
         raise typer.BadParameter("--dry-run and --plan exclude each other")
+    if groep and (only or entity or delta):
+        raise typer.BadParameter("--groep goes without --only, --entity and --delta")
     with _open(config, debug=debug) as hub:
         brins = hub.schools(source, school or [])
         keys: tuple[str, ...] = ()
         resources = tuple(entity or ())
         if only:
             keys, resources = look_up(hub, source, _typed(only), resources=resources)
-        kind = Kind.ONLY if keys else Kind.DELTA if delta else Kind.FULL
+        groups = find_groups(hub, source, _typed(groep)) if groep else ()
+        kind = Kind.ONLY if keys or groups else Kind.DELTA if delta else Kind.FULL
         options = Options(
             kind=kind,
             resources=resources,
             only=keys,
+            groups=groups,
             brins=brins,
             dry=dry_run,
             plan_only=plan,

@@ -136,21 +136,25 @@ class _Unseen:
         return not self._payloads[key].archived
 
     def _restored(self, shadow: ShadowRow) -> bool:
-        """Give a shadow back what only the source can say; False where nothing of it changed."""
+        """Give a shadow back what only the source can say; False where nothing of it is written.
+
+        What a record that is gone would say for the first time is not made any more.
+        """
         record = shadow.record_id
         gone, missing = record in self._gone, self._missing.get(record) is not None
-        stored_on = self._payloads[self._key[record]].stored_on
         before = self._before.get(shadow.id)
-        shadow.observed_on = stored_on if before is None else before.observed_on
         if before is None:
-            shadow.first_on = stored_on
+            shadow.first_on = shadow.observed_on = self._payloads[self._key[record]].stored_on
+            shadow.held_until = self._held.get(record) if missing else None
+            return not gone
+        shadow.observed_on = before.observed_on
         if gone:
             shadow.receive(shadow.received, shadow.received_fp, gone=True)
-            shadow.held_until = stored_on if before is None else before.held_until
+            shadow.held_until = before.held_until
         elif missing and not shadow.received_gone:
-            kept = before is not None and not before.received_gone
-            shadow.held_until = before.held_until if before and kept else self._held.get(record)
-        return before is None or (shadow.received_fp, bool(shadow.received_gone)) != (
+            known = not before.received_gone
+            shadow.held_until = before.held_until if known else self._held.get(record)
+        return (shadow.received_fp, bool(shadow.received_gone)) != (
             before.received_fp,
             bool(before.received_gone),
         )
