@@ -215,6 +215,49 @@ def replay(
         raise typer.Exit(report.exit_code)
 
 
+@app.command()
+def diff(
+    source: Source,
+    school: Annotated[
+        list[str] | None, typer.Option("--school", help="BRIN or vestigingsnummer; repeatable.")
+    ] = None,
+    entity: Annotated[
+        list[str] | None,
+        typer.Option("--entity", help="Resource, as the source names it; repeatable."),
+    ] = None,
+    csv: Annotated[
+        str | None,
+        typer.Option("--csv", metavar="FILE", help="A line per record and field; - is stdout."),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", help="Records to show.")] = 50,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Say what differs now between the core and the source, field by field; changes nothing."""
+    from console.drift import csv_file, show_drift, show_failure
+    from sync_engine.drift import drift
+    from sync_engine.options import Options
+
+    out = _output(json=json)
+    if json and csv == "-":
+        raise typer.BadParameter("--json and --csv - both want standard output")
+    with _open(config, debug=debug) as hub:
+        options = Options(
+            resources=tuple(entity or ()),
+            brins=hub.schools(source, school or []),
+            dry=True,
+            operator=_operator(),
+        )
+        with csv_file(csv) as each, out.progress() as progress:
+            found = drift(hub, source, options, limit=limit, each=each, progress=progress)
+        if csv == "-":
+            show_failure(found)
+        else:
+            show_drift(out, found)
+        raise typer.Exit(found.exit_code)
+
+
 @plan_app.command("apply")
 def plan_apply(
     plan_id: Annotated[int, typer.Argument(metavar="ID")],

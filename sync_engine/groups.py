@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -20,6 +20,7 @@ from sync_engine.errors import SyncError
 from sync_engine.find import read_hub_key
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
+from sync_engine.places import places
 from sync_engine.store.work import Work
 
 Wanted = tuple[Scope, tuple[str, ...]]
@@ -140,18 +141,17 @@ class GroupLookup:
         """Two rounds: the second counts on the first having been received."""
         context = self._context
         keys = self._keys(Entity.GROEP, self._groups)
-        own = _records(context, Entity.GROEP, keys)
-        yield self._placed(own)
-        near = {context.scopes[scope_id].key for scope_id, _, _ in own}
-        wanted: list[tuple[int, str]] = []
-        new: list[tuple[Scope, str]] = []
+        own = places(context, Entity.GROEP, keys)
+        yield self._placed([(context.scopes[p.scope_id], p.raw_key) for p in own])
+        near = {context.scopes[place.scope_id].key for place in own}
+        wanted: list[tuple[Scope, str]] = []
         for entity, members in self._members(keys).items():
-            known = _records(context, entity, sorted(members))
-            wanted += [(scope_id, raw) for scope_id, _, raw in known]
-            raws = {key: raw for _, key, raw in known}
+            known = places(context, entity, sorted(members))
+            wanted += [(context.scopes[p.scope_id], p.raw_key) for p in known]
+            raw = {place.key: place.raw_key for place in known}
             beside = self._beside(entity, near)
-            new += [(scope, raws.get(key, key)) for key in sorted(members) for scope in beside]
-        yield self._placed([(scope_id, "", raw) for scope_id, raw in wanted], new)
+            wanted += [(scope, raw.get(key, key)) for key in sorted(members) for scope in beside]
+        yield self._placed(wanted)
 
     def _keys(self, entity: Entity, cores: Sequence[int]) -> list[str]:
         """The keys under which this koppeling knows core records."""
@@ -199,46 +199,16 @@ class GroupLookup:
         every = [scope for scope in self._scopes if scope.resource in names]
         return [scope for scope in every if scope.key in near] or every
 
-    def _placed(
-        self,
-        known: Iterable[tuple[int, str, str]],
-        new: Iterable[tuple[Scope, str]] = (),
-    ) -> list[Wanted]:
+    def _placed(self, wanted: Sequence[tuple[Scope, str]]) -> list[Wanted]:
         """Keys by scope, in the order in which scopes are read; what is not listed is left out."""
-        wanted: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-        for scope_id, _, raw in known:
-            scope = self._context.scopes[scope_id]
-            wanted[scope.resource, scope.key][raw] = None
-        for scope, raw in new:
-            wanted[scope.resource, scope.key][raw] = None
+        keys: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        for scope, key in wanted:
+            keys[scope.resource, scope.key][key] = None
         return [
-            (scope, tuple(keys))
+            (scope, tuple(found))
             for scope in self._scopes
-            if (keys := wanted.get((scope.resource, scope.key)))
+            if (found := keys.get((scope.resource, scope.key)))
         ]
-
-
-def _records(context: Context, entity: Entity, keys: Sequence[str]) -> list[tuple[int, str, str]]:
-    """(scope id, canonical key, key of its raw record) of every place where they stand."""
-    work = context.work
-    shadows = [
-        row
-        for part in chunks(keys)
-        for row in work.execute(
-            "SELECT scope_id, source_key, record_id FROM v_shadow WHERE koppeling_id = ? "
-            f"AND entity = ? AND {work.many('source_key')}",
-            (context.koppeling.id, str(entity), work.values(part)),
-        )
-    ]
-    raw: dict[int, str] = {}
-    for part in chunks(sorted({row[2] for row in shadows})):
-        raw.update(
-            work.execute(
-                f"SELECT id, source_key FROM v_record WHERE {work.many('id')}",
-                (work.values(part),),
-            )
-        )
-    return [(scope_id, key, raw[record]) for scope_id, key, record in shadows if record in raw]
 
 
 def _received(context: Context, keys: Sequence[str]) -> Iterator[Mapping[str, Json]]:

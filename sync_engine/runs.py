@@ -7,7 +7,7 @@ tenant. An error of one scope does not stop the others; an error of the source s
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
@@ -37,17 +37,32 @@ from sync_engine.store.locks import lease, tenant_lock
 from sync_engine.store.values import instant
 from sync_engine.store.work import Work
 
-__all__ = ["Kind", "Options", "Progress", "run"]
+__all__ = ["Inspect", "Kind", "Options", "Progress", "run"]
 
 _log = logging.getLogger(__name__)
+
+Inspect = Callable[[Context, int], None]
+"""Called with the context of a dry run and the number of its plan, under the lock of the tenant."""
 
 _DEPENDENT = "wacht op een onderdeel dat is vastgehouden"
 
 
 def run(
-    hub: Hub, koppeling: str, options: Options, *, progress: Progress | None = None
+    hub: Hub,
+    koppeling: str,
+    options: Options,
+    *,
+    progress: Progress | None = None,
+    inspect: Inspect | None = None,
 ) -> RunReport:
     """Run one koppeling once.
+
+    Args:
+        hub: of the koppeling.
+        koppeling: its name.
+        options: what to run.
+        progress: told what goes on.
+        inspect: looks at a dry run's plan while everything that it received can still be seen.
 
     Raises: RunActiveError if another run of it is under way; ConfigurationError and StoreError
         before anything is done. What goes wrong later is in the report.
@@ -58,7 +73,9 @@ def run(
         lease(hub.store, f"koppeling-{row.id}", on=work),
         fewer_collections(),
     ):
-        return _Run(hub, row, options, work, progress or (lambda *_: None)).execute()
+        made = _Run(hub, row, options, work, progress or (lambda *_: None))
+        made.inspect = inspect
+        return made.execute()
 
 
 class _Run:
@@ -69,6 +86,7 @@ class _Run:
     ) -> None:
         self.hub, self.row, self.options, self.work = hub, row, options, work
         self.progress = progress
+        self.inspect: Inspect | None = None
         self.started = hub.clock.now()
         given = options.time_limit  # none at all is a limit too
         limit = hub.settings.policy.limits.run_time if given is None else given
@@ -261,6 +279,8 @@ class _Run:
             if holds and not self.options.dry and not self.options.plan_only:
                 planned = self._replan(context, plan_id, holds)
         self._report_plan(plan_id, planned, holds)
+        if self.options.dry and self.inspect is not None:
+            self.inspect(context, plan_id)
         if self.options.dry or self.options.plan_only:
             self._close_plan(plan_id, "dry" if self.options.dry else "open", holds)
             return
