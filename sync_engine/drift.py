@@ -25,7 +25,7 @@ from sync_engine.fold import Json
 from sync_engine.hub import Hub
 from sync_engine.options import Options, Progress
 from sync_engine.outcome import ExitCode, Outcome, RunReport
-from sync_engine.places import Place, places
+from sync_engine.places import Place, own_keys, places
 from sync_engine.runs import run
 
 _SLICE: Final = 500
@@ -319,18 +319,9 @@ class _Slice:
 
 
 def _keys(context: Context, entity: Entity, cores: Sequence[int]) -> dict[int, str]:
-    """Core id → a key under which the running koppeling knows it, or will once this is applied."""
-    work = context.work
-    found: dict[int, str] = {}
-    for table in ("link", "w_link"):
-        found.update(
-            work.execute(
-                f"SELECT core_id, source_key FROM {table} WHERE koppeling_id = ? AND entity = ? "
-                f"AND {work.many('core_id')} ORDER BY source_key DESC",
-                (context.koppeling.id, str(entity), work.values(cores)),
-            )
-        )
-    return found
+    """Core id → the first key under which the running koppeling knows it, or will."""
+    keys = own_keys(context, entity, cores, planned=True)
+    return {core_id: own[0] for core_id, own in keys.items()}
 
 
 def _hub_key(number: int) -> str:

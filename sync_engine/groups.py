@@ -20,7 +20,7 @@ from sync_engine.errors import SyncError
 from sync_engine.find import read_hub_key
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
-from sync_engine.places import places
+from sync_engine.places import own_keys, places
 from sync_engine.store.work import Work
 
 Wanted = tuple[Scope, tuple[str, ...]]
@@ -155,16 +155,8 @@ class GroupLookup:
 
     def _keys(self, entity: Entity, cores: Sequence[int]) -> list[str]:
         """The keys under which this koppeling knows core records."""
-        work, own = self._context.work, self._context.koppeling.id
-        return [
-            row[0]
-            for part in chunks(cores)
-            for row in work.execute(
-                "SELECT source_key FROM link WHERE koppeling_id = ? AND entity = ? "
-                f"AND {work.many('core_id')} ORDER BY source_key",
-                (own, str(entity), work.values(part)),
-            )
-        ]
+        keys = own_keys(self._context, entity, cores)
+        return sorted(key for own in keys.values() for key in own)
 
     def _members(self, keys: Sequence[str]) -> dict[Entity, set[str]]:
         """Keys of those whom the core has in these groepen, and whom the source has there now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,32 @@ class Place:
     scope_id: int
     raw_key: str
     gone: bool
+
+
+def own_keys(
+    context: Context, entity: Entity, cores: Sequence[int], *, planned: bool = False
+) -> dict[int, list[str]]:
+    """Core id → the keys under which the running koppeling knows it, in order.
+
+    Args:
+        context: of the run.
+        entity: which.
+        cores: core ids, of other entities too: those are left out.
+        planned: those too that it will know it by once the plan of this run is applied.
+    """
+    work, wanted = context.work, (context.koppeling.id, str(entity))
+    found: dict[int, set[str]] = defaultdict(set)
+    for table in ("link", "w_link") if planned else ("link",):
+        for part in chunks(cores):
+            # by core id alone: asked for more, SQLite goes over all links of the entity
+            for core_id, koppeling_id, kind, key in work.execute(
+                f"SELECT core_id, koppeling_id, entity, source_key FROM {table} "
+                f"WHERE {work.many('core_id')}",
+                (work.values(part),),
+            ):
+                if (koppeling_id, kind) == wanted:
+                    found[core_id].add(key)
+    return {core_id: sorted(keys) for core_id, keys in found.items()}
 
 
 def places(context: Context, entity: Entity, keys: Sequence[str]) -> list[Place]:
