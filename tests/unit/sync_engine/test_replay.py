@@ -14,6 +14,7 @@ import pytest
 from connectors.base import DeliveryContract, Scope, SourceRecord
 from connectors.errors import SourceUnavailableError
 from mappings.canonical.fields import Entity
+from mappings.canonical.onderwijs import Advies
 from mappings.canonical.personen import Leerling
 from mappings.canonical.schema import fields_of
 from mappings.errors import MappingError
@@ -35,7 +36,7 @@ class Fixed(MemoryMapping):
     """The identity, with a mistake in each version that the next one mends.
 
     1: names as they are, and a leerling named `Breekt` breaks a rule; 2: names in capitals, and no
-    rule is broken; 3: `Jansen` breaks a rule.
+    rule is broken; 3: `Jansen` breaks a rule; 4: as 2, and each leerling has an advies.
     """
 
     def map(
@@ -50,7 +51,10 @@ class Fixed(MemoryMapping):
             raise MappingError("achternaam", "breekt een regel", source_key=made.key)
         if self.version == "1":
             return mapped
-        return Mapped((msgspec.structs.replace(made, achternaam=name.upper()),))
+        louder = msgspec.structs.replace(made, achternaam=name.upper())
+        if self.version != "4":
+            return Mapped((louder,))
+        return Mapped((louder, Advies(key=f"{made.key}/advies", leerling=made.key, advies="havo")))
 
 
 @pytest.fixture
@@ -244,6 +248,38 @@ def test_a_record_that_was_never_made_and_is_gone_is_not_made(make: Make) -> Non
     assert "x" not in names(bench)
 
 
+def test_a_record_that_the_fix_finds_anew_is_as_old_as_what_it_was_found_in(make: Make) -> None:
+    bench = school(make)
+    bench.later(24)
+    bench.sync()  # 6 October: the last that held a and b
+    for key in "ab":
+        bench.sources["s0"].remove(Entity.LEERLING, key)
+        bench.later(24)
+        bench.sync()  # a is gone on the third, b is missing
+    bench.later(24)
+    put(bench, "b", "Bakker", roepnaam="Anna")
+    bench.sync()
+    bench.sources["s0"].remove(Entity.LEERLING, "b")
+    bench.later(24)
+    bench.sync()  # 10 October: b is missing since, held until the ninth
+    fix(bench, "4")
+    bench.later(24)
+    replay(bench)
+    shadows = bench.query(
+        "SELECT source_key, first_on, observed_on, held_until, received_gone FROM shadow "
+        "WHERE entity = 'advies' ORDER BY source_key"
+    )
+    assert shadows == [
+        ("b/advies", "2026-10-05", "2026-10-05", "2026-10-09", 0),
+        ("c/advies", "2026-10-05", "2026-10-05", None, 0),
+        ("d/advies", "2026-10-05", "2026-10-05", None, 0),
+    ]
+    bench.later(24)
+    bench.sync()
+    ended = bench.query("SELECT geldig_tot FROM advies WHERE geldig_tot IS NOT NULL")
+    assert ended == [("2026-10-10",)]
+
+
 # -- quarantine ------------------------------------------------------------------------------------
 
 
@@ -276,6 +312,7 @@ def test_a_fix_that_breaks_a_record_sets_it_apart_and_keeps_what_it_was(make: Ma
     assert bench.query("SELECT source_key, path, rule FROM quarantine") == [
         ("a", "achternaam", "breekt een regel")
     ]
+    assert sum(reading.read for reading in report.readings) == 4
     before = bench.query("SELECT * FROM quarantine")
     assert replay(bench).steps == {}
     assert bench.query("SELECT * FROM quarantine") == before
@@ -426,6 +463,20 @@ def test_what_the_configuration_keeps_out_now_is_not_read_from_the_archive(make:
     assert all(contract.delivers("achternaam") for contract in bodies)
 
 
+def test_what_was_replayed_under_narrower_terms_can_be_replayed_again(make: Make) -> None:
+    bench = make()
+    put(bench, "a", "Breekt", roepnaam="Anna")
+    bench.sync()
+    settings = bench.hub.settings
+    source = settings.find_source("s0").model_copy(update={"drop": frozenset({"leerling.email"})})
+    bench.hub = replace(bench.hub, settings=settings.model_copy(update={"source": (source,)}))
+    fix(bench)
+    assert replay(bench).applied == {"leerling.create": 1}
+    fix(bench, "1")
+    again = replay(bench)
+    assert (again.skipped, again.quarantine) == ({}, 1)
+
+
 # -- what is left out ------------------------------------------------------------------------------
 
 
@@ -530,6 +581,40 @@ def test_a_replay_ends_at_its_time_limit_and_goes_on_the_next_time(
     assert (first.outcome, first.applied) == (Outcome.PARTIAL, {"leerling.change": 2})
     second = replay(bench, time_limit=timedelta(minutes=10))
     assert (second.outcome, second.applied) == (Outcome.DONE, {"leerling.change": 2})
+
+
+def test_a_replay_that_is_cut_off_is_finished_by_the_next(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sync_engine.archive.SLICE", 1)
+    bench = school(make)
+    bench.sources["s0"].remove(Entity.LEERLING, "b")
+    bench.settle()
+    taken = ReplayStager.replay
+    calls: list[int] = []
+
+    def cut_off(self: ReplayStager, payloads: Sequence[Payload]) -> None:
+        taken(self, payloads)
+        calls.append(len(payloads))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    fix(bench)
+    monkeypatch.setattr(ReplayStager, "replay", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        replay(bench)
+    assert {name for name, _ in names(bench).values()} == {"Jansen", "Bakker", "Visser", "Smit"}
+    assert bench.query("SELECT gone FROM source_record ORDER BY source_key") == [
+        (0,),
+        (1,),
+        (0,),
+        (0,),
+    ]
+    monkeypatch.setattr(ReplayStager, "replay", taken)
+    replay(bench)
+    ended = names(bench)
+    assert {key for key, (_, end) in ended.items() if end is not None} == {"b"}
+    assert {name for name, _ in ended.values()} == {"JANSEN", "BAKKER", "VISSER", "SMIT"}
 
 
 def test_bodies_are_read_in_slices(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
