@@ -8,7 +8,7 @@ takes them may write the same tables in between.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
@@ -30,8 +30,6 @@ NO_TERMS: Final = "no_terms"
 """Nobody knows any more which fields were delivered: empty and not delivered look the same."""
 NO_PAYLOAD: Final = "no_payload"
 """Nothing is kept of it."""
-
-_NEWEST: Final = "p.id = (SELECT MAX(x.id) FROM raw_payload x WHERE x.record_id = r.id)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +78,45 @@ class Archive:
 
         Raises: StoreError if one is damaged.
         """
-        recent = "AND p.stored_on >= ? " if self._since is not None else ""
-        given = () if self._since is None else (self._since,)
         last = ""
         while True:
-            rows = self._context.work.execute(
-                "SELECT r.source_key, r.id, r.salt, p.stored_on, p.contract_fp, p.body "
-                f"FROM source_record r JOIN raw_payload p ON {_NEWEST} "
-                f"WHERE r.scope_id = ? AND r.source_key > ? {recent}"
+            records = self._context.work.execute(
+                "SELECT r.source_key, r.id, r.salt FROM source_record r "
+                "WHERE r.scope_id = ? AND r.source_key > ? "
                 "AND NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.scope_id = r.scope_id "
                 f"AND q.source_key = r.source_key) ORDER BY r.source_key LIMIT {SLICE}",
-                (self._scope_id, last, *given),
+                (self._scope_id, last),
             )
-            if not rows:
+            if not records:
                 return
-            last = rows[-1][0]
-            yield [found for row in rows if (found := self._payload(row)) is not None]
+            last = records[-1][0]
+            newest = self._newest([row[1] for row in records])
+            yield [
+                found
+                for row in records
+                if row[1] in newest and (found := self._payload(row, newest[row[1]])) is not None
+            ]
 
-    def _payload(self, row: Row) -> Payload | None:
-        key, record_id, salt, stored_on, contract_fp, body = row
+    def _newest(self, records: Sequence[int]) -> dict[int, Row]:
+        """Record → day, terms and body of its newest payload."""
+        work = self._context.work
+        rows = work.execute(
+            "SELECT record_id, stored_on, contract_fp, body FROM raw_payload WHERE id IN "
+            f"(SELECT MAX(id) FROM raw_payload WHERE {work.many('record_id')} GROUP BY record_id)",
+            (work.values(records),),
+        )
+        return {row[0]: row[1:] for row in rows}
+
+    def _payload(self, record: Row, newest: Row) -> Payload | None:
+        (key, record_id, salt), (day, contract_fp, body) = record, newest
+        stored_on = date.fromisoformat(str(day))
+        if self._since is not None and stored_on < self._since:
+            return None
         if salt is None:
             self._skipped[ERASED] += 1
             return None
         plain = self._context.cipher.person(salt).decrypt(body, b"raw|%d" % record_id)
-        return Payload(key, plain, date.fromisoformat(str(stored_on)), contract_fp)
+        return Payload(key, plain, stored_on, contract_fp)
 
     def quarantined(self) -> Iterator[list[Payload]]:
         """Every body in quarantine that this run did not put there.
@@ -113,21 +126,25 @@ class Archive:
         last = 0
         while True:
             rows = self._context.work.execute(
-                "SELECT q.id, q.source_key, q.salt, q.body, q.raw_fp, u.started_at, r.id, r.salt, "
-                "p.contract_fp, p.body FROM quarantine q JOIN run u ON u.id = q.run_id "
+                "SELECT q.id, q.source_key, q.salt, q.body, q.raw_fp, u.started_at, r.id, r.salt "
+                "FROM quarantine q JOIN run u ON u.id = q.run_id "
                 "LEFT JOIN source_record r ON r.scope_id = q.scope_id "
                 "AND r.source_key = q.source_key "
-                f"LEFT JOIN raw_payload p ON {_NEWEST} "
                 f"WHERE q.scope_id = ? AND q.id > ? AND q.run_id <> ? ORDER BY q.id LIMIT {SLICE}",
                 (self._scope_id, last, self._context.run_id),
             )
             if not rows:
                 return
             last = rows[-1][0]
-            yield [found for row in rows if (found := self._quarantined(row)) is not None]
+            newest = self._newest([row[6] for row in rows if row[6] is not None])
+            yield [
+                found
+                for row in rows
+                if (found := self._quarantined(row, newest.get(row[6]))) is not None
+            ]
 
-    def _quarantined(self, row: Row) -> Payload | None:
-        _, key, salt, body, raw_fp, started_at, record_id, record_salt, terms, archived = row
+    def _quarantined(self, row: Row, newest: Row | None) -> Payload | None:
+        _, key, salt, body, raw_fp, started_at, record_id, record_salt = row
         stored_on = local_date(instant(started_at))
         if self._since is not None and stored_on < self._since:
             return None
@@ -140,10 +157,11 @@ class Archive:
         context = b"quarantine|%d|%s" % (self._scope_id, key.encode())
         cipher = self._context.cipher
         plain = cipher.person(salt).decrypt(body, context)
-        kept = archived is not None and plain == cipher.person(record_salt).decrypt(
-            archived, b"raw|%d" % record_id
-        )
-        return Payload(key, plain, stored_on, terms if kept else None, raw_fp, archived=kept)
+        if newest is None:
+            return Payload(key, plain, stored_on, None, raw_fp, archived=False)
+        archived = cipher.person(record_salt).decrypt(newest[2], b"raw|%d" % record_id)
+        kept = plain == archived
+        return Payload(key, plain, stored_on, newest[1] if kept else None, raw_fp, archived=kept)
 
     def count_bare(self) -> None:
         """Count records of which nothing is kept; not with `since`, which leaves them out too."""

@@ -123,17 +123,20 @@ class _Unseen:
         ]
         batch.quarantine = [row for row in batch.quarantine if row[1] not in idle_keys]
         batch.resolved = [key for key in batch.resolved if key not in idle_keys]
-        batch.raw = [row for row in batch.raw if self._is_new(row[0])]
+        batch.raw = [kept for row in batch.raw if (kept := self._archived(row)) is not None]
         batch.shadows = [
             shadow
             for shadow in batch.shadows
             if shadow.record_id not in idle and self._restored(shadow)
         ]
 
-    def _is_new(self, record_id: object) -> bool:
-        """Whether a body has still to be archived: it came out of the quarantine."""
-        key = self._key[record_id] if isinstance(record_id, int) else ""
-        return not self._payloads[key].archived
+    def _archived(self, row: tuple[object, ...]) -> tuple[object, ...] | None:
+        """A body that came out of the quarantine goes into the archive, of the day it came in."""
+        record_id, run_id, contract_fp, _, sealed = row
+        payload = self._payloads[self._key[record_id] if isinstance(record_id, int) else ""]
+        if payload.archived:
+            return None
+        return record_id, run_id, contract_fp, payload.stored_on, sealed
 
     def _restored(self, shadow: ShadowRow) -> bool:
         """Give a shadow back what only the source can say; False where nothing of it is written.
@@ -142,12 +145,12 @@ class _Unseen:
         """
         record = shadow.record_id
         gone, missing = record in self._gone, self._missing.get(record) is not None
-        before = self._before.get(shadow.id)
+        before, stored_on = self._before.get(shadow.id), self._payloads[self._key[record]].stored_on
         if before is None:
-            shadow.first_on = shadow.observed_on = self._payloads[self._key[record]].stored_on
+            shadow.first_on = shadow.observed_on = stored_on
             shadow.held_until = self._held.get(record) if missing else None
             return not gone
-        shadow.observed_on = before.observed_on
+        shadow.observed_on = max(str(before.observed_on), stored_on.isoformat())
         if gone:
             shadow.receive(shadow.received, shadow.received_fp, gone=True)
             shadow.held_until = before.held_until
@@ -303,10 +306,12 @@ class Replayer:
                 self._context.events.append((row.id, "dropped field", detail))
 
 
-def retry_quarantine(hub: Hub, context: Context) -> None:
+def retry_quarantine(hub: Hub, context: Context) -> int:
     """Try what is in quarantine again when the mapping has changed since it was last tried.
 
     Nobody asks for it and no source is needed; what a reading of this run brings counts after it.
+
+    Returns: how many records were tried.
     Raises: StoreError if a body is damaged.
     """
     work, tenant = context.work, context.koppeling.tenant_id
@@ -317,14 +322,14 @@ def retry_quarantine(hub: Hub, context: Context) -> None:
         "SELECT fingerprint FROM fold_input WHERE tenant_id = ? AND name = ?", (tenant, name)
     )
     if known and bytes(known[0][0]) == fingerprint:
-        return
+        return 0
     tried = 0
     try:
         for tried_now in _retried(hub, context):
             tried += tried_now
     except ConnectorError as error:  # the drift policy refuses: a person changes one of both
         _log.warning("quarantine is not tried again: %s", error)
-        return
+        return tried
     if tried:
         context.events.append((None, "quarantine retried", {"records": tried}))
     if not context.dry:
@@ -333,6 +338,7 @@ def retry_quarantine(hub: Hub, context: Context) -> None:
             "ON CONFLICT (tenant_id, name) DO UPDATE SET fingerprint = excluded.fingerprint",
             (tenant, name, fingerprint),
         )
+    return tried
 
 
 def _retried(hub: Hub, context: Context) -> Iterator[int]:

@@ -17,6 +17,7 @@ from config.clock import local_date
 from config.errors import KoppelhubError
 from config.logs import bound
 from connectors.base import Scope
+from connectors.errors import ConnectorError
 from sync_engine import received
 from sync_engine.apply import apply
 from sync_engine.audit import note
@@ -255,12 +256,17 @@ class _Run:
             )
             replayer.replay(deadline=self.deadline)
             return None
-        if options.kind is not Kind.ONLY and not (options.resources or options.brins):
-            retry_quarantine(hub, context)
+        whole = options.kind is not Kind.ONLY and not (options.resources or options.brins)
+        retried = retry_quarantine(hub, context) if whole else 0
         reader = Reader(
             hub, self.row, options, context=context, report=report, progress=self.progress
         )
-        reader.read(deadline=self.deadline)
+        try:
+            reader.read(deadline=self.deadline)
+        except ConnectorError as error:
+            if not retried:
+                raise
+            fail(report, error)  # what left the quarantine is planned all the same
         return reader.listed
 
     # -- planning --------------------------------------------------------------------------------

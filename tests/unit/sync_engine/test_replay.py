@@ -20,7 +20,7 @@ from mappings.canonical.schema import fields_of
 from mappings.errors import MappingError
 from mappings.mapping import Mapped
 from sync_engine.archive import Payload
-from sync_engine.outcome import Outcome, RunReport
+from sync_engine.outcome import ExitCode, Outcome, RunReport
 from sync_engine.replay import ReplayStager
 from sync_engine.runs import Kind
 from sync_engine.store.engine import Store
@@ -285,10 +285,12 @@ def test_a_record_that_the_fix_finds_anew_is_as_old_as_what_it_was_found_in(make
 
 def test_the_newest_body_counts_also_where_it_is_in_quarantine(make: Make) -> None:
     bench = school(make)
+    bench.later(24)
     put(bench, "a", "Breekt")
     assert bench.sync().quarantine == 1
     assert names(bench)["a"] == ("Jansen", None)
     fix(bench)
+    bench.later(24)
     report = replay(bench)
     assert (report.outcome, report.quarantine) == (Outcome.DONE, 0)
     assert names(bench)["a"] == ("BREEKT", None)
@@ -297,6 +299,8 @@ def test_the_newest_body_counts_also_where_it_is_in_quarantine(make: Make) -> No
         "WHERE r.source_key = 'a'"
     )
     assert bodies == [(2,)]  # what left the quarantine is in the archive now
+    stored = bench.query("SELECT MAX(stored_on) FROM raw_payload")
+    assert stored == [("2026-10-06",)]  # of the day on which it came in
     before = bench.dump()
     assert replay(bench).steps == {}
     assert bench.dump() == before
@@ -342,6 +346,25 @@ def test_quarantine_is_tried_again_by_itself_without_the_source(make: Make, kind
     assert names(bench)["a"] == ("Jansen", None)  # a replay of everything is asked for by a person
     told = [row for row in bench.query("SELECT kind, detail FROM event") if "quar" in row[0]]
     assert told == [("quarantine retried", '{"records":1}')]
+
+
+def test_what_left_the_quarantine_is_applied_though_nothing_can_be_listed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = school(make)
+    put(bench, "x", "Breekt")
+    bench.sync()
+    fix(bench)
+
+    def fails(*_: object, **__: object) -> NoReturn:
+        raise SourceUnavailableError("it is down", system="memory", operation="scopes")
+
+    monkeypatch.setattr(MemoryConnector, "scopes", fails)
+    report = bench.sync()
+    assert (report.outcome, report.exit_code) == (Outcome.FAILED, ExitCode.LATER)
+    assert report.applied == {"leerling.create": 1}
+    assert names(bench)["x"] == ("BREEKT", None)
+    assert bench.sync().plan_id is None  # nothing left to try: it fails before it plans
 
 
 def test_quarantine_is_tried_again_once_for_each_mapping(make: Make) -> None:
