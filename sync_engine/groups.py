@@ -57,7 +57,9 @@ def find_groups(hub: Hub, koppeling: str, wanted: Sequence[str]) -> tuple[int, .
         names = _names(work, row.id, schooljaar=Schooljaar.of(today).reveal())
         found: list[int] = []
         for text in wanted:
-            known = _by_key(work, row.id, text.strip()) or _by_name(names, text.strip())
+            # a name goes before a key: a groep may be called as keys are shaped
+            known = _named(names, text) or _by_key(work, row.id, text.strip())
+            known = known or _spelled(names, text)
             if not known:
                 raise SyncError(
                     f"{koppeling} knows no groep of that name or key in this schooljaar",
@@ -80,11 +82,16 @@ def _names(work: Work, koppeling_id: int, *, schooljaar: str) -> dict[str, list[
     return found
 
 
-def _by_name(names: Mapping[str, Sequence[int]], text: str) -> list[int]:
-    """The groepen of that name; where none is spelled so, those of which only signs differ."""
-    same = [name for name in names if name.casefold() == text.casefold()]
+def _named(names: Mapping[str, Sequence[int]], text: str) -> list[int]:
+    """The groepen of that name, in capitals or not."""
+    name = text.strip().casefold()
+    return [core_id for known in names if known.casefold() == name for core_id in names[known]]
+
+
+def _spelled(names: Mapping[str, Sequence[int]], text: str) -> list[int]:
+    """The groepen whose name differs in signs only."""
     form = match_form(text)
-    near = same or [name for name in names if form and match_form(name) == form]
+    near = [name for name in names if form and match_form(name) == form]
     return [core_id for name in near for core_id in names[name]]
 
 

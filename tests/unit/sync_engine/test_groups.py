@@ -266,6 +266,13 @@ def test_a_name_means_every_groep_of_this_schooljaar_that_has_it(make: Make) -> 
     assert find_groups(bench.hub, "s0", ["g4"]) == (bench.core(Entity.GROEP, "g4"),)
 
 
+def test_a_groep_may_be_called_as_a_hub_key_is_shaped(make: Make) -> None:
+    bench = school(make)
+    group(bench, "g3", "zuid", "K-3A", soort="lesgroep")
+    bench.sync()
+    assert find_groups(bench.hub, "s0", ["k-3a"]) == (bench.core(Entity.GROEP, "g3"),)
+
+
 def test_an_unknown_groep_names_what_comes_nearest(make: Make) -> None:
     bench = school(make)
     group(bench, "g3", "zuid", "Wiskunde havo 4", soort="lesgroep")
