@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,6 +111,13 @@ def sync(
             help="One pupil: hub key, leerlingnummer or source key; - reads them from stdin.",
         ),
     ] = None,
+    groep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--groep",
+            help="A groep and its members: name, hub key or source key; - reads them from stdin.",
+        ),
+    ] = None,
     delta: Annotated[bool, typer.Option("--delta/--full", help="Only what changed.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
@@ -127,22 +135,27 @@ def sync(
 
     from console.views import show_report
     from sync_engine.find import look_up
+    from sync_engine.groups import find_groups
     from sync_engine.runs import Kind, Options, run
 
     out = _output(json=json)
     if dry_run and plan:
         raise typer.BadParameter("--dry-run and --plan exclude each other")
+    if groep and (only or entity or delta):
+        raise typer.BadParameter("--groep goes without --only, --entity and --delta")
     with _open(config, debug=debug) as hub:
         brins = hub.schools(source, school or [])
         keys: tuple[str, ...] = ()
         resources = tuple(entity or ())
         if only:
             keys, resources = look_up(hub, source, _typed(only), resources=resources)
-        kind = Kind.ONLY if keys else Kind.DELTA if delta else Kind.FULL
+        groups = find_groups(hub, source, _typed(groep)) if groep else ()
+        kind = Kind.ONLY if keys or groups else Kind.DELTA if delta else Kind.FULL
         options = Options(
             kind=kind,
             resources=resources,
             only=keys,
+            groups=groups,
             brins=brins,
             dry=dry_run,
             plan_only=plan,
@@ -153,6 +166,96 @@ def sync(
             report = run(hub, source, options, progress=progress)
         show_report(out, report)
         raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def replay(
+    source: Source,
+    entity: Annotated[
+        list[str] | None,
+        typer.Option("--entity", help="Resource, as the source names it; repeatable."),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", formats=["%Y-%m-%d"], help="Only what was stored from this day."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
+    ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Stop before applying.")] = False,
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", help="Seconds after which the run ends.")
+    ] = None,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Map what the archive and the quarantine hold again; the source is not asked."""
+    from datetime import timedelta
+
+    from console.views import show_report
+    from sync_engine.runs import Kind, Options, run
+
+    out = _output(json=json)
+    if dry_run and plan:
+        raise typer.BadParameter("--dry-run and --plan exclude each other")
+    with _open(config, debug=debug) as hub:
+        options = Options(
+            kind=Kind.REPLAY,
+            resources=tuple(entity or ()),
+            since=None if since is None else since.date(),
+            dry=dry_run,
+            plan_only=plan,
+            time_limit=None if time_limit is None else timedelta(seconds=time_limit),
+            operator=_operator(),
+        )
+        with out.progress() as progress:
+            report = run(hub, source, options, progress=progress)
+        show_report(out, report)
+        raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def diff(
+    source: Source,
+    school: Annotated[
+        list[str] | None, typer.Option("--school", help="BRIN or vestigingsnummer; repeatable.")
+    ] = None,
+    entity: Annotated[
+        list[str] | None,
+        typer.Option("--entity", help="Resource, as the source names it; repeatable."),
+    ] = None,
+    csv: Annotated[
+        str | None,
+        typer.Option("--csv", metavar="FILE", help="A line per record and field; - is stdout."),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", help="Records to show.")] = 50,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Say what differs now between the core and the source, field by field; changes nothing."""
+    from console.drift import csv_file, show_drift, show_failure
+    from sync_engine.drift import drift
+    from sync_engine.options import Options
+
+    out = _output(json=json)
+    if json and csv == "-":
+        raise typer.BadParameter("--json and --csv - both want standard output")
+    with _open(config, debug=debug) as hub:
+        options = Options(
+            resources=tuple(entity or ()),
+            brins=hub.schools(source, school or []),
+            dry=True,
+            operator=_operator(),
+        )
+        with csv_file(csv) as each, out.progress() as progress:
+            found = drift(hub, source, options, limit=limit, each=each, progress=progress)
+        if csv == "-":
+            show_failure(found)
+        else:
+            show_drift(out, found)
+        raise typer.Exit(found.exit_code)
 
 
 @plan_app.command("apply")

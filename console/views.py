@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from console.output import Output, pairs
-from sync_engine.outcome import ExitCode, Outcome, ReadingReport, RunReport
+from sync_engine.outcome import READ_WELL, ExitCode, Outcome, ReadingReport, RunReport
 
 if TYPE_CHECKING:
     from connectors.registry import Found
@@ -22,6 +22,14 @@ _OUTCOME = {
     Outcome.HELD: "vastgehouden: een mens moet kijken",
     Outcome.FAILED: "mislukt",
     Outcome.CANCELLED: "afgebroken",
+}
+
+
+_SKIPPED = {
+    "erased": "gewist",
+    "keyless": "zonder bruikbare sleutel",
+    "no_payload": "niets meer van bewaard",
+    "no_terms": "leveringsvoorwaarden onbekend",
 }
 
 
@@ -44,6 +52,8 @@ def show_report(out: Output, report: RunReport) -> None:
     ):
         if count:
             out.line(f"  {label}: {count}")
+    for reason, count in report.skipped.items():
+        out.line(f"  overgeslagen, {_SKIPPED.get(reason, reason)}: {count}")
     for hold in report.holds:
         out.line(f"  vastgehouden: {hold.reason}")
     for event in report.events:
@@ -63,7 +73,7 @@ def show_readings(out: Output, readings: list[ReadingReport]) -> None:
     sums: dict[str, list[int]] = {}
     for r in readings:
         row = sums.setdefault(r.resource, [0] * 7)
-        whole = r.state in {"complete", "delta"}
+        whole = r.state in READ_WELL
         counts = (1, whole, r.read, r.added, r.changed, r.gone, r.quarantined)
         sums[r.resource] = [a + int(b) for a, b in zip(row, counts, strict=True)]
     out.table(

@@ -128,12 +128,12 @@ class Mapping(Protocol):
         Raises: MappingError if a required field is missing or breaks its rule.
         """
 
+    def describe(self) -> Sequence[DescribedRow]:
+        """Every row, in the order of the tables: documentation and drift report are made of it."""
+
 
 class TabledMapping(Mapping, Protocol):
     """A mapping that can say what it does: what the registry demands of one that is installed."""
-
-    def describe(self) -> Sequence[DescribedRow]:
-        """Every row, in the order of the tables: the documentation is made of it."""
 
     def trial(
         self, resource: str, record: SourceRecord, *, contract: DeliveryContract, scope: Scope

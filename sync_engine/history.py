@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from config.clock import local_date
 from connectors.base import DeliveryContract, Scope, SourceRecord
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
-from mappings.mapping import Mapped, Strength
+from mappings.mapping import DescribedRow, Mapped, Strength
 from sync_engine.audit import note
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.errors import StalePlanError, SyncError
@@ -355,6 +355,10 @@ class _Unmapped:
         """Nothing is read, so nothing is mapped."""
         message = "this context reads the store only"
         raise RuntimeError(message)
+
+    def describe(self) -> Sequence[DescribedRow]:
+        """It has no rows."""
+        return ()
 
 
 @contextmanager

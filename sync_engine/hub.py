@@ -188,21 +188,26 @@ def connector(settings: Settings, source: Source, clock: Clock) -> Connector:
     factory = connector_registry.factory(source.system)
     manifest = factory.manifest
     _refuse_unacknowledged(settings, manifest)
-    special = {
-        f"{resource.name}.{name}"
-        for resource in manifest.resources
-        for name, data_class in resource.fields.items()
-        if data_class is DataClass.SPECIAL
-    }
     secret = {setting.name for setting in manifest.settings if setting.secret}
     link = Link(
         name=source.name,
         options=source.resolve_options(secret=secret),
         resources=source.resources,
         timeout=_timeout(settings),
-        drop=settings.drop_for(source, special=special),
+        drop=dropped_fields(settings, source, manifest),
     )
     return factory.connect(link, clock=clock)
+
+
+def dropped_fields(settings: Settings, source: Source, manifest: Manifest) -> frozenset[str]:
+    """The fields (`leerling.BSN`) that the configuration keeps out of the hub, as it stands now."""
+    special = {
+        f"{resource.name}.{name}"
+        for resource in manifest.resources
+        for name, data_class in resource.fields.items()
+        if data_class is DataClass.SPECIAL
+    }
+    return settings.drop_for(source, special=special)
 
 
 def _refuse_unacknowledged(settings: Settings, manifest: Manifest) -> None:

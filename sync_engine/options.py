@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 
 Progress = Callable[[str, str, int], None]
@@ -18,6 +18,7 @@ class Kind(StrEnum):
     DELTA = "delta"
     ONLY = "only"
     APPLY = "apply"
+    REPLAY = "replay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,11 @@ class Options:
     """What to run.
 
     Attributes:
-        kind: everything, what changed, some records, or an approved plan.
+        kind: everything, what changed, some records, an approved plan, or what the archive holds.
         resources: names as the source names them; empty for all that are configured.
         only: source keys to look up (kind ONLY), of the resources named.
+        groups: core ids of groepen to look up with their members (kind ONLY).
+        since: only payloads that were stored on this day or later (kind REPLAY).
         brins: BRINs or vestigingsnummers to select scopes by; empty for all.
         dry: stop before anything is written but the plan.
         plan_only: stop before anything is applied; `plan apply` goes on.
@@ -39,6 +42,8 @@ class Options:
     kind: Kind = Kind.FULL
     resources: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
+    since: date | None = None
     brins: tuple[str, ...] = ()
     dry: bool = False
     plan_only: bool = False

@@ -50,13 +50,17 @@ EXIT_OF: dict[Outcome, ExitCode] = {
 }
 
 
+READ_WELL = frozenset({"complete", "delta", "replayed"})
+"""States of a reading that came to its end."""
+
+
 @dataclass(slots=True)
 class ReadingReport:
     """What one run read of one scope."""
 
     resource: str
     scope: str
-    state: str  # complete, incomplete, refused, failed, delta
+    state: str  # complete, incomplete, refused, failed, delta, replayed
     read: int = 0
     added: int = 0
     changed: int = 0
@@ -88,6 +92,7 @@ class RunReport:
     unresolved: int = 0
     waiting: int = 0
     quarantine: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)  # why a replay left records out
     cases: int = 0
     events: list[str] = field(default_factory=list)
     error: str = ""

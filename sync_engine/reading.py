@@ -6,6 +6,7 @@ A scope that is refused or fails does not stop the others; refused credentials s
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping, Sequence
 
 from config.errors import KoppelhubError
 from config.logs import bound
@@ -18,10 +19,11 @@ from connectors.errors import (
 )
 from sync_engine.context import Context, KoppelingRow, ScopeRow
 from sync_engine.errors import OperationNotDeclaredError, StalePlanError, SyncError
+from sync_engine.groups import GroupLookup, Picked, Wanted
 from sync_engine.hub import Hub
 from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import Outcome, ReadingReport, RunReport
-from sync_engine.scopes import open_scope, remember_contract
+from sync_engine.scopes import keep_terms, open_scope, remember_contract
 from sync_engine.stage import Received, Stager
 
 _log = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ class Reader:
         self.work, self.run_id = context.work, context.run_id
         self.deadline = 0.0
         self.listed: list[Scope] | None = None
+        self._keys: tuple[str, ...] = ()
         self._drift: dict[str, set[str]] = {}
 
     def read(self, *, deadline: float) -> None:
@@ -80,15 +83,29 @@ class Reader:
                 "the source has nothing to read for this selection",
                 advice="Controleer de school en de rechten: `koppelhub connectors check`.",
             )
-        if not self.options.resources:
+        if not self.options.resources and self.options.kind is not Kind.ONLY:
             self.listed = listed
         try:
-            for scope in wanted:
-                with bound(entity=scope.resource):
-                    if not self._read_scope(context, scope, resources[scope.resource]):
-                        break
+            self._read_all(context, wanted, resources)
         finally:
             self._tell_drift(context)
+
+    def _read_all(
+        self, context: Context, scopes: Sequence[Scope], resources: Mapping[str, Resource]
+    ) -> None:
+        for some in self._rounds(context, scopes):
+            for scope, keys in some:
+                self._keys = keys
+                with bound(entity=scope.resource):
+                    if not self._read_scope(context, scope, resources[scope.resource]):
+                        return
+
+    def _rounds(self, context: Context, scopes: Sequence[Scope]) -> Iterator[Sequence[Wanted]]:
+        """Scopes to read, each with the keys to look up in it; a round may rest on the last one."""
+        if self.options.groups:
+            yield from GroupLookup(context, self.options.groups, scopes).rounds()
+        else:
+            yield [(scope, self.options.only) for scope in scopes]
 
     def _resources(self, connector: Connector) -> dict[str, Resource]:
         """The resources to read, in the connector's order; what was not declared is refused."""
@@ -98,10 +115,8 @@ class Reader:
         chosen = [manifest.resource(name) for name in names] or [
             resource for resource in manifest.resources if not resource.optional
         ]
-        need = {
-            Kind.ONLY: Capability.LOOKUP,
-            Kind.DELTA: Capability.SNAPSHOT,
-        }.get(self.options.kind, Capability.SNAPSHOT)
+        # what a groep needs is picked out of a whole reading where it cannot be looked up
+        need = Capability.LOOKUP if self.options.only else Capability.SNAPSHOT
         for resource in chosen:
             if need not in resource.capabilities:
                 raise OperationNotDeclaredError(
@@ -147,7 +162,7 @@ class Reader:
             self.report.retryable = self.report.retryable or error.retryable
             _log.warning("reading failed: %s", error)
         if not self.options.dry:
-            self._keep_reading(row, report)
+            keep_reading(self.hub, context, row, report)
         if self.hub.clock.monotonic() >= self.deadline:
             self._out_of_time(report)
             going_on = False
@@ -158,7 +173,7 @@ class Reader:
     ) -> None:
         whole = not self._may_continue(context, row, resource)
         for attempt in range(_ATTEMPTS):
-            reading, delta = self._open_reading(context, row, whole=whole)
+            reading, delta = self._open_reading(context, row, resource, whole=whole)
             changes = delta and self.options.kind is Kind.DELTA
             stager = Stager(context, row, changes=changes, whole=not delta)
             try:
@@ -207,11 +222,13 @@ class Reader:
         )
 
     def _open_reading(
-        self, context: Context, row: ScopeRow, *, whole: bool
+        self, context: Context, row: ScopeRow, resource: Resource, *, whole: bool
     ) -> tuple[Reading, bool]:
         connector, scope = context.connector, row.scope
         if self.options.kind is Kind.ONLY:
-            return connector.lookup(scope, keys=self.options.only), True
+            if Capability.LOOKUP in resource.capabilities:
+                return connector.lookup(scope, keys=self._keys), True
+            return Picked(connector.snapshot(scope), self._keys), True
         if not whole:
             rows = self.work.execute(
                 "SELECT value FROM source_cursor WHERE scope_id = ?", (row.id,)
@@ -227,6 +244,7 @@ class Reader:
             for page in reading:
                 if not begun:
                     stager.begin(reading.contract)
+                    keep_terms(stager.context, stager.scope, reading.contract, stager.contract_fp)
                     begun = True
                 stager.take(page)
                 self.progress("read", report.resource, len(page.keys))
@@ -308,30 +326,31 @@ class Reader:
                 detail: dict[str, object] = {"resource": resource, "fields": sorted(names)}
                 context.events.append((None, "schema drift", detail))
 
-    def _keep_reading(self, row: ScopeRow, report: ReadingReport) -> None:
-        with self.work.transaction():
-            self.work.execute(
-                "INSERT INTO reading (run_id, scope_id, state, read, added, changed, missing, "
-                "gone, quarantined, reason, advice, finished_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    self.run_id,
-                    row.id,
-                    report.state,
-                    report.read,
-                    report.added,
-                    report.changed,
-                    report.missing,
-                    report.gone,
-                    report.quarantined,
-                    report.reason,
-                    report.advice,
-                    self.hub.clock.now(),
-                ),
-            )
-            self.work.execute(
-                "UPDATE run SET heartbeat_at = ? WHERE id = ?", (self.hub.clock.now(), self.run_id)
-            )
+
+def keep_reading(hub: Hub, context: Context, row: ScopeRow, report: ReadingReport) -> None:
+    """Write down what a run read of one scope; the run shows that it is alive."""
+    work, run_id, now = context.work, context.run_id, hub.clock.now()
+    with work.transaction():
+        work.execute(
+            "INSERT INTO reading (run_id, scope_id, state, read, added, changed, missing, "
+            "gone, quarantined, reason, advice, finished_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                run_id,
+                row.id,
+                report.state,
+                report.read,
+                report.added,
+                report.changed,
+                report.missing,
+                report.gone,
+                report.quarantined,
+                report.reason,
+                report.advice,
+                now,
+            ),
+        )
+        work.execute("UPDATE run SET heartbeat_at = ? WHERE id = ?", (now, run_id))
 
 
 def _sum(report: ReadingReport, received: Received) -> None:

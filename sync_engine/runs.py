@@ -7,7 +7,7 @@ tenant. An error of one scope does not stop the others; an error of the source s
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
@@ -17,6 +17,7 @@ from config.clock import local_date
 from config.errors import KoppelhubError
 from config.logs import bound
 from connectors.base import Scope
+from connectors.errors import ConnectorError
 from sync_engine import received
 from sync_engine.apply import apply
 from sync_engine.audit import note
@@ -27,26 +28,42 @@ from sync_engine.guard import Hold, judge
 from sync_engine.hub import Hub
 from sync_engine.inputs import note_changed_inputs
 from sync_engine.options import Kind, Options, Progress
-from sync_engine.outcome import Outcome, RunReport
+from sync_engine.outcome import READ_WELL, Outcome, RunReport
 from sync_engine.plan import Planner
 from sync_engine.reading import Reader, fail
+from sync_engine.replay import Replayer, retry_quarantine
 from sync_engine.scopes import end_vanished, load_scopes
 from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
 from sync_engine.store.values import instant
 from sync_engine.store.work import Work
 
-__all__ = ["Kind", "Options", "Progress", "run"]
+__all__ = ["Inspect", "Kind", "Options", "Progress", "run"]
 
 _log = logging.getLogger(__name__)
+
+Inspect = Callable[[Context, int], None]
+"""Called with the context of a dry run and the number of its plan, under the lock of the tenant."""
 
 _DEPENDENT = "wacht op een onderdeel dat is vastgehouden"
 
 
 def run(
-    hub: Hub, koppeling: str, options: Options, *, progress: Progress | None = None
+    hub: Hub,
+    koppeling: str,
+    options: Options,
+    *,
+    progress: Progress | None = None,
+    inspect: Inspect | None = None,
 ) -> RunReport:
     """Run one koppeling once.
+
+    Args:
+        hub: of the koppeling.
+        koppeling: its name.
+        options: what to run.
+        progress: told what goes on.
+        inspect: looks at a dry run's plan while everything that it received can still be seen.
 
     Raises: RunActiveError if another run of it is under way; ConfigurationError and StoreError
         before anything is done. What goes wrong later is in the report.
@@ -57,7 +74,9 @@ def run(
         lease(hub.store, f"koppeling-{row.id}", on=work),
         fewer_collections(),
     ):
-        return _Run(hub, row, options, work, progress or (lambda *_: None)).execute()
+        made = _Run(hub, row, options, work, progress or (lambda *_: None))
+        made.inspect = inspect
+        return made.execute()
 
 
 class _Run:
@@ -68,6 +87,7 @@ class _Run:
     ) -> None:
         self.hub, self.row, self.options, self.work = hub, row, options, work
         self.progress = progress
+        self.inspect: Inspect | None = None
         self.started = hub.clock.now()
         given = options.time_limit  # none at all is a limit too
         limit = hub.settings.policy.limits.run_time if given is None else given
@@ -104,6 +124,7 @@ class _Run:
         options = asdict(self.options)
         options.pop("time_limit")
         options["only"] = len(self.options.only)  # not what a person typed: it may be a name
+        options["groups"] = len(self.options.groups)
         with self.work.transaction():
             self.work.execute(
                 "UPDATE run SET state = 'failed', finished_at = ?, error = 'stopped from outside', "
@@ -167,6 +188,7 @@ class _Run:
             "unresolved": report.unresolved,
             "waiting": report.waiting,
             "quarantine": report.quarantine,
+            "skipped": report.skipped,
             "cases": report.cases,
             "longest_hold_seconds": report.longest_hold_seconds,
         }
@@ -214,18 +236,7 @@ class _Run:
     # -- reading ---------------------------------------------------------------------------------
 
     def _read_and_plan(self, context: Context) -> None:
-        listed: list[Scope] | None = None
-        if self.options.kind is not Kind.APPLY:
-            reader = Reader(
-                self.hub,
-                self.row,
-                self.options,
-                context=context,
-                report=self.report,
-                progress=self.progress,
-            )
-            reader.read(deadline=self.deadline)
-            listed = reader.listed
+        listed = self._receive(context)
         with tenant_lock(self.hub.store, self.row.tenant_id, on=self.work):
             load_scopes(context)
             if listed is not None:
@@ -233,6 +244,30 @@ class _Run:
             note_changed_inputs(context)
             self._plan(context)
         self._judge_outcome(context)
+
+    def _receive(self, context: Context) -> list[Scope] | None:
+        """Take in what there is to plan; every scope that the source listed, where it was asked."""
+        hub, options, report = self.hub, self.options, self.report
+        if options.kind is Kind.APPLY:
+            return None
+        if options.kind is Kind.REPLAY:
+            replayer = Replayer(
+                hub, options, context=context, report=report, progress=self.progress
+            )
+            replayer.replay(deadline=self.deadline)
+            return None
+        whole = options.kind is not Kind.ONLY and not (options.resources or options.brins)
+        retried = retry_quarantine(hub, context) if whole else 0
+        reader = Reader(
+            hub, self.row, options, context=context, report=report, progress=self.progress
+        )
+        try:
+            reader.read(deadline=self.deadline)
+        except ConnectorError as error:
+            if not retried:
+                raise
+            fail(report, error)  # what left the quarantine is planned all the same
+        return reader.listed
 
     # -- planning --------------------------------------------------------------------------------
 
@@ -250,6 +285,8 @@ class _Run:
             if holds and not self.options.dry and not self.options.plan_only:
                 planned = self._replan(context, plan_id, holds)
         self._report_plan(plan_id, planned, holds)
+        if self.options.dry and self.inspect is not None:
+            self.inspect(context, plan_id)
         if self.options.dry or self.options.plan_only:
             self._close_plan(plan_id, "dry" if self.options.dry else "open", holds)
             return
@@ -363,8 +400,8 @@ class _Run:
         )[0][0]
         if report.error:
             return
-        good = [r for r in report.readings if r.state in {"complete", "delta"}]
-        bad = [r for r in report.readings if r.state not in {"complete", "delta"}]
+        good = [r for r in report.readings if r.state in READ_WELL]
+        bad = [r for r in report.readings if r.state not in READ_WELL]
         if report.readings and not good and not any(r.read for r in bad):
             first = bad[0]
             report.error, report.advice = first.reason, first.advice
@@ -381,7 +418,8 @@ class _Run:
     def _suspiciously_empty(self, context: Context) -> bool:
         """Nothing read where something was expected is never a success."""
         readings = self.report.readings
-        if self.options.kind is Kind.DELTA or any(r.read for r in readings) or not readings:
+        few = self.options.kind is Kind.DELTA or self.options.since is not None
+        if few or any(r.read for r in readings) or not readings:
             return False
         context.events.append((None, "empty", {"koppeling": self.row.name}))
         return True

@@ -163,15 +163,39 @@ def remember_contract(
         context.events.append((row.id, "contract changed", detail))
     if context.dry:
         return
-    terms = {"fields": dict(contract.fields), "version": contract.version}
     with work.transaction():
+        keep_terms(context, row, contract, fingerprint)
         work.execute("UPDATE scope SET contract_fp = ? WHERE id = ?", (fingerprint, row.id))
-        work.execute(
-            "INSERT INTO contract (scope_id, fingerprint, terms, first_run) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (scope_id, fingerprint) DO NOTHING",
-            (row.id, fingerprint, _json(terms), context.run_id),
-        )
     row.contract_fp = fingerprint
+
+
+def keep_terms(
+    context: Context, row: ScopeRow, contract: DeliveryContract, fingerprint: bytes
+) -> None:
+    """Keep the terms under which records are about to be written; says nothing of the scope.
+
+    What is archived can be mapped again only under its own terms, so they are there before it,
+    also where the reading never comes to its end.
+    """
+    if context.dry or row.contract_fp == fingerprint:
+        return
+    terms = {"fields": dict(contract.fields), "version": contract.version}
+    context.work.execute(
+        "INSERT INTO contract (scope_id, fingerprint, terms, first_run) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (scope_id, fingerprint) DO NOTHING",
+        (row.id, fingerprint, _json(terms), context.run_id),
+    )
+
+
+def kept_terms(context: Context, scope_id: int) -> dict[bytes, DeliveryContract]:
+    """Fingerprint → terms of every delivery contract that a scope was ever read under."""
+    return {
+        bytes(fingerprint): DeliveryContract(terms.fields, terms.version)
+        for fingerprint, text in context.work.execute(
+            "SELECT fingerprint, terms FROM contract WHERE scope_id = ? ORDER BY id", (scope_id,)
+        )
+        for terms in (msgspec.json.decode(text, type=_Terms),)
+    }
 
 
 def _json(value: object) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from mappings.canonical.fields import Entity
-from sync_engine.runs import Kind
+from sync_engine.drift import drift
+from sync_engine.runs import Kind, Options
 from sync_engine.store.engine import Store
 from sync_engine.store.sqlite import SqliteWork
 from sync_engine.store.work import Row
@@ -163,6 +164,13 @@ def play(made: Bench) -> None:
     held = made.sync("s0")
     assert held.held
     assert made.sync("s0", kind=Kind.APPLY, approved=held.plan_id).applied
+    first.put(Entity.LEERLING, "kapot", "a", kapot=True)
+    made.sync("s0")
+    group = made.core(Entity.GROEP, "g")
+    made.sync("s0", kind=Kind.ONLY, groups=(group,), dry=True)
+    drift(made.hub, "s1", Options(dry=True), limit=1)
+    made.mappings["memory"].version = "2"
+    made.sync("s0", kind=Kind.REPLAY)
 
 
 def test_no_statement_of_a_run_goes_over_a_whole_large_table(
