@@ -258,8 +258,9 @@ class Stager:
     ) -> None:
         if not changed:
             return
-        old = self._shadows([known.id for known, *_ in changed])
+        # salts first: of a record that is purged in between the shadows are gone, not the salt
         salts = salts_of(self.context, [known.id for known, *_ in changed])
+        old = self._shadows([known.id for known, *_ in changed])
         for known, key, body, digest in changed:
             salt = salts.get(known.id) or token_bytes(16)
             self._map(
