@@ -335,6 +335,7 @@ class Machine(RuleBasedStateMachine):
         assert links == {self.oracle.who.group(n) for n in self.oracle.who.core.values()}
         cases = {(s, e, k): kind for s, e, k, kind in self.bench.cases()}
         assert cases == self.oracle.who.cases
+        self.steps.update(f"doubt: {n[1]}" for n, kind in cases.items() if kind == "score")
         assert not self.bench.query("SELECT * FROM refold")
 
     def _rests(self) -> None:
