@@ -16,14 +16,17 @@ import msgspec
 from config.errors import ConfigurationError
 from mappings.canonical.fields import Entity
 from sync_engine.audit import note, note_within
+from sync_engine.context import chunks
 from sync_engine.find import hub_key
 from sync_engine.hub import Hub
-from sync_engine.retention import Aged, Ages, refers_to_itself, run_columns
+from sync_engine.retention import Aged, Ages, Params, refers_to_itself, run_columns
 from sync_engine.store.locks import tenant_lock
 from sync_engine.store.work import Work
 
 CORE_BATCH: Final = 100
 ROW_BATCH: Final = 1_000
+PART_ROWS: Final = 10_000
+"""Rows of a large table that are looked at by one query."""
 
 _PARTS: Final = (
     ("match_key", "core_id"),
@@ -275,17 +278,9 @@ class _Purge:
 
     def _orphans(self) -> None:
         """Shadows that never became a core record."""
-        work, where, last = self.work, self.ages.orphaned(), 0
+        work, where = self.work, self.ages.orphaned()
         listed = "SELECT s.id FROM shadow s JOIN scope p ON p.id = s.scope_id WHERE"
-        while True:
-            rows = work.execute(
-                f"{listed} s.id > ? AND {where.sql} ORDER BY s.id LIMIT ?",
-                (last, *where.params, ROW_BATCH),
-            )
-            if not rows:
-                return
-            ids = [row[0] for row in rows]
-            last = ids[-1]
+        for ids in self._batches("shadow", f"{listed} {{}} AND {where.sql}", "s.id", where.params):
             with tenant_lock(self.hub.store, self.tenant_id, on=work), work.transaction():
                 self._begin_batch()
                 work.execute(
@@ -343,23 +338,41 @@ class _Purge:
 
     def _age(self, aged: Aged) -> None:
         """Batch by batch; what changed since it was chosen is judged again."""
-        work, where, last = self.work, aged.where, 0
+        work, where = self.work, aged.where
         listed = f"SELECT t.id FROM {aged.table} t WHERE"
-        while True:
-            rows = work.execute(
-                f"{listed} t.id > ? AND {where.sql} ORDER BY t.id LIMIT ?",
-                (last, *where.params, ROW_BATCH),
-            )
-            if not rows:
-                return
-            ids = [row[0] for row in rows]
-            last = ids[-1]
+        for ids in self._batches(
+            aged.table, f"{listed} {{}} AND {where.sql}", "t.id", where.params
+        ):
             with work.transaction():
                 work.execute(
                     f"{aged.act} WHERE id IN ({listed} {work.many('t.id')} AND {where.sql})",
                     (*aged.params, work.values(ids), *where.params),
                 )
                 self._add(aged.name, work.changes)
+
+    def _batches(
+        self, table: str, query: str, number: str, params: Params
+    ) -> Iterator[Sequence[int]]:
+        """Ids of the rows of a table that a query chooses, a bounded part of the table at a time.
+
+        Args:
+            table: it has an `id`.
+            query: with `{}` where the part is to be put.
+            number: the id, as the query names it.
+            params: of the query.
+        """
+        work, after = self.work, 0
+        while True:
+            ((until,),) = work.execute(
+                f"SELECT MAX(id) FROM (SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT ?) r",
+                (after, PART_ROWS),
+            )
+            if until is None:
+                return
+            part = query.format(f"{number} > ? AND {number} <= ?")
+            found = sorted(row[0] for row in work.execute(part, (after, until, *params)))
+            yield from chunks(found, ROW_BATCH)
+            after = until
 
     def _name_runs(self) -> None:
         """Every run that anything names; runs that begin now are not old."""

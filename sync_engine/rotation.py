@@ -206,8 +206,10 @@ class _Rotation:
         cipher = self.hub.cipher(self.tenant_id)
         for sealed in sealed_columns():
             self._prepare(sealed)
-        while sum([self._renew_all(sealed, cipher) for sealed in sealed_columns()]):
-            pass  # what a run wrote back meanwhile, as it had read it before
+        stale = list(sealed_columns())
+        while sum([self._renew_all(sealed, cipher) for sealed in stale]):
+            # what a run wrote back meanwhile, as it had read it before
+            stale = [sealed for sealed in sealed_columns() if self._named(sealed)]
         if not report.unreadable:
             self._retire([v for v in versions if not v.active], since)
         report.longest_hold_seconds = round(self.work.longest_hold, 4)
@@ -277,31 +279,38 @@ class _Rotation:
 
     def _batches(self, sealed: Sealed) -> Iterator[list[Row]]:
         """(key, value, salt, parts of the context) of what names another version, in order."""
-        work, version = self.work, self.report.version.to_bytes(2, "big")
+        version = self.report.version.to_bytes(2, "big")
         key = ", ".join(f"t.{name}" for name in sealed.key)
         marks = ", ".join("?" for _ in sealed.key)
-        stale = f"AND substr(t.{sealed.column}, 2, 2) <> ?"
         parts = ", ".join(f"t.{name}" for name in sealed.parts)
-        after: tuple[object, ...] = ()
+        where = (
+            f"AND substr(t.{sealed.column}, 2, 2) <> ? "
+            f"AND ({key}) >= ({marks}) AND ({key}) <= ({marks}) ORDER BY {key}"
+        )
+        sizes = sealed.rows(f"{key}, length(t.{sealed.column})", where)
+        values = sealed.rows(f"{key}, t.{sealed.column}, {{salt}}, {parts}", where)
+        for first, last in self._ranges(sealed):
+            rows = self.work.execute(sizes, (self.tenant_id, version, *first, *last))
+            while rows:
+                number = _within(row[-1] for row in rows)
+                ends = (*rows[0][:-1], *rows[number - 1][:-1])
+                yield self.work.execute(values, (self.tenant_id, version, *ends))
+                rows = rows[number:]
+
+    def _ranges(self, sealed: Sealed) -> Iterator[tuple[Row, Row]]:
+        """First and last key of every part of the table, in order, whoever's rows they are."""
+        key = ", ".join(sealed.key)
+        marks = ", ".join("?" for _ in sealed.key)
+        last: Row = ()
         while True:
-            beyond = f"AND ({key}) > ({marks}) " if after else ""
-            where = f"{stale} {beyond}"
-            order = f"ORDER BY {key} LIMIT {BATCH_ROWS}"
-            sizes = work.execute(
-                sealed.rows(f"{key}, length(t.{sealed.column})", where + order),
-                (self.tenant_id, version, *after),
+            beyond = f"WHERE ({key}) > ({marks}) " if last else ""
+            rows = self.work.execute(
+                f"SELECT {key} FROM {sealed.table} {beyond}ORDER BY {key} LIMIT {BATCH_ROWS}", last
             )
-            if not sizes:
+            if not rows:
                 return
-            last = sizes[_within(row[-1] for row in sizes) - 1][:-1]
-            yield work.execute(
-                sealed.rows(
-                    f"{key}, t.{sealed.column}, {{salt}}, {parts}",
-                    f"{where}AND ({key}) <= ({marks}) ORDER BY {key}",
-                ),
-                (self.tenant_id, version, *after, *last),
-            )
-            after = tuple(last)
+            last = rows[-1]
+            yield rows[0], last
 
     @staticmethod
     def _renewed(sealed: Sealed, cipher: TenantCipher, row: Row) -> bytes | None:
