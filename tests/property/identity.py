@@ -15,6 +15,7 @@ from tests.property.heard import Heard, Node
 PERSONAL = {"bsn", "onderwijsnummer", "eck_id"}  # two values of one of these are two persons
 NUMBERS = {"leerlingnummer", "personeelsnummer"}  # mean something within one source only
 OF_ONE_SOURCE = {*PERSONAL, *NUMBERS, "relatie"}  # tell two records of one source to be the same
+PERSONS = {"medewerker", "leerling", "verzorger"}  # who may look like another
 Row = dict[Any, Any]
 Core = dict[str, dict[frozenset[Node], Row]]  # entity → who → what the core holds
 
@@ -39,7 +40,8 @@ class Identity:
             elif node not in self.core:
                 self.core[node] = max(self.core.values(), default=0) + 1
                 fresh[self.core[node]] = node
-        others = [g for g in before.get(entity, {}) if source not in {n[0] for n in g}]
+        persons = before.get(entity, {}) if entity in PERSONS else {}
+        others = [g for g in persons if source not in {n[0] for n in g}]
         for number, leader in fresh.items():  # nobody's keys: does it look like another's?
             alike = any(self._alike(leader, group, before) for group in others)
             if number in self.core.values() and alike:

@@ -141,6 +141,17 @@ RECORDS: dict[Entity, st.SearchStrategy[dict[str, Any]]] = {
     ),
 }
 
+FAMILY = st.tuples(
+    st.fixed_dictionaries(
+        {"achternaam": _one("Jansen"), "geboortedatum": _one("2012-03-04")},
+        optional={"eck_id": _one(*ECK)},
+    ),
+    st.fixed_dictionaries(
+        {"achternaam": _one("Jansen", "Mol")},
+        optional={"email": _one("ouder@thuis.example"), "mobiel": _one("+31687654321")},
+    ),
+)
+
 RECORD = st.sampled_from(ENTITIES).flatmap(
     lambda entity: st.tuples(st.just(entity), st.integers(0, 2), RECORDS[entity])
 )
