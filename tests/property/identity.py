@@ -55,7 +55,8 @@ class Identity:
         if node[1] != "verzorger":
             born = row["geboortedatum"]
             return named and born is not None and mine.get("geboortedatum") == born
-        theirs = {text for key, (text, _) in _contacts(row)}
+        contacts = [k for k in row if isinstance(k, tuple) and k[0] is Kind.CONTACT]
+        theirs = {row[k][0] for k in contacts}
         reached = {mine.get(n) for n in ("email", "mobiel", "telefoon", "mobiel_werk")} & theirs
         relations = [r for r in before["verzorger_relatie"].values() if r.get("verzorger") == group]
         children = {self.core[next(iter(r["leerling"]))] for r in relations}
@@ -145,8 +146,3 @@ class Identity:
     def group(self, number: int) -> frozenset[Node]:
         """The source records that are one."""
         return frozenset(n for n, c in self.core.items() if c == number)
-
-
-def _contacts(row: Row) -> list[tuple[Any, Any]]:
-    """The e-mail address and numbers that a core record holds."""
-    return [(k, v) for k, v in row.items() if isinstance(k, tuple) and k[0] is Kind.CONTACT]
