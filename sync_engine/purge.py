@@ -154,10 +154,9 @@ class _Purge:
             (tenant,),
         )
         for (detail,) in work.rows(f"SELECT detail {open_cases}", (tenant,)):
-            for candidate in msgspec.json.decode(detail):
+            for candidate in _candidates(detail):
                 work.execute(
-                    "INSERT INTO k_cited (core_id) VALUES (?) ON CONFLICT DO NOTHING",
-                    (candidate["core_id"],),
+                    "INSERT INTO k_cited (core_id) VALUES (?) ON CONFLICT DO NOTHING", (candidate,)
                 )
 
     def _select(self) -> Iterator[tuple[Entity, int]]:
@@ -385,3 +384,10 @@ class _Purge:
                     f"INSERT INTO k_named SELECT DISTINCT {name} FROM {table} "
                     f"WHERE {name} IS NOT NULL ON CONFLICT DO NOTHING"
                 )
+
+
+def _candidates(detail: str) -> list[int]:
+    """The core ids in the detail of a case; other kinds of cases may tell other things."""
+    told = msgspec.json.decode(detail)
+    listed = told if isinstance(told, list) else []
+    return [item["core_id"] for item in listed if isinstance(item, dict) and "core_id" in item]

@@ -253,6 +253,12 @@ def test_who_an_open_case_speaks_of_stays(made: Bench) -> None:
     made.sync("s1")
     assert made.cases() == [("s1", "leerling", "x", "score")]
     assert not purged(made).records
+    with made.hub.store.work() as work:  # a case of another kind tells nothing of him
+        work.execute("UPDATE zaak SET detail = '{}'")
+    assert purged(made, dry=True).records == {"leerling": 1}
+    with made.hub.store.work() as work:
+        work.execute("UPDATE zaak SET detail = ?", (f'[{{"core_id":{core_id}}}]',))
+    assert not purged(made).records
     made.sources["s1"].put(Entity.LEERLING, "x", achternaam="Bakker")
     made.sync("s1")
     assert purged(made).records == {"leerling": 1}
