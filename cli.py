@@ -35,6 +35,7 @@ connectors_app = typer.Typer(help="Connectors: what systems can be spoken to.")
 sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_args_is_help=True)
 db_app = typer.Typer(help="The database.", no_args_is_help=True)
 mapping_app = typer.Typer(help="Mappings: from source to canonical.", no_args_is_help=True)
+keys_app = typer.Typer(help="Keys: what encrypts the data.")
 for name, sub in (
     ("plan", plan_app),
     ("run", run_app),
@@ -43,6 +44,7 @@ for name, sub in (
     ("sandbox", sandbox_app),
     ("db", db_app),
     ("mapping", mapping_app),
+    ("keys", keys_app),
 ):
     app.add_typer(sub, name=name)
 
@@ -463,6 +465,81 @@ def doctor(json: Json = False, config: Config = None) -> None:
     from sync_engine.doctor import examine
 
     raise typer.Exit(show_findings(_output(json=json), examine(config)))
+
+
+@app.command()
+def purge(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="One tenant [all].")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would go; remove nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Remove for good what has been kept for its whole period, after showing what it is."""
+    from console.upkeep import show_purge
+    from sync_engine.purge import purge as remove
+
+    out = _output(json=json)
+    if json and not (yes or dry_run):
+        raise typer.BadParameter("--json needs --yes or --dry-run: nobody can be asked")
+    with _open(config, debug=debug) as hub:
+        if dry_run or not yes:
+            found = remove(hub, operator=_operator(), tenant=tenant, dry=True)
+            show_purge(out, found)
+            if dry_run or all(report.is_empty for report in found):
+                return
+            if not typer.confirm("Dit voorgoed verwijderen?", err=True):
+                out.line("Er is niets verwijderd.")
+                return
+        show_purge(out, remove(hub, operator=_operator(), tenant=tenant))
+
+
+@keys_app.callback(invoke_without_command=True)
+def keys(
+    context: typer.Context, json: Json = False, config: Config = None, debug: Debug = False
+) -> None:
+    """List the versions of every tenant's key, and how many values each encrypts."""
+    if context.invoked_subcommand is not None:
+        return
+    from console.upkeep import show_keys
+    from sync_engine.rotation import list_keys
+
+    with _open(config, debug=debug) as hub:
+        show_keys(_output(json=json), list_keys(hub))
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="One tenant [all].")] = None,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Give a tenant a new key and encrypt everything anew, or go on with what was broken off."""
+    from console.upkeep import show_rotation
+    from sync_engine.rotation import rotate
+
+    out = _output(json=json)
+    with _open(config, debug=debug) as hub:
+        with out.progress() as progress:
+            reports = rotate(hub, operator=_operator(), tenant=tenant, progress=progress)
+        raise typer.Exit(show_rotation(out, reports))
+
+
+@keys_app.command("master")
+def keys_master(json: Json = False, config: Config = None) -> None:
+    """Make a new master key in the key file, and wrap every tenant's key under it."""
+    from config.clock import SystemClock
+    from config.settings import Settings
+    from console.upkeep import show_master
+    from sync_engine.masters import renew_master
+
+    settings = Settings.load(config)
+    done = renew_master(settings, SystemClock(), operator=_operator())
+    show_master(_output(json=json), done, settings.keys.file)
 
 
 @sandbox_app.command("serve")

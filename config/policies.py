@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Mapping
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -324,15 +324,29 @@ class Freshness(Frozen):
 
 
 class Retention(Frozen):
-    """How long things are kept; see the packaged defaults for what each is."""
+    """How long things are kept; see the packaged defaults for what each is.
+
+    Attributes:
+        entities: what is kept longer or shorter than `tombstone`, by the table that holds it.
+    """
 
     raw_payload: Duration
     tombstone: Duration
+    entities: dict[str, Duration] = {}
     quarantine: Duration
     plan_expiry: Duration
+    plan_values: Duration
     run: Duration
     journal: Duration
     audit: Duration
+
+    def of(self, table: str) -> timedelta:
+        """How long what was closed is kept: an entity, or `groepsdeelname`."""
+        return self.entities.get(table, self.tombstone)
+
+    def longest(self) -> timedelta:
+        """The longest of those periods: for what belongs to no record of the core."""
+        return max((self.tombstone, *self.entities.values()))
 
 
 class Limits(Frozen):
@@ -385,6 +399,7 @@ class Policy(Frozen):
             "authority.order": (self.authority.order, entities | fields | {"*"}),
             **{key: (names, entities) for key, names in guards.items()},
             "reactions.entities": (self.reactions.entities, entities),
+            "retention.entities": (self.retention.entities, entities | {"groepsdeelname"}),
             "drift.entities": (self.drift.entities, entities | frozenset(resources)),
         }
         for key, (names, known) in configured.items():

@@ -111,7 +111,7 @@ class Output:
             yield show
 
 
-_PHASES = {"read": "lezen", "plan": "plan maken", "apply": "toepassen"}
+_PHASES = {"read": "lezen", "plan": "plan maken", "apply": "toepassen", "keys": "versleutelen"}
 
 
 def _plain_table(rows: Sequence[Sequence[object]]) -> None:

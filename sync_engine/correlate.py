@@ -9,10 +9,9 @@ indexes in a temporary table, and one join finds every match.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from functools import partial
 
 import msgspec
 
@@ -22,9 +21,9 @@ from mappings.canonical.schema import fields_of
 from mappings.normalise import match_form
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.fold import Json
+from sync_engine.lookalikes import SCORED, Lookalikes
 from sync_engine.matching import Dispute, Matcher, periods_overlap
 from sync_engine.project import required_references
-from sync_engine.score import Candidate, score_leerling
 
 LINK_COLUMNS = ("koppeling_id", "entity", "source_key", "core_id", "rule", "run_id")
 KEY_COLUMNS = ("digest", "koppeling_id", "source_key", "entity", "kind", "core_id")
@@ -251,12 +250,17 @@ class Correlator:
     # -- score -----------------------------------------------------------------------------------
 
     def _score(self, entity: Entity, result: Correlated) -> None:
-        """Leerlingen that no exact key knows: who in the core looks like them?"""
-        if entity is not Entity.LEERLING or self._is_alone(entity):
+        """Persons that no exact key knows: who in the core looks like them?"""
+        if entity not in SCORED or self._is_alone(entity):
             return
+        looks = Lookalikes(
+            self.context,
+            nodes=partial(load_nodes, self.context),
+            links=partial(lookup_links, self.context),
+        )
         for part in self._batches_of_new():
             disputed = []
-            for key, candidates in self._lookalikes(part).items():
+            for key, candidates in looks.of(entity, part).items():
                 dispute = Dispute(key, "score", "looks like")
                 dispute.candidates = [
                     {"core_id": c.core_id, "score": round(c.score, 3), "agrees": list(c.agrees)}
@@ -277,34 +281,6 @@ class Correlator:
             )
             self._alone[entity] = not rows
         return self._alone[entity]
-
-    def _lookalikes(self, keys: Sequence[str]) -> dict[str, list[Candidate]]:
-        context, work = self.context, self.context.work
-        nodes = {node.source_key: node for node in load_nodes(context, Entity.LEERLING, keys)}
-        days = sorted(
-            {str(n.form["geboortedatum"]) for n in nodes.values() if n.form.get("geboortedatum")}
-        )
-        people: dict[str, list[tuple[object, ...]]] = defaultdict(list)
-        rows = work.execute(
-            "SELECT l.geboortedatum, l.id, l.achternaam, l.roepnaam, l.voornamen, a.postcode "
-            "FROM leerling l LEFT JOIN adres a ON a.eigenaar_id = l.id "
-            f"WHERE l.tenant_id = ? AND {work.many('l.geboortedatum')} "
-            "AND NOT EXISTS (SELECT 1 FROM link v WHERE v.core_id = l.id AND v.koppeling_id = ?)",
-            (context.koppeling.tenant_id, work.values(days), context.koppeling.id),
-        )
-        for row in sorted(rows, key=itemgetter(1)):
-            people[str(row[0])].append(tuple(row[1:]))
-        found: dict[str, list[Candidate]] = {}
-        for key, node in nodes.items():
-            near = [
-                candidate
-                for person in people.get(str(node.form.get("geboortedatum")), ())
-                if (candidate := score_leerling(node.form, person, context.policy.correlation))
-                is not None
-            ]
-            if near:
-                found[key] = sorted(near, key=lambda c: (-c.score, c.core_id))
-        return found
 
     # -- new -------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from config.keyring import Keyring
 from config.settings import Settings
 from connectors import registry
 from sync_engine.hub import Hub, connector
+from sync_engine.rotation import list_keys
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import verify_keys
 
@@ -44,6 +45,7 @@ def examine(config: Path | None) -> list[Finding]:
     hub = Hub.open(settings, SystemClock())
     try:
         findings += _size(hub)
+        findings += _rotations(hub)
         findings += _sources(hub)
         findings += _runs(hub)
     finally:
@@ -109,6 +111,17 @@ def _size(hub: Hub) -> Iterator[Finding]:
             f"meer dan {_LARGE} leerlingen in één SQLite-bestand",
             "Ga over op PostgreSQL: zet database.url en draai `koppelhub db upgrade`.",
         )
+
+
+def _rotations(hub: Hub) -> Iterator[Finding]:
+    for keys in list_keys(hub, count=False):
+        if keys.rotating:
+            yield Finding(
+                "let op",
+                f"sleutel van {keys.tenant}",
+                "een wisseling is begonnen en nog niet klaar",
+                "Draai `koppelhub keys rotate`: dat gaat verder waar het was.",
+            )
 
 
 def _sources(hub: Hub) -> Iterator[Finding]:

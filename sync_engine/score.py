@@ -1,4 +1,4 @@
-"""How much a pupil of one source looks like one of the core. Pure; never links by itself."""
+"""How much a person of one source looks like one of the core. Pure; never links by itself."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ class Candidate:
     agrees: tuple[str, ...]
 
 
-def score_leerling(
+def score_person(
     form: Mapping[str, Json], person: Sequence[object], policy: Correlation
 ) -> Candidate | None:
     """Weigh names, birth date and postcode.
 
     Args:
         form: the canonical form of the source record.
-        person: (core id, achternaam, roepnaam, voornamen, postcode) with the same birth date.
+        person: (core id, achternaam, roepnaam, voornamen, postcode) with the same birth date; None
+            where there is none.
         policy: weights per part, and the score from which a person is asked.
 
     Returns: the candidate where the score reaches `case_at`, else None. The score is the share of

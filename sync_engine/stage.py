@@ -243,7 +243,9 @@ class Stager:
         if not changed:
             return
         numbers = [number for number, *_ in changed]
-        old, salts = self._shadows(numbers), salts_of(self.context, numbers)
+        # salts first: of a record that is purged in between the shadows are gone, not the salt
+        salts = salts_of(self.context, numbers)
+        old = self._shadows(numbers)
         for number, was_gone, key, body, digest in changed:
             salt = salts.get(number) or token_bytes(16)
             batch.records.append((number, self.scope.id, key, digest, salt, None, False))

@@ -98,6 +98,7 @@ class Medewerker(CoreRow, table=True):
     """A member of staff."""
 
     __tablename__ = "medewerker"
+    __table_args__ = (Index("ix_medewerker_geboortedatum", "tenant_id", "geboortedatum"),)
 
     achternaam: str
     voorvoegsel: str | None = None
@@ -300,6 +301,7 @@ class Contactgegeven(SQLModel, table=True):
     """One e-mail address or telephone number of one person."""
 
     __tablename__ = "contactgegeven"
+    __table_args__ = (Index("ix_contactgegeven_waarde", "waarde"),)
 
     eigenaar_id: int = Field(sa_type=BigInteger, primary_key=True)
     soort: str = Field(primary_key=True)

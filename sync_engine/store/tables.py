@@ -50,7 +50,10 @@ class Tenant(SQLModel, table=True):
 
 
 class TenantKey(SQLModel, table=True):
-    """A tenant's data key, wrapped under a master key; `check_value` proves the right key."""
+    """A tenant's data key, wrapped under a master key; `check_value` proves the right key.
+
+    `emptied_at` says since when an old version encrypts nothing any more.
+    """
 
     __tablename__ = "tenant_key"
     __table_args__ = (UniqueConstraint("tenant_id", "version"),)
@@ -63,6 +66,7 @@ class TenantKey(SQLModel, table=True):
     check_value: bytes = Field(sa_column=_blob())
     active: bool = True
     created_at: datetime = Field(sa_column=_instant(nullable=False))
+    emptied_at: datetime | None = Field(default=None, sa_column=_instant())
 
 
 class KeyCheck(SQLModel, table=True):

@@ -8,14 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from mappings.canonical.fields import Entity
+from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
 from tests.property.heard import Heard, Node
 
 PERSONAL = {"bsn", "onderwijsnummer", "eck_id"}  # two values of one of these are two persons
 NUMBERS = {"leerlingnummer", "personeelsnummer"}  # mean something within one source only
 OF_ONE_SOURCE = {*PERSONAL, *NUMBERS, "relatie"}  # tell two records of one source to be the same
+PERSONS = {"medewerker", "leerling", "verzorger"}  # who may look like another
 Row = dict[Any, Any]
+Core = dict[str, dict[frozenset[Node], Row]]  # entity → who → what the core holds
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Identity:
     judged: dict[Node, str] = field(default_factory=dict)  # on what a record was last judged
     cases: dict[Node, str] = field(default_factory=dict)
 
-    def correlate(self, source: str, entity: str, before: dict[frozenset[Node], Row]) -> None:
+    def correlate(self, source: str, entity: str, before: Core) -> None:
         """Judge what one source says; `before` is the core as it was."""
         self.cases = {n: kind for n, kind in self.cases.items() if n[:2] != (source, entity)}
         fresh: dict[int, Node] = {}
@@ -38,14 +40,34 @@ class Identity:
             elif node not in self.core:
                 self.core[node] = max(self.core.values(), default=0) + 1
                 fresh[self.core[node]] = node
+        persons = before.get(entity, {}) if entity in PERSONS else {}
+        others = [g for g in persons if source not in {n[0] for n in g}]
         for number, leader in fresh.items():  # nobody's keys: does it look like another's?
-            mine, others = (
-                self.heard.said(leader),
-                [g for g in before if source not in {n[0] for n in g}],
-            )
-            if number in self.core.values() and any(_alike(mine, before[g]) for g in others):
+            alike = any(self._alike(leader, group, before) for group in others)
+            if number in self.core.values() and alike:
                 self.cases[leader] = "score"
                 self.core = {n: c for n, c in self.core.items() if c != number}
+
+    def _alike(self, node: Node, group: frozenset[Node], before: Core) -> bool:
+        mine, row = self.heard.said(node), before[node[1]][group]
+        first = {mine.get("roepnaam"), row["roepnaam"]} - {None}
+        named = mine["achternaam"] == row["achternaam"] and len(first) < 2
+        if node[1] != "verzorger":
+            born = row["geboortedatum"]
+            return named and born is not None and mine.get("geboortedatum") == born
+        contacts = [k for k in row if isinstance(k, tuple) and k[0] is Kind.CONTACT]
+        theirs = {row[k][0] for k in contacts}
+        reached = {mine.get(n) for n in ("email", "mobiel", "telefoon", "mobiel_werk")} & theirs
+        relations = [r for r in before["verzorger_relatie"].values() if r.get("verzorger") == group]
+        children = {self.core[next(iter(r["leerling"]))] for r in relations}
+        said = [
+            self.heard.said(n)
+            for n in self.heard.forms
+            if n[:2] == (node[0], "verzorger_relatie") and not self.heard.gone(n)
+        ]
+        keys = {s["leerling"] for s in said if s["verzorger"] == node[2]}
+        shared = {self.core.get((node[0], "leerling", key)) for key in keys} & children
+        return named and bool(reached) and bool(shared)
 
     def _settle(self, node: Node, keys: Row) -> str | None:
         """Link or merge by equal keys; else the kind of case."""
@@ -124,13 +146,3 @@ class Identity:
     def group(self, number: int) -> frozenset[Node]:
         """The source records that are one."""
         return frozenset(n for n, c in self.core.items() if c == number)
-
-
-def _alike(mine: Row, row: Row) -> bool:
-    """Equal birth date and names; what one of both does not have is not counted."""
-    same = (
-        mine.get("geboortedatum") == row["geboortedatum"]
-        and mine["achternaam"] == row["achternaam"]
-    )
-    names = {mine.get("roepnaam"), row["roepnaam"]} - {None}
-    return same and bool(row["geboortedatum"]) and len(names) < 2

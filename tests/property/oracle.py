@@ -12,9 +12,10 @@ from typing import Any
 from mappings.canonical.fields import Entity, Field, Kind
 from mappings.canonical.schema import fields_of
 from tests.property.heard import RANK, Form, Heard, Node
-from tests.property.identity import Identity, Row
+from tests.property.identity import Core, Identity, Row
 
 Claim = tuple[Node, str, Form]  # record, scope, what it says
+COMPARED = ("medewerker", "leerling", "verzorger", "verzorger_relatie")
 PARTS = ("straat", "huisnummer", "toevoeging", "postcode", "woonplaats", "land", "regels")
 
 
@@ -30,12 +31,12 @@ class Oracle:
 
     def __post_init__(self) -> None:
         self.who = Identity(self.heard)
-        self.shown: dict[frozenset[Node], Row] = {}  # the pupils that the last run left
+        self.shown: Core = {}  # who the last run left, of those who may look alike
 
     def run(self, source: str) -> None:
         """One source was read: judge and accept what it says, entity by entity."""
         for entity in map(str, Entity):
-            self.who.correlate(source, entity, self.shown if entity == "leerling" else {})
+            self.who.correlate(source, entity, self.shown)
             own = {n for n in self.who.core if n[:2] == (source, entity)} - self.who.cases.keys()
             for number in {self.who.core[node] for node in own}:
                 if self._row(number, own) is not None:
@@ -43,7 +44,7 @@ class Oracle:
                         for form in self.heard.forms[node].values():
                             form.accepted = replace(form, accepted=None)
             self.who.judged |= {node: self.who.basis(node) for node in own}
-        self.shown = self.tables("leerling")
+        self.shown = {entity: self.tables(entity) for entity in COMPARED}
 
     def tables(self, entity: str) -> dict[frozenset[Node], Row]:
         """Every core record of an entity: who it is → what it holds."""

@@ -34,6 +34,7 @@ from sync_engine.store.engine import Store
 from sync_engine.store.work import Work
 from tests.conftest import PostgresServer
 from tests.property import world
+from tests.property.identity import PERSONAL
 from tests.property.oracle import Oracle
 from tests.support.hubs import OF_RUNS, Bench, bench
 from tests.support.hubs import Kind as RunKind
@@ -139,15 +140,31 @@ class Machine(RuleBasedStateMachine):
             source.put(entity, key, scope, **record)
             self.steps.add("change" if known else "add")
 
-    @rule(name=SOURCES, number=NUMBERS, other=SOURCES, data=st.data())
-    def copy(self, name: str, number: int, other: str, data: st.DataObject) -> None:
-        """Another source has the same pupil or group, under another key perhaps."""
+    @rule(name=SOURCES, number=NUMBERS, other=SOURCES, data=st.data(), bare=st.booleans())
+    def copy(self, name: str, number: int, other: str, data: st.DataObject, bare: bool) -> None:
+        """Another source has the same pupil or group, under another key or without numbers."""
         entity = data.draw(st.sampled_from([Entity.LEERLING, Entity.GROEP, Entity.VESTIGING]))
         known = self.bench.sources[name].records.get((str(entity), "hoofd"), {})
         if known:
             record = known[data.draw(st.sampled_from(sorted(known)))]
+            if bare:
+                record = {k: v for k, v in record.items() if k not in PERSONAL}
             self.bench.sources[other].put(entity, world.KEYS[entity][number], **record)
             self.steps.add("share")
+
+    @rule(name=SOURCES, other=SOURCES, guardian=NUMBERS, child=NUMBERS, family=world.FAMILY)
+    def family(self, name: str, other: str, guardian: int, child: int, family: Any) -> None:
+        """A pupil and one of his guardians; another source may have them too."""
+        pupil, person = family
+        keys = world.KEYS[Entity.VERZORGER][guardian], world.KEYS[Entity.LEERLING][child]
+        relation = {"verzorger": keys[0], "leerling": keys[1]}
+        for source in (self.bench.sources[n] for n in sorted({name, other})):
+            source.put(Entity.LEERLING, keys[1], **pupil)
+            source.put(Entity.VERZORGER, keys[0], **person)
+            source.put(
+                Entity.VERZORGER_RELATIE, world.KEYS[Entity.VERZORGER_RELATIE][0], **relation
+            )
+        self.steps.add("family")
 
     @rule(name=SOURCES, data=st.data())
     def remove(self, name: str, data: st.DataObject) -> None:
@@ -335,6 +352,7 @@ class Machine(RuleBasedStateMachine):
         assert links == {self.oracle.who.group(n) for n in self.oracle.who.core.values()}
         cases = {(s, e, k): kind for s, e, k, kind in self.bench.cases()}
         assert cases == self.oracle.who.cases
+        self.steps.update(f"doubt: {n[1]}" for n, kind in cases.items() if kind == "score")
         assert not self.bench.query("SELECT * FROM refold")
 
     def _rests(self) -> None:
@@ -402,7 +420,9 @@ KINDS = (
     "pin",
     "lift",
     "policy",
+    "family",
 )
+DOUBTS = tuple(f"doubt: {entity}" for entity in ("leerling", "medewerker", "verzorger"))
 
 
 def _machine(stores: Callable[[], Any]) -> type[Machine]:
@@ -457,6 +477,7 @@ def _rare(machine: type[Machine]) -> dict[str, int]:
 def test_any_history_converges_to_the_fold_of_the_sources(template: Path) -> None:
     machine = _hold(lambda: _sqlite(template), examples=100, steps=20)
     assert not _rare(machine), f"of {machine.examples} histories"
+    assert all(machine.seen[doubt] for doubt in DOUBTS)
 
 
 @pytest.mark.postgres

@@ -78,6 +78,8 @@ RECORDS: dict[Entity, st.SearchStrategy[dict[str, Any]]] = {
         optional={
             "eck_id": _one(*ECK),
             "personeelsnummer": _one("p1", "p2"),
+            "roepnaam": _one("Jan", "Els"),
+            "geboortedatum": _one("1980-01-01"),
             "hoofdvestiging": _to(Entity.VESTIGING),
             "email": _one("smit@school.example"),
             "geldig_tot": _TO,
@@ -102,6 +104,8 @@ RECORDS: dict[Entity, st.SearchStrategy[dict[str, Any]]] = {
         {"achternaam": _one("Jansen", "Mol")},
         optional={
             "email": _one("ouder@thuis.example"),
+            "mobiel": _one("+31687654321"),
+            "roepnaam": _one("Kim", "Bo"),
             "adres": _ADRES,
             "adres_geheim": st.booleans(),
         },
@@ -136,6 +140,17 @@ RECORDS: dict[Entity, st.SearchStrategy[dict[str, Any]]] = {
         optional={"ouderlijk_gezag": st.booleans()},
     ),
 }
+
+FAMILY = st.tuples(
+    st.fixed_dictionaries(
+        {"achternaam": _one("Jansen"), "geboortedatum": _one("2012-03-04")},
+        optional={"eck_id": _one(*ECK)},
+    ),
+    st.fixed_dictionaries(
+        {"achternaam": _one("Jansen", "Mol")},
+        optional={"email": _one("ouder@thuis.example"), "mobiel": _one("+31687654321")},
+    ),
+)
 
 RECORD = st.sampled_from(ENTITIES).flatmap(
     lambda entity: st.tuples(st.just(entity), st.integers(0, 2), RECORDS[entity])

@@ -51,6 +51,13 @@ def test_the_packaged_defaults_are_the_documented_ones() -> None:
     assert policy is Policy.defaults()
 
 
+def test_what_was_closed_is_kept_for_the_period_of_its_table() -> None:
+    retention = changed("retention", entities={"inschrijving": "1825d"}).retention
+    assert retention.of("inschrijving") == retention.longest() == timedelta(days=1825)
+    assert retention.of("leerling") == retention.tombstone == timedelta(days=730)
+    assert Policy.defaults().retention.longest() == timedelta(days=730)
+
+
 def test_policies_are_frozen_and_refuse_unknown_keys() -> None:
     with pytest.raises(ValidationError):
         Policy.defaults().absence.block_shrink = 0.9  # type: ignore[misc]  # the point of the test
@@ -204,6 +211,7 @@ def test_a_name_that_the_schema_does_not_have_is_refused() -> None:
         changed("authority", order={"leerling.emial": ["a"]}),
         changed("drift", entities={"groepen": "freeze"}),
         changed("reactions", entities={"klas": {}}),
+        changed("retention", entities={"klas": "30d"}),
         changed("guards", empty={"share": 0.2, "entities": {"klas": {"number": 2}}}),
     ]
     for policy in wrong:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from config.policies import Policy
-from sync_engine.score import score_leerling
+from sync_engine.score import score_person
 
 POLICY = Policy.defaults().correlation
 
@@ -24,31 +24,31 @@ PERSON = (5, "Jansen", "Anna", None, "1234AB")
 
 
 def test_equal_persons_score_one() -> None:
-    found = score_leerling(form(), PERSON, POLICY)
+    found = score_person(form(), PERSON, POLICY)
     assert found is not None
     assert (found.core_id, found.score) == (5, 1.0)
     assert found.agrees == ("geboortedatum", "achternaam", "roepnaam", "postcode")
 
 
 def test_spelling_counts_little() -> None:
-    assert score_leerling(form(achternaam="JANSEN"), PERSON, POLICY)
-    assert score_leerling(form(achternaam="Janssen"), PERSON, POLICY)
+    assert score_person(form(achternaam="JANSEN"), PERSON, POLICY)
+    assert score_person(form(achternaam="Janssen"), PERSON, POLICY)
 
 
 @pytest.mark.parametrize("changes", [{"roepnaam": "Piet"}, {"achternaam": "Vermeulen"}])
 def test_twins_and_others_born_that_day_are_no_case(changes: dict[str, str]) -> None:
-    assert score_leerling(form(**changes), PERSON, POLICY) is None
+    assert score_person(form(**changes), PERSON, POLICY) is None
 
 
 def test_a_part_that_one_side_does_not_have_is_not_counted() -> None:
-    without = score_leerling(form(roepnaam=None, adres=None), PERSON, POLICY)
+    without = score_person(form(roepnaam=None, adres=None), PERSON, POLICY)
     assert without is not None
     assert without.score == 1.0
-    assert score_leerling(form(), (5, "Jansen", None, None, None), POLICY) is not None
+    assert score_person(form(), (5, "Jansen", None, None, None), POLICY) is not None
 
 
 def test_given_names_may_agree_instead_of_the_calling_name() -> None:
-    found = score_leerling(
+    found = score_person(
         form(roepnaam="An", voornamen="Johanna Maria"),
         (5, "Jansen", "Jo", "Johanna Maria", "1234AB"),
         POLICY,
