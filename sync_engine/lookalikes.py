@@ -2,8 +2,9 @@
 
 Leerling and Medewerker are weighed beside everybody who was born on that day (score.py). A
 Verzorger looks like another when the name is equal, an e-mail address or telephone number is too,
-and they share a child; an address says nothing. Nobody is compared with a core record that the same
-koppeling has a record of. Set-based, a batch at a time.
+and they share a child, or may share one: a child who is in doubt is whoever he may be. An address
+says nothing. Nobody is compared with a core record that the same koppeling has a record of.
+Set-based, a batch at a time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
+
+import msgspec
 
 from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
@@ -149,12 +152,30 @@ class Lookalikes:
             f"SELECT verzorger, leerling FROM w_child WHERE {work.many('verzorger')}",
             (work.values(keys),),
         )
-        links = self._links(Entity.LEERLING, sorted({child for _, child in rows}))
+        named = {child for _, child in rows}
+        links = self._links(Entity.LEERLING, sorted(named))
+        doubted = self._doubted(sorted(named - links.keys()))
         children: dict[str, set[int]] = defaultdict(set)
         for key, child in rows:
-            if child in links:
-                children[key].add(links[child])
+            children[key] |= {links[child]} if child in links else doubted.get(child, set())
         return children
+
+    def _doubted(self, keys: Sequence[str]) -> dict[str, set[int]]:
+        """Source key of a leerling in doubt → whom it may be, after this run's merges."""
+        work = self.context.work
+        rows = work.execute(
+            f"SELECT source_key, detail FROM w_case WHERE entity = ? AND {work.many('source_key')}",
+            (str(Entity.LEERLING), work.values(keys)),
+        )
+        found = {key: {c["core_id"] for c in msgspec.json.decode(told)} for key, told in rows}
+        every = sorted(set().union(*found.values()))
+        merged: dict[int, int] = dict(
+            work.execute(
+                f"SELECT core_id, survivor_id FROM w_alias WHERE {work.many('core_id')}",
+                (work.values(every),),
+            )
+        )
+        return {key: {merged.get(c, c) for c in cores} for key, cores in found.items()}
 
     def _note_children(self) -> None:
         """Who is whose guardian, from the relations that wait: once for all batches.

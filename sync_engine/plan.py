@@ -340,7 +340,7 @@ class Planner:
                             wanted[item.koppeling_id, item.entity].add(item.key)
         for (koppeling_id, target), keys in wanted.items():
             links = lookup_links(self.context, target, list(keys), koppeling_id=koppeling_id)
-            for key, core_id in links.items():
+            for key, core_id in sorted(links.items()):  # of two names the same one, always
                 batch.resolved[koppeling_id, target, key] = core_id
                 if core_id in self._new:
                     batch.labels[core_id] = f"{koppeling_id}/{target}/{key}"
@@ -398,7 +398,7 @@ class Planner:
             held_until=max(held) if held else None,
         )
         self._open(batch, claims, projected.unresolved)
-        source = f"{claims[0].koppeling}/{claims[0].source_key}"
+        source = min(f"{claim.koppeling}/{claim.source_key}" for claim in claims)
         if projected.waiting:
             self.planned.waiting += not self._accepted_only
             return Step(batch.entity, core_id, source, "wait", {}, {}, b"", b"", is_new=False)

@@ -26,6 +26,7 @@ class Identity:
     core: dict[Node, int] = field(default_factory=dict)  # a higher number is a younger record
     judged: dict[Node, str] = field(default_factory=dict)  # on what a record was last judged
     cases: dict[Node, str] = field(default_factory=dict)
+    maybe: dict[Node, set[Node]] = field(default_factory=dict)  # whom a record in doubt may be
 
     def correlate(self, source: str, entity: str, before: Core) -> None:
         """Judge what one source says; `before` is the core as it was."""
@@ -43,9 +44,9 @@ class Identity:
         persons = before.get(entity, {}) if entity in PERSONS else {}
         others = [g for g in persons if source not in {n[0] for n in g}]
         for number, leader in fresh.items():  # nobody's keys: does it look like another's?
-            alike = any(self._alike(leader, group, before) for group in others)
+            alike = [group for group in others if self._alike(leader, group, before)]
             if number in self.core.values() and alike:
-                self.cases[leader] = "score"
+                self.cases[leader], self.maybe[leader] = "score", set().union(*alike)
                 self.core = {n: c for n, c in self.core.items() if c != number}
 
     def _alike(self, node: Node, group: frozenset[Node], before: Core) -> bool:
@@ -55,8 +56,7 @@ class Identity:
         if node[1] != "verzorger":
             born = row["geboortedatum"]
             return named and born is not None and mine.get("geboortedatum") == born
-        contacts = [k for k in row if isinstance(k, tuple) and k[0] is Kind.CONTACT]
-        theirs = {row[k][0] for k in contacts}
+        theirs = {row[k][0] for k in row if k[0] is Kind.CONTACT}
         reached = {mine.get(n) for n in ("email", "mobiel", "telefoon", "mobiel_werk")} & theirs
         relations = [r for r in before["verzorger_relatie"].values() if r.get("verzorger") == group]
         children = {self.core[next(iter(r["leerling"]))] for r in relations}
@@ -65,8 +65,9 @@ class Identity:
             for n in self.heard.forms
             if n[:2] == (node[0], "verzorger_relatie") and not self.heard.gone(n)
         ]
-        keys = {s["leerling"] for s in said if s["verzorger"] == node[2]}
-        shared = {self.core.get((node[0], "leerling", key)) for key in keys} & children
+        kin = {(node[0], "leerling", s["leerling"]) for s in said if s["verzorger"] == node[2]}
+        kin |= {n for k in kin & self.cases.keys() - self.core.keys() for n in self.maybe[k]}
+        shared = {self.core.get(n) for n in kin} & children
         return named and bool(reached) and bool(shared)
 
     def _settle(self, node: Node, keys: Row) -> str | None:
@@ -85,6 +86,7 @@ class Identity:
                 if any(kind in OF_ONE_SOURCE or across for kind, _ in same):
                     found.add(number)
         others = [n for n, number in self.core.items() if number in found and n != node]
+        self.maybe[node] = set(others)
         said = [keys, *(self._evidence(n, source) for n in others)]
         for kind in {k for some in said for k in some} - NUMBERS:
             differ = len({some[kind] for some in said if kind in some}) > 1

@@ -96,3 +96,26 @@ def test_what_a_dry_run_received_is_found_by_number_not_by_search(make: Make) ->
             steps = [row[3] for row in told]
             assert any("SEARCH w" in step for step in steps)
             assert not [step for step in steps if step.startswith("SCAN w")]
+
+
+def test_a_step_is_named_the_same_whoever_was_received_first(make: Make) -> None:
+    """Two records that become one: of one the form stands in the store already, it was in doubt."""
+    bench = make(2)
+    born = {"geboortedatum": "1980-01-01"}
+    bench.sources["s1"].put(Entity.MEDEWERKER, "x", achternaam="Visser", **born)
+    bench.sync("s1")
+    number = {"personeelsnummer": "7"}
+    bench.sources["s0"].put(Entity.MEDEWERKER, "m2", achternaam="Visser", **born, **number)
+    bench.sync("s0")
+    assert bench.cases() == [("s0", "medewerker", "m2", "score")]
+    bench.sources["s0"].put(Entity.MEDEWERKER, "m1", achternaam="Smit", **born, **number)
+    bench.sources["s0"].put(Entity.INSCHRIJVING, "i", leerling="l", mentor="m2")
+    bench.sources["s0"].put(Entity.INSCHRIJVING, "j", leerling="l", mentor="m1")
+    bench.sources["s0"].put(Entity.LEERLING, "l", achternaam="Jansen")
+    plans = [bench.sync("s0", dry=dry).plan_id for dry in (True, False)]
+    dry, real = (
+        sorted(bench.query("SELECT entity, op, digest, source FROM step WHERE plan_id = ?", plan))
+        for plan in plans
+    )
+    assert dry == real
+    assert len(real) == 4

@@ -166,6 +166,25 @@ def test_a_child_that_is_merged_in_this_run_is_one_child(made: Bench) -> None:
     assert made.cases() == [("s1", "verzorger", "o-s1", "score")]
 
 
+def test_while_a_child_is_in_doubt_so_is_its_guardian(made: Bench) -> None:
+    born = {"achternaam": "Jansen", "geboortedatum": "2012-03-04"}
+    for name, source in made.sources.items():
+        family(made, name, OUDER)
+        source.put(Entity.LEERLING, f"l-{name}", **born)
+        made.sync(name)
+    doubts = [("s1", "leerling", "l-s1", "score"), ("s1", "verzorger", "o-s1", "score")]
+    assert made.cases() == doubts
+    with made.hub.store.work() as work:  # a person says that the child is another
+        work.execute(
+            "INSERT INTO decision (kind, koppeling_id, entity, source_key, operator, why, "
+            "created_at) VALUES ('create', 2, 'leerling', 'l-s1', 't', 't', ?)",
+            (made.clock.now(),),
+        )
+    made.sync("s1")
+    assert not made.cases()
+    assert (guardians(made), len(made.query("SELECT id FROM verzorger_relatie"))) == (2, 2)
+
+
 def test_many_guardians_are_compared_in_batches(
     made: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
