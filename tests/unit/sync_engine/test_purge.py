@@ -394,8 +394,8 @@ def test_runs_go_with_what_they_read_but_not_while_anything_names_them(made: Ben
     assert rows["run"] == 3
     assert rows["reading"] == 4 * len(Entity)
     assert made.query("SELECT id FROM run ORDER BY id") == [(first,), (last,)]
-    rows = made.query("SELECT s.state, p.applied FROM step s JOIN plan p ON p.id = s.plan_id")
-    assert rows == [("planned", 1)]
+    told = made.query("SELECT s.state, p.applied FROM step s JOIN plan p ON p.id = s.plan_id")
+    assert told == [("planned", 1)]
     made.later(TWO_YEARS * 2)
     assert purged(made).rows["journal"] == 1
     assert made.query("SELECT achternaam FROM leerling") == [("Jansen",)]
