@@ -30,7 +30,7 @@ KEY_COLUMNS = ("digest", "koppeling_id", "source_key", "entity", "kind", "core_i
 
 
 class Node(msgspec.Struct, frozen=True):
-    """One pending source record: its received form, what it is linked to, its first shadow."""
+    """One pending source record: its received form, its link, its place in `w_pending`."""
 
     source_key: str
     form: Mapping[str, Json]
@@ -69,7 +69,7 @@ def prepare(context: Context) -> None:
         "koppeling_id INTEGER, entity TEXT, source_key TEXT, core_id BIGINT, rule TEXT, "
         "run_id INTEGER, PRIMARY KEY (koppeling_id, entity, source_key)",
     )
-    work.temp_table("w_new", "source_key TEXT PRIMARY KEY, place BIGINT")
+    work.temp_table("w_new", "place BIGINT PRIMARY KEY, source_key TEXT")
     work.temp_table(
         "w_key",
         f"digest {blob}, koppeling_id INTEGER, source_key TEXT, entity TEXT, kind TEXT, "
@@ -79,7 +79,6 @@ def prepare(context: Context) -> None:
     work.execute(  # asked for every batch, and hardly ever there
         "CREATE INDEX IF NOT EXISTS w_link_merged ON w_link (entity) WHERE rule = 'merged'"
     )
-    work.execute("CREATE INDEX IF NOT EXISTS w_key_source ON w_key (source_key, entity)")
     work.temp_table("w_alias", "core_id BIGINT PRIMARY KEY, survivor_id BIGINT, entity TEXT")
 
 
@@ -122,7 +121,7 @@ class Correlator:
         decisions = self._decisions(entity, [node.source_key for node in batch])
         resolved = self._references(entity, batch)
         rows: list[tuple[object, ...]] = []
-        new: list[tuple[str, int]] = []  # until a key, a score or a rule says otherwise
+        new: list[tuple[int, str]] = []  # until a key, a score or a rule says otherwise
         for node in batch:
             key = node.source_key
             decision = decisions.get(key)
@@ -131,7 +130,7 @@ class Correlator:
                 continue
             if node.core_id is None and decision is not None:
                 if self._follow(key, decision, result):
-                    new.append((key, node.place))
+                    new.append((node.place, key))
                 continue
             if node.core_id is None and any(
                 resolved.get((key, name)) is None for name in required_references(entity)
@@ -139,13 +138,13 @@ class Correlator:
                 result.waiting.add(key)
                 continue
             if node.core_id is None:
-                new.append((key, node.place))
+                new.append((node.place, key))
             keys = exact_keys(entity, node, context.koppeling.id, resolved)
             for kind, parts in keys:
                 digest = context.cipher.index(f"{entity}/{kind}", *parts)
                 rows.append((digest, context.koppeling.id, key, str(entity), kind, node.core_id))
         context.work.load("w_key", KEY_COLUMNS, rows)
-        context.work.load("w_new", ("source_key", "place"), new)
+        context.work.load("w_new", ("place", "source_key"), new)
 
     def _decisions(self, entity: Entity, keys: Sequence[str]) -> dict[str, tuple[str, int | None]]:
         work = self.context.work
@@ -207,7 +206,8 @@ class Correlator:
             row[0]
             for part in chunks(sorted(keys))
             for row in work.execute(
-                f"SELECT source_key FROM w_new WHERE {work.many('source_key')}",
+                "SELECT n.source_key FROM w_pending p CROSS JOIN w_new n WHERE n.place = p.place "
+                f"AND {work.many('p.source_key')}",
                 (work.values(part),),
             )
         }
@@ -215,7 +215,11 @@ class Correlator:
     def _not_new(self, keys: Sequence[str]) -> None:
         work = self.context.work
         for part in chunks(keys):
-            work.execute(f"DELETE FROM w_new WHERE {work.many('source_key')}", (work.values(part),))
+            work.execute(
+                "DELETE FROM w_new WHERE place IN (SELECT place FROM w_pending "
+                f"WHERE {work.many('source_key')})",
+                (work.values(part),),
+            )
 
     def _batches_of_new(self) -> Iterator[list[str]]:
         """The undecided source keys of new records, in the order of their arrival."""
@@ -349,13 +353,15 @@ class Correlator:
     def _keep_keys(self, entity: Entity, result: Correlated) -> None:
         """Keys of records that have a core record stay, to be applied; the others are dropped."""
         work = self.context.work
-        for table in ("link", "w_link"):  # the links of this run go before the older ones
-            work.execute(
-                f"UPDATE w_key SET core_id = l.core_id FROM {table} l WHERE w_key.entity = ? "
-                "AND l.koppeling_id = w_key.koppeling_id AND l.entity = w_key.entity "
-                "AND l.source_key = w_key.source_key",
-                (str(entity),),
-            )
+        linked = (
+            "(SELECT l.core_id FROM {} l WHERE l.koppeling_id = w_key.koppeling_id "
+            "AND l.entity = w_key.entity AND l.source_key = w_key.source_key)"
+        )
+        work.execute(  # the links of this run go before the older ones
+            f"UPDATE w_key SET core_id = COALESCE({linked.format('w_link')}, "
+            f"{linked.format('link')}, core_id) WHERE entity = ?",
+            (str(entity),),
+        )
         work.execute("DELETE FROM w_key WHERE core_id IS NULL")
         for part in chunks(sorted(result.disputes)):
             work.execute(
@@ -458,8 +464,18 @@ def lookup_links(
     return found
 
 
-def load_nodes(context: Context, entity: Entity, keys: Sequence[str]) -> list[Node]:
-    """The records of these keys: one node each, its received forms of all scopes laid together."""
+def load_nodes(
+    context: Context, entity: Entity, keys: Sequence[str], places: Mapping[str, int] | None = None
+) -> list[Node]:
+    """The records of these keys: one node each, its received forms of all scopes laid together.
+
+    Args:
+        context: of the run.
+        entity: of them all.
+        keys: the source's.
+        places: source key → where it stands among what is pending; not known without.
+    """
+    places = places or {}
     work = context.work
     rows = work.execute(
         "SELECT source_key, id, received, received_gone, salt, scope_id FROM v_shadow "
@@ -472,7 +488,6 @@ def load_nodes(context: Context, entity: Entity, keys: Sequence[str]) -> list[No
     rows.sort(key=lambda row: (row[0], bool(row[3]), rank.get(row[5], (9, ""))), reverse=True)
     forms: dict[str, dict[str, Json]] = {}
     gone: dict[str, bool] = {}
-    place: dict[str, int] = {}
     for key, number, received, is_gone, salt, _ in rows:
         person = context.cipher.person(salt)
         form = msgspec.json.decode(person.decrypt(received, b"shadow|%d" % number))
@@ -482,5 +497,6 @@ def load_nodes(context: Context, entity: Entity, keys: Sequence[str]) -> list[No
         else:
             known.update({n: v for n, v in form.items() if v is not None or n not in known})
         gone[key] = gone.get(key, True) and bool(is_gone)
-        place[key] = min(number, place.get(key, number))
-    return [Node(key, form, gone[key], core.get(key), place[key]) for key, form in forms.items()]
+    return [
+        Node(key, form, gone[key], core.get(key), places.get(key, 0)) for key, form in forms.items()
+    ]

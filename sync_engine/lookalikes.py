@@ -89,9 +89,9 @@ class Lookalikes:
         context, work = self.context, self.context.work
         days = sorted({str(n.form["geboortedatum"]) for n in nodes if n.form.get("geboortedatum")})
         people: dict[str, list[Sequence[object]]] = defaultdict(list)
-        for row in work.execute(
+        for row in work.execute(  # their order does not matter: candidates are sorted
             f"SELECT {_PEOPLE[entity]} WHERE c.tenant_id = ? "
-            f"AND {work.many('c.geboortedatum')} AND {_STRANGER} ORDER BY c.id",
+            f"AND {work.many('c.geboortedatum')} AND {_STRANGER}",
             (context.koppeling.tenant_id, work.values(days), context.koppeling.id),
         ):
             people[str(row[0])].append(row[1:])

@@ -159,7 +159,7 @@ class Planner:
             if not rows_:
                 return
             last = rows_[-1][1]
-            yield load_nodes(self.context, entity, [row[0] for row in rows_])
+            yield load_nodes(self.context, entity, [row[0] for row in rows_], dict(rows_))
 
     def _note(self, entity: Entity, correlated: Correlated) -> None:
         """Remember situations and cases; what is in doubt is not accepted."""
