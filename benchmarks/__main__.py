@@ -110,10 +110,12 @@ def main() -> None:
     measure(bench, arguments)
     if arguments.large:
         measure_large(bench, arguments)
-    text = write(bench.figures(), pupils=arguments.pupils, large=arguments.large)
+    page: Path | None = arguments.write
+    before = page.read_text() if page is not None and page.is_file() else ""
+    text = write(bench.figures(), pupils=arguments.pupils, large=arguments.large, before=before)
     print(text)
-    if arguments.write:
-        arguments.write.write_text(text)
+    if page is not None:
+        page.write_text(text)
 
 
 if __name__ == "__main__":
