@@ -8,10 +8,13 @@ import subprocess
 import sys
 import traceback
 from contextlib import redirect_stdout
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
@@ -123,6 +126,29 @@ def test_a_migration_that_fails_leaves_nothing(
         with store.engine.connect() as connection:
             assert inspect(connection).get_table_names() == []
         assert store.upgrade().is_current
+
+
+def test_a_database_of_an_earlier_schema_keeps_its_keys(database_url: str) -> None:
+    with Store.open(database_url, create=True) as store:
+        with store.engine.begin() as connection:
+            config = Config()
+            config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0003")
+        with store.work() as work:
+            work.execute("INSERT INTO tenant (id, name, title) VALUES (1, 'bestuur', '')")
+            work.execute(
+                "INSERT INTO tenant_key (tenant_id, version, master_id, wrapped, check_value, "
+                "active, created_at) VALUES (1, 1, 'k', ?, ?, TRUE, ?)",
+                (b"w", b"c", datetime(2026, 1, 1, tzinfo=UTC)),
+            )
+        assert not store.schema_state().is_current
+        assert store.upgrade().is_current
+        with store.work() as work:
+            rows = work.execute("SELECT version, active, wrapped, emptied_at FROM tenant_key")
+    assert [(v, bool(active), bytes(wrapped), at) for v, active, wrapped, at in rows] == [
+        (1, True, b"w", None)
+    ]
 
 
 def test_the_schema_of_a_newer_release_is_refused(store: Store) -> None:
