@@ -73,6 +73,17 @@ class PostgresServer:
         """Remove a database, whoever is connected to it."""
         self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def add_role_with_password(self, password: str) -> str:
+        """A role that is asked for its password, as the others here are not; its name."""
+        role = f"rol{next(_numbers)}"
+        self._admin.execute(f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD '{password}'")
+        ((place,),) = self._admin.execute("SHOW hba_file").fetchall()
+        rules = Path(place)
+        ways = [f"local all {role} scram-sha-256", f"host all {role} all scram-sha-256"]
+        rules.write_text("\n".join([*ways, rules.read_text()]))
+        self._admin.execute("SELECT pg_reload_conf()")
+        return role
+
     def close(self) -> None:
         """Stop the server and remove its folder."""
         self._admin.close()
