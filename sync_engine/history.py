@@ -153,6 +153,7 @@ def read_plan(
         ):
             view.steps.append(_step_view(context, step))
         view.more = total - len(view.steps)
+    with hub.store.work() as work:
         note(hub, work, operator=operator, action="plan show", subject=f"plan {plan_id}")
     return view
 
