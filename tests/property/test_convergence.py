@@ -9,8 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,11 +30,11 @@ from sync_engine import pins
 from sync_engine.explain import explain
 from sync_engine.outcome import Outcome, RunReport
 from sync_engine.store.engine import Store
-from sync_engine.store.work import Work
 from tests.conftest import PostgresServer
 from tests.property import world
 from tests.property.members import Member
 from tests.property.oracle import Oracle
+from tests.property.stores import DoomedStore, Killed, on_postgres, on_sqlite
 from tests.support.hubs import OF_RUNS, Bench, bench
 from tests.support.hubs import Kind as RunKind
 from tests.support.memory import Said
@@ -52,36 +51,6 @@ OPTIONAL = {
 }
 # What a run writes of its own reading, although nothing of the school changed.
 OF_READING = OF_RUNS | {"source_cursor", "scope"}
-
-
-class Killed(BaseException):
-    """The process is no more."""
-
-
-class DoomedStore:
-    """A store whose connections die at the n-th statement, and everything after it with them."""
-
-    def __init__(self, store: Store, statements: int) -> None:
-        self._store = store
-        self._left = statements
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def work(self) -> Work:
-        work = self._store.work()
-        for name in ("execute", "rows", "_load"):
-            setattr(work, name, self._counted(getattr(work, name)))
-        return work
-
-    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            self._left -= 1
-            if self._left < 0:
-                raise Killed
-            return call(*args, **kwargs)
-
-        return counted
 
 
 class Machine(RuleBasedStateMachine):
@@ -525,25 +494,6 @@ def _machine(stores: Callable[[], Any]) -> type[Machine]:
     )
 
 
-@contextmanager
-def _sqlite(template: Path) -> Iterator[Store]:
-    folder = Path(tempfile.mkdtemp(prefix="koppelhub-property-"))
-    path = folder / "hub.db"
-    shutil.copyfile(template, path)
-    path.chmod(0o600)
-    with Store.open(f"sqlite:///{path}") as store:
-        yield store
-    shutil.rmtree(folder)
-
-
-@contextmanager
-def _postgres(server: PostgresServer) -> Iterator[Store]:
-    name = server.create(upgraded=True)
-    with Store.open(server.url(name)) as store:
-        yield store
-    server.drop(name)
-
-
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite database of the current schema, to copy for each history."""
@@ -569,19 +519,19 @@ def _rare(machine: type[Machine]) -> dict[str, int]:
 
 
 def test_any_history_converges_to_the_fold_of_the_sources(template: Path) -> None:
-    machine = _hold(lambda: _sqlite(template), examples=60, steps=20)
+    machine = _hold(lambda: on_sqlite(template), examples=60, steps=20)
     assert not _rare(machine), f"of {machine.examples} histories"
 
 
 @pytest.mark.postgres
 def test_any_history_converges_on_postgresql(postgres_server: PostgresServer) -> None:
-    assert _hold(lambda: _postgres(postgres_server), examples=6, steps=12).examples >= 6
+    assert _hold(lambda: on_postgres(postgres_server), examples=6, steps=12).examples >= 6
 
 
 @pytest.mark.long
 @pytest.mark.timeout(0)
 def test_ten_thousand_histories_converge(template: Path) -> None:
-    machine = _hold(lambda: _sqlite(template), examples=10_000, steps=30)
+    machine = _hold(lambda: on_sqlite(template), examples=10_000, steps=30)
     assert not _rare(machine), f"of {machine.examples} histories"
 
 
@@ -589,5 +539,5 @@ def test_ten_thousand_histories_converge(template: Path) -> None:
 @pytest.mark.postgres
 @pytest.mark.timeout(0)
 def test_five_hundred_histories_converge_on_postgresql(postgres_server: PostgresServer) -> None:
-    machine = _hold(lambda: _postgres(postgres_server), examples=500, steps=30)
+    machine = _hold(lambda: on_postgres(postgres_server), examples=500, steps=30)
     assert not _rare(machine), f"of {machine.examples} histories"
