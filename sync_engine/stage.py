@@ -518,8 +518,8 @@ class Stager:
             work.execute(f"DELETE {keyless}", names)
 
     def _miss(self, records: Sequence[int]) -> None:
-        """First complete reading without them: remember since when, and until when held."""
-        work, held = self.context.work, self._last_held()
+        """First complete reading without them: since when, and until when one held or they came."""
+        work, held = self.context.work, self._last_held() or date.min
         for part in chunks(records):
             ids = work.values(part)
             if self.context.dry:
@@ -530,9 +530,9 @@ class Stager:
                     (self.context.now, ids),
                 )
                 work.execute(
-                    f"UPDATE shadow SET held_until = ? WHERE {work.many('record_id')} "
-                    "AND NOT received_gone",
-                    (held, ids),
+                    "UPDATE shadow SET held_until = CASE WHEN observed_on > ? THEN observed_on "
+                    f"ELSE ? END WHERE NOT received_gone AND {work.many('record_id')}",
+                    (held, held, ids),
                 )
 
     def _end(self, records: Sequence[int]) -> None:

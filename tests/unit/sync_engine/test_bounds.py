@@ -1,4 +1,4 @@
-"""A number that no column can hold puts one record by, whatever mapping let it pass."""
+"""What no column can hold puts one record by, whatever mapping let it pass."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Integer
 
 from config.errors import RecordError
-from mappings.canonical.fields import Entity, Kind
+from mappings.canonical.fields import Adres, Canonical, Entity, Kind
 from mappings.canonical.onderwijs import Groep
+from mappings.canonical.personen import Leerling
 from mappings.canonical.schema import fields_of
 from sync_engine.bounds import check_bounds
 from sync_engine.outcome import Outcome
@@ -35,6 +36,42 @@ def test_what_a_column_cannot_hold_is_refused_without_the_value(number: int) -> 
         check_bounds(groep(number))
     assert (caught.value.path, caught.value.source_key) == ("leerjaar", "g")
     assert str(number) not in str(caught.value)
+
+
+NUL = "Jan\x00sen"
+
+
+@pytest.mark.parametrize(
+    ("record", "path"),
+    [
+        (Leerling(key="l", achternaam=NUL), "achternaam"),
+        (Leerling(key="l", achternaam="Zand", adres=Adres(straat=NUL)), "adres"),
+        (Groep(key="g", naam="3A", soort="stamgroep", leerlingen=("l1", NUL)), "leerlingen"),
+        (Leerling(key=NUL, achternaam="Zand"), "key"),
+    ],
+)
+def test_text_with_a_nul_is_refused_without_the_text(record: Canonical, path: str) -> None:
+    with pytest.raises(RecordError) as caught:
+        check_bounds(record)
+    assert caught.value.path == path
+    assert "Jan" not in str(caught.value)
+    assert "\x00" not in str(caught.value.source_key)
+
+
+def test_text_that_only_looks_like_a_nul_passes() -> None:
+    check_bounds(Leerling(key="l", achternaam="\\u0000"))
+
+
+def test_a_record_with_a_nul_is_put_by_and_the_rest_goes_on(store: Store, tmp_path: Path) -> None:
+    made = bench(store, tmp_path)
+    source = made.sources["s0"]
+    source.put(Entity.LEERLING, "l1", achternaam=NUL)
+    source.put(Entity.LEERLING, "l2", achternaam="Zand")
+    report = made.sync()
+    assert (report.outcome, report.quarantine) == (Outcome.PARTIAL, 1)
+    assert made.query("SELECT source_key, path FROM quarantine") == [("l1", "achternaam")]
+    assert made.query("SELECT achternaam FROM leerling") == [("Zand",)]
+    made.close()
 
 
 def test_no_other_column_of_the_core_takes_a_whole_number_from_a_source() -> None:

@@ -9,6 +9,7 @@ import sys
 import traceback
 from contextlib import redirect_stdout
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -23,6 +24,7 @@ from sync_engine.store import migrations
 from sync_engine.store.engine import Store
 from sync_engine.store.schema import revisions
 from sync_engine.store.tables import KeyCheck, Tenant
+from tests.conftest import PostgresServer
 
 CANARY = "Kanarie-9371"
 
@@ -202,6 +204,26 @@ def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
         Store.open(f"postgresql://koppelhub:{word}@127.0.0.1:1/koppelhub")
     assert "niet bereikbaar" in caught.value.advice
     assert word not in _shown(caught.value)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("password", [":fout", ""], ids=["wrong", "none"])
+def test_a_wrong_password_is_no_matter_of_time(
+    password: str, postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    role = postgres_server.add_role_with_password("juist")
+    parts = urlsplit(postgres_url)
+    host = parts.netloc.rpartition("@")[2]
+    assert role.isalnum()
+    url = urlunsplit(parts._replace(netloc=f"{role}{password}@{host}"))
+    with pytest.raises(StoreError) as caught, Store.open(url) as store, store.work() as work:
+        work.execute("SELECT 1")
+    assert not caught.value.retryable
+    assert "wachtwoord" in caught.value.advice
+    assert "fout" not in str(caught.value)
+    good = urlunsplit(parts._replace(netloc=f"{role}:juist@{host}"))
+    with Store.open(good, create=True) as store, store.work() as work:
+        assert work.execute("SELECT 1") == [(1,)]
 
 
 def test_sqlite_is_set_up_for_many_processes_and_for_erasure(sqlite_store: Store) -> None:
