@@ -387,7 +387,7 @@ def assumptions(json: Json = False) -> None:
     out = _output(json=json)
     found = [
         (m.system, a)
-        for m in (f.manifest for f in find().factories.values())
+        for m in (f.manifest for f in find().installed.values())
         for a in m.assumptions
     ]
     if not out.data([{"system": system, "assumption": a} for system, a in found]):

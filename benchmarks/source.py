@@ -6,6 +6,7 @@ Splitting, field permissions, parsing and mapping are those of a real run; only 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -13,6 +14,7 @@ import msgspec
 
 from benchmarks.data import HUIDIG, Dataset
 from connectors.base import (
+    Capability,
     CheckResult,
     Completeness,
     Cursor,
@@ -23,18 +25,26 @@ from connectors.base import (
     Reading,
     Scope,
 )
+from connectors.errors import RequestRefusedError
 from connectors.protocols.rest import Answer
 from connectors.somtoday.connector import SOMTODAY
 from connectors.somtoday.permissions import contract_of
 from connectors.somtoday.wire import (
     ALWAYS_CUT,
     ENDPOINTS,
-    list_path,
     read_permissions,
     split_page,
 )
 
 RESOURCES = ("vestiging", "vak", "leerling", "lesgroep")
+MANIFEST = replace(
+    SOMTODAY.manifest,
+    resources=tuple(
+        replace(resource, capabilities=frozenset({Capability.CHECK, Capability.SNAPSHOT}))
+        for resource in SOMTODAY.manifest.resources
+        if resource.name in RESOURCES
+    ),
+)
 
 
 class FilesReading:
@@ -80,8 +90,8 @@ class FilesConnector:
 
     @property
     def manifest(self) -> Manifest:
-        """That of the real connector."""
-        return SOMTODAY.manifest
+        """That of the real connector, less what files cannot answer."""
+        return MANIFEST
 
     def check(self) -> Sequence[CheckResult]:
         """There is nothing to prove."""
@@ -110,12 +120,18 @@ class FilesConnector:
         return msgspec.json.encode({"vestigingen": [record], "veldpermissies": rights})
 
     def delta(self, scope: Scope, *, cursor: Cursor | None) -> Reading:
-        """Not declared, so never asked."""
-        raise NotImplementedError(list_path(scope.resource, vestiging=self._data.vestiging))
+        """The manifest declares no delta.
+
+        Raises: RequestRefusedError.
+        """
+        raise RequestRefusedError("files have no deltas", code="not declared", operation="delta")
 
     def lookup(self, scope: Scope, *, keys: Sequence[str]) -> Reading:
-        """Not asked by a benchmark."""
-        raise NotImplementedError(scope.resource, len(keys))
+        """The manifest declares no look-up.
+
+        Raises: RequestRefusedError.
+        """
+        raise RequestRefusedError("files have no look-ups", code="not declared", operation="lookup")
 
     def parse(self, resource: str, body: bytes) -> Parsed:
         """As the real connector."""

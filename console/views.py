@@ -200,7 +200,7 @@ def _reason(reason: FieldReason) -> tuple[object, ...]:
 
 def show_connectors(out: Output, found: Found) -> None:
     """Installed connectors and what they declare."""
-    manifests = [factory.manifest for factory in found.factories.values()]
+    manifests = [factory.manifest for factory in found.installed.values()]
     if out.data({"connectors": manifests, "broken": found.broken}):
         return
     for manifest in manifests:

@@ -156,6 +156,7 @@ def read_plan(
         ):
             view.steps.append(_step_view(context, step))
         view.more = total - len(view.steps)
+    with hub.store.work() as work:
         note(hub, work, operator=operator, action="plan show", subject=f"plan {plan_id}")
     return view
 
@@ -333,12 +334,12 @@ def explain_leerling(
         )
     answers = []
     for core_id in found:
+        subject = hub_key(core_id)
         with _context(hub, tenants[core_id]) as context:
-            answers.append(
-                (hub_key(core_id), explain(context, Entity.LEERLING, core_id, only=field))
-            )
-            subject = hub_key(core_id)
-            note(hub, context.work, operator=operator, action="explain", subject=subject)
+            told = explain(context, Entity.LEERLING, core_id, only=field)
+        with hub.store.work() as work:
+            note(hub, work, operator=operator, action="explain", subject=subject)
+        answers.append((subject, told))
     return answers
 
 
@@ -363,7 +364,7 @@ class _Unmapped:
 
 @contextmanager
 def _context(hub: Hub, tenant_id: int) -> Iterator[Context]:
-    """A context to read in: no source, and no koppeling of its own.
+    """A context to read one moment of the store in: no source, and no koppeling of its own.
 
     What was read by a koppeling that is configured no more is explained like the rest; its fields
     count with normal strength, as they do in a run.
@@ -387,5 +388,6 @@ def _context(hub: Hub, tenant_id: int) -> Iterator[Context]:
             step_ids=Ids(work, dry=True),
         )
         prepare(context)
-        load_scopes(context)
-        yield context
+        with work.snapshot():
+            load_scopes(context)
+            yield context

@@ -224,7 +224,7 @@ def _refuse_unacknowledged(settings: Settings, manifest: Manifest) -> None:
 def _resource_names() -> set[str]:
     return {
         resource.name
-        for factory in connector_registry.find().factories.values()
+        for factory in connector_registry.find().installed.values()
         for resource in factory.manifest.resources
     }
 

@@ -184,6 +184,8 @@ class Reader:
                 _log.info("the cursor is too old: everything is read")
                 whole = True
                 continue
+            finally:  # what drifted is told, also where that is what ended the reading
+                self._drift.setdefault(report.resource, set()).update(stager.unknown)
             completeness = reading.completeness
             shaken = stager.received.duplicates > 0
             _sum(report, stager.received)
@@ -313,7 +315,6 @@ class Reader:
     def _aftermath(
         self, context: Context, row: ScopeRow, stager: Stager, report: ReadingReport
     ) -> None:
-        self._drift.setdefault(report.resource, set()).update(stager.unknown)
         for (path, rule), count in sorted(stager.problems.items()):
             context.events.append(
                 (row.id, "dropped field", {"path": path, "rule": rule, "n": count})

@@ -307,8 +307,9 @@ class Stager:
                 contract=self._contract,
                 scope=self.scope.scope,
             )
-            for record in mapped.records:
-                check_bounds(record)
+            forms = [encode(record) for record in mapped.records]
+            for record, form in zip(mapped.records, forms, strict=True):
+                check_bounds(record, form)
         except RecordError as error:
             cause = _cause(error, problems)
             self._quarantine(key, body, cause, digest=digest, salt=salt, batch=batch)
@@ -319,7 +320,7 @@ class Stager:
         batch.raw.append((record_id, context.run_id, self.contract_fp, context.today, sealed))
         batch.resolved.append(key)
         said: set[tuple[str, str]] = set()
-        for record in mapped.records:
+        for record, form in zip(mapped.records, forms, strict=True):
             identity = (str(ENTITY_OF[type(record)]), record.key)
             if identity in said:
                 continue
@@ -328,9 +329,7 @@ class Stager:
                 continue
             batch.held.add(identity)
             said.add(identity)
-            self._shadow(
-                record_id, identity, encode(record), salt=salt, person=person, old=old, batch=batch
-            )
+            self._shadow(record_id, identity, form, salt=salt, person=person, old=old, batch=batch)
         for identity, shadow in old.items():
             if identity in said or shadow.received_gone:
                 continue
@@ -518,8 +517,8 @@ class Stager:
             work.execute(f"DELETE {keyless}", names)
 
     def _miss(self, records: Sequence[int]) -> None:
-        """First complete reading without them: remember since when, and until when held."""
-        work, held = self.context.work, self._last_held()
+        """First complete reading without them: since when, and until when one held or they came."""
+        work, held = self.context.work, self._last_held() or date.min
         for part in chunks(records):
             ids = work.values(part)
             if self.context.dry:
@@ -530,9 +529,9 @@ class Stager:
                     (self.context.now, ids),
                 )
                 work.execute(
-                    f"UPDATE shadow SET held_until = ? WHERE {work.many('record_id')} "
-                    "AND NOT received_gone",
-                    (held, ids),
+                    "UPDATE shadow SET held_until = CASE WHEN observed_on > ? THEN observed_on "
+                    f"ELSE ? END WHERE NOT received_gone AND {work.many('record_id')}",
+                    (held, held, ids),
                 )
 
     def _end(self, records: Sequence[int]) -> None:

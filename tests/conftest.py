@@ -2,6 +2,7 @@
 
 `sqlite_url`, `postgres_url` and `database_url` (both) are fresh and empty; `store` (both) is opened
 and upgraded. The PostgreSQL server comes from a wheel, one per test process, and goes with it.
+Whatever a Somtoday sandbox answers in any test is judged by the published description.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
+from fixtures.sandbox.recorder import VARIABLE
 from sync_engine.store.engine import Store
+from tests.support.judge import Court, published
 
 settings.register_profile(
     "ci",
@@ -69,6 +72,17 @@ class PostgresServer:
     def drop(self, name: str) -> None:
         """Remove a database, whoever is connected to it."""
         self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def add_role_with_password(self, password: str) -> str:
+        """A role that is asked for its password, as the others here are not; its name."""
+        role = f"rol{next(_numbers)}"
+        self._admin.execute(f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD '{password}'")
+        ((place,),) = self._admin.execute("SHOW hba_file").fetchall()
+        rules = Path(place)
+        ways = [f"local all {role} scram-sha-256", f"host all {role} all scram-sha-256"]
+        rules.write_text("\n".join([*ways, rules.read_text()]))
+        self._admin.execute("SELECT pg_reload_conf()")
+        return role
 
     def close(self) -> None:
         """Stop the server and remove its folder."""
@@ -160,6 +174,33 @@ def store(request: pytest.FixtureRequest) -> Store:
     found = request.getfixturevalue(f"{request.param}_store")
     assert isinstance(found, Store)
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _court(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Court | None]:
+    """Every sandbox of this session, in whatever process, records for it."""
+    judge = published()
+    if judge is None:
+        yield None
+        return
+    folder = tmp_path_factory.mktemp("exchanges")
+    court = Court(folder, judge)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(folder))
+        yield court
+    rest = court.problems()
+    shutil.rmtree(folder)
+    assert rest == []
+
+
+@pytest.fixture(autouse=True)
+def _judged(request: pytest.FixtureRequest, _court: Court | None) -> Iterator[None]:
+    """Every request and answer since the test before fits the description, or this test fails."""
+    yield
+    if _court is not None:
+        asks_wrongly = request.node.get_closest_marker("asks_wrongly") is not None
+        problems = _court.problems(requests=not asks_wrongly)
+        assert problems == []
 
 
 _MAY_SKIP = frozenset({"needs_shared_specs"})

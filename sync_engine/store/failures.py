@@ -26,7 +26,10 @@ UNREACHABLE_ADVICE = (
     "De database is niet bereikbaar. Controleer of zij draait en of de plaats en de rechten in de "
     "instellingen kloppen."
 )
-
+LOGIN_ADVICE = (
+    "De database weigert de aanmelding. Controleer de gebruiker en het wachtwoord in de "
+    "instellingen."
+)
 
 _BUSY_STATES = frozenset({"55P03", "40P01", "40001"})
 _BUSY_NAMES = ("SQLITE_BUSY", "SQLITE_LOCKED")
@@ -84,6 +87,21 @@ def _sqlite(error: sqlite3.Error) -> str:
     return name
 
 
+def _login_refused(error: BaseException) -> bool:
+    """Whether a password was asked for and was not right, or not there.
+
+    A failed connection has no SQLSTATE; what libpq knows is whether it came to a password. Servers
+    that start, stop or are full refuse before they ask for one.
+    """
+    postgres = _of_postgres(error)
+    if postgres is None or postgres.pgconn is None or postgres.sqlstate is not None:
+        return False
+    from psycopg.pq import ConnStatus
+
+    conn = postgres.pgconn
+    return conn.status == ConnStatus.BAD and bool(conn.needs_password or conn.used_password)
+
+
 def store_error(error: BaseException, *, doing: str) -> StoreError:
     """The StoreError that stands for a driver's error.
 
@@ -94,6 +112,8 @@ def store_error(error: BaseException, *, doing: str) -> StoreError:
     message = f"{doing}: {describe(error)}"
     if is_busy(error):
         return StoreError(message, advice=BUSY_ADVICE, retryable=True)
+    if _login_refused(error):
+        return StoreError(message, advice=LOGIN_ADVICE)
     name = getattr(error, "sqlite_errorname", "")
     postgres = _of_postgres(error)
     broken = postgres is not None and type(error).__name__ == "OperationalError"

@@ -100,6 +100,7 @@ class PostgresWork(Work):
     dialect = Dialect.POSTGRESQL
     blob_type = "BYTEA"
     _begin_sql = "BEGIN"
+    _snapshot_sql = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 
     def __init__(self, url: URL, *, busy: timedelta) -> None:
         super().__init__()

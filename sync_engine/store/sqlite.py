@@ -148,6 +148,7 @@ class SqliteWork(Work):
     dialect = Dialect.SQLITE
     blob_type = "BLOB"
     _begin_sql = "BEGIN IMMEDIATE"
+    _snapshot_sql = "BEGIN"
 
     def __init__(self, path: Path, *, busy: timedelta) -> None:
         super().__init__()

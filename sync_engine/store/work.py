@@ -39,6 +39,7 @@ class Work(ABC):
     dialect: ClassVar[Dialect]
     blob_type: ClassVar[str]
     _begin_sql: ClassVar[str]
+    _snapshot_sql: ClassVar[str]
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.changes = 0
@@ -143,6 +144,16 @@ class Work(ABC):
         Raises: StoreError if one is under way already, or if the lock is not had in time.
         """
         with self._transaction(self._begin_sql):
+            yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """One moment of the database for all that is read within; whoever writes goes on writing.
+
+        Temporary tables may be written, others not: read only.
+        Raises: StoreError if a transaction is under way already.
+        """
+        with self._transaction(self._snapshot_sql):
             yield
 
     @contextmanager

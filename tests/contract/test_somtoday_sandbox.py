@@ -9,8 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from fixtures.sandbox import faults
-from fixtures.sandbox.messages import Exchange
 from fixtures.sandbox.somtoday import Credentials, SomtodaySandbox
 from fixtures.school.changes import Changes
 from fixtures.school.day import Day
@@ -19,7 +17,6 @@ from fixtures.school.pages import COLLECTIONS
 from fixtures.school.plan import WIDE, Rights, Shape, plan_school
 from fixtures.school.school import School
 from tests.contract.conftest import SandboxMaker
-from tests.contract.openapi import description_path, judge
 
 LISTS = ("leerling", "plaatsing", "stamgroep/", "lesgroep/", "ouderVerzorger/", "medewerker")
 
@@ -89,8 +86,9 @@ def client(checked_sandbox: SandboxMaker, school: School) -> Iterator[Client]:
 
 
 @pytest.fixture
-def loose(school: School) -> Iterator[Client]:
-    """A client of a sandbox that is not judged: for requests that are wrong on purpose."""
+def loose(request: pytest.FixtureRequest, school: School) -> Iterator[Client]:
+    """A client whose requests are not judged: they are wrong on purpose."""
+    request.node.add_marker("asks_wrongly")
     with SomtodaySandbox(school) as sandbox:
         made = Client(sandbox).login()
         yield made
@@ -323,45 +321,6 @@ def test_next_year_has_the_same_names_under_other_uuids(client: Client) -> None:
     assert not set(now.values()) & set(later.values())
     Changes(client.school).next_schooljaar()
     assert {g["uuid"] for g in client.all("lesgroep/")} == set(later.values())
-
-
-# -- the judge ---------------------------------------------------------------------------------
-
-
-@pytest.mark.needs_shared_specs
-@pytest.mark.skipif(description_path() is None, reason="the published description is not here")
-@pytest.mark.parametrize(
-    ("path", "parameters", "body", "complaint"),
-    [
-        ("leerling", (("amount", "5"),), {"leerlingen": [{"uuid": "x"}]}, "format"),
-        ("leerling", (("amount", "5"),), {"leerlingen": [{"nieuw": 1}]}, "additionalProperties"),
-        ("leerling", (("amount", "5"),), {"leerlingen": [{"roepnaam": None}]}, "type"),
-        ("leerling", (("amount", "500"),), {"leerlingen": []}, "amount does not fit"),
-        ("leerling", (("page", "1"),), {"leerlingen": []}, "unknown parameter page"),
-        ("absentie", (), {}, "unknown path"),
-    ],
-)
-def test_the_judge_sees_what_is_wrong(
-    path: str, parameters: tuple[tuple[str, str], ...], body: dict[str, object], complaint: str
-) -> None:
-    judged = judge()
-    place = f"/rest/v1/connect/vestiging/0b6f3f0e-7f2c-4c1d-9d55-2f4e8d1a1001/{path}"
-    raw = json.dumps(body).encode()
-    judged.observe(Exchange("GET", place, parameters, 200, "application/json", raw, ()))
-    assert [text for text in judged.problems() if complaint in text]
-
-
-@pytest.mark.needs_shared_specs
-@pytest.mark.skipif(description_path() is None, reason="the published description is not here")
-def test_an_answer_that_met_a_fault_is_not_judged() -> None:
-    judged = judge()
-    with SomtodaySandbox(School(plan_school(50)), observer=judged.observe) as sandbox:
-        client = Client(sandbox).login()
-        sandbox.misbehave(faults.UnknownField(path="leerling"))
-        assert "nieuwVeld" in client.get("leerling", amount=5).text
-        client.http.close()
-    assert judged.problems() == []
-    assert judged.exchanges == 2
 
 
 def test_the_default_plan_hides_personal_numbers() -> None:

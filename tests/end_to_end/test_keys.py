@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.test_cli import ROOT, Shell, _shell
+from tests.end_to_end.test_cli import ROOT
 from tests.end_to_end.test_purge import KILLED_AT
+from tests.support.shell import Shell, shell_of
 
 
 @pytest.fixture
 def shell(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     """A fresh installation on each database."""
-    yield from _shell(tmp_path, monkeypatch, url=database_url)
+    yield from shell_of(tmp_path, monkeypatch, url=database_url)
 
 
 def test_a_key_is_rotated_and_nothing_else_changes(shell: Shell) -> None:

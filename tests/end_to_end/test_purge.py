@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from fixtures.school.day import Day
-from tests.end_to_end.test_cli import ROOT, Shell, _shell, run_cli
+from tests.end_to_end.test_cli import ROOT
 from tests.support.lines import Line
+from tests.support.shell import Shell, run_cli, shell_of
 
 TWO_YEARS = 731
 
@@ -47,7 +48,7 @@ sys.exit(cli._main(arguments))
 @pytest.fixture
 def shell(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     """A fresh installation on each database."""
-    yield from _shell(tmp_path, monkeypatch, url=database_url)
+    yield from shell_of(tmp_path, monkeypatch, url=database_url)
 
 
 def somebody_left(shell: Shell) -> int:

@@ -140,10 +140,10 @@ class Arena:
         return self.server.run(self.job(koppeling, school, kind=kind))
 
     def live_until(self, school: School, *, kind: str = "full") -> None:
-        """All days before this one, and on this day the other source."""
+        """All days before this one, the first read as a whole, and on this day the other source."""
         for day in range(school.day):
             for koppeling in ("lvs", "las"):
-                self.run(koppeling, School(school.pupils, day), kind=kind)
+                self.run(koppeling, School(school.pupils, day), kind=kind if day else "full")
         if school.day:
             self.run("lvs", school)
         else:

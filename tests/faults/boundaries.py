@@ -41,7 +41,7 @@ def name_of(sql: str) -> str:
 
 
 class Boundaries:
-    """Counts the boundaries that a run reaches.
+    """Counts the boundaries that a run reaches, and keeps their order.
 
     Args:
         kill: the boundary to die at, and at which of its occurrences (1 is the first).
@@ -49,12 +49,14 @@ class Boundaries:
 
     def __init__(self, kill: tuple[str, int] | None = None) -> None:
         self.counts: Counter[str] = Counter()
+        self.order: list[str] = []
         self._kill = kill
         self._load = ""
 
     def reach(self, name: str) -> None:
         """The run stands at this place now."""
         self.counts[name] += 1
+        self.order.append(name)
         if self._kill == (name, self.counts[name]):
             os.killpg(os.getpgid(0), signal.SIGKILL)
 

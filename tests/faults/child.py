@@ -62,7 +62,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, kw_only=True):
-    """What came of it."""
+    """What came of it.
+
+    Attributes:
+        boundaries: how often each was reached.
+        order: every boundary in the order in which it was reached; of a traced run.
+    """
 
     exit_code: int
     outcome: str = ""
@@ -71,6 +76,7 @@ class Result(msgspec.Struct, kw_only=True):
     read: int = 0
     parsed: int = 0
     boundaries: dict[str, int] = {}
+    order: list[str] = []
 
 
 class SteppedDelta(MemoryReading):
@@ -145,6 +151,7 @@ def perform(job: Job, school: School) -> Result:
         read=sum(reading.read for reading in report.readings),
         parsed=CountingConnector.parsed,
         boundaries=dict(boundaries.counts),
+        order=boundaries.order if job.trace else [],
     )
 
 

@@ -39,6 +39,12 @@ def full_ledger(hub: Hub) -> Ledger:
         return reader.core() | reader.received()
 
 
+def net_journal(hub: Hub) -> Table:
+    """Per core record what all runs together did: a key's first value before, its last after."""
+    with hub.store.work() as work:
+        return _Reader(hub, work).net_journal()
+
+
 def traces(hub: Hub) -> dict[str, Table]:
     """Every row of every table but what differs from process to process: salts and ciphertexts.
 
@@ -176,7 +182,8 @@ class _Reader:
                 "SELECT scope_id, source_key, path, rule, raw_fp FROM quarantine"
             ),
             "scope": self._named_by_scope(
-                "SELECT id, rank, label, contract_fp, complete_at, ended_run FROM scope"
+                "SELECT id, rank, label, contract_fp, complete_at, complete_count, ended_run "
+                "FROM scope"
             ),
             "source_cursor": self._named_by_scope("SELECT scope_id, value FROM source_cursor"),
             "refold": self._query("SELECT core_id, entity, reason FROM refold", core=(0,)),
@@ -235,14 +242,31 @@ class _Reader:
             )
         )
 
-    def _journal(self) -> Table:
-        rows = self.work.execute(
-            "SELECT s.entity, s.source, s.op, s.core_id, s.digest, s.salt, s.change FROM step s "
-            "JOIN plan p ON p.id = s.plan_id WHERE s.state = 'planned' AND p.applied"
+    def net_journal(self) -> Table:
+        """The journal, its steps taken together by core record."""
+        net: dict[tuple[str, str | None], dict[str, list[Any]]] = defaultdict(dict)
+        for row in self._applied():
+            change = json.loads(self._change(row[5], row[6], b"step|%s" % row[4]))
+            told = net[row[0], self._name(row[3])]
+            for key, (before, after) in change.items():
+                told[key] = [told.get(key, [before])[0], after]
+        return _sorted(
+            (*who, key, json.dumps(pair))
+            for who, told in net.items()
+            for key, pair in told.items()
+            if pair[0] != pair[1]
         )
+
+    def _applied(self) -> list[Any]:
+        return self.work.execute(
+            "SELECT s.entity, s.source, s.op, s.core_id, s.digest, s.salt, s.change FROM step s "
+            "JOIN plan p ON p.id = s.plan_id WHERE s.state = 'planned' AND p.applied ORDER BY s.id"
+        )
+
+    def _journal(self) -> Table:
         return _sorted(
             (*row[:3], self._name(row[3]), self._change(row[5], row[6], b"step|%s" % row[4]))
-            for row in rows
+            for row in self._applied()
         )
 
     def _change(self, salt: bytes, blob: bytes, about: bytes) -> str:

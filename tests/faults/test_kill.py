@@ -55,27 +55,52 @@ class Undisturbed:
 
 @dataclass
 class Judge:
-    """Looks at what a kill left behind."""
+    """Looks at what a kill left behind.
+
+    Attributes:
+        known: states that were looked at, and which side of the run they are.
+        sides: the boundary of each kill, and which side of the run it left.
+    """
 
     arena: Arena
     school: School
     wanted: Undisturbed
     kind: str = "full"
-    known: list[dict[str, Table]] = field(default_factory=list)
+    known: list[tuple[dict[str, Table], str]] = field(default_factory=list)
     found: Counter[str] = field(default_factory=Counter)
+    sides: dict[tuple[str, int], str] = field(default_factory=dict)
 
-    def is_new(self) -> bool:
-        """Whether no earlier kill left the same: to any later run equal states are one."""
+    def judge(self, place: tuple[str, int]) -> None:
+        """Look at what a kill left, and end the day; to any later run equal states are one."""
         with self.arena.hub(self.school.day) as hub:
             check_nothing_is_held(hub, "las")
             left = traces(hub)
-        if left in self.known:
-            return False
-        self.known.append(left)
-        return True
+        for known, side in self.known:
+            if known == left:
+                self.sides[place] = side
+                return
+        self.sides[place] = self.look(str(place))
+        self.known.append((left, self.sides[place]))
+        self.finish(str(place))
 
-    def look(self, place: str) -> None:
-        """The state after a kill: sound, and whole."""
+    def check_one_instant(self) -> None:
+        """There is one COMMIT at which the core changes: before it all is old, after it all new."""
+        order = self.wanted.result.order
+        reached: Counter[str] = Counter()
+        told: list[tuple[str, str]] = []
+        for name in order:
+            reached[name] += 1
+            side = self.sides.get((name, reached[name]))
+            told += [] if side is None else [(name, side)]
+        assert len(told) == len(self.sides)
+        first = next(place for place, (_, side) in enumerate(told) if side == "after")
+        assert {side for _, side in told[:first]} == {"before"}
+        assert {side for _, side in told[first:]} == {"after"}
+        assert told[first][0].startswith("after ")
+        assert told[first][0].endswith(": COMMIT")
+
+    def look(self, place: str) -> str:
+        """The state after a kill: sound, and whole; `before` or `after` the run."""
         with self.arena.hub(self.school.day) as hub:
             check_nothing_is_held(hub, "las")
             check_invariants(hub)
@@ -83,7 +108,9 @@ class Judge:
         before = differences(core, self.wanted.before)
         after = differences(core, self.wanted.after)
         assert not before or not after, f"{place}: half: {before}, {after}"
-        self.found["before" if not before else "after"] += 1
+        side = "before" if not before else "after"
+        self.found[side] += 1
+        return side
 
     def finish(self, place: str) -> None:
         """A fresh process ends the day; another one, after every fifth, changes nothing."""
@@ -166,13 +193,11 @@ def test_a_run_killed_at_any_boundary_leaves_before_or_after(
         arena.database.restore()
         arena.server.start(arena.job("las", school, kind=kind, kill=place))
         assert arena.server.wait() == KILLED, place
-        if judge.is_new():
-            judge.look(str(place))
-            judge.finish(str(place))
+        judge.judge(place)
     figures = f"{len(places)} boundaries, {len(judge.known)} states, {dict(judge.found)}"
     print(f"\n{school}, {kind}: {figures}")  # noqa: T201
     assert judge.found["before"] >= 10
-    assert judge.found["after"]
+    judge.check_one_instant()
 
 
 @pytest.mark.parametrize(

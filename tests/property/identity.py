@@ -15,6 +15,18 @@ from tests.property.heard import Heard, Node
 PERSONAL = {"bsn", "onderwijsnummer", "eck_id"}  # two values of one of these are two persons
 NUMBERS = {"leerlingnummer", "personeelsnummer"}  # mean something within one source only
 OF_ONE_SOURCE = {*PERSONAL, *NUMBERS, "relatie"}  # tell two records of one source to be the same
+_VAK = {"code": ("code",), "afkorting": ("vestiging", "afkorting")}
+KEYS: dict[str, dict[str, tuple[str, ...]]] = {
+    "leerling": {kind: (kind,) for kind in PERSONAL}
+    | {"leerlingnummer": ("leerlingnummer", "geboortedatum")},
+    "medewerker": {"eck_id": ("eck_id",), "personeelsnummer": ("personeelsnummer",)},
+    "vestiging": {"vestigingsnummer": ("vestigingsnummer",)},
+    "opleiding": _VAK,
+    "vak": _VAK,
+    "groep": {"groep": ("vestiging", "schooljaar", "soort", "naam")},
+    "inschrijving": {"inschrijving": ("leerling", "vestiging", "opleiding")},
+    "verzorger_relatie": {"relatie": ("verzorger", "leerling")},
+}
 PERSONS = {"medewerker", "leerling", "verzorger"}  # who may look like another
 Row = dict[Any, Any]
 Core = dict[str, dict[frozenset[Node], Row]]  # entity → who → what the core holds
@@ -26,6 +38,7 @@ class Identity:
     core: dict[Node, int] = field(default_factory=dict)  # a higher number is a younger record
     judged: dict[Node, str] = field(default_factory=dict)  # on what a record was last judged
     cases: dict[Node, str] = field(default_factory=dict)
+    merged: set[Node] = field(default_factory=set)  # of core records that turned out to be one
     maybe: dict[Node, set[Node]] = field(default_factory=dict)  # whom a record in doubt may be
 
     def correlate(self, source: str, entity: str, before: Core) -> None:
@@ -36,7 +49,7 @@ class Identity:
             known = node in self.core
             if self.judged.get(node) == self.basis(node) if known else self._waits(node):
                 continue
-            if kind := self._settle(node, self._keys(node, self.heard.said(node))):
+            if kind := self._settle(node, self._keys(node, self.heard.said(node)), before):
                 self.cases[node] = kind
             elif node not in self.core:
                 self.core[node] = max(self.core.values(), default=0) + 1
@@ -70,21 +83,20 @@ class Identity:
         shared = {self.core.get(n) for n in kin} & children
         return named and bool(reached) and bool(shared)
 
-    def _settle(self, node: Node, keys: Row) -> str | None:
+    def _settle(self, node: Node, keys: Row, before: Core) -> str | None:
         """Link or merge by equal keys; else the kind of case."""
         own, source = self.core.get(node), node[0]
         found = set() if own is None else {own}
         for other, number in self.core.items():
-            if (
-                other[1] == node[1]
-                and other != node
-                and not (other[0] == source and other in self.cases)
-            ):
-                same = keys.items() & self._evidence(other, source).items()
-                double = any(n[0] == source and n != node for n in self._live(number))
-                across = other[0] != source and not double
-                if any(kind in OF_ONE_SOURCE or across for kind, _ in same):
-                    found.add(number)
+            doubted = other[0] == source and other in self.cases
+            if other[1] != node[1] or other == node or doubted:
+                continue
+            same = keys.items() & self._evidence(other, source).items()
+            double = any(n[0] == source and n != node for n in self._live(number))
+            across = other[0] != source and not double
+            same_time = node[1] != "inschrijving" or self._overlaps(node, number, before)
+            if same_time and any(kind in OF_ONE_SOURCE or across for kind, _ in same):
+                found.add(number)
         others = [n for n, number in self.core.items() if number in found and n != node]
         self.maybe[node] = set(others)
         said = [keys, *(self._evidence(n, source) for n in others)]
@@ -96,15 +108,24 @@ class Identity:
         loose = keys and not keys.keys() & OF_ONE_SOURCE
         if loose and sum(map(len, holders)) > len(set().union(*holders)):
             return "match"  # two live records of one source would become one
+        self.merged |= {node, *others} if len(found) > 1 else set()
         self.core |= dict.fromkeys((node, *others), min(found)) if found else {}
         return None
 
+    def _overlaps(self, node: Node, number: int, before: Core) -> bool:
+        """Whether a record, by its own dates, was there at the time of a core record."""
+        said, held = self.heard.said(node), before.get(node[1], {}).get(self.group(number))
+        if held is None:
+            return False
+        (start, end), (begin, until) = (
+            (r.get("geldig_van"), r.get("geldig_tot")) for r in (said, held)
+        )
+        return (start or "") < (until or "9") and (begin or "") < (end or "9")
+
     def basis(self, node: Node) -> str:
-        forms = self.heard.forms[node]
-        said = [
-            (s, forms[s].gone, sorted(forms[s].values.items()), forms[s].kept)
-            for s in sorted(forms)
-        ]
+        """Everything that judging it depends on."""
+        forms = sorted(self.heard.forms[node].items())
+        said = [(scope, f.gone, sorted(f.values.items()), f.kept) for scope, f in forms]
         return repr((said, self._keys(node, self.heard.said(node))))
 
     def _evidence(self, node: Node, source: str) -> Row:
@@ -124,26 +145,15 @@ class Identity:
         return self.core.get((node[0], str(target), said.get(name) or ""))
 
     def _keys(self, node: Node, said: Row) -> Row:
-        get = said.get
-        place = self.to(node, "vestiging", said) if node[1] in {"vak", "groep"} else None
-        number, code = (node[0], get("leerlingnummer"), get("geboortedatum")), get("code")
-        wanted: dict[str, dict[str, tuple[Any, ...]]] = {
-            "leerling": {kind: (get(kind),) for kind in PERSONAL} | {"leerlingnummer": number},
-            "medewerker": {
-                "personeelsnummer": (node[0], get("personeelsnummer")),
-                "eck_id": (get("eck_id"),),
-            },
-            "vestiging": {"vestigingsnummer": (get("vestigingsnummer"),)},
+        """The exact keys of one record: those of which it has all parts."""
+        fields, keys = fields_of(Entity(node[1])), {}
+        for kind, names in KEYS.get(node[1], {}).items():
+            parts = [self.to(node, n, said) if fields[n].target else said.get(n) for n in names]
+            if all(parts):
+                keys[kind] = (*(node[:1] if kind in NUMBERS else ()), *parts)
+        return {
+            kind: parts for kind, parts in keys.items() if kind != "afkorting" or "code" not in keys
         }
-        if node[1] == "vak":
-            wanted["vak"] = {"code": (code,)} if code else {"afkorting": (place, get("afkorting"))}
-        if node[1] == "groep":
-            wanted["groep"] = {"groep": (place, get("schooljaar"), get("soort"), get("naam"))}
-        if node[1] == "verzorger_relatie":
-            wanted["verzorger_relatie"] = {
-                "relatie": (self.to(node, "verzorger", said), self.to(node, "leerling", said))
-            }
-        return {k: parts for k, parts in wanted.get(node[1], {}).items() if all(parts)}
 
     def group(self, number: int) -> frozenset[Node]:
         """The source records that are one."""

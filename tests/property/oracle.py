@@ -7,16 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 from mappings.canonical.fields import Entity, Field, Kind
 from mappings.canonical.schema import fields_of
 from tests.property.heard import RANK, Form, Heard, Node
 from tests.property.identity import Core, Identity, Row
+from tests.property.members import Members
 
-Claim = tuple[Node, str, Form]  # record, scope, what it says
-COMPARED = ("medewerker", "leerling", "verzorger", "verzorger_relatie")
 PARTS = ("straat", "huisnummer", "toevoeging", "postcode", "woonplaats", "land", "regels")
+
+
+class Claim(NamedTuple):
+    """What one scope of one source says of a core record."""
+
+    node: Node
+    scope: str
+    form: Form
+    ended: bool  # the scope is read no longer
+
+    @property
+    def standing(self) -> tuple[str, bool, bool]:
+        """Members are taken together of those that stand alike."""
+        return self.node[0], self.form.gone, self.ended
 
 
 @dataclass
@@ -31,22 +45,38 @@ class Oracle:
 
     def __post_init__(self) -> None:
         self.who = Identity(self.heard)
-        self.shown: Core = {}  # who the last run left, of those who may look alike
+        self.shown: Core = {}  # what the last run left
+        self.members = Members()
 
-    def run(self, source: str) -> None:
-        """One source was read: judge and accept what it says, entity by entity."""
+    def run(self, source: str, *, closes: bool = True) -> None:
+        """One source was read: judge and accept what it says, entity by entity.
+
+        Args:
+            source: which.
+            closes: False where every closing is held: it is received, and not accepted.
+        """
         for entity in map(str, Entity):
+            before = self.shown.get(entity, {})
             self.who.correlate(source, entity, self.shown)
             own = {n for n in self.who.core if n[:2] == (source, entity)} - self.who.cases.keys()
             for number in {self.who.core[node] for node in own}:
-                if self._row(number, own) is not None:
+                row, was = self._row(number, own), before.get(self.who.group(number), {})
+                held = row and row["tot_afgeleid"] and not was.get("tot_afgeleid", True)
+                if row is not None and (closes or not held):
                     for node in own & self.who.group(number):
                         for form in self.heard.forms[node].values():
                             form.accepted = replace(form, accepted=None)
             self.who.judged |= {node: self.who.basis(node) for node in own}
-        self.shown = {entity: self.tables(entity) for entity in COMPARED}
+        groups = self._table("groep")
+        self.members.follow(
+            self.shown.get("groep", {}),
+            groups,
+            {group: [c.form for c in self._claims(group, set())] for group in groups},
+            {self.who.group(number) for number in self.who.core.values()},
+        )
+        self.shown = {str(entity): self._table(str(entity)) for entity in Entity}
 
-    def tables(self, entity: str) -> dict[frozenset[Node], Row]:
+    def _table(self, entity: str) -> dict[frozenset[Node], Row]:
         """Every core record of an entity: who it is → what it holds."""
         numbers = {c for n, c in self.who.core.items() if n[1] == entity}
         return {self.who.group(number): self._row(number, set()) or {} for number in numbers}
@@ -54,27 +84,23 @@ class Oracle:
     def _row(self, number: int, fresh: set[Node]) -> Row | None:
         """The fold of one core record; None while a required reference is not there."""
         group = self.who.group(number)
-        every = [(n, s, f) for n in group for s, f in self.heard.forms[n].items()]
-        used = [(n, s, f if n in fresh else f.accepted) for n, s, f in every]
-        claims = [(n, s, f) for n, s, f in used if f is not None]
+        claims = self._claims(group, fresh)
         entity = next(iter(group))[1]
         pins = {name: value for (n, name), value in self.pins.items() if n in group}
-        row: Row = {"tot_afgeleid": bool(claims) and all(f.gone for *_, f in claims)}
         fields = fields_of(Entity(entity))
         won = {name: self._believed(entity, name, claims, pins) for name in fields}
-        end = won.get("geldig_tot", (None, None))[0]
-        row["tot_afgeleid"] &= end is None or end > "2026-10-01"  # its own end came first
+        end, inferred = _end(claims, won.get("geldig_tot", (None, None))[0])
+        row: Row = {}
         for name, description in fields.items():
             value, claim = won[name]
             if description.kind is Kind.REFERENCE and claim is not None:
-                target = self._target(claim[0], description, value)
+                target = self._target(claim.node, description, value)
                 if target is None and description.required:
                     return None
                 row[name] = target
             elif description.kind is Kind.MEMBERS:
-                held = (None if row["tot_afgeleid"] else end, row["tot_afgeleid"])
                 for who in self._members(name, description, claim, claims):
-                    row[Kind.MEMBERS, description.role, who] = held
+                    row[Kind.MEMBERS, description.role, who] = (end, inferred)
             elif description.kind is Kind.IDENTIFIER:
                 row |= self._identifiers(name, description, value, entity, claims)
             elif description.kind in {Kind.CONTACT, Kind.ADDRESS}:
@@ -84,34 +110,42 @@ class Oracle:
                     row[description.kind, description.role] = (parts, secret)
             else:
                 row[name] = value
-        row["geldig_van"] = row.get("geldig_van")
-        row["geldig_tot"] = None if row["tot_afgeleid"] else end
-        return row
+        period = {"geldig_van": row.get("geldig_van"), "geldig_tot": end, "tot_afgeleid": inferred}
+        return row | period
+
+    def _claims(self, group: frozenset[Node], fresh: set[Node]) -> list[Claim]:
+        """What counts: of these records what was received, of the others what was accepted."""
+        return [
+            Claim(node, scope, used, (node[0], scope) in self.heard.ended)
+            for node in group
+            for scope, form in self.heard.forms[node].items()
+            if (used := form if node in fresh else form.accepted) is not None
+        ]
 
     def _order(self, entity: str, name: str) -> Callable[[Claim], Any]:
         keys = [key for key in (f"{entity}.{name}", entity, "*") if key in self.order]
         listed = self.order[keys[0]] if keys else []
 
         def key_of(claim: Claim) -> Any:
-            (source, _, key), scope, form = claim
+            (source, _, key), form = claim.node, claim.form
             rank = listed.index(source) if source in listed else len(listed)
-            return form.gone, name in form.kept, rank, source, RANK[scope], key
+            kept = name in form.kept
+            return form.gone, claim.ended, kept, rank, source, RANK[claim.scope], key
 
         return key_of
 
     def _believed(
         self, entity: str, name: str, claims: list[Claim], pins: Row
     ) -> tuple[Any, Claim | None]:
-        told = sorted((c for c in claims if name in c[2].values), key=self._order(entity, name))
-        firm = [c for c in told if (c[0][0], entity, name) not in self.weak]
-        filled = [c for c in told if c not in firm and c[2].values[name] is not None]
+        told = sorted((c for c in claims if name in c.form.values), key=self._order(entity, name))
+        firm = [c for c in told if (c.node[0], entity, name) not in self.weak]
+        filled = [c for c in told if c not in firm and c.form.values[name] is not None]
         best = next(iter([*firm, *told]), None)
-        if firm and firm[0][2].values[name] is None and filled:
+        if firm and firm[0].form.values[name] is None and filled:
             best = filled[0]
-        strong = best and (best[0][0], entity, name) in self.strong and best[2].values[name]
-        if name in pins and not strong:
-            return pins[name], None
-        return (best[2].values[name] if best else None), best
+        value = best.form.values[name] if best else None
+        strong = best and (best.node[0], entity, name) in self.strong and value
+        return (pins[name], None) if name in pins and not strong else (value, best)
 
     def _target(self, node: Node, description: Field, key: Any) -> frozenset[Node] | None:
         number = self.who.core.get((node[0], str(description.target), key or ""))
@@ -119,9 +153,8 @@ class Oracle:
 
     def _members(self, name: str, description: Field, best: Any, claims: list[Claim]) -> set[Any]:
         """The union of what the believed source's scopes and records show."""
-        told = [c for c in claims if best and name in c[2].values]
-        told = [c for c in told if best and (c[0][0], c[2].gone) == (best[0][0], best[2].gone)]
-        keys = {(c[0], key) for c in told for key in c[2].values[name] or ()}
+        told = [c for c in claims if best and c.standing == best.standing]
+        keys = {(c.node, key) for c in told for key in c.form.values.get(name) or ()}
         return {self._target(node, description, key) for node, key in keys} - {None}
 
     def _identifiers(
@@ -130,7 +163,15 @@ class Oracle:
         """One per kind; of numbers that mean something within one source, one per source."""
         if name not in {"leerlingnummer", "personeelsnummer"}:
             return {} if value is None else {(Kind.IDENTIFIER, description.role, ""): value}
-        told = sorted((c for c in claims if c[2].values.get(name)), key=self._order(entity, name))
-        return {
-            (Kind.IDENTIFIER, description.role, c[0][0]): c[2].values[name] for c in reversed(told)
-        }
+        told = [c for c in claims if c.form.values.get(name)]
+        told.sort(key=self._order(entity, name), reverse=True)  # the believed one comes last
+        return {(Kind.IDENTIFIER, description.role, c.node[0]): c.form.values[name] for c in told}
+
+
+def _end(claims: list[Claim], own: str | None) -> tuple[str | None, bool]:
+    """When it ends, and whether that follows from its absence; its own end may come before."""
+    live = [claim.form for claim in claims if not claim.ended]
+    if not live or not all(form.gone for form in live):
+        return own, False
+    last = (max(form.held or form.day for form in live) + timedelta(days=1)).isoformat()
+    return (last, True) if own is None or last < own else (own, False)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,12 @@ from sync_engine import pins
 from sync_engine.explain import explain
 from sync_engine.outcome import Outcome, RunReport
 from sync_engine.store.engine import Store
-from sync_engine.store.work import Work
 from tests.conftest import PostgresServer
 from tests.property import world
+from tests.property.identity import PERSONAL
+from tests.property.members import Member
 from tests.property.oracle import Oracle
+from tests.property.stores import DoomedStore, Killed, on_postgres, on_sqlite
 from tests.support.hubs import OF_RUNS, Bench, bench
 from tests.support.hubs import Kind as RunKind
 from tests.support.memory import Said
@@ -42,6 +43,7 @@ from tests.support.memory import Said
 NEVER_HELD = {
     kind: {"number": 1_000_000, "share": None} for kind in ("close", "create", "change", "empty")
 }
+CLOSES_HELD = NEVER_HELD | {"close": {"number": 1, "share": None, "floor": 0}}
 SOURCES = st.sampled_from(["s0", "s1", "s2"])
 ENTITIES = st.sampled_from(world.ENTITIES)
 NUMBERS = st.integers(0, 2)
@@ -50,36 +52,6 @@ OPTIONAL = {
 }
 # What a run writes of its own reading, although nothing of the school changed.
 OF_READING = OF_RUNS | {"source_cursor", "scope"}
-
-
-class Killed(BaseException):
-    """The process is no more."""
-
-
-class DoomedStore:
-    """A store whose connections die at the n-th statement, and everything after it with them."""
-
-    def __init__(self, store: Store, statements: int) -> None:
-        self._store = store
-        self._left = statements
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def work(self) -> Work:
-        work = self._store.work()
-        for name in ("execute", "rows", "_load"):
-            setattr(work, name, self._counted(getattr(work, name)))
-        return work
-
-    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            self._left -= 1
-            if self._left < 0:
-                raise Killed
-            return call(*args, **kwargs)
-
-        return counted
 
 
 class Machine(RuleBasedStateMachine):
@@ -139,25 +111,67 @@ class Machine(RuleBasedStateMachine):
             source.put(entity, key, scope, **record)
             self.steps.add("change" if known else "add")
 
-    @rule(name=SOURCES, number=NUMBERS, other=SOURCES, data=st.data())
-    def copy(self, name: str, number: int, other: str, data: st.DataObject) -> None:
-        """Another source has the same pupil or group, under another key perhaps."""
-        entity = data.draw(st.sampled_from([Entity.LEERLING, Entity.GROEP, Entity.VESTIGING]))
-        known = self.bench.sources[name].records.get((str(entity), "hoofd"), {})
-        if known:
-            record = known[data.draw(st.sampled_from(sorted(known)))]
+    @rule(name=SOURCES, number=NUMBERS, other=SOURCES, data=st.data(), bare=st.booleans())
+    def copy(self, name: str, number: int, other: str, data: st.DataObject, bare: bool) -> None:
+        """Another source has the same record, under another key or without numbers."""
+        shared = (Entity.LEERLING, Entity.GROEP, Entity.VESTIGING, Entity.INSCHRIJVING)
+        givers = [self.bench.sources[giver] for giver in (name, *self.bench.sources)]
+        held = [
+            (entity, record)
+            for entity in shared
+            for record in next(filter(None, (g.here(entity) for g in givers)), {}).values()
+        ]
+        if held:
+            entity, record = data.draw(st.sampled_from(held))
+            if bare:
+                record = {k: v for k, v in record.items() if k not in PERSONAL}
             self.bench.sources[other].put(entity, world.KEYS[entity][number], **record)
             self.steps.add("share")
 
     @rule(name=SOURCES, data=st.data())
+    def change(self, name: str, data: st.DataObject) -> None:
+        """A record is other than it was."""
+        source = self.bench.sources[name]
+        present = [(e, s, k) for (e, s), records in source.records.items() for k in records]
+        if present:
+            entity, scope, key = data.draw(st.sampled_from(sorted(present)))
+            record = data.draw(world.RECORDS[Entity(entity)])
+            source.put(Entity(entity), key, scope, **record)
+            self.steps.add("change")
+
+    @rule(name=SOURCES, data=st.data())
     def remove(self, name: str, data: st.DataObject) -> None:
         """A record disappears."""
+        self._remove(name, data)
+
+    def _remove(self, name: str, data: st.DataObject) -> None:
         source = self.bench.sources[name]
         present = [(e, s, k) for (e, s), records in source.records.items() for k in records]
         if present:
             entity, scope, key = data.draw(st.sampled_from(sorted(present)))
             source.remove(Entity(entity), key, scope)
             self.steps.add("remove")
+
+    def _leave(self, wish: str, data: st.DataObject) -> str:
+        """A source is read, and loses a record that is nobody else's, and not its only one.
+
+        Returns: which source: another than the wish where that has no such record.
+        """
+        who = self.oracle.who
+        for name in (wish, *self.bench.sources):
+            self._run(name)
+            leaving = [
+                (entity, scope, key)
+                for (entity, scope), records in self.bench.sources[name].records.items()
+                for key in records
+                if len(records) > 1
+                and who.group(who.core.get((name, entity, key), -1)) == {(name, entity, key)}
+            ]
+            if leaving:
+                entity, scope, key = data.draw(st.sampled_from(sorted(leaving)))
+                self.bench.sources[name].remove(Entity(entity), key, scope)
+                return name
+        return wish
 
     @rule(name=SOURCES, data=st.data())
     def spoil(self, name: str, data: st.DataObject) -> None:
@@ -170,8 +184,9 @@ class Machine(RuleBasedStateMachine):
     def rights(self, name: str, entity: Entity, data: st.DataObject, narrower: bool) -> None:
         """A right is withdrawn, so that some fields are delivered no longer; or all are given."""
         source = self.bench.sources[name]
-        if source.fields and not narrower:
-            source.fields.clear()
+        narrowed = [other for other in self.bench.sources.values() if other.fields]
+        if narrowed and not narrower:
+            (source if source.fields else narrowed[0]).fields.clear()
             self.steps.add("widen")
             return
         dropped = data.draw(st.sets(st.sampled_from(OPTIONAL[entity]), min_size=1, max_size=4))
@@ -204,7 +219,7 @@ class Machine(RuleBasedStateMachine):
             assert report.outcome in {Outcome.PARTIAL, Outcome.FAILED}
         self.steps.add(kind)
 
-    @rule(name=SOURCES, statements=st.integers(0, 400), delta=st.booleans())
+    @rule(name=SOURCES, statements=st.integers(0, 300), delta=st.booleans())
     def crash(self, name: str, statements: int, delta: bool) -> None:
         """The process dies at some statement; the next run goes on."""
         kind = RunKind.DELTA if delta else RunKind.FULL
@@ -232,6 +247,9 @@ class Machine(RuleBasedStateMachine):
     def preview(self, name: str, hours: int) -> None:
         """A dry run changes nothing, and shows what the run will do."""
         self.bench.later(hours)
+        self._preview(name)
+
+    def _preview(self, name: str) -> None:
         before = self.bench.dump()
         dry = self.bench.sync(name, dry=True)
         assert self.bench.dump() == before
@@ -246,24 +264,76 @@ class Machine(RuleBasedStateMachine):
         self.bench.later(hours)
         self.steps.add("wait")
 
-    @rule(order=st.permutations(["s0", "s1", "s2"]))
-    def night(self, order: list[str]) -> None:
-        """All sources, in some order."""
+    @rule(order=st.permutations(["s0", "s1", "s2"]), dry=st.booleans())
+    def night(self, order: list[str], dry: bool) -> None:
+        """All sources, in some order; perhaps after a look at what would come of it."""
         for name in order:
-            self._run(name)
+            if dry:
+                self._preview(name)
+            else:
+                self._run(name)
         self.steps.add("night")
+
+    @rule()
+    def scopes(self) -> None:
+        """A source lists one of its scopes no longer, or again; it is read at once."""
+        source = self.bench.sources["s1"]
+        source.scope_keys = ("hoofd",) if len(source.scope_keys) == 2 else ("hoofd", "volgend")
+        self._run("s1")
+        self.steps.add("ends" if len(source.scope_keys) == 1 else "returns")
+
+    @rule(name=SOURCES, data=st.data(), over=st.booleans())
+    def summer(self, name: str, data: st.DataObject, over: bool) -> None:
+        """Around the turn of the schooljaar what is missing closes nothing, until it is over."""
+        name = self._leave(name, data)
+        self._jump(month=7, day=26)
+        for _ in range(2):
+            self._run(name)
+            self.bench.later()
+        if over:
+            self._jump(month=8, day=21)
+            self._run(name)
+            self.steps.add("autumn")
+        self.steps.add("summer")
+
+    def _jump(self, *, month: int, day: int) -> None:
+        now = self.bench.clock.now()
+        then = now.replace(month=month, day=day, hour=1)
+        then = then if then > now else then.replace(year=now.year + 1)
+        self.bench.clock.advance(then - now)
+
+    @rule(name=SOURCES, data=st.data())
+    def hold(self, name: str, data: st.DataObject) -> None:
+        """Every closing is held, and waits for the next run."""
+        self._held(name, data)
+
+    @rule(name=SOURCES, data=st.data())
+    def approve(self, name: str, data: st.DataObject) -> None:
+        """Every closing is held, and a person lets them pass."""
+        name, report = self._held(name, data)
+        if report.held:
+            self.bench.sync(name, kind=RunKind.APPLY, approved=report.plan_id)
+            self.oracle.run(name)
+            self._compare()
+            self.steps.add("approve")
+
+    def _held(self, name: str, data: st.DataObject) -> tuple[str, RunReport]:
+        name = self._leave(name, data)
+        self._run(name)
+        self.bench.later()
+        self._policy(CLOSES_HELD)
+        report = self._run(name, closes=False)
+        self._policy(NEVER_HELD)
+        assert report.outcome is not Outcome.HELD or report.held
+        self.steps.update(["hold"] if report.held else [])
+        return name, report
 
     # -- what people do ----------------------------------------------------------------------------
 
-    @rule(data=st.data(), field=st.sampled_from(sorted(world.PINNABLE)), fix=st.booleans())
-    def pin(self, data: st.DataObject, field: str, fix: bool) -> None:
-        """A person fixes a value by hand, or takes a pin away."""
-        if self.pinned and not fix:
-            place = data.draw(st.sampled_from(sorted(self.pinned)))
-            pins.lift(self.bench.hub, self.pinned.pop(place))
-            del self.oracle.pins[place]
-            self.steps.add("lift")
-            return
+    @rule(data=st.data(), field=st.sampled_from(sorted(world.PINNABLE)), lift=st.booleans())
+    def pin(self, data: st.DataObject, field: str, lift: bool) -> None:
+        """A person fixes a value by hand, and perhaps takes a pin away again after a run."""
+        self._run("s0")
         nodes = sorted(n for n in self.oracle.who.core if n[1] == "leerling")
         if not nodes:
             return
@@ -285,13 +355,22 @@ class Machine(RuleBasedStateMachine):
         self.oracle.pins[node, field] = value
         self.pinned[node, field] = number
         self.steps.add("pin")
+        if lift:
+            self._run("s1")
+            place = data.draw(st.sampled_from(sorted(self.pinned)))
+            pins.lift(self.bench.hub, self.pinned.pop(place))
+            del self.oracle.pins[place]
+            self.steps.add("lift")
 
     @rule(order=st.sampled_from(world.POLICIES))
     def policy(self, order: dict[str, list[str]]) -> None:
         """Other sources are believed; seen in the next run."""
         self.steps.update(["policy"] if order != self.oracle.order else [])
-        self.bench.policy(guards=NEVER_HELD, authority={"order": order})
         self.oracle.order = order
+        self._policy(NEVER_HELD)
+
+    def _policy(self, guards: dict[str, Any]) -> None:
+        self.bench.policy(guards=guards, authority={"order": self.oracle.order})
 
     # -- what must hold ----------------------------------------------------------------------------
 
@@ -313,14 +392,19 @@ class Machine(RuleBasedStateMachine):
         type(self).examples += 1
         type(self).seen.update(self.steps)
 
-    def _run(self, name: str, **options: Any) -> RunReport:
+    def _run(self, name: str, *, closes: bool = True, **options: Any) -> RunReport:
         source = self.bench.sources[name]
         source.said.clear()
         report = self.bench.sync(name, **options)
         for said in source.said:
             self._hear(name, said)
         source.said.clear()
-        self.oracle.run(name)
+        ended = {"hoofd", "volgend"} - set(source.scope_keys) if name == "s1" else set()
+        self.oracle.heard.ended = {
+            *((n, s) for n, s in self.oracle.heard.ended if n != name),
+            *((name, scope) for scope in ended),
+        }
+        self.oracle.run(name, closes=closes)
         self._compare()
         return report
 
@@ -330,13 +414,25 @@ class Machine(RuleBasedStateMachine):
     def _compare(self) -> None:
         tables = world.core_tables(self.bench)
         for entity in map(str, Entity):
-            assert tables[entity] == self.oracle.tables(entity), entity
+            assert tables[entity] == self.oracle.shown[entity], entity
+        self._compare_members()
         links = set(world.groups(self.bench).values())
         assert links == {self.oracle.who.group(n) for n in self.oracle.who.core.values()}
         cases = {(s, e, k): kind for s, e, k, kind in self.bench.cases()}
         assert cases == self.oracle.who.cases
         self.steps.update(f"doubt: {n[1]}" for n, kind in cases.items() if kind == "score")
         assert not self.bench.query("SELECT * FROM refold")
+
+    def _compare_members(self) -> None:
+        """Where nothing was merged: since when who is a member, and from when until when he was."""
+        merged = self.oracle.who.merged
+
+        def simple(told: dict[Member, Any]) -> dict[Member, Any]:
+            return {m: days for m, days in told.items() if not merged & (m[0] | m[2])}
+
+        since, left = world.members(self.bench)
+        assert simple(since) == simple(dict(self.oracle.members.since))
+        assert simple(left) == simple(dict(self.oracle.members.left))
 
     def _rests(self) -> None:
         before = self.bench.dump(without=OF_READING)
@@ -358,7 +454,8 @@ class Machine(RuleBasedStateMachine):
                 reasons = {r.name: r for r in explain(context, entity, core_id).fields}
                 for name, description in fields_of(entity).items():
                     value = row.get(name)
-                    if value is None:
+                    inferred = description.kind is Kind.PERIOD_END and row["tot_afgeleid"]
+                    if value is None or inferred:  # no source says when it ended
                         continue
                     reason = reasons[name]
                     if reason.pin_id is not None:
@@ -403,6 +500,12 @@ KINDS = (
     "pin",
     "lift",
     "policy",
+    "ends",
+    "returns",
+    "summer",
+    "autumn",
+    "hold",
+    "approve",
 )
 
 
@@ -432,25 +535,6 @@ def _machine(stores: Callable[[], Any], kind: type[Machine] = Machine) -> type[M
     )
 
 
-@contextmanager
-def _sqlite(template: Path) -> Iterator[Store]:
-    folder = Path(tempfile.mkdtemp(prefix="koppelhub-property-"))
-    path = folder / "hub.db"
-    shutil.copyfile(template, path)
-    path.chmod(0o600)
-    with Store.open(f"sqlite:///{path}") as store:
-        yield store
-    shutil.rmtree(folder)
-
-
-@contextmanager
-def _postgres(server: PostgresServer) -> Iterator[Store]:
-    name = server.create(upgraded=True)
-    with Store.open(server.url(name)) as store:
-        yield store
-    server.drop(name)
-
-
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite database of the current schema, to copy for each history."""
@@ -478,24 +562,24 @@ def _rare(machine: type[Machine]) -> dict[str, int]:
 
 
 def test_any_history_converges_to_the_fold_of_the_sources(template: Path) -> None:
-    machine = _hold(lambda: _sqlite(template), examples=100, steps=20)
+    machine = _hold(lambda: on_sqlite(template), examples=100, steps=20)
     assert not _rare(machine), f"of {machine.examples} histories"
 
 
 def test_look_alikes_of_several_sources_converge_too(template: Path) -> None:
-    machine = _hold(lambda: _sqlite(template), examples=50, steps=15, kind=Families)
+    machine = _hold(lambda: on_sqlite(template), examples=50, steps=15, kind=Families)
     assert all(machine.seen[doubt] for doubt in DOUBTS)
 
 
 @pytest.mark.postgres
 def test_any_history_converges_on_postgresql(postgres_server: PostgresServer) -> None:
-    assert _hold(lambda: _postgres(postgres_server), examples=6, steps=12).examples >= 6
+    assert _hold(lambda: on_postgres(postgres_server), examples=6, steps=12).examples >= 6
 
 
 @pytest.mark.long
 @pytest.mark.timeout(0)
 def test_ten_thousand_histories_converge(template: Path) -> None:
-    machine = _hold(lambda: _sqlite(template), examples=10_000, steps=30)
+    machine = _hold(lambda: on_sqlite(template), examples=10_000, steps=30)
     assert not _rare(machine), f"of {machine.examples} histories"
 
 
@@ -503,5 +587,5 @@ def test_ten_thousand_histories_converge(template: Path) -> None:
 @pytest.mark.postgres
 @pytest.mark.timeout(0)
 def test_five_hundred_histories_converge_on_postgresql(postgres_server: PostgresServer) -> None:
-    machine = _hold(lambda: _postgres(postgres_server), examples=500, steps=30)
+    machine = _hold(lambda: on_postgres(postgres_server), examples=500, steps=30)
     assert not _rare(machine), f"of {machine.examples} histories"

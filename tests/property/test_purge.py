@@ -23,7 +23,8 @@ from mappings.canonical.fields import Entity
 from sync_engine import purge
 from sync_engine.store.engine import Store
 from tests.conftest import PostgresServer
-from tests.property.test_convergence import NEVER_HELD, _postgres, _sqlite, template
+from tests.property.stores import on_postgres, on_sqlite
+from tests.property.test_convergence import NEVER_HELD, template
 from tests.support.hubs import START, Bench, bench
 from tests.support.memory import MemorySource
 
@@ -209,7 +210,7 @@ def test_a_purge_removes_exactly_what_is_over_its_time(template: Path) -> None:
     @given(records=RECORDS, day=DAY)
     def play(records: dict[Any, Any], day: int) -> None:
         seen.append(len(History(records).gone(day)))
-        _play(lambda: _sqlite(template), records, day)
+        _play(lambda: on_sqlite(template), records, day)
 
     play()
     assert sum(count > 0 for count in seen) * 4 > len(seen)
@@ -220,6 +221,6 @@ def test_a_purge_removes_exactly_that_on_postgresql(postgres_server: PostgresSer
     @settings(max_examples=3)
     @given(records=RECORDS, day=DAY)
     def play(records: dict[Any, Any], day: int) -> None:
-        _play(lambda: _postgres(postgres_server), records, day)
+        _play(lambda: on_postgres(postgres_server), records, day)
 
     play()

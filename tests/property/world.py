@@ -14,12 +14,14 @@ from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
 from mappings.mapping import Strength
 from tests.property.heard import Node
+from tests.property.members import Member
 from tests.property.oracle import PARTS
 from tests.support.hubs import Bench
 from tests.support.memory import MemoryMapping, MemorySource
 
 ENTITIES = (
     Entity.VESTIGING,
+    Entity.OPLEIDING,
     Entity.VAK,
     Entity.MEDEWERKER,
     Entity.LEERLING,
@@ -68,6 +70,10 @@ _FROM, _TO = _one(None, "2026-08-01"), _one(None, "2026-09-01", "2027-08-01")
 RECORDS: dict[Entity, st.SearchStrategy[dict[str, Any]]] = {
     Entity.VESTIGING: st.fixed_dictionaries(
         {"naam": _one("Haven", "Dijk")}, optional={"vestigingsnummer": _one("99XX01", "99XX02")}
+    ),
+    Entity.OPLEIDING: st.fixed_dictionaries(
+        {"naam": _one("Havo", "Vwo"), "vestiging": _to(Entity.VESTIGING)},
+        optional={"code": _one("0150", "0171"), "afkorting": _one("h", "v")},
     ),
     Entity.VAK: st.fixed_dictionaries(
         {"naam": _one("Nederlands", "Wiskunde"), "vestiging": _to(Entity.VESTIGING)},
@@ -128,6 +134,7 @@ RECORDS: dict[Entity, st.SearchStrategy[dict[str, Any]]] = {
     Entity.INSCHRIJVING: st.fixed_dictionaries(
         {"leerling": _to(Entity.LEERLING), "vestiging": _to(Entity.VESTIGING)},
         optional={
+            "opleiding": _to(Entity.OPLEIDING),
             "stamgroep": _to(Entity.GROEP),
             "mentor": _to(Entity.MEDEWERKER),
             "leerjaar": _one(1, 2),
@@ -195,7 +202,7 @@ def core_tables(bench: Bench) -> dict[str, dict[frozenset[Node], dict[Any, Any]]
             f"SELECT {', '.join(names)} FROM {entity}"
         ):
             row: dict[Any, Any] = {"geldig_van": start, "tot_afgeleid": bool(inferred)}
-            row["geldig_tot"] = None if inferred else end
+            row["geldig_tot"] = end
             for (name, kind), value in zip(_columns(entity).values(), values, strict=True):
                 refers = kind is Kind.REFERENCE and value is not None
                 row[name] = who.get(value, value) if refers else value
@@ -205,6 +212,23 @@ def core_tables(bench: Bench) -> dict[str, dict[frozenset[Node], dict[Any, Any]]
             rows[group] = row | parts.pop(core_id, {})
     assert not parts, f"parts of nobody: {parts}"
     return tables
+
+
+def members(bench: Bench) -> tuple[dict[Member, Any], dict[Member, list[Any]]]:
+    """Since when who is a member of what, and from when until when he was."""
+    who = groups(bench)
+    since: dict[Member, Any] = {}
+    left: dict[Member, list[Any]] = {}
+    for group, role, person, start, end, ended in bench.query(
+        "SELECT groep_id, rol, persoon_id, geldig_van, geldig_tot, beeindigd FROM groepsdeelname "
+        "ORDER BY id"
+    ):
+        member = (who[group], role, who[person])
+        if ended:
+            left.setdefault(member, []).append((start, end))
+        else:
+            since[member] = start
+    return since, left
 
 
 def _columns(entity: Entity) -> dict[str, tuple[str, Kind]]:
@@ -234,7 +258,7 @@ def _parts(bench: Bench, who: dict[int, frozenset[Node]]) -> dict[int, dict[Any,
         "SELECT groep_id, rol, persoon_id, geldig_tot, tot_afgeleid FROM groepsdeelname "
         "WHERE NOT beeindigd"
     ):
-        held = (None if inferred else end, bool(inferred))
+        held = (end, bool(inferred))
         key = (Kind.MEMBERS, role, who.get(person, person))
         assert key not in found.get(group, {}), f"a member twice: {role}"
         found.setdefault(group, {})[key] = held

@@ -93,6 +93,10 @@ class MemorySource:
         self.records.setdefault((str(entity), scope), {})[key] = values
         self.journal.append((str(entity), scope, key, True))
 
+    def here(self, entity: Entity, scope: str = "hoofd") -> dict[str, dict[str, Any]]:
+        """The records of one entity in one scope."""
+        return self.records.get((str(entity), scope), {})
+
     def remove(self, entity: Entity, key: str, /, scope: str = "hoofd") -> None:
         """Take a record away."""
         if self.records.get((str(entity), scope), {}).pop(key, None) is not None:

@@ -27,7 +27,7 @@ def test_our_own_connector_is_installed_as_anothers_would_be() -> None:
 )
 def test_a_broken_entry_point_breaks_no_other(point: EntryPoint, reason: str) -> None:
     found = find([point, SOMTODAY])
-    assert list(found.factories) == ["somtoday"]
+    assert list(found.installed) == ["somtoday"]
     assert reason in found.broken["weg"]
     with pytest.raises(ConfigurationError, match="cannot be used") as caught:
         factory("weg", found=found)

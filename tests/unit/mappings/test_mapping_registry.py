@@ -28,7 +28,7 @@ def test_our_own_mapping_is_found_like_any_other() -> None:
 )
 def test_a_broken_entry_breaks_no_other(name: str, value: str) -> None:
     found = find([EntryPoint(name, value, GROUP), OWN])
-    assert list(found.mappings) == ["somtoday"]
+    assert list(found.installed) == ["somtoday"]
     assert list(found.broken) == [name]
     with pytest.raises(ConfigurationError, match=name) as caught:
         mapping_of(name, found=found)
@@ -43,5 +43,5 @@ def test_an_unknown_system_is_named_with_what_there_is() -> None:
 
 def test_the_same_entry_twice_is_one_mapping() -> None:
     found = find([OWN, OWN])
-    assert list(found.mappings) == ["somtoday"]
+    assert list(found.installed) == ["somtoday"]
     assert not found.broken

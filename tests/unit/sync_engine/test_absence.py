@@ -66,6 +66,30 @@ def test_a_closing_ends_after_the_last_complete_reading_that_held_it(make: Make)
     assert [(end, bool(inferred)) for end, inferred in rows] == [("2026-10-07", True)]
 
 
+@pytest.mark.parametrize("whole_before", [True, False])
+def test_what_only_broken_readings_held_ends_on_the_day_that_it_came(
+    make: Make, whole_before: bool
+) -> None:
+    """Not before it began, and not on a day on which a complete reading missed it."""
+    bench = make(sources={"s0": MemorySource(tuple(Entity), page_size=1)})
+    source, place = bench.sources["s0"], (str(Entity.LEERLING), "hoofd")
+    for key in ("a", "z"):
+        source.put(Entity.LEERLING, key, achternaam="Jansen")
+    if not whole_before:
+        source.faults[place] = "error"
+    bench.sync()  # 5 October
+    bench.later(48)
+    source.put(Entity.LEERLING, "m", achternaam="Bakker")
+    source.faults[place] = "error"
+    bench.sync()  # 7 October: it breaks off at the last page, `m` is not on it
+    source.remove(Entity.LEERLING, "m")
+    for _ in range(2):
+        bench.later(24)
+        bench.sync()
+    rows = bench.query("SELECT geldig_tot FROM leerling WHERE achternaam = 'Bakker'")
+    assert rows == [("2026-10-08",)]
+
+
 def test_what_comes_back_in_between_starts_again(make: Make) -> None:
     bench = school(make)
     source = bench.sources["s0"]

@@ -22,7 +22,7 @@ from sync_engine.options import Kind
 from sync_engine.purge import PurgeReport
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import tenant_lock
-from tests.property.test_convergence import DoomedStore, Killed
+from tests.property.stores import DoomedStore, Killed
 from tests.support.hubs import Bench, bench
 
 DAYS = 24

@@ -23,7 +23,7 @@ from sync_engine.rotation import RotationReport, list_keys
 from sync_engine.sealed import UNSEALED, sealed_columns
 from sync_engine.store import keys as stored_keys
 from sync_engine.store.engine import Store
-from tests.property.test_convergence import DoomedStore, Killed
+from tests.property.stores import DoomedStore, Killed
 from tests.support.hubs import Bench, bench
 from tests.unit.sync_engine.test_races import while_reading
 

@@ -10,6 +10,7 @@ import traceback
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from alembic import command
@@ -17,7 +18,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 from sqlmodel import Session, SQLModel
 
 from config.errors import ConfigurationError
@@ -26,6 +27,7 @@ from sync_engine.store import migrations
 from sync_engine.store.engine import Store
 from sync_engine.store.schema import revisions
 from sync_engine.store.tables import KeyCheck, Tenant
+from tests.conftest import PostgresServer
 
 CANARY = "Kanarie-9371"
 
@@ -131,10 +133,7 @@ def test_a_migration_that_fails_leaves_nothing(
 def test_a_database_of_an_earlier_schema_keeps_its_keys(database_url: str) -> None:
     with Store.open(database_url, create=True) as store:
         with store.engine.begin() as connection:
-            config = Config()
-            config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "0003")
+            _migrate(connection, "0003")
         with store.work() as work:
             work.execute("INSERT INTO tenant (id, name, title) VALUES (1, 'bestuur', '')")
             work.execute(
@@ -149,6 +148,57 @@ def test_a_database_of_an_earlier_schema_keeps_its_keys(database_url: str) -> No
     assert [(v, bool(active), bytes(wrapped), at) for v, active, wrapped, at in rows] == [
         (1, True, b"w", None)
     ]
+
+
+def test_forms_and_journal_of_an_earlier_schema_stay_what_they_were(database_url: str) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    with Store.open(database_url, create=True) as store:
+        with store.engine.begin() as connection:
+            _migrate(connection, "0003")
+        with store.work() as work:
+            for number, accepted in ((7, b"before"), (8, None)):
+                work.execute(
+                    "INSERT INTO shadow (id, koppeling_id, scope_id, record_id, entity, "
+                    "source_key, received, received_fp, received_gone, accepted, accepted_gone, "
+                    "pending, first_on, observed_on, situation, run_id) VALUES "
+                    "(?, 1, 1, 1, 'leerling', ?, ?, ?, FALSE, ?, FALSE, TRUE, ?, ?, 'linked', 1)",
+                    (number, f"k{number}", b"now", b"fp", accepted, moment.date(), moment.date()),
+                )
+            work.execute(
+                "INSERT INTO run (id, koppeling_id, kind, state, operator, options, started_at, "
+                "counts) VALUES (1, 1, 'full', 'done', 'x', '{}', ?, '{}')",
+                (moment,),
+            )
+            for plan, state in ((1, "held"), (2, "open")):
+                work.execute(
+                    "INSERT INTO plan (id, run_id, tenant_id, state, created_at, expires_at) "
+                    "VALUES (?, 1, 1, ?, ?, ?)",
+                    (plan, state, moment, moment),
+                )
+            for step, plan, state in ((1, 1, "applied"), (2, 1, "held"), (3, 2, "planned")):
+                work.execute(
+                    "INSERT INTO step (id, plan_id, run_id, entity, core_id, source, op, state, "
+                    "held_for, digest, change) VALUES (?, ?, 1, 'leerling', 5, 'a/b', 'create', "
+                    "?, '', ?, ?)",
+                    (step, plan, state, b"d", b"c"),
+                )
+        assert store.upgrade().is_current
+        with store.work() as work:
+            forms = work.execute("SELECT * FROM shadow_form ORDER BY shadow_id")
+            assert [tuple(row) for row in forms] == [(7, b"now", b"before"), (8, b"now", None)]
+            assert work.execute("SELECT id, source_key FROM shadow ORDER BY id") == [
+                (7, "k7"),
+                (8, "k8"),
+            ]
+            assert work.execute("SELECT id FROM journal") == [(1,)]
+            assert work.execute("SELECT id, applied FROM plan ORDER BY id") == [(1, 1), (2, 0)]
+
+
+def _migrate(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def test_the_schema_of_a_newer_release_is_refused(store: Store) -> None:
@@ -228,6 +278,26 @@ def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
         Store.open(f"postgresql://koppelhub:{word}@127.0.0.1:1/koppelhub")
     assert "niet bereikbaar" in caught.value.advice
     assert word not in _shown(caught.value)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("password", [":fout", ""], ids=["wrong", "none"])
+def test_a_wrong_password_is_no_matter_of_time(
+    password: str, postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    role = postgres_server.add_role_with_password("juist")
+    parts = urlsplit(postgres_url)
+    host = parts.netloc.rpartition("@")[2]
+    assert role.isalnum()
+    url = urlunsplit(parts._replace(netloc=f"{role}{password}@{host}"))
+    with pytest.raises(StoreError) as caught, Store.open(url) as store, store.work() as work:
+        work.execute("SELECT 1")
+    assert not caught.value.retryable
+    assert "wachtwoord" in caught.value.advice
+    assert "fout" not in str(caught.value)
+    good = urlunsplit(parts._replace(netloc=f"{role}:juist@{host}"))
+    with Store.open(good, create=True) as store, store.work() as work:
+        assert work.execute("SELECT 1") == [(1,)]
 
 
 def test_sqlite_is_set_up_for_many_processes_and_for_erasure(sqlite_store: Store) -> None:

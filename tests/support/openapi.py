@@ -1,8 +1,7 @@
-"""The published description of Somtoday Connect as a judge of what went over the wire.
+"""The published description of Somtoday Connect: what it says against one request or answer.
 
-Answers of the sandbox must fit the schema of their operation, with every field that the description
-does not know forbidden; requests must name only paths and parameters that it has. An exchange that
-met a fault is judged by its request alone. Without the description nothing is judged.
+Answers must fit the schema of their operation, with every field that the description does not know
+forbidden; requests must name only paths and parameters that it has.
 """
 
 from __future__ import annotations
@@ -10,14 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from fixtures.sandbox.messages import Exchange
 
@@ -25,6 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BASE = "/rest/v1"
 TOKEN_PATH = "/oauth2/token"
 FILE = "somtoday/openapi-connect-14.10.0.json"
+
+Place: TypeAlias = tuple[str | int, ...]
+Problem: TypeAlias = tuple[Place, str, str]  # where, rule, the unknown field
 
 
 def description_path() -> Path | None:
@@ -65,6 +66,7 @@ class Operation:
     pattern: re.Pattern[str]
     query: Mapping[str, Any]
     schema: Any | None
+    statuses: frozenset[int]
 
 
 class Description:
@@ -76,6 +78,7 @@ class Description:
             name: strict(schema) for name, schema in content["components"]["schemas"].items()
         }
         self._validators: dict[str, Draft202012Validator] = {}
+        self._judged: dict[bytes, tuple[Problem, ...]] = {}
         self.operations = tuple(
             self._operation(method.upper(), template, body, shared=item.get("parameters", []))
             for template, item in content["paths"].items()
@@ -88,7 +91,9 @@ class Description:
         answer = body["responses"].get("200", {}).get("content", {}).get("application/json", {})
         pattern = re.sub(r"\\\{[^/]+?\\\}", "[^/]+", re.escape(template))
         query = {p["name"]: strict(p["schema"]) for p in parameters if p["in"] == "query"}
-        return Operation(method, template, re.compile(pattern), query, answer.get("schema"))
+        statuses = frozenset(map(int, body["responses"]))
+        schema = answer.get("schema")
+        return Operation(method, template, re.compile(pattern), query, schema, statuses)
 
     def operation(self, method: str, path: str) -> Operation | None:
         """The operation that a request means; a path without braces goes before one with."""
@@ -106,18 +111,42 @@ class Description:
             self._validators[name] = Draft202012Validator(whole, format_checker=FormatChecker())
         return self._validators[name]
 
-    def answer_problems(self, operation: Operation, body: bytes) -> list[str]:
-        """What is wrong with a 200 answer: place and rule, no values."""
+    def answer_problems(self, operation: Operation, content: object) -> list[Problem]:
+        """What is wrong with the content of a 200 answer: places, rules and names, no values.
+
+        Records of a list are judged one by one, and equal ones once: the same school answers in
+        most tests.
+        """
         if operation.schema is None:
             return []
-        try:
-            content = json.loads(body)
-        except ValueError:
-            return ["body: not JSON"]
-        return [
-            f"{'.'.join(map(str, error.absolute_path))}: {error.validator}"
-            for error in self._validator(operation.schema).iter_errors(content)
-        ]
+        schema = self._resolved(operation.schema)
+        if not isinstance(content, dict):
+            return [*self._problems(operation.schema, content)]
+        lists = {
+            name: part["items"]
+            for name, part in schema.get("properties", {}).items()
+            if part.get("type") == "array" and isinstance(content.get(name), list)
+        }
+        rest = content | {name: [] for name in lists}
+        found = [*self._problems(operation.schema, rest)]
+        for name, items in lists.items():
+            for at, record in enumerate(content[name]):
+                told = self._problems(items, record)
+                found += [((name, at, *place), rule, field) for place, rule, field in told]
+        return found
+
+    def _resolved(self, schema: Any) -> Any:
+        while "$ref" in schema:
+            schema = self._schemas[schema["$ref"].rpartition("/")[2]]
+        return schema
+
+    def _problems(self, schema: Any, content: object) -> tuple[Problem, ...]:
+        text = json.dumps([schema, content], sort_keys=True)
+        key = sha256(text.encode()).digest()
+        if key not in self._judged:
+            errors = self._validator(schema).iter_errors(content)
+            self._judged[key] = tuple(told for error in errors for told in _told(error))
+        return self._judged[key]
 
     def request_problems(self, exchange: Exchange) -> list[str]:
         """What a request names that the description does not have."""
@@ -137,6 +166,17 @@ class Description:
         return found
 
 
+def _told(error: ValidationError) -> Iterator[Problem]:
+    """Place and rule; of unknown fields, each by name."""
+    place, rule = tuple(error.absolute_path), str(error.validator)
+    if rule == "additionalProperties" and isinstance(error.schema, dict):
+        assert isinstance(error.instance, dict)
+        for name in sorted(error.instance.keys() - error.schema.get("properties", {}).keys()):
+            yield place, rule, name
+    else:
+        yield place, rule, ""
+
+
 def _fits(schema: Any, value: str) -> bool:
     if schema.get("type") == "array":
         return _fits(schema["items"], value)
@@ -150,62 +190,3 @@ def _fits(schema: Any, value: str) -> bool:
             return False
         typed = value == "true"
     return Draft202012Validator(schema, format_checker=FormatChecker()).is_valid(typed)
-
-
-class Judge:
-    """Collects exchanges (give `observe` to a sandbox) and judges them together.
-
-    Args:
-        description: None judges nothing.
-    """
-
-    def __init__(self, description: Description | None) -> None:
-        self._description = description
-        self._lock = Lock()
-        self._seen: dict[tuple[object, ...], Exchange] = {}
-
-    @property
-    def judges(self) -> bool:
-        """Whether there is a description."""
-        return self._description is not None
-
-    @property
-    def exchanges(self) -> int:
-        """Number of different exchanges so far."""
-        return len(self._seen)
-
-    def observe(self, exchange: Exchange) -> None:
-        """Keep one exchange; equal ones are judged once."""
-        body = b"" if exchange.faults else exchange.body
-        key = (exchange.method, exchange.path, exchange.parameters, exchange.status)
-        if self._description is not None:
-            with self._lock:
-                self._seen.setdefault((*key, sha256(body).digest()), exchange)
-
-    def problems(self) -> list[str]:
-        """Everything that breaks the description, one line each."""
-        if self._description is None:
-            return []
-        found = []
-        for exchange in self._seen.values():
-            wrong = self._description.request_problems(exchange)
-            operation = self._description.operation(
-                exchange.method, exchange.path.removeprefix(BASE)
-            )
-            if operation is not None and exchange.status == 200 and not exchange.faults:
-                wrong += self._description.answer_problems(operation, exchange.body)
-            found += [f"{exchange.method} {exchange.path}: {text}" for text in wrong]
-        return found
-
-
-_loaded: dict[Path, Description] = {}
-
-
-def judge() -> Judge:
-    """A judge by the description, where there is one."""
-    path = description_path()
-    if path is None:
-        return Judge(None)
-    if path not in _loaded:
-        _loaded[path] = Description(path)
-    return Judge(_loaded[path])
