@@ -71,6 +71,24 @@ def test_a_pupil_that_a_later_run_found_unchanged_is_linked(make: Make) -> None:
     assert explained(bench, core_id).situation == {"s0/l": "linked"}
 
 
+def test_what_was_only_planned_is_no_history(make: Make) -> None:
+    bench, core_id = school(make)
+    bench.sources["s0"].put(Entity.LEERLING, "l", achternaam="anders", eck_id=ECK)
+    bench.sync(dry=True)
+    planned = bench.sync(plan_only=True)
+    assert planned.steps == {"leerling.change": 1}
+    (name,) = [f for f in explained(bench, core_id).fields if f.name == "achternaam"]
+    assert [(change.op, change.after) for change in name.history] == [("create", "s0")]
+    assert bench.query("SELECT op FROM journal") == [("create",)]
+    bench.sync()
+    (name,) = [f for f in explained(bench, core_id).fields if f.name == "achternaam"]
+    assert [change.op for change in name.history] == ["create", "change"]
+    shown = read_plan(bench.hub, planned.plan_id or 0, entity=None, limit=10)
+    assert [step.state for step in shown.steps] == ["planned"]
+    shown = read_plan(bench.hub, bench.reports[-1].plan_id or 0, entity=None, limit=10)
+    assert [step.state for step in shown.steps] == ["applied"]
+
+
 def test_the_run_of_another_koppeling_says_nothing_of_this_one(make: Make) -> None:
     bench, core_id = school(make, 2)
     assert explained(bench, core_id).situation == {"s0/l": "unmatched", "s1/l": "linked"}
