@@ -594,66 +594,20 @@ def _main(arguments: list[str]) -> int:
     except typer.Exit as leave:
         code = leave.exit_code
     except TyperException as error:
-        return _explain_usage(error, json=json)
+        from console.failures import explain_usage
+
+        return explain_usage(error, json=json)
     except (typer.Abort, KeyboardInterrupt):
         code = _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost edge: shown as one paragraph
-        return _explain_failure(error, debug="--debug" in arguments, json=json)
+        from console.failures import explain_failure
+
+        return explain_failure(error, debug="--debug" in arguments, json=json)
     if code == _INTERRUPTED:
-        return _tell("Afgebroken.", "De volgende run maakt het werk af.", code=2, json=json)
+        from console.failures import tell
+
+        return tell("Afgebroken.", "De volgende run maakt het werk af.", code=2, json=json)
     return code
-
-
-def _tell(error: str, advice: str, *, code: int, json: bool) -> int:
-    """Say why a command failed: to people on standard error, to scripts as one JSON object."""
-    if json:
-        _output(json=True).data({"error": error, "advice": advice, "code": int(code)})
-    else:
-        sys.stderr.write(f"{error}\n{advice}\n")
-    return int(code)
-
-
-def _explain_usage(error: TyperException, *, json: bool) -> int:
-    from sync_engine.outcome import ExitCode
-
-    show = getattr(error, "show", None)  # Typer's usage errors have it; the base has not
-    if json:
-        text = error.format_message()
-        return _tell(text, "Zie dezelfde opdracht met --help.", code=ExitCode.USAGE, json=True)
-    if show is not None:
-        show()
-    return ExitCode.USAGE
-
-
-def _explain_failure(error: Exception, *, debug: bool, json: bool = False) -> int:
-    from config.errors import KoppelhubError
-    from config.redaction import describe_text
-    from sync_engine.errors import OperationNotDeclaredError, StalePlanError
-    from sync_engine.outcome import ExitCode
-
-    if debug:
-        sys.stderr.write(describe_text(error) + "\n")
-    if not isinstance(error, KoppelhubError):
-        return _tell(
-            f"Onverwachte fout ({type(error).__name__}). Er is niets half gedaan.",
-            "Draai hetzelfde met --debug en geef dat aan de beheerder van Koppelhub.",
-            code=ExitCode.FAILED,
-            json=json,
-        )
-    code = ExitCode.FAILED
-    if _may_pass(error):
-        code = ExitCode.LATER
-    elif isinstance(error, OperationNotDeclaredError | StalePlanError):
-        code = ExitCode.REFUSED
-    text = str(error) if json else f"Fout: {error}"
-    return _tell(text, error.advice, code=code, json=json)
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether the same command may succeed later, with nothing changed."""
-    from sync_engine.errors import RunActiveError
-
-    return isinstance(error, RunActiveError) or getattr(error, "retryable", False) is True
 
 
 if __name__ == "__main__":
