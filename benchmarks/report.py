@@ -14,7 +14,8 @@ Figures = dict[tuple[str, int], dict[str, float]]
 _HEAD = """# Performance
 
 Measured {date} at commit {commit}: {cpus} cores (shared with other work), Python {python}, SQLite
-{sqlite} (WAL, synchronous=NORMAL). Command: `{command}`. Only ratios within one run mean anything.
+{sqlite} (WAL, synchronous=NORMAL). Command: `{command}`.
+Only ratios within one run mean anything.
 Pages are those of the synthetic school (`fixtures/school/files.py`): pupils of about 560 bytes in
 pages of 1,000, lesgroepen of 25 pupils in pages of 200; split, parsed and mapped by the real
 Somtoday code. Each measurement is a fresh process; figures are medians of *n*.
