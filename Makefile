@@ -23,7 +23,7 @@ demo: .venv/runtime
 	$(BIN)/koppelhub demo
 
 test: .venv/dev
-	$(BIN)/pytest -n $(WORKERS) --durations=10
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=10
 
 # 1,000 kills on each database, 10,000 examples; the figures go into docs/reliability.md by hand.
 test-long: .venv/dev

@@ -44,6 +44,17 @@ def test_a_second_run_over_an_unchanged_source_changes_nothing(make: Make) -> No
     assert after == before
 
 
+def test_a_record_is_folded_again_from_what_was_accepted_last(make: Make) -> None:
+    bench = school(make)
+    bench.sync()
+    bench.sources["s0"].put(Entity.LEERLING, "l1", achternaam="De Vries")
+    assert bench.sync().applied == {"leerling.change": 1}
+    bench.policy(authority={"order": {"*": ["s0"]}})  # everything is folded again
+    assert bench.sync().steps == {}
+    core = bench.core(Entity.LEERLING, "l1")
+    assert bench.query("SELECT achternaam FROM leerling WHERE id = ?", core) == [("De Vries",)]
+
+
 def test_nothing_read_where_something_was_expected_is_no_success(make: Make) -> None:
     report = make().sync()
     assert report.outcome is not Outcome.DONE
