@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,35 +12,23 @@ import pytest
 from fixtures.sandbox import faults
 from fixtures.school.changes import Changes
 from fixtures.school.day import Day
-from tests.support.prompt import Prompt, prompt
-
-
-@pytest.fixture
-def hub(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prompt]:
-    with prompt(tmp_path, monkeypatch, url=database_url) as made:
-        yield made
-
-
-@pytest.fixture
-def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prompt]:
-    with prompt(tmp_path, monkeypatch) as made:
-        yield made
+from tests.support.shell import Shell
 
 
 def lines(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text), delimiter=";"))
 
 
-def test_a_day_of_changes_is_told_and_nothing_is_changed(hub: Prompt, tmp_path: Path) -> None:
-    hub.of_source("sync")
-    same = hub.of_source("diff")
+def test_a_day_of_changes_is_told_and_nothing_is_changed(shell: Shell, tmp_path: Path) -> None:
+    shell.of_source("sync")
+    same = shell.of_source("diff")
     assert (same.code, "Er is geen verschil." in same.out) == (0, True)
-    Day(hub.line.school).one_day()
-    hub.line.later(days=1)
-    before = hub.everything()
+    Day(shell.line.school).one_day()
+    shell.line.later(days=1)
+    before = shell.everything()
     path = tmp_path / "verschil.csv"
-    told = hub.of_source("diff", "--csv", str(path), "--json")
-    assert hub.everything() == before
+    told = shell.of_source("diff", "--csv", str(path), "--json")
+    assert shell.everything() == before
     assert told.code == 1
     steps = told.data["report"]["steps"]
     assert {
@@ -50,24 +37,24 @@ def test_a_day_of_changes_is_told_and_nothing_is_changed(hub: Prompt, tmp_path: 
         for op in ("create", "change", "close", "reopen")
         if entity[op]
     } == steps
-    assert hub.of_source("sync", "--json").data["steps"] == steps
-    assert hub.of_source("diff", "--json").code == 0
+    assert shell.of_source("sync", "--json").data["steps"] == steps
+    assert shell.of_source("diff", "--json").code == 0
 
     written = lines(path.read_text(encoding="utf-8-sig"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert all(line["bronsleutel"] and line["bronrecord"] for line in written)
     new = {line["bronrecord"] for line in written if line["verschil"] == "alleen in de bron"}
-    known = {row[0] for row in hub.line.query("SELECT source_key FROM source_record")}
+    known = {row[0] for row in shell.line.query("SELECT source_key FROM source_record")}
     assert new
     assert new <= known
     counted = {(f["entity"], f["field"]): f["records"] for f in told.data["fields"]}
     fields = [(line["entiteit"], line["veld"]) for line in written if line["veld"]]
     assert {field: fields.count(field) for field in fields} == counted
-    audit = hub.line.query("SELECT action FROM audit WHERE action = 'diff'")
+    audit = shell.line.query("SELECT action FROM audit WHERE action = 'diff'")
     assert len(audit) == 3
 
 
-def test_each_field_says_where_in_the_source_it_comes_from(quick: Prompt) -> None:
+def test_each_field_says_where_in_the_source_it_comes_from(quick: Shell) -> None:
     quick.of_source("sync")
     line = quick.line
     ((uuid,), *_) = line.query(
@@ -98,7 +85,7 @@ def test_each_field_says_where_in_the_source_it_comes_from(quick: Prompt) -> Non
     assert "Kern en" not in spread.out
 
 
-def test_school_and_entity_select_what_is_compared(quick: Prompt) -> None:
+def test_school_and_entity_select_what_is_compared(quick: Shell) -> None:
     quick.of_source("sync")
     line = quick.line
     pupils = [
@@ -121,7 +108,7 @@ def test_school_and_entity_select_what_is_compared(quick: Prompt) -> None:
     assert (len(both["records"]), both["more"]) == (1, 1)
 
 
-def test_what_cannot_be_compared_has_a_code_of_its_own(quick: Prompt, tmp_path: Path) -> None:
+def test_what_cannot_be_compared_has_a_code_of_its_own(quick: Shell, tmp_path: Path) -> None:
     quick.of_source("sync")
     assert quick.of_source("diff", "--csv", "-", "--json").code == 64
     assert quick.of_source("diff", "--csv", str(tmp_path)).code == 2
@@ -140,7 +127,7 @@ def test_what_cannot_be_compared_has_a_code_of_its_own(quick: Prompt, tmp_path: 
 
 
 def test_no_value_of_a_difference_is_in_the_log(
-    quick: Prompt, caplog: pytest.LogCaptureFixture
+    quick: Shell, caplog: pytest.LogCaptureFixture
 ) -> None:
     quick.of_source("sync")
     ((uuid,), *_) = quick.line.query("SELECT source_key FROM link WHERE entity = 'leerling'")

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from fixtures.school.changes import Changes
 from fixtures.school.overlay import Groep
 from sync_engine.find import hub_key
 from tests.support.coredump import core_dump, differences
-from tests.support.prompt import Prompt, prompt
+from tests.support.shell import Shell
 
 NOW = "2026/2027"
 
 
-@pytest.fixture
-def hub(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prompt]:
-    with prompt(tmp_path, monkeypatch, url=database_url) as made:
-        yield made
-
-
-@pytest.fixture
-def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prompt]:
-    with prompt(tmp_path, monkeypatch) as made:
-        yield made
-
-
-def a_group(made: Prompt, kind: str = "stamgroep") -> tuple[int, str, str]:
+def a_group(made: Shell, kind: str = "stamgroep") -> tuple[int, str, str]:
     """Core id, name and the source's own key of a groep of this schooljaar with members."""
     core_id, name, key = made.line.query(
         "SELECT g.id, g.naam, r.source_key FROM groep g JOIN link l ON l.core_id = g.id "
@@ -44,7 +29,7 @@ def a_group(made: Prompt, kind: str = "stamgroep") -> tuple[int, str, str]:
     return core_id, name, key
 
 
-def members(made: Prompt, core_id: int) -> set[str]:
+def members(made: Shell, core_id: int) -> set[str]:
     rows = made.line.query(
         "SELECT l.source_key FROM groepsdeelname d JOIN link l ON l.core_id = d.persoon_id "
         "WHERE d.groep_id = ? AND d.rol = 'leerling' AND NOT d.beeindigd",
@@ -54,16 +39,16 @@ def members(made: Prompt, core_id: int) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", ["stamgroep", "lesgroep"])
-def test_a_class_is_renewed_and_only_its_members_with_it(hub: Prompt, kind: str) -> None:
-    hub.of_source("sync")
-    line = hub.line
-    core_id, name, key = a_group(hub, kind)
-    inside = members(hub, core_id)
+def test_a_class_is_renewed_and_only_its_members_with_it(shell: Shell, kind: str) -> None:
+    shell.of_source("sync")
+    line = shell.line
+    core_id, name, key = a_group(shell, kind)
+    inside = members(shell, core_id)
     everybody = {r[0] for r in line.query("SELECT source_key FROM link WHERE entity = 'leerling'")}
     for uuid in everybody:
         Changes(line.school).patch(uuid, roepnaam="Nieuwenaam")
     line.sandbox.forget_requests()
-    said = hub.of_source("sync", "--groep", name, "--json")
+    said = shell.of_source("sync", "--groep", name, "--json")
     assert (said.code, said.data["outcome"], said.data["kind"]) == (0, "done", "only")
     assert said.data["steps"] == {"leerling.change": len(inside)}
     renewed = {
@@ -78,10 +63,10 @@ def test_a_class_is_renewed_and_only_its_members_with_it(hub: Prompt, kind: str)
     reads = [r for r in line.sandbox.requests if "/vestiging/" in r.path]
     assert {r.path.rstrip("/").rpartition("/")[2] for r in reads} >= {kind, "leerling"}
     assert all("uuid" in recorded.query_names for recorded in reads)
-    assert hub.of_source("sync", "--groep", key, "--json").data["steps"] == {}
+    assert shell.of_source("sync", "--groep", key, "--json").data["steps"] == {}
 
 
-def test_who_joined_a_class_comes_along(quick: Prompt) -> None:
+def test_who_joined_a_class_comes_along(quick: Shell) -> None:
     quick.of_source("sync")
     school = quick.line.school
     newcomer = school.uuid_of("leerling", Changes(school).arrive(0, 0))
@@ -98,7 +83,7 @@ def test_who_joined_a_class_comes_along(quick: Prompt) -> None:
     assert len(quick.line.query("SELECT 1 FROM leerling")) == 41
 
 
-def test_a_class_by_hub_key_name_or_standard_input(quick: Prompt) -> None:
+def test_a_class_by_hub_key_name_or_standard_input(quick: Shell) -> None:
     quick.of_source("sync")
     core_id, name, key = a_group(quick)
     for arguments, stdin in (
@@ -115,7 +100,7 @@ def test_a_class_by_hub_key_name_or_standard_input(quick: Prompt) -> None:
     assert name not in options
 
 
-def test_a_preview_of_a_class_writes_nothing(quick: Prompt) -> None:
+def test_a_preview_of_a_class_writes_nothing(quick: Shell) -> None:
     quick.of_source("sync")
     line = quick.line
     core_id, name, _ = a_group(quick)
@@ -128,7 +113,7 @@ def test_a_preview_of_a_class_writes_nothing(quick: Prompt) -> None:
 
 
 def test_an_unknown_class_names_what_comes_nearest_and_asks_the_source_nothing(
-    quick: Prompt,
+    quick: Shell,
 ) -> None:
     quick.of_source("sync")
     core = core_dump(quick.line.hub)
@@ -141,7 +126,7 @@ def test_an_unknown_class_names_what_comes_nearest_and_asks_the_source_nothing(
     assert differences(core_dump(quick.line.hub), core) == {}
 
 
-def test_school_selects_where_a_class_is_read(quick: Prompt) -> None:
+def test_school_selects_where_a_class_is_read(quick: Shell) -> None:
     quick.of_source("sync")
     _, name, key = a_group(quick)
     ((brins,), *_) = quick.line.query(
@@ -159,6 +144,6 @@ def test_school_selects_where_a_class_is_read(quick: Prompt) -> None:
 @pytest.mark.parametrize(
     "options", [("--only", "x"), ("--entity", "stamgroep"), ("--delta",), ("--groep", "-")]
 )
-def test_a_class_is_asked_for_alone(options: tuple[str, ...], quick: Prompt) -> None:
+def test_a_class_is_asked_for_alone(options: tuple[str, ...], quick: Shell) -> None:
     arguments = options if options[0] == "--groep" else ("--groep", "3A", *options)
     assert quick.of_source("sync", *arguments).code == 64

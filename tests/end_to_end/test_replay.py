@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -20,7 +19,7 @@ from sync_engine.hub import Hub
 from sync_engine.store.locks import lease
 from tests.support.coredump import core_dump, differences
 from tests.support.lines import KOPPELING
-from tests.support.prompt import Prompt, prompt
+from tests.support.shell import Shell
 
 
 class Mended:
@@ -46,57 +45,43 @@ class Mended:
         return MAPPING.describe()
 
 
-@pytest.fixture
-def hub(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prompt]:
-    with prompt(tmp_path, monkeypatch, url=database_url) as made:
-        yield made
-
-
-@pytest.fixture
-def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prompt]:
-    with prompt(tmp_path, monkeypatch) as made:
-        yield made
-
-
 def mend(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Hub, "mapping", lambda *_: Mended())
 
 
-def names(made: Prompt) -> list[str]:
+def names(made: Shell) -> list[str]:
     rows = made.line.query("SELECT roepnaam FROM leerling WHERE roepnaam IS NOT NULL")
     return [row[0] for row in rows]
 
 
 def test_a_school_is_mapped_again_without_a_single_question_to_the_source(
-    hub: Prompt, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub.of_source("sync")
-    Day(hub.line.school).one_day()
-    hub.line.later(days=1)
-    hub.of_source("sync")
+    shell.of_source("sync")
+    Day(shell.line.school).one_day()
+    shell.line.later(days=1)
+    shell.of_source("sync")
     mend(monkeypatch)
-    hub.line.sandbox.forget_requests()
-    before = hub.everything()
-    dry = hub.of_source("replay", "--dry-run", "--json")
-    assert hub.everything() == before
-    done = hub.of_source("replay", "--json")
-    assert not hub.line.sandbox.requests
+    shell.line.sandbox.forget_requests()
+    before = shell.everything()
+    dry = shell.of_source("replay", "--dry-run", "--json")
+    assert shell.everything() == before
+    done = shell.of_source("replay", "--json")
+    assert not shell.line.sandbox.requests
     assert (dry.code, done.code) == (0, 0)
     assert done.data["steps"] == dry.data["steps"]
     assert set(done.data["applied"]) == {"leerling.change"}
-    assert done.data["applied"]["leerling.change"] >= len(names(hub))
-    assert all(name == name.upper() for name in names(hub))
+    assert done.data["applied"]["leerling.change"] >= len(names(shell))
+    assert all(name == name.upper() for name in names(shell))
     assert {r["state"] for r in done.data["readings"]} == {"replayed"}
-    assert hub.of_source("replay", "--json").data["steps"] == {}
-    core = core_dump(hub.line.hub)
-    read = hub.of_source("sync", "--json").data
+    assert shell.of_source("replay", "--json").data["steps"] == {}
+    core = core_dump(shell.line.hub)
+    read = shell.of_source("sync", "--json").data
     assert (read["outcome"], read["steps"]) == ("done", {})
-    assert differences(core_dump(hub.line.hub), core) == {}
+    assert differences(core_dump(shell.line.hub), core) == {}
 
 
-def test_a_planned_replay_waits_for_a_person(
-    quick: Prompt, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_planned_replay_waits_for_a_person(quick: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     quick.of_source("sync")
     mend(monkeypatch)
     planned = quick.of_source("replay", "--plan", "--json")
@@ -107,7 +92,7 @@ def test_a_planned_replay_waits_for_a_person(
 
 
 def test_what_broke_a_rule_is_mended_by_the_next_night_though_the_source_is_down(
-    quick: Prompt, monkeypatch: pytest.MonkeyPatch
+    quick: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = quick.line
     path = f"/{line.school.vestiging_uuid(0)}/leerling"
@@ -138,7 +123,7 @@ def test_what_broke_a_rule_is_mended_by_the_next_night_though_the_source_is_down
 
 
 def test_entity_since_and_what_is_left_out_are_told(
-    quick: Prompt, monkeypatch: pytest.MonkeyPatch
+    quick: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick.of_source("sync")
     mend(monkeypatch)
@@ -168,9 +153,7 @@ def test_entity_since_and_what_is_left_out_are_told(
         ((), 2),  # nothing was ever received
     ],
 )
-def test_what_cannot_be_replayed_is_said(
-    options: tuple[str, ...], code: int, quick: Prompt
-) -> None:
+def test_what_cannot_be_replayed_is_said(options: tuple[str, ...], code: int, quick: Shell) -> None:
     said = quick.of_source("replay", *options)
     assert said.code == code
     assert "Traceback" not in said.err + said.out
@@ -178,7 +161,7 @@ def test_what_cannot_be_replayed_is_said(
 
 
 def test_a_replay_takes_the_lease_of_its_koppeling(
-    quick: Prompt, monkeypatch: pytest.MonkeyPatch
+    quick: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick.of_source("sync")
     row = quick.line.hub.koppeling(KOPPELING)

@@ -66,11 +66,23 @@ class Shell:
 
     def sync(self, *options: str, stdin: str = "") -> Said:
         """Run the koppeling."""
-        return self("sync", "--source", KOPPELING, *options, stdin=stdin)
+        return self.of_source("sync", *options, stdin=stdin)
 
     def report(self, *options: str) -> Any:
         """The report of one run."""
         return self.sync(*options, "--json").data
+
+    def of_source(self, command: str, *options: str, stdin: str = "") -> Said:
+        """A command on the one koppeling."""
+        return self(command, "--source", KOPPELING, *options, stdin=stdin)
+
+    def everything(self) -> dict[str, list[str]]:
+        """Every row of every table that a dry run may not touch."""
+        return everything(self.line)
+
+    def asked(self) -> list[str]:
+        """Paths of the reads since `forget`: what the source was asked."""
+        return [request.path for request in self.line.sandbox.requests]
 
 
 def shell_of(folder: Path, patch: pytest.MonkeyPatch, *, url: str | None = None) -> Iterator[Shell]:
