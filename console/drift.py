@@ -56,7 +56,8 @@ def show_drift(out: Output, found: Drift) -> None:
     if out.data(found):
         return
     report = found.report
-    out.title(f"Kern en {report.koppeling} vergeleken, plan {report.plan_id}")
+    plan = "" if report.plan_id is None else f", plan {report.plan_id}"
+    out.title(f"Kern en {report.koppeling} vergeleken{plan}")
     if report.outcome is not Outcome.DONE:
         show_readings(out, report.readings)
     if report.error:

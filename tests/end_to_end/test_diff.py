@@ -116,6 +116,7 @@ def test_what_cannot_be_compared_has_a_code_of_its_own(quick: Shell, tmp_path: P
     quick.line.sandbox.misbehave(faults.NotJson(path="connect/vestiging", count=None))
     failed = quick.of_source("diff")
     assert (failed.code, "Meld dit bij ops" in failed.out) == (2, True)
+    assert "None" not in failed.out
     silent = quick.of_source("diff", "--csv", "-")
     assert (silent.code, "Meld dit bij ops" in silent.err) == (2, True)
     assert lines(silent.out) == []
