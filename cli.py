@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 if TYPE_CHECKING:
     from console.output import Output
     from sync_engine.hub import Hub
+    from sync_engine.options import Options
 
 app = typer.Typer(
     name="koppelhub",
@@ -54,6 +55,18 @@ Config = Annotated[
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Log at debug level, with tracebacks.")]
 Source = Annotated[str, typer.Option("--source", help="Name of the koppeling.")]
+School = Annotated[
+    list[str] | None, typer.Option("--school", help="BRIN or vestigingsnummer; repeatable.")
+]
+Resources = Annotated[
+    list[str] | None,
+    typer.Option("--entity", help="Resource, as the source names it; repeatable."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; write nothing.")]
+PlanOnly = Annotated[bool, typer.Option("--plan", help="Stop before applying.")]
+TimeLimit = Annotated[
+    float | None, typer.Option("--time-limit", help="Seconds after which the run ends.")
+]
 
 
 def _output(*, json: bool) -> Output:
@@ -83,6 +96,17 @@ def _operator() -> str:
     return getpass.getuser()
 
 
+def _run(out: Output, hub: Hub, source: str, options: Options) -> int:
+    """Run one koppeling, show what came of it, and say the exit code."""
+    from console.views import show_report
+    from sync_engine.runs import run
+
+    with out.progress() as progress:
+        report = run(hub, source, options, progress=progress)
+    show_report(out, report)
+    return report.exit_code
+
+
 def _typed(texts: list[str]) -> list[str]:
     """The keys that a person gave; `-` stands for lines of standard input.
 
@@ -99,13 +123,8 @@ def _typed(texts: list[str]) -> list[str]:
 @app.command()
 def sync(
     source: Source,
-    school: Annotated[
-        list[str] | None, typer.Option("--school", help="BRIN or vestigingsnummer; repeatable.")
-    ] = None,
-    entity: Annotated[
-        list[str] | None,
-        typer.Option("--entity", help="Resource, as the source names it; repeatable."),
-    ] = None,
+    school: School = None,
+    entity: Resources = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -121,13 +140,9 @@ def sync(
         ),
     ] = None,
     delta: Annotated[bool, typer.Option("--delta/--full", help="Only what changed.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
-    ] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Stop before applying.")] = False,
-    time_limit: Annotated[
-        float | None, typer.Option("--time-limit", help="Seconds after which the run ends.")
-    ] = None,
+    dry_run: DryRun = False,
+    plan: PlanOnly = False,
+    time_limit: TimeLimit = None,
     json: Json = False,
     config: Config = None,
     debug: Debug = False,
@@ -135,10 +150,9 @@ def sync(
     """Run one koppeling once: read, plan, guard, apply."""
     from datetime import timedelta
 
-    from console.views import show_report
     from sync_engine.find import look_up
     from sync_engine.groups import find_groups
-    from sync_engine.runs import Kind, Options, run
+    from sync_engine.options import Kind, Options
 
     out = _output(json=json)
     if dry_run and plan:
@@ -164,30 +178,20 @@ def sync(
             time_limit=None if time_limit is None else timedelta(seconds=time_limit),
             operator=_operator(),
         )
-        with out.progress() as progress:
-            report = run(hub, source, options, progress=progress)
-        show_report(out, report)
-        raise typer.Exit(report.exit_code)
+        raise typer.Exit(_run(out, hub, source, options))
 
 
 @app.command()
 def replay(
     source: Source,
-    entity: Annotated[
-        list[str] | None,
-        typer.Option("--entity", help="Resource, as the source names it; repeatable."),
-    ] = None,
+    entity: Resources = None,
     since: Annotated[
         datetime | None,
         typer.Option("--since", formats=["%Y-%m-%d"], help="Only what was stored from this day."),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
-    ] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Stop before applying.")] = False,
-    time_limit: Annotated[
-        float | None, typer.Option("--time-limit", help="Seconds after which the run ends.")
-    ] = None,
+    dry_run: DryRun = False,
+    plan: PlanOnly = False,
+    time_limit: TimeLimit = None,
     json: Json = False,
     config: Config = None,
     debug: Debug = False,
@@ -195,8 +199,7 @@ def replay(
     """Map what the archive and the quarantine hold again; the source is not asked."""
     from datetime import timedelta
 
-    from console.views import show_report
-    from sync_engine.runs import Kind, Options, run
+    from sync_engine.options import Kind, Options
 
     out = _output(json=json)
     if dry_run and plan:
@@ -211,22 +214,14 @@ def replay(
             time_limit=None if time_limit is None else timedelta(seconds=time_limit),
             operator=_operator(),
         )
-        with out.progress() as progress:
-            report = run(hub, source, options, progress=progress)
-        show_report(out, report)
-        raise typer.Exit(report.exit_code)
+        raise typer.Exit(_run(out, hub, source, options))
 
 
 @app.command()
 def diff(
     source: Source,
-    school: Annotated[
-        list[str] | None, typer.Option("--school", help="BRIN or vestigingsnummer; repeatable.")
-    ] = None,
-    entity: Annotated[
-        list[str] | None,
-        typer.Option("--entity", help="Resource, as the source names it; repeatable."),
-    ] = None,
+    school: School = None,
+    entity: Resources = None,
     csv: Annotated[
         str | None,
         typer.Option("--csv", metavar="FILE", help="A line per record and field; - is stdout."),
@@ -268,17 +263,14 @@ def plan_apply(
     debug: Debug = False,
 ) -> None:
     """Apply exactly the steps of a plan that still hold as shown; hold the rest."""
-    from console.views import show_report
     from sync_engine.history import koppeling_of_plan, note_approval
-    from sync_engine.runs import Kind, Options, run
+    from sync_engine.runs import Kind, Options
 
     out = _output(json=json)
     with _open(config, debug=debug) as hub:
         note_approval(hub, plan_id, operator=_operator())
         options = Options(kind=Kind.APPLY, approved=plan_id, operator=_operator())
-        report = run(hub, koppeling_of_plan(hub, plan_id), options)
-        show_report(out, report)
-        raise typer.Exit(report.exit_code)
+        raise typer.Exit(_run(out, hub, koppeling_of_plan(hub, plan_id), options))
 
 
 @plan_app.command("show")

@@ -573,7 +573,7 @@ def test_look_alikes_of_several_sources_converge_too(template: Path) -> None:
 
 @pytest.mark.postgres
 def test_any_history_converges_on_postgresql(postgres_server: PostgresServer) -> None:
-    assert _hold(lambda: on_postgres(postgres_server), examples=5, steps=12).examples >= 5
+    assert _hold(lambda: on_postgres(postgres_server), examples=6, steps=12).examples >= 6
 
 
 @pytest.mark.long

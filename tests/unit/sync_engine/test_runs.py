@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from config.errors import ConfigurationError
-from connectors.base import Capability, Parsed
+from connectors.base import Capability, Parsed, Reading, Scope
 from connectors.errors import ConnectorError, SourceUnavailableError
 from mappings.canonical.fields import Entity
 from sync_engine.errors import RunActiveError
@@ -42,6 +42,35 @@ def test_a_second_run_over_an_unchanged_source_changes_nothing(make: Make) -> No
     assert (report.steps, report.outcome, report.exit_code) == ({}, Outcome.DONE, ExitCode.DONE)
     after = bench.dump(without=frozenset({"run", "reading", "plan", "source_cursor", "id_block"}))
     assert after == before
+
+
+def test_a_new_record_that_comes_twice_in_one_page_is_one_record(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = school(make)
+    source = bench.sources["s0"]
+    source.page_size = 10
+    monkeypatch.setattr("sync_engine.stage.BATCH", 2)  # the first and the last look-up are two
+    here = source.here(Entity.LEERLING)
+    read = MemoryConnector.snapshot
+
+    def twice(self: MemoryConnector, scope: Scope) -> Reading:
+        if scope.resource != Entity.LEERLING:
+            return read(self, scope)
+        items = sorted(here.items())
+        return MemoryReading(source, scope, [*items, items[0]])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryConnector, "snapshot", twice)
+        report = bench.sync()
+    assert report.outcome is Outcome.PARTIAL
+    assert pupils(bench) == 7
+    assert bench.query(
+        "SELECT COUNT(*) FROM shadow s JOIN source_record r ON r.id = s.record_id "
+        "JOIN shadow_form f ON f.shadow_id = s.id WHERE s.entity = 'leerling'"
+    ) == [(7,)]
+    healthy = bench.sync()
+    assert (healthy.outcome, healthy.steps) == (Outcome.DONE, {})
 
 
 def test_a_record_is_folded_again_from_what_was_accepted_last(make: Make) -> None:
