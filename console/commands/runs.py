@@ -1,0 +1,197 @@
+"""Commands that run a koppeling, and that list what runs did."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from console.arguments import (
+    Config,
+    Debug,
+    DryRun,
+    Json,
+    Limit,
+    Number,
+    PlanOnly,
+    Resources,
+    School,
+    Source,
+    TimeLimit,
+    open_hub,
+    operator_name,
+    run_and_show,
+    typed_keys,
+)
+from console.output import Output
+
+app = typer.Typer()
+run_app = typer.Typer(help="Runs: what was done.", no_args_is_help=True)
+app.add_typer(run_app, name="run")
+
+
+@app.command()
+def sync(
+    source: Source,
+    school: School = None,
+    entity: Resources = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            help="One pupil: hub key, leerlingnummer or source key; - reads them from stdin.",
+        ),
+    ] = None,
+    groep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--groep",
+            help="A groep and its members: name, hub key or source key; - reads them from stdin.",
+        ),
+    ] = None,
+    delta: Annotated[bool, typer.Option("--delta/--full", help="Only what changed.")] = False,
+    dry_run: DryRun = False,
+    plan: PlanOnly = False,
+    time_limit: TimeLimit = None,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Run one koppeling once: read, plan, guard, apply."""
+    from datetime import timedelta
+
+    from sync_engine.find import look_up
+    from sync_engine.groups import find_groups
+    from sync_engine.options import Kind, Options
+
+    out = Output(json=json)
+    if dry_run and plan:
+        raise typer.BadParameter("--dry-run and --plan exclude each other")
+    if groep and (only or entity or delta):
+        raise typer.BadParameter("--groep goes without --only, --entity and --delta")
+    with open_hub(config, debug=debug) as hub:
+        brins = hub.schools(source, school or [])
+        keys: tuple[str, ...] = ()
+        resources = tuple(entity or ())
+        if only:
+            keys, resources = look_up(hub, source, typed_keys(only), resources=resources)
+        groups = find_groups(hub, source, typed_keys(groep)) if groep else ()
+        kind = Kind.ONLY if keys or groups else Kind.DELTA if delta else Kind.FULL
+        options = Options(
+            kind=kind,
+            resources=resources,
+            only=keys,
+            groups=groups,
+            brins=brins,
+            dry=dry_run,
+            plan_only=plan,
+            time_limit=None if time_limit is None else timedelta(seconds=time_limit),
+            operator=operator_name(),
+        )
+        raise typer.Exit(run_and_show(out, hub, source, options))
+
+
+@app.command()
+def replay(
+    source: Source,
+    entity: Resources = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", formats=["%Y-%m-%d"], help="Only what was stored from this day."),
+    ] = None,
+    dry_run: DryRun = False,
+    plan: PlanOnly = False,
+    time_limit: TimeLimit = None,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Map what the archive and the quarantine hold again; the source is not asked."""
+    from datetime import timedelta
+
+    from sync_engine.options import Kind, Options
+
+    out = Output(json=json)
+    if dry_run and plan:
+        raise typer.BadParameter("--dry-run and --plan exclude each other")
+    with open_hub(config, debug=debug) as hub:
+        options = Options(
+            kind=Kind.REPLAY,
+            resources=tuple(entity or ()),
+            since=None if since is None else since.date(),
+            dry=dry_run,
+            plan_only=plan,
+            time_limit=None if time_limit is None else timedelta(seconds=time_limit),
+            operator=operator_name(),
+        )
+        raise typer.Exit(run_and_show(out, hub, source, options))
+
+
+@app.command()
+def diff(
+    source: Source,
+    school: School = None,
+    entity: Resources = None,
+    csv: Annotated[
+        str | None,
+        typer.Option("--csv", metavar="FILE", help="A line per record and field; - is stdout."),
+    ] = None,
+    limit: Limit = 50,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Say what differs now between the core and the source, field by field; changes nothing."""
+    from console.drift import csv_file, show_drift, show_failure
+    from sync_engine.drift import drift
+    from sync_engine.options import Options
+
+    out = Output(json=json)
+    if json and csv == "-":
+        raise typer.BadParameter("--json and --csv - both want standard output")
+    with open_hub(config, debug=debug) as hub:
+        options = Options(
+            resources=tuple(entity or ()),
+            brins=hub.schools(source, school or []),
+            dry=True,
+            operator=operator_name(),
+        )
+        with csv_file(csv) as each, out.progress() as progress:
+            found = drift(hub, source, options, limit=limit, each=each, progress=progress)
+        if csv == "-":
+            show_failure(found)
+        else:
+            show_drift(out, found)
+        raise typer.Exit(found.exit_code)
+
+
+@app.command()
+def runs(
+    source: Annotated[str | None, typer.Option("--source")] = None,
+    limit: Annotated[int, typer.Option("--limit")] = 20,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """List runs, newest first."""
+    from console.views import show_runs
+    from sync_engine.history import list_runs
+
+    with open_hub(config, debug=debug) as hub:
+        show_runs(Output(json=json), list_runs(hub, koppeling=source, limit=limit))
+
+
+@run_app.command("show")
+def run_show(
+    run_id: Number,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Show one run: what it read per scope, what it changed, what it held back."""
+    from console.views import show_run
+    from sync_engine.history import read_run
+
+    with open_hub(config, debug=debug) as hub:
+        show_run(Output(json=json), read_run(hub, run_id))

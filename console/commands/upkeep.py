@@ -1,0 +1,151 @@
+"""Commands on the installation: its files, database, keys and retention."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.arguments import Config, Debug, Json, Tenant, open_hub, operator_name
+from console.output import Output
+
+db_app = typer.Typer(help="The database.", no_args_is_help=True)
+keys_app = typer.Typer(help="Keys: what encrypts the data.")
+app = typer.Typer()
+app.add_typer(db_app, name="db")
+app.add_typer(keys_app, name="keys")
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(help="Where to install.")] = Path(),
+    database: Annotated[
+        str | None,
+        typer.Option(
+            "--database",
+            help="A URL without a password, env:NAME or file:PATH [SQLite in DIRECTORY].",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make a configuration file, keys (mode 0600) and an empty database."""
+    from console.setup import initialise
+
+    out = Output(json=json)
+    made = initialise(directory, database=database)
+    if not out.data(made):
+        for what, path in made.items():
+            out.line(f"{what}: {path}")
+        out.line("Vul koppelhub.toml aan en draai `koppelhub doctor`.")
+
+
+@db_app.command("upgrade")
+def db_upgrade(json: Json = False, config: Config = None) -> None:
+    """Bring the database to the schema of this release; give an empty one its keys."""
+    from config.clock import SystemClock
+    from config.settings import Settings
+    from console.setup import upgrade_database
+
+    out = Output(json=json)
+    done = upgrade_database(Settings.load(config), SystemClock())
+    if out.data(done):
+        return
+    before = done.before.current or "leeg"
+    out.line(f"schema: {done.after.current} (was {before})")
+    if done.keys:
+        out.line(f"Deze lege database hoort nu bij sleutel {', '.join(done.keys)}.")
+
+
+@app.command()
+def doctor(json: Json = False, config: Config = None) -> None:
+    """Say what is wrong with this installation and how to mend it."""
+    from console.views import show_findings
+    from sync_engine.doctor import examine
+
+    raise typer.Exit(show_findings(Output(json=json), examine(config)))
+
+
+@app.command()
+def purge(
+    tenant: Tenant = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would go; remove nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Remove for good what has been kept for its whole period, after showing what it is."""
+    from console.upkeep import show_purge
+    from sync_engine.purge import purge as remove
+
+    out = Output(json=json)
+    if json and not (yes or dry_run):
+        raise typer.BadParameter("--json needs --yes or --dry-run: nobody can be asked")
+    with open_hub(config, debug=debug) as hub:
+        if dry_run or not yes:
+            found = remove(hub, operator=operator_name(), tenant=tenant, dry=True)
+            show_purge(out, found)
+            if dry_run or all(report.is_empty for report in found):
+                return
+            if not typer.confirm("Dit voorgoed verwijderen?", err=True):
+                out.line("Er is niets verwijderd.")
+                return
+        show_purge(out, remove(hub, operator=operator_name(), tenant=tenant))
+
+
+@keys_app.callback(invoke_without_command=True)
+def keys(
+    context: typer.Context, json: Json = False, config: Config = None, debug: Debug = False
+) -> None:
+    """List the versions of every tenant's key, and how many values each encrypts."""
+    if context.invoked_subcommand is not None:
+        return
+    from console.upkeep import show_keys
+    from sync_engine.rotation import list_keys
+
+    with open_hub(config, debug=debug) as hub:
+        show_keys(Output(json=json), list_keys(hub))
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    tenant: Tenant = None,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Give a tenant a new key and encrypt everything anew, or go on with what was broken off."""
+    from console.upkeep import show_rotation
+    from sync_engine.rotation import rotate
+
+    out = Output(json=json)
+    with open_hub(config, debug=debug) as hub:
+        with out.progress() as progress:
+            reports = rotate(hub, operator=operator_name(), tenant=tenant, progress=progress)
+        raise typer.Exit(show_rotation(out, reports))
+
+
+@keys_app.command("master")
+def keys_master(json: Json = False, config: Config = None) -> None:
+    """Make a new master key in the key file, and wrap every tenant's key under it."""
+    from config.clock import SystemClock
+    from config.settings import Settings
+    from console.upkeep import show_master
+    from sync_engine.masters import renew_master
+
+    settings = Settings.load(config)
+    done = renew_master(settings, SystemClock(), operator=operator_name())
+    show_master(Output(json=json), done, settings.keys.file)
+
+
+@app.command("exit-codes")
+def exit_codes(json: Json = False) -> None:
+    """Print what the exit codes mean."""
+    from sync_engine.outcome import EXIT_MEANING
+
+    out = Output(json=json)
+    if not out.data({str(int(code)): meaning for code, meaning in EXIT_MEANING.items()}):
+        out.table(("code", "meaning"), [(int(c), m) for c, m in EXIT_MEANING.items()])
