@@ -338,6 +338,7 @@ class Retention(Frozen):
     plan_values: Duration
     run: Duration
     journal: Duration
+    undo: Duration
     audit: Duration
 
     def of(self, table: str) -> timedelta:

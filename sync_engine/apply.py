@@ -11,6 +11,11 @@ from sync_engine import rows
 from sync_engine.context import Context
 from sync_engine.project import head_columns
 
+_SAME = (
+    "({0}accepted_fp IS NOT NULL AND {0}accepted_fp = {0}received_fp "
+    "AND {0}accepted_gone = {0}received_gone)"
+)
+"""Of a shadow: what is received is accepted already."""
 _CORRELATION_CASES = ("contradiction", "match", "score", "unmatched")
 
 
@@ -60,6 +65,14 @@ def _forget_keys(context: Context) -> None:
 def _links(context: Context) -> None:
     work = context.work
     listed = "koppeling_id, entity, source_key, core_id, rule, run_id"
+    work.execute(  # what undo brings back
+        "INSERT INTO former_link (run_id, koppeling_id, entity, source_key, core_id, rule, "
+        "since_run) SELECT ?, l.koppeling_id, l.entity, l.source_key, l.core_id, l.rule, l.run_id "
+        "FROM w_link w CROSS JOIN link l WHERE w.rule IN ('merged', 'moved') "
+        "AND l.koppeling_id = w.koppeling_id AND l.entity = w.entity "
+        "AND l.source_key = w.source_key AND l.core_id <> w.core_id",
+        (context.run_id,),
+    )
     work.execute(
         f"INSERT INTO link ({listed}) SELECT {listed} FROM w_link WHERE true "
         "ON CONFLICT (koppeling_id, entity, source_key) DO UPDATE SET "
@@ -134,6 +147,11 @@ def _memberships(context: Context) -> None:
     work = context.work
     listed = ", ".join(rows.MEMBER_COLUMNS)
     _merge_memberships(context)
+    _keep_members(
+        context,
+        "p_groepsdeelname p CROSS JOIN groepsdeelname d WHERE d.groep_id = p.groep_id "
+        "AND d.rol = p.rol AND d.persoon_id = p.persoon_id AND NOT d.beeindigd",
+    )
     work.execute(
         "UPDATE groepsdeelname SET geldig_van = p.geldig_van, geldig_tot = p.geldig_tot, "
         "tot_afgeleid = p.tot_afgeleid, beeindigd = p.beeindigd, run_id = p.run_id "
@@ -144,11 +162,27 @@ def _memberships(context: Context) -> None:
     work.execute(f"INSERT INTO groepsdeelname ({listed}) SELECT {listed} FROM p_deelname_nieuw")
 
 
+def _keep_members(context: Context, which: str) -> None:
+    """Keep rows of groepsdeelname `d` as they are before this run changes them."""
+    context.work.execute(
+        "INSERT INTO former_member (run_id, member_id, groep_id, rol, persoon_id, geldig_van, "
+        "geldig_tot, tot_afgeleid, beeindigd, since_run) SELECT ?, d.id, d.groep_id, d.rol, "
+        f"d.persoon_id, d.geldig_van, d.geldig_tot, d.tot_afgeleid, d.beeindigd, d.run_id "
+        f"FROM {which} ON CONFLICT DO NOTHING",
+        (context.run_id,),
+    )
+
+
 def _merge_memberships(context: Context) -> None:
     """Memberships go with what was merged; of two that became one the older row stays."""
     work = context.work
     if not work.execute("SELECT 1 FROM w_alias LIMIT 1"):
         return
+    for column in ("groep_id", "persoon_id"):
+        for name in ("core_id", "survivor_id"):
+            _keep_members(
+                context, f"w_alias w CROSS JOIN groepsdeelname d WHERE d.{column} = w.{name}"
+            )
     for column in ("groep_id", "persoon_id"):
         work.execute(
             f"UPDATE groepsdeelname SET {column} = (SELECT w.survivor_id FROM w_alias w "
@@ -182,9 +216,20 @@ def _references(context: Context) -> None:
 def _accept(context: Context) -> None:
     work = context.work
     forget = "UPDATE shadow_form SET accepted = NULL WHERE shadow_id IN"
+    work.execute(  # what undo brings back
+        "INSERT INTO former_form (shadow_id, run_id, accepted_fp, gone, accepted_run, form) "
+        "SELECT s.id, ?, s.accepted_fp, s.accepted_gone, s.accepted_run, "
+        "COALESCE(f.accepted, f.received) FROM p_accept p CROSS JOIN shadow s "
+        "CROSS JOIN shadow_form f WHERE p.replaces AND s.id = p.shadow_id "
+        f"AND f.shadow_id = s.id AND NOT ({_SAME.format('s.')})",
+        (context.run_id,),
+    )
     work.execute(f"{forget} (SELECT shadow_id FROM p_accept WHERE parted)")
     work.execute(f"{forget} ({_shadows_of('w_vanished')})", (context.koppeling.id,))
-    accepted = "accepted_fp = received_fp, accepted_gone = received_gone, pending = false"
+    accepted = (
+        "accepted_fp = received_fp, accepted_gone = received_gone, pending = false, "
+        f"accepted_run = CASE WHEN {_SAME.format('')} THEN accepted_run ELSE {context.run_id} END"
+    )
     work.execute(
         f"UPDATE shadow SET {accepted}, situation = p.situation "
         "FROM p_accept p WHERE p.shadow_id = shadow.id"

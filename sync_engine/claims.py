@@ -21,20 +21,31 @@ from sync_engine.fold import Claim, PinValue
 from sync_engine.store.work import Row
 
 
+class Fresh(msgspec.Struct, frozen=True, gc=False):
+    """A pending shadow that would be accepted.
+
+    Attributes:
+        parted: its accepted form is stored apart from the received one.
+        replaces: it has an accepted form.
+    """
+
+    number: int
+    gone: bool
+    parted: bool
+    replaces: bool
+
+
 @dataclass(slots=True)
 class Said:
     """What was said of a batch of core records, by core id.
 
     Attributes:
-        accept: (shadow, gone, whether its accepted form is stored apart) of the pending shadows
-            that the claims rest on.
+        accept: the pending shadows that the claims rest on.
         pins: field → pin in force.
     """
 
     claims: dict[int, list[Claim]] = field(default_factory=lambda: defaultdict(list))
-    accept: dict[int, list[tuple[int, bool, bool]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    accept: dict[int, list[Fresh]] = field(default_factory=lambda: defaultdict(list))
     pins: dict[int, dict[str, PinValue]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -127,8 +138,9 @@ class _Gatherer:
         fresh = pending and koppeling_id == context.koppeling.id and key not in self.skip
         fresh = fresh and not self.accepted_only
         if fresh:
-            told = (number, bool(received_gone), accepted is not None)
-            self.said.accept[core_id].append(told)
+            self.said.accept[core_id].append(
+                Fresh(number, bool(received_gone), accepted is not None, bool(is_accepted))
+            )
         if not (fresh or is_accepted) or salt is None:
             return
         blob = received if fresh or accepted is None else accepted

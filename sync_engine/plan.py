@@ -500,9 +500,9 @@ class Planner:
 
     def _accept(self, batch: _Batch, core_id: int) -> None:
         new = core_id in self._new
-        for shadow_id, gone, parted in batch.said.accept.get(core_id, ()):
-            situation = "gone" if gone else "unmatched" if new else "linked"
-            self._prepared.accept(shadow_id, situation, parted=parted)
+        for shadow in batch.said.accept.get(core_id, ()):
+            situation = "gone" if shadow.gone else "unmatched" if new else "linked"
+            self._prepared.accept(shadow, situation)
 
     def _unlink(self, step: Step) -> None:
         """A creation that is held has no number yet: what refers to it waits with it."""

@@ -27,6 +27,8 @@ CORE_BATCH: Final = 100
 ROW_BATCH: Final = 1_000
 PART_ROWS: Final = 10_000
 """Rows of a large table that are looked at by one query."""
+FORMER: Final = ("former_form", "former_link", "former_member")
+"""Tables of what a run replaced."""
 
 _PARTS: Final = (
     ("match_key", "core_id"),
@@ -42,6 +44,9 @@ _PARTS: Final = (
     ("outbox", "core_id"),
     ("alias", "core_id"),
     ("link", "core_id"),
+    ("former_link", "core_id"),
+    ("former_member", "groep_id"),
+    ("former_member", "persoon_id"),
 )
 """(table, column) of what goes with a core record, and with the ids that were merged into it."""
 
@@ -108,6 +113,7 @@ class _Purge:
             self._count()
             return self.report
         self._note("begonnen")
+        self._former()
         for aged in self.ages.aged():
             self._age(aged)
         for entity, number in passes:
@@ -192,6 +198,10 @@ class _Purge:
             )[0][0],
         )
         self._name_runs()
+        past = self.ages.past_undo()
+        for table in FORMER:
+            count = f"SELECT COUNT(*) FROM {table} f JOIN run t ON t.id = f.run_id WHERE {past.sql}"
+            self._add(table, work.execute(count, past.params)[0][0])
         for aged in (*self.ages.aged(), *self.ages.left(), self.ages.unnamed_runs()):
             sql = f"SELECT COUNT(*) FROM {aged.table} t WHERE {aged.where.sql}"
             self._add(aged.name, work.execute(sql, aged.where.params)[0][0])
@@ -301,7 +311,11 @@ class _Purge:
             "INSERT INTO k_record SELECT DISTINCT s.record_id FROM k_shadow k "
             "CROSS JOIN shadow s WHERE s.id = k.id"
         )
-        for table, number in (("shadow_form", "shadow_id"), ("shadow", "id")):
+        for table, number in (
+            ("shadow_form", "shadow_id"),
+            ("former_form", "shadow_id"),
+            ("shadow", "id"),
+        ):
             work.execute(f"DELETE FROM {table} WHERE {number} IN (SELECT id FROM k_shadow)")
         work.execute(  # another scope may still say something of it
             "DELETE FROM k_node WHERE EXISTS (SELECT 1 FROM shadow s "
@@ -309,6 +323,8 @@ class _Purge:
             "AND s.source_key = k_node.source_key)"
         )
         nodes = "(koppeling_id, entity, source_key) IN (SELECT * FROM k_node)"
+        cases = f"(SELECT id FROM zaak WHERE state <> 'open' AND {nodes})"
+        work.execute(f"DELETE FROM zaak_notitie WHERE case_id IN {cases}")
         for table, which in (
             ("open_reference", ""),
             ("decision", ""),
@@ -333,6 +349,20 @@ class _Purge:
             "r.source_key FROM k_record k CROSS JOIN source_record r WHERE r.id = k.record_id)"
         )
         work.execute(f"DELETE FROM source_record WHERE id IN {records}")
+
+    def _former(self) -> None:
+        """What undo would bring back of runs that are too old to be undone."""
+        work, old = self.work, self.ages.past_undo()
+        for table in FORMER:
+            runs = work.execute(
+                f"SELECT DISTINCT f.run_id FROM {table} f JOIN run t ON t.id = f.run_id "
+                f"WHERE {old.sql} ORDER BY f.run_id",
+                old.params,
+            )
+            for (run_id,) in runs:
+                with work.transaction():
+                    work.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+                    self._add(table, work.changes)
 
     # -- rows by their own age ---------------------------------------------------------------------
 

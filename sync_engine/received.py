@@ -37,6 +37,8 @@ SHADOW_COLUMNS = (
     "held_until",
     "situation",
     "run_id",
+    "accepted_run",
+    "refused_run",
 )
 FORM_COLUMNS = ("shadow_id", "received", "accepted")
 WHOLE_COLUMNS = (*SHADOW_COLUMNS, "received", "accepted", "salt")
@@ -61,6 +63,8 @@ _TYPES = {
     "koppeling_id": "INTEGER",
     "run_id": "INTEGER",
     "first_run": "INTEGER",
+    "accepted_run": "INTEGER",
+    "refused_run": "INTEGER",
     "received": "BLOB",
     "received_fp": "BLOB",
     "accepted": "BLOB",
@@ -141,19 +145,28 @@ class ShadowRow(msgspec.Struct):
     held_until: date | str | None
     situation: str
     run_id: int
+    accepted_run: int | None
+    refused_run: int | None
     received: bytes
     accepted: bytes | None
     salt: bytes | None
 
     def receive(self, blob: bytes, fingerprint: bytes, *, gone: bool) -> None:
-        """Take another received form; the accepted one is kept beside it while they differ."""
+        """Take another received form; the accepted one is kept beside it while they differ.
+
+        What was refused was the form until now: another one is proposed again.
+        """
+        if (fingerprint, gone) == (self.received_fp, bool(self.received_gone)):
+            self.received = blob
+            return
+        self.refused_fp = self.refused_run = None
         if self.accepted is None and self.accepted_fp == self.received_fp:
             self.accepted = self.received
         self.received, self.received_fp, self.received_gone = blob, fingerprint, gone
         if self.accepted_fp == fingerprint:
             self.accepted = None
         same = self.accepted_fp == fingerprint and self.accepted_gone == gone
-        self.pending = not same and self.refused_fp != fingerprint
+        self.pending = not same
 
 
 _whole = attrgetter(*WHOLE_COLUMNS)

@@ -30,7 +30,12 @@ _APPLIED: Final = (
     "(t.state = 'planned' AND EXISTS (SELECT 1 FROM plan a WHERE a.id = t.plan_id AND a.applied))"
 )
 """Of step `t`: it was done; what was done is the journal."""
-_NAMES_A_RUN: Final = frozenset({"run_id", "first_run", "opened_run", "closed_run", "ended_run"})
+_NAMES_A_RUN: Final = frozenset(
+    {
+        *("run_id", "first_run", "opened_run", "closed_run", "ended_run"),
+        *("accepted_run", "refused_run", "since_run"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +281,13 @@ class Ages:
         return Condition(
             f"t.koppeling_id IN {self.koppelingen} AND t.state <> 'running' AND t.started_at < ?",
             (self.before(self.retention.run),),
+        )
+
+    def past_undo(self) -> Condition:
+        """Of run `t`: it can be undone no more."""
+        return Condition(
+            f"t.koppeling_id IN {self.koppelingen} AND t.state <> 'running' AND t.started_at < ?",
+            (self.before(self.retention.undo),),
         )
 
     def unnamed_runs(self) -> Aged:

@@ -12,6 +12,7 @@ from secrets import token_bytes
 
 from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
+from sync_engine.claims import Fresh
 from sync_engine.context import Context, chunks
 from sync_engine.fold import Json
 from sync_engine.project import (
@@ -52,7 +53,9 @@ def prepare(context: Context) -> None:
     work.temp_table("p_drop", "tabel TEXT, eigenaar_id BIGINT, soort TEXT, uitgever BIGINT")
     work.execute("CREATE INDEX IF NOT EXISTS p_drop_owner ON p_drop (eigenaar_id)")
     work.temp_table("p_core_salt", f"core_id BIGINT, salt {work.blob_type}")
-    work.temp_table("p_accept", "shadow_id BIGINT, situation TEXT, parted BOOLEAN")
+    work.temp_table(
+        "p_accept", "shadow_id BIGINT, situation TEXT, parted BOOLEAN, replaces BOOLEAN"
+    )
 
 
 def _copy(context: Context, name: str, table: str, columns: Sequence[str]) -> None:
@@ -161,7 +164,7 @@ def identifier_context(core_id: int, role: str) -> bytes:
 
 
 _COLUMNS = {
-    "p_accept": ("shadow_id", "situation", "parted"),
+    "p_accept": ("shadow_id", "situation", "parted", "replaces"),
     "p_core_salt": ("core_id", "salt"),
     "p_drop": DROP_COLUMNS,
     "p_contactgegeven": CONTACT_COLUMNS,
@@ -180,9 +183,10 @@ class Prepared:
         self.context = context
         self._rows: dict[str, list[tuple[object, ...]]] = defaultdict(list)
 
-    def accept(self, shadow_id: int, situation: str, *, parted: bool) -> None:
-        """This shadow's received form becomes the accepted one; `parted`: it has both stored."""
-        self._rows["p_accept"].append((shadow_id, situation, parted))
+    def accept(self, shadow: Fresh, situation: str) -> None:
+        """This shadow's received form becomes the accepted one."""
+        row = (shadow.number, situation, shadow.parted, shadow.replaces)
+        self._rows["p_accept"].append(row)
 
     def salt(self, core_id: int, salt: bytes) -> None:
         """A new person has this salt."""

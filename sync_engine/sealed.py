@@ -7,7 +7,7 @@ fingerprint, a digest, a salt or a wrapped key.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from sync_engine.rows import identifier_context
 UNSEALED: Final = frozenset(
     {
         *("salt", "raw_fp", "contract_fp", "received_fp", "accepted_fp", "refused_fp"),
-        *("fingerprint", "digest", "previous", "blindindex", "check_value", "wrapped"),
+        *("fingerprint", "evidence", "digest", "previous", "blindindex", "check_value", "wrapped"),
     }
 )
 """Names of columns of bytes that hold no encrypted value."""
@@ -75,6 +75,22 @@ def sealed_columns() -> tuple[Sealed, ...]:
     own = {"key": ("id",), "types": ("BIGINT",)}
     return (
         *(_shadow(column) for column in ("received", "accepted")),
+        replace(
+            _shadow("form"),
+            table="former_form",
+            key=("shadow_id", "run_id"),
+            types=("BIGINT", "INTEGER"),
+        ),
+        Sealed(
+            "zaak_notitie",
+            "body",
+            **own,
+            joins="JOIN zaak z ON z.id = t.case_id",
+            salt="t.salt",
+            tenant="z.tenant_id = ?",
+            parts=("case_id",),
+            context=lambda case_id: b"notitie|%d" % case_id,
+        ),
         Sealed(
             "raw_payload",
             "body",

@@ -374,6 +374,8 @@ class Stager:
                     held_until=None,
                     situation="unmatched",
                     run_id=context.run_id,
+                    accepted_run=None,
+                    refused_run=None,
                     received=sealed,
                     accepted=None,
                     salt=salt,

@@ -177,6 +177,8 @@ class Shadow(SQLModel, table=True):
     """What is known of one record in one scope; its forms stand in `shadow_form`.
 
     `pending` says that received and accepted differ and that the difference was not refused.
+    `refused_fp` is the received form that `refused_run` refused or undid; another form clears both.
+    `accepted_run` is the run that accepted the form that the core uses.
     """
 
     __tablename__ = "shadow"
@@ -209,6 +211,8 @@ class Shadow(SQLModel, table=True):
     held_until: date | None = None
     situation: str
     run_id: int
+    accepted_run: int | None = None
+    refused_run: int | None = None
 
 
 class ShadowForm(SQLModel, table=True):
@@ -221,6 +225,57 @@ class ShadowForm(SQLModel, table=True):
     )
     received: bytes = Field(sa_column=_blob())
     accepted: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+
+
+class FormerForm(SQLModel, table=True):
+    """The accepted form of a shadow that a run replaced: what undo brings back.
+
+    `form` is encrypted, in the context of its shadow. A shadow that the run accepted for the first
+    time has no row: its `accepted_run` says so.
+    """
+
+    __tablename__ = "former_form"
+    __table_args__ = (Index("ix_former_form_run", "run_id"), _IN_ORDER_OF_KEY)
+
+    shadow_id: int = Field(sa_type=BigInteger, primary_key=True)
+    run_id: int = Field(primary_key=True)
+    accepted_fp: bytes = Field(sa_column=_blob())
+    gone: bool
+    accepted_run: int | None = None
+    form: bytes = Field(sa_column=_blob())
+
+
+class FormerLink(SQLModel, table=True):
+    """Which core record a source record was until a run moved or removed the link."""
+
+    __tablename__ = "former_link"
+    __table_args__ = _IN_ORDER_OF_KEY
+
+    run_id: int = Field(primary_key=True)
+    koppeling_id: int = Field(primary_key=True)
+    entity: str = Field(primary_key=True)
+    source_key: str = Field(primary_key=True)
+    core_id: int = Field(sa_type=BigInteger, index=True)
+    rule: str
+    since_run: int
+
+
+class FormerMember(SQLModel, table=True):
+    """A row of groepsdeelname as it was until a run changed or removed it."""
+
+    __tablename__ = "former_member"
+    __table_args__ = _IN_ORDER_OF_KEY
+
+    run_id: int = Field(primary_key=True)
+    member_id: int = Field(primary_key=True)
+    groep_id: int = Field(sa_type=BigInteger, index=True)
+    rol: str
+    persoon_id: int = Field(sa_type=BigInteger, index=True)
+    geldig_van: date | None = None
+    geldig_tot: date | None = None
+    tot_afgeleid: bool
+    beeindigd: bool
+    since_run: int
 
 
 class Link(SQLModel, table=True):
@@ -335,7 +390,12 @@ class Pin(SQLModel, table=True):
 
 
 class Decision(SQLModel, table=True):
-    """What a person decided about one source record; survives every run, can be taken back."""
+    """What a person decided about one source record; survives every run, can be taken back.
+
+    Rows of one act share `act`, the id of its first row. `run_id` is the run that carried it out.
+    `evidence` is a keyed digest of the exact keys that the record had then: with others it is
+    judged anew.
+    """
 
     __tablename__ = "decision"
 
@@ -349,6 +409,11 @@ class Decision(SQLModel, table=True):
     why: str
     created_at: datetime = Field(sa_column=_instant(nullable=False))
     lifted_at: datetime | None = Field(default=None, sa_column=_instant())
+    act: int | None = Field(default=None, index=True)
+    case_id: int | None = None
+    run_id: int | None = None
+    lifted_by: str | None = None
+    evidence: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
 
 
 class Suppression(SQLModel, table=True):
@@ -392,6 +457,22 @@ class Case(SQLModel, table=True):
     detail: str = Field(sa_column=_json())
     opened_run: int
     closed_run: int | None = None
+    assignee: str | None = None
+    closed_by: str | None = None
+    closed_at: datetime | None = Field(default=None, sa_column=_instant())
+
+
+class CaseNote(SQLModel, table=True):
+    """What a person wrote down with a case; `body` is encrypted."""
+
+    __tablename__ = "zaak_notitie"
+
+    id: int | None = Field(default=None, primary_key=True)
+    case_id: int = Field(foreign_key="zaak.id", index=True)
+    at: datetime = Field(sa_column=_instant(nullable=False))
+    operator: str
+    salt: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+    body: bytes = Field(sa_column=_blob())
 
 
 class Quarantine(SQLModel, table=True):
@@ -479,6 +560,9 @@ class Plan(SQLModel, table=True):
     counts: str = Field(sa_column=_json())
     held: str = Field(sa_column=_json())
     applied: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    decided_by: str | None = None
+    decided_at: datetime | None = Field(default=None, sa_column=_instant())
+    decided_why: str | None = None
 
 
 class Step(SQLModel, table=True):
@@ -523,7 +607,7 @@ class Outbox(SQLModel, table=True):
 
 
 class Audit(SQLModel, table=True):
-    """Who looked at or changed what; a hash chain, append-only, hub ids only."""
+    """Who looked at or changed what, from where; a hash chain, append-only, hub ids only."""
 
     __tablename__ = "audit"
 
@@ -535,3 +619,4 @@ class Audit(SQLModel, table=True):
     why: str = ""
     previous: bytes = Field(sa_column=_blob())
     digest: bytes = Field(sa_column=_blob())
+    origin: str | None = None

@@ -27,12 +27,27 @@ def test_the_demo_tells_its_story_and_logs_beside_it(tmp_path: Path) -> None:
     assert "reading failed" in (tmp_path / "demo" / "koppelhub.log").read_text(encoding="utf-8")
 
 
+def groups() -> dict[str, Typer]:
+    """Every group of commands by its name; what has none stands at the top."""
+    found: dict[str, Typer] = {}
+    waiting = [("", cli.app)]
+    while waiting:
+        name, app = waiting.pop()
+        found.setdefault(name, Typer()).registered_commands += app.registered_commands
+        found[name].registered_callback = app.registered_callback
+        waiting += [
+            (group.name if isinstance(group.name, str) else name, group.typer_instance)
+            for group in app.registered_groups
+            if group.typer_instance is not None
+        ]
+    return found
+
+
 def commands() -> dict[str, str]:
     """Every command and what it says of itself."""
-    groups = [(str(g.name), g.typer_instance) for g in cli.app.registered_groups]
     found = {}
-    for group, app in [("", cli.app), *groups]:
-        for command in app.registered_commands if app is not None else ():
+    for group, app in groups().items():
+        for command in app.registered_commands:
             assert command.callback is not None
             name = command.name or command.callback.__name__
             found[f"{group} {name}".strip()] = command.callback.__doc__ or ""
@@ -48,13 +63,8 @@ def test_every_command_has_help_and_stands_in_the_documentation() -> None:
         assert f"`koppelhub {name}" in page, name
     documented = set(re.findall(r"^\| `koppelhub ([a-z-]+(?: [a-z-]+)?)", page, re.MULTILINE))
     known = {" ".join(name.split()[:2]) for name in commands()}
-    bare = {g.name for g in cli.app.registered_groups if _is_a_command(g.typer_instance)}
+    bare = {name for name, group in groups().items() if group.registered_callback is not None}
     assert {d for d in documented if d not in known and d.split()[0] not in known} <= bare
-
-
-def _is_a_command(group: Typer | None) -> bool:
-    """Whether a group does something by itself."""
-    return group is not None and group.registered_callback is not None
 
 
 def test_the_installed_command_on_a_real_process(tmp_path: Path) -> None:

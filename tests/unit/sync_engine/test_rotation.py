@@ -29,6 +29,7 @@ from tests.unit.sync_engine.test_races import while_reading
 
 COLUMNS = {
     *("shadow_form.received", "shadow_form.accepted", "raw_payload.body", "quarantine.body"),
+    *("former_form.form", "zaak_notitie.body"),
     *("step.change", "pin.value", "outbox.body", "identificatie.waarde"),
 }
 
@@ -60,7 +61,21 @@ def filled(made: Bench) -> None:
     made.sync()
     for number in range(2):
         source.put(Entity.LEERLING, f"l{number}", achternaam=f"Bakker{number}")
+    made.sync()
+    for number in range(2):
+        source.put(Entity.LEERLING, f"l{number}", achternaam=f"Visser{number}")
     made.sync(plan_only=True)  # what is received is not accepted yet
+    made.query(
+        "INSERT INTO zaak (tenant_id, koppeling_id, kind, entity, source_key, state, rule, detail, "
+        "opened_run) VALUES (1, 1, 'score', 'leerling', 'l3', 'open', 'test', '[]', 1)"
+    )
+    body = made.hub.cipher(1).person(bytes(16)).encrypt(b"gebeld", b"notitie|1")
+    made.query(
+        "INSERT INTO zaak_notitie (case_id, at, operator, salt, body) VALUES (1, ?, 'test', ?, ?)",
+        made.hub.clock.now(),
+        bytes(16),
+        body,
+    )
     salt = bytes(16)
     body = made.hub.cipher(1).person(salt).encrypt(b"bericht", b"outbox|m1")
     with made.hub.store.work() as work:
