@@ -116,6 +116,12 @@ class Planner:
             self._entity(entity)
         self._known_members()
         self._remove()
+        if self.planned.held:  # a form that waits tells nobody apart yet
+            context.work.execute(
+                "DELETE FROM w_key WHERE core_id IN "
+                "(SELECT core_id FROM step WHERE plan_id = ? AND state = 'held')",
+                (self.plan_id,),
+            )
         return self.planned
 
     def _known_members(self) -> None:
