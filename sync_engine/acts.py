@@ -6,7 +6,7 @@ from a source; a plan shows what it comes to, and it is applied whole or not at 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mappings.canonical.fields import Entity
@@ -54,10 +54,6 @@ class Act:
             if koppeling_id == own
         }
         self.turn.begin()
-
-    def chosen_of(self, entity: Entity) -> Collection[str]:
-        """The records of one entity whose received form may be believed."""
-        return {key for name, key in self.chosen if name == entity}
 
 
 def act_of(context: Context, options: Options) -> Act | None:

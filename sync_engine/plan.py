@@ -97,6 +97,7 @@ class Planner:
         self._answered: list[tuple[object, ...]] = []
         self._opened: list[tuple[object, ...]] = []
         self._skip: set[str] = set()
+        self._judged: set[str] | None = None
         self._made = range(0)  # core ids of the records of this entity that this plan makes
         self._digest = context.cipher.fingerprint(b"step")
         self._accepted_only = False
@@ -157,6 +158,8 @@ class Planner:
             (context.koppeling.id, str(entity)),
         )
         self._made = range(0)
+        if self.act is not None:  # what is judged now, and no other form, may be believed
+            self._judged = {row[0] for row in work.execute("SELECT source_key FROM w_pending")}
         has_pending = bool(work.execute("SELECT 1 FROM w_pending LIMIT 1"))
         if has_pending:
             correlated = self._correlator.correlate(
@@ -365,7 +368,7 @@ class Planner:
             cores,
             skip=self._skip,
             accepted_only=self._accepted_only,
-            only=None if self.act is None else self.act.chosen_of(entity),
+            only=self._judged,
             new=self._made,
         )
         for core_id, claims in batch.said.claims.items():
