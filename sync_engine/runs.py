@@ -295,7 +295,10 @@ class _Run:
         self._close_plan(plan_id, None, holds)
         self.report.applied = self._applied(plan_id)
         if approved is not None:
-            self.work.execute("UPDATE plan SET state = 'approved' WHERE id = ?", (approved,))
+            self.work.execute(
+                "UPDATE plan SET state = 'approved', decided_by = ?, decided_at = ? WHERE id = ?",
+                (self.options.operator, self.hub.clock.now(), approved),
+            )
 
     def _check_plan(self, plan_id: int) -> None:
         rows = self.work.execute(
