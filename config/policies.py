@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 
 from config.duration import Duration
 from config.errors import ConfigurationError
+from config.nearest import choice
 
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 AnyShare = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -406,8 +407,7 @@ class Policy(Frozen):
         for key, (names, known) in configured.items():
             for name in sorted(set(names) - known):
                 message = f"policy.{key}: the schema has no {name!r}"
-                choice = ", ".join(sorted(entities))
-                raise ConfigurationError(message, advice=f"Kies een van: {choice}.")
+                raise ConfigurationError(message, advice=choice(name, sorted(known)))
 
 
 def default_values() -> dict[str, Any]:

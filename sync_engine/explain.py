@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from config.nearest import choice
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from sync_engine.claims import accepted
@@ -83,8 +84,7 @@ def explain(
     Raises: SyncError if there is no such record, or no such field.
     """
     if only is not None and only not in fields_of(entity):
-        known = ", ".join(fields_of(entity))
-        raise SyncError(f"{entity} has no field {only!r}", advice=f"Kies een van: {known}.")
+        raise SyncError(f"{entity} has no field {only!r}", advice=choice(only, fields_of(entity)))
     said = accepted(context, entity, core_id)
     claims = said.claims.get(core_id, [])
     if not claims:

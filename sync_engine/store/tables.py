@@ -627,3 +627,16 @@ class Audit(SQLModel, table=True):
     previous: bytes = Field(sa_column=_blob())
     digest: bytes = Field(sa_column=_blob())
     origin: str | None = None
+
+
+class AuditAnchor(SQLModel, table=True):
+    """Where the audit trail ends: one row, sealed under a key of master key `master_id`."""
+
+    __tablename__ = "audit_anchor"
+
+    id: int | None = Field(default=None, primary_key=True)
+    lines: int
+    last_id: int
+    digest: bytes = Field(sa_column=_blob())
+    master_id: str
+    mac: bytes = Field(sa_column=_blob())
