@@ -46,6 +46,8 @@ def show_report(out: Output, report: RunReport) -> None:
         out.line(f"In de kern: {pairs(report.applied) or 'niets te wijzigen'}")
     for label, count in (
         ("vastgehouden", report.held),
+        ("geweigerd", report.refusals),
+        ("in twijfel, en zo gelaten", len(report.doubts)),
         ("wacht op een verwijzing", report.waiting),
         ("verwijzing nog niet gevonden", report.unresolved),
         ("in quarantaine", report.quarantine),
@@ -91,7 +93,10 @@ def show_steps(out: Output, steps: list[StepView]) -> None:
     """Each record with its changes; what stays empty in a new record is left out."""
     for step in steps:
         held = f", vastgehouden: {step.held_for}" if step.held_for else ""
-        out.line(f"{OPS.get(step.op, step.op)} {step.entity} {step.key} ({step.source}){held}")
+        source = f" ({step.source})" if step.source else ""
+        out.line(f"{OPS.get(step.op, step.op)} {step.entity} {step.key}{source}{held}")
+        if step.op == "remove":  # all of it goes; `explain` and `history` tell what it was
+            continue
         for name, (before, after) in step.changes.items():
             if step.op == "create" and after in (None, False, [], "[]"):
                 continue
@@ -119,6 +124,7 @@ def told_change(step: StepView, name: str, before: Json, after: Json) -> str:
 
 OPS = {
     "create": "+ nieuw",
+    "remove": "- verdwijnt",
     "change": "~ wijzigt",
     "close": "- sluit",
     "reopen": "+ heropent",

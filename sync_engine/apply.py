@@ -37,6 +37,12 @@ def apply(context: Context, plan_id: int, *, state: str) -> None:
             "AND core_id NOT IN (SELECT core_id FROM step WHERE plan_id = ? AND state = 'held')",
             (context.koppeling.tenant_id, plan_id),
         )
+        work.execute(  # also what only followed another record: nothing else would bring it up
+            "INSERT INTO refold (core_id, tenant_id, entity, reason) "
+            "SELECT DISTINCT core_id, CAST(? AS INTEGER), entity, 'held' FROM step "
+            "WHERE plan_id = ? AND state = 'held' AND op <> 'create' ON CONFLICT DO NOTHING",
+            (context.koppeling.tenant_id, plan_id),
+        )
         work.execute("UPDATE plan SET state = ?, applied = true WHERE id = ?", (state, plan_id))
 
 

@@ -24,7 +24,7 @@ from sync_engine.store.values import instant
 from sync_engine.store.work import Row, Work
 from sync_engine.view import store_context
 
-OPS: Final = ("create", "change", "close", "reopen")
+OPS: Final = ("create", "change", "close", "reopen", "remove")
 STATES: Final = ("open", "held", "applied", "approved", "refused", "expired", "undone", "dry")
 WAITING: Final = frozenset({"open", "held"})
 """States of a plan that a person can still say something of."""
@@ -389,7 +389,8 @@ def list_plans(
 
 _LATER: Final = (
     "FROM plan q JOIN run s ON s.id = q.run_id WHERE s.koppeling_id = r.koppeling_id "
-    "AND q.id > p.id AND q.state NOT IN ('dry', 'planning')"
+    "AND q.id > p.id AND q.state NOT IN ('dry', 'planning') "
+    "AND s.kind NOT IN ('undo', 'decide')"  # a plan of one act shows that alone
 )
 """A later plan of the same koppeling: each looks at all that waits, and shows it again."""
 _WAITING_STEPS: Final = (

@@ -92,6 +92,15 @@ class _Asked(msgspec.Struct):
     decision: Decision | None = None
 
 
+def _kind_of(options: Options) -> Kind:
+    """Approving the plan of an act carries out that act."""
+    if options.undone is not None:
+        return Kind.UNDO
+    if options.lifted is not None or options.decision is not None:
+        return Kind.DECIDE
+    return options.kind
+
+
 class _Run:
     """The state of one run."""
 
@@ -367,6 +376,8 @@ class _Run:
             self.options = replace(
                 self.options, undone=act.undone, lifted=act.lifted, decision=act.decision
             )
+            kind = _kind_of(self.options)
+            self.work.execute("UPDATE run SET kind = ? WHERE id = ?", (str(kind), self.run_id))
         return self.options
 
     def _open_plan(self, context: Context) -> int:

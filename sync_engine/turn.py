@@ -35,7 +35,12 @@ class Doubt:
 
 @dataclass(slots=True)
 class Move:
-    """A source record that becomes another core record, or none (`to` is None)."""
+    """A source record that becomes another core record, or none.
+
+    Attributes:
+        to: None for none, 0 for a new one.
+        since_run, rule: of the link that it gets back.
+    """
 
     koppeling_id: int
     entity: Entity
@@ -43,7 +48,7 @@ class Move:
     before: int | None
     to: int | None
     since_run: int | None = None
-    rule: str = "moved"
+    rule: str | None = None
 
     @property
     def node(self) -> tuple[int, str, str]:
@@ -174,22 +179,24 @@ class Turn:
             "NOT EXISTS (SELECT 1 FROM former_link n WHERE n.koppeling_id = {0}.koppeling_id "
             "AND n.entity = {0}.entity AND n.source_key = {0}.source_key AND n.run_id > {1:d})"
         )
-        for koppeling, entity, key, now, before, since in work.execute(
-            "SELECT l.koppeling_id, l.entity, l.source_key, l.core_id, f.core_id, f.since_run "
+        for koppeling, entity, key, now, before, since, rule in work.execute(
+            "SELECT l.koppeling_id, l.entity, l.source_key, l.core_id, f.core_id, f.since_run, "
+            "f.rule "
             "FROM link l LEFT JOIN former_link f ON f.run_id = l.run_id "
             "AND f.koppeling_id = l.koppeling_id AND f.entity = l.entity "
             f"AND f.source_key = l.source_key WHERE l.run_id = ? AND {later.format('l', run)}",
             (run,),
         ):
-            self.moves.append(Move(koppeling, Entity(entity), key, now, before, since))
-        for koppeling, entity, key, now, before, since in work.execute(
-            "SELECT f.koppeling_id, f.entity, f.source_key, l.core_id, f.core_id, f.since_run "
+            self.moves.append(Move(koppeling, Entity(entity), key, now, before, since, rule))
+        for koppeling, entity, key, now, before, since, rule in work.execute(
+            "SELECT f.koppeling_id, f.entity, f.source_key, l.core_id, f.core_id, f.since_run, "
+            "f.rule "
             "FROM former_link f LEFT JOIN link l ON l.koppeling_id = f.koppeling_id "
             "AND l.entity = f.entity AND l.source_key = f.source_key "
             f"WHERE f.run_id = ? AND COALESCE(l.run_id, 0) < ? AND {later.format('f', run)}",
             (run, run),
         ):
-            self.moves.append(Move(koppeling, Entity(entity), key, now, before, since))
+            self.moves.append(Move(koppeling, Entity(entity), key, now, before, since, rule))
         work.execute(
             "INSERT INTO w_unalias (core_id) SELECT core_id FROM alias WHERE run_id = ?", (run,)
         )
@@ -398,10 +405,15 @@ class Turn:
             "w_link",
             LINK_COLUMNS,
             [
-                (m.koppeling_id, str(entity), m.source_key, m.to, m.rule, m.since_run or run)
+                (m.koppeling_id, str(entity), m.source_key, m.to, "moved", m.since_run or run)
                 for m in moves
                 if m.to is not None
             ],
+        )
+        work.load(
+            "w_rule",
+            ("koppeling_id", "entity", "source_key", "rule"),
+            [(*m.node, m.rule) for m in moves if m.to is not None and m.rule is not None],
         )
         work.load(
             "w_unlinked",
@@ -503,6 +515,7 @@ def prepare(context: Context) -> None:
         f"former_run INTEGER, form {blob}",
     )
     work.temp_table("w_unlinked", node)
+    work.temp_table("w_rule", f"{node}, rule TEXT")
     work.temp_table("w_turned", node)
     work.temp_table("w_unalias", "core_id BIGINT PRIMARY KEY")
     work.temp_table("w_remove", "core_id BIGINT PRIMARY KEY, entity TEXT")
