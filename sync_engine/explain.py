@@ -107,7 +107,7 @@ def explain(
         reasons.append(
             FieldReason(
                 name,
-                _veiled(entity, name, _shown(value)),
+                veiled(entity, name, _shown(value)),
                 winner.rule,
                 "" if claim is None else claim.koppeling,
                 given.run_id if given else None if claim is None else claim.run_id,
@@ -122,7 +122,7 @@ def explain(
     )
 
 
-def _veiled(entity: Entity, name: str, value: Json) -> Json:
+def veiled(entity: Entity, name: str, value: Json) -> Json:
     """Personal numbers are told apart by their end; they are not shown whole."""
     if fields_of(entity)[name].role in EXCLUSIVE and value is not None:
         return f"…{str(value)[-4:]}"
@@ -139,7 +139,7 @@ def _said(entity: Entity, name: str, claim: Claim) -> SourceClaim:
         claim.koppeling,
         claim.scope,
         state,
-        _veiled(entity, name, value),
+        veiled(entity, name, value),
         claim.observed_on.isoformat(),
         claim.run_id,
     )
