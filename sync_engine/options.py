@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
+from mappings.canonical.fields import Entity
+
 Progress = Callable[[str, str, int], None]
 """Called with (phase, what, records so far); for progress bars."""
 
@@ -19,6 +21,39 @@ class Kind(StrEnum):
     ONLY = "only"
     APPLY = "apply"
     REPLAY = "replay"
+    REFUSE = "refuse"
+    UNDO = "undo"
+    DECIDE = "decide"
+
+
+class Verdict(StrEnum):
+    """What a person decides of one record, or of two."""
+
+    LINK = "link"  # it is that record of the core
+    CREATE = "create"  # it is a record of its own
+    SPLIT = "split"  # it is not the record that it is linked to
+    IGNORE = "ignore"  # nothing is made of it
+    MERGE = "merge"  # two records of the core are one
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision to be carried out.
+
+    Attributes:
+        entity: of the record.
+        source_key: of the record, at the koppeling of the run; empty for MERGE.
+        core_id: whom it is linked to; one of the two that become one.
+        other: the other of the two.
+        case_id: the case that it answers.
+    """
+
+    verdict: Verdict
+    entity: Entity
+    source_key: str = ""
+    core_id: int | None = None
+    other: int | None = None
+    case_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +70,12 @@ class Options:
         brins: BRINs or vestigingsnummers to select scopes by; empty for all.
         dry: stop before anything is written but the plan.
         plan_only: stop before anything is applied; `plan apply` goes on.
-        approved: plan to apply (kind APPLY).
+        approved: plan to apply (kind APPLY), or that was shown of an act (UNDO, DECIDE).
+        refused: plan to refuse (kind REFUSE).
+        undone: run to undo (kind UNDO).
+        decision: what to decide (kind DECIDE).
+        lifted: the decision to take back (kind DECIDE), by the number of its act.
+        why: of a refusal, a decision or an undo, in the words of who acts.
         time_limit: after this the run ends by itself, cleanly.
         operator: who asked for it.
     """
@@ -50,5 +90,10 @@ class Options:
     dry: bool = False
     plan_only: bool = False
     approved: int | None = None
+    refused: int | None = None
+    undone: int | None = None
+    decision: Decision | None = None
+    lifted: int | None = None
+    why: str = ""
     time_limit: timedelta | None = None
     operator: str = "system"

@@ -192,6 +192,13 @@ class Shadow(SQLModel, table=True):
             sqlite_where=text("pending"),
             postgresql_where=text("pending"),
         ),
+        Index(
+            "ix_shadow_refused",
+            "koppeling_id",
+            "refused_run",
+            sqlite_where=text("refused_run IS NOT NULL"),
+            postgresql_where=text("refused_run IS NOT NULL"),
+        ),
     )
 
     id: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})

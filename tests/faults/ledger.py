@@ -114,7 +114,7 @@ _NEVER = {
     "a plan that was applied and does not say so": "SELECT id FROM plan "
     "WHERE state IN ('applied', 'held') AND NOT applied",
     "a plan that says so and was not applied": "SELECT id FROM plan "
-    "WHERE applied AND state NOT IN ('applied', 'held', 'approved', 'expired')",
+    "WHERE applied AND state NOT IN ('applied', 'held', 'approved', 'refused', 'expired')",
     "a shadow without its forms": "SELECT s.id FROM shadow s WHERE NOT EXISTS "
     "(SELECT 1 FROM shadow_form f WHERE f.shadow_id = s.id)",
     "forms without their shadow": "SELECT f.shadow_id FROM shadow_form f WHERE NOT EXISTS "
