@@ -122,6 +122,7 @@ OPS = {
     "change": "~ wijzigt",
     "close": "- sluit",
     "reopen": "+ heropent",
+    "remove": "- verwijdert",
 }
 
 

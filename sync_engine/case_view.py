@@ -11,9 +11,9 @@ import msgspec
 from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
 from sync_engine import correlate
+from sync_engine.asked import DISAGREEMENT
 from sync_engine.cases import (
     CORRELATION,
-    DISAGREEMENT,
     QUARANTINE,
     CaseNote,
     CaseRow,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from config.nearest import choice
+from sync_engine.asked import DISAGREEMENT
 from sync_engine.audit import note, note_within
 from sync_engine.context import Context
 from sync_engine.errors import SyncError
@@ -21,7 +22,6 @@ from sync_engine.selection import Selection
 from sync_engine.store.work import Row, Work
 
 QUARANTINE: Final = "quarantine"
-DISAGREEMENT: Final = "disagreement"
 KINDS: Final = {
     "contradiction": "sleutels spreken elkaar tegen",
     "match": "een sleutel past; een mens beslist",

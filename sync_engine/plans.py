@@ -24,7 +24,7 @@ from sync_engine.store.values import instant
 from sync_engine.store.work import Row, Work
 from sync_engine.view import store_context
 
-OPS: Final = ("create", "change", "close", "reopen")
+OPS: Final = ("create", "change", "close", "reopen", "remove")
 STATES: Final = ("open", "held", "applied", "approved", "refused", "expired", "undone", "dry")
 WAITING: Final = frozenset({"open", "held"})
 """States of a plan that a person can still say something of."""

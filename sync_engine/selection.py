@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from sync_engine.history import koppelingen_of
+from config.errors import ConfigurationError
+from config.nearest import choice
 from sync_engine.hub import Hub
 from sync_engine.store.work import Work
 
@@ -63,3 +64,23 @@ def select(hub: Hub, work: Work, *, source: str | None, school: str | None) -> S
         or any(brin.startswith(wanted) for brin in brins)
     ]
     return Selection(chosen, scopes)
+
+
+def koppelingen_of(hub: Hub, work: Work, *, only: str | None = None) -> dict[int, str]:
+    """Id → name of the koppelingen that the actor may see, those of the past included.
+
+    Raises: ConfigurationError if `only` names none of them; it names the nearest.
+    """
+    mine: dict[int, str] = dict(
+        work.execute(
+            f"SELECT id, name FROM koppeling WHERE {work.many('tenant_id')} ORDER BY name",
+            (work.values(list(hub.tenants(work))),),
+        )
+    )
+    if only is None:
+        return mine
+    chosen = {number: name for number, name in mine.items() if name == only}
+    if not chosen:
+        message = f"there is no source {only!r}"
+        raise ConfigurationError(message, advice=choice(only, mine.values()))
+    return chosen

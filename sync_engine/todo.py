@@ -171,7 +171,7 @@ def _refused(work: Work, chosen: Selection) -> list[Item]:
             f"van {count} records is wat de bron zegt afgewezen of teruggedraaid",
             count,
             "",
-            f"koppelhub plan list --state refused --source {name}",
+            f"koppelhub refused list --source {name}",
         )
         for name, count in work.execute(
             "SELECT k.name, COUNT(*) FROM shadow s JOIN koppeling k ON k.id = s.koppeling_id "

@@ -207,3 +207,25 @@ def test_a_preview_opens_no_case(desk: Desk) -> None:
     desk.bench.sources["s0"].put(Entity.LEERLING, "k", achternaam="Kapot", kapot=True)
     desk.bench.sync("s0", dry=True)
     assert desk("case", "list", "--kind", "quarantine", "--json").data["cases"] == []
+
+
+def test_two_sources_that_disagree_are_told_field_by_field(store: Store, tmp_path: Path) -> None:
+    made = bench(store, tmp_path, sources=2)
+    made.policy(authority={"order": {"*": ["s1", "s0"]}, "ask": ["leerling.geboortedatum"]})
+    eck = f"https://ketenid.nl/pilot/{'a' * 128}"
+    for name, day in (("s0", "2012-03-04"), ("s1", "2012-04-03")):
+        made.sources[name].put(Entity.LEERLING, "a", **{**CHILD, "geboortedatum": day}, eck_id=eck)
+        made.sync(name)
+    with desk_of(made) as desk:
+        (case,) = desk("case", "list", "--kind", "disagreement", "--json").data["cases"]
+        shown = desk("case", "show", str(case["id"]), "--json").data
+        assert shown["record"] == {"geboortedatum": "2012-03-04"}
+        told = " ".join(shown["facts"])
+        assert "s0 zegt 2012-03-04" in told
+        assert "s1 zegt 2012-04-03" in told
+        key = hub_key(made.core(Entity.LEERLING, "a"))
+        commands = {choice["command"] for choice in shown["choices"]}
+        assert f"koppelhub pin set leerling {key} geboortedatum" in commands
+        closed = desk("case", "close", str(case["id"]), "--why", "x", "--yes")
+        assert "sluit vanzelf zodra de bronnen hetzelfde zeggen" in closed.err
+    made.close()
