@@ -35,9 +35,11 @@ class Authority(Frozen):
 
     Attributes:
         order: `*`, an entity or `entity.field` → names of koppelingen, most believed first.
+        ask: fields (`leerling.geboortedatum`) of which a person is asked where sources disagree.
     """
 
     order: dict[str, tuple[str, ...]] = {}
+    ask: tuple[str, ...] = ()
     _ranks: dict[tuple[str, str], dict[str, int]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -399,6 +401,7 @@ class Policy(Frozen):
         entities: frozenset[str] = frozenset(schema)
         configured: dict[str, tuple[Collection[str], frozenset[str]]] = {
             "authority.order": (self.authority.order, entities | fields | {"*"}),
+            "authority.ask": (self.authority.ask, frozenset(fields)),
             **{key: (names, entities) for key, names in guards.items()},
             "reactions.entities": (self.reactions.entities, entities),
             "retention.entities": (self.retention.entities, entities | {"groepsdeelname"}),

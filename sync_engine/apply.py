@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mappings.canonical.fields import Entity
 from sync_engine import rows
+from sync_engine.asked import keep_cases
 from sync_engine.context import Context
 from sync_engine.project import head_columns
 
@@ -317,3 +318,4 @@ def cases(context: Context, *, only: str | None = None) -> None:
         "AND z.source_key = w.source_key)",
         (context.koppeling.tenant_id, own, context.run_id, own),
     )
+    keep_cases(context)

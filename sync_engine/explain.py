@@ -5,7 +5,7 @@ Uses the very fold that the run uses: what is explained is what happens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -13,7 +13,8 @@ import msgspec
 from config.nearest import choice
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
-from sync_engine.claims import accepted
+from sync_engine.asked import asked_fields, core_values, disagreeing
+from sync_engine.claims import Said, accepted
 from sync_engine.context import Context
 from sync_engine.errors import SyncError
 from sync_engine.fold import RETAINED, Claim, Json, fold
@@ -93,6 +94,7 @@ def explain(
             advice="Controleer de sleutel; zoek op leerlingnummer of op de sleutel van de hub.",
         )
     folded = fold(entity, claims, pins=said.pins.get(core_id, {}), rules=context.rules())
+    asked = _asked(context, entity, core_id, said)
     history = _history(context, core_id)
     everything = [change for changes in history.values() for change in changes]
     first = min(everything, key=lambda change: change.run_id, default=None)
@@ -101,15 +103,15 @@ def explain(
         if only is not None and name != only:
             continue
         claim = winner.claim
-        value = folded.values.get(name)
+        value = asked.get(name, folded.values.get(name))
         changes = history.get(name, [])
         given = changes[-1] if changes else first  # a field that was always empty
         reasons.append(
             FieldReason(
                 name,
-                _veiled(entity, name, _shown(value)),
-                winner.rule,
-                "" if claim is None else claim.koppeling,
+                veiled(entity, name, _shown(value)),
+                "asks a person" if name in asked else winner.rule,
+                "" if claim is None or name in asked else claim.koppeling,
                 given.run_id if given else None if claim is None else claim.run_id,
                 winner.pin_id,
                 given.at if given else "",
@@ -122,7 +124,15 @@ def explain(
     )
 
 
-def _veiled(entity: Entity, name: str, value: Json) -> Json:
+def _asked(context: Context, entity: Entity, core_id: int, said: Said) -> Mapping[str, Json]:
+    """Fields of which a person is asked → what the core keeps until he answers."""
+    fields = asked_fields(context.policy).get(entity, ())
+    pinned = said.pins.get(core_id, ())
+    names = disagreeing(said.claims[core_id], fields, pinned=pinned)
+    return core_values(context, entity, core_id, names)
+
+
+def veiled(entity: Entity, name: str, value: Json) -> Json:
     """Personal numbers are told apart by their end; they are not shown whole."""
     if fields_of(entity)[name].role in EXCLUSIVE and value is not None:
         return f"…{str(value)[-4:]}"
@@ -139,7 +149,7 @@ def _said(entity: Entity, name: str, claim: Claim) -> SourceClaim:
         claim.koppeling,
         claim.scope,
         state,
-        _veiled(entity, name, value),
+        veiled(entity, name, value),
         claim.observed_on.isoformat(),
         claim.run_id,
     )

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from config.errors import ConfigurationError
-from config.nearest import choice
 from mappings.canonical.fields import Entity
 from sync_engine.audit import note
 from sync_engine.errors import SyncError
@@ -18,6 +16,7 @@ from sync_engine.fold import Json
 from sync_engine.hub import Hub
 from sync_engine.nearby import near_numbers
 from sync_engine.outcome import ReadingReport
+from sync_engine.selection import koppelingen_of
 from sync_engine.store.work import Work
 from sync_engine.view import store_context
 
@@ -76,26 +75,6 @@ def list_runs(hub: Hub, *, koppeling: str | None, limit: int) -> list[RunView]:
         )
         sums = _sums(work, [row[0] for row in rows])
         return [_run_view(row, sums) for row in rows]
-
-
-def koppelingen_of(hub: Hub, work: Work, *, only: str | None = None) -> dict[int, str]:
-    """Id → name of the koppelingen that the actor may see, those of the past included.
-
-    Raises: ConfigurationError if `only` names none of them; it names the nearest.
-    """
-    mine: dict[int, str] = dict(
-        work.execute(
-            f"SELECT id, name FROM koppeling WHERE {work.many('tenant_id')} ORDER BY name",
-            (work.values(list(hub.tenants(work))),),
-        )
-    )
-    if only is None:
-        return mine
-    chosen = {number: name for number, name in mine.items() if name == only}
-    if not chosen:
-        message = f"there is no source {only!r}"
-        raise ConfigurationError(message, advice=choice(only, mine.values()))
-    return chosen
 
 
 def _sums(work: Work, runs: list[int]) -> dict[int, tuple[int, ...]]:

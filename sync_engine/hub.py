@@ -25,6 +25,7 @@ from mappings.canonical.schema import fields_of
 from mappings.mapping import Mapping
 from sector.identifiers import Brin, Identifier, InvalidIdentifierError, Vestigingsnummer
 from sync_engine.actor import Actor
+from sync_engine.asked import asked_fields
 from sync_engine.context import KoppelingRow
 from sync_engine.errors import NoRightError
 from sync_engine.store.cipher import TenantCipher
@@ -73,6 +74,7 @@ class Hub:
         settings.policy.check_names(
             {str(entity): fields_of(entity) for entity in Entity}, resources=_resource_names()
         )
+        asked_fields(settings.policy)
         keyring = Keyring.load(settings.keys.file)
         store = Store.open(settings.database.resolve())
         try:

@@ -65,6 +65,7 @@ class Options:
         resources: names as the source names them; empty for all that are configured.
         only: source keys to look up (kind ONLY), of the resources named.
         groups: core ids of groepen to look up with their members (kind ONLY).
+        quarantine: only what is in quarantine, of it only `only` where that is given (kind REPLAY).
         since: only payloads that were stored on this day or later (kind REPLAY).
         brins: BRINs or vestigingsnummers to select scopes by; empty for all.
         dry: stop before anything is written but the plan.
@@ -83,6 +84,7 @@ class Options:
     resources: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     groups: tuple[int, ...] = ()
+    quarantine: bool = False
     since: date | None = None
     brins: tuple[str, ...] = ()
     dry: bool = False

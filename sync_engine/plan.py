@@ -17,6 +17,7 @@ from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
 from sync_engine import correlate, rows, turn
 from sync_engine.acts import Act
+from sync_engine.asked import Asked
 from sync_engine.claims import Said, gather
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator, load_nodes, lookup_links
@@ -105,6 +106,7 @@ class Planner:
     def plan(self) -> Planned:
         """Plan every entity that has something pending or to be folded again."""
         prepare(self.context)
+        self._asked = Asked(self.context)
         context = self.context
         if self.act is None:
             context.work.execute(
@@ -382,6 +384,7 @@ class Planner:
         states = self._states.read(entity, known)
         salts = self._core_salts(entity, known)
         waiting = self._compare(batch, states, salts)
+        self._asked.flush()
         self._flush_open()
         self._prepared.flush()
         self._flush_steps()
@@ -464,6 +467,14 @@ class Planner:
         if projected.waiting:
             self.planned.waiting += not self._accepted_only
             return Step(batch.entity, core_id, source, "wait", {}, {}, b"", b"", is_new=False)
+        self._asked.keep(
+            batch.entity,
+            core_id,
+            claims,
+            pinned=batch.said.pins.get(core_id, ()),
+            current=current,
+            state=projected.state,
+        )
         if core_id in batch.touched:
             self._put_back(batch, core_id, current, projected.state)
         changed = difference(current, projected.state)

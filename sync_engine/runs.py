@@ -23,6 +23,7 @@ from sync_engine.acts import Act, act_of
 from sync_engine.apply import apply, refuse
 from sync_engine.apply_act import apply_act
 from sync_engine.audit import note
+from sync_engine.cases import QUARANTINE, keep_quarantine_cases
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.errors import StalePlanError, StoreError
 from sync_engine.garbage import fewer_collections
@@ -461,12 +462,15 @@ class _Run:
 
     def _judge_outcome(self, context: Context) -> None:
         report = self.report
+        if not self.options.dry:
+            keep_quarantine_cases(context)
         own = "SELECT id FROM scope WHERE koppeling_id = ?"
         report.quarantine = self.work.execute(
             f"SELECT COUNT(*) FROM quarantine WHERE scope_id IN ({own})", (self.row.id,)
         )[0][0]
         report.cases = self.work.execute(
-            "SELECT COUNT(*) FROM zaak WHERE koppeling_id = ? AND state = 'open'", (self.row.id,)
+            "SELECT COUNT(*) FROM zaak WHERE koppeling_id = ? AND state = 'open' AND kind <> ?",
+            (self.row.id, QUARANTINE),  # which is counted by itself
         )[0][0]
         if report.error:
             return
