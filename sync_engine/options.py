@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
+from sync_engine.guard import Allowance
+
 Progress = Callable[[str, str, int], None]
 """Called with (phase, what, records so far); for progress bars."""
 
@@ -37,6 +39,7 @@ class Options:
         approved: plan to apply (kind APPLY).
         time_limit: after this the run ends by itself, cleanly.
         operator: who asked for it.
+        allowed: what may pass the guards in this run alone, where a person said so.
     """
 
     kind: Kind = Kind.FULL
@@ -50,3 +53,4 @@ class Options:
     approved: int | None = None
     time_limit: timedelta | None = None
     operator: str = "system"
+    allowed: tuple[Allowance, ...] = ()

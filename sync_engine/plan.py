@@ -20,7 +20,7 @@ from sync_engine.claims import Said, gather
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator, load_nodes, lookup_links
 from sync_engine.fold import Claim, Folded, FoldRules, Json, Reference, fold
-from sync_engine.guard import MEMBERS
+from sync_engine.guard import MEMBERS, Schools
 from sync_engine.project import State, difference, has_parts, project, references
 from sync_engine.rows import Prepared, States
 from sync_engine.steps import (
@@ -30,6 +30,7 @@ from sync_engine.steps import (
     Step,
     body_of,
     count,
+    deserts,
     operation,
     stable,
 )
@@ -89,6 +90,12 @@ class Planner:
         self._made = range(0)  # core ids of the records of this entity that this plan makes
         self._digest = context.cipher.fingerprint(b"step")
         self._accepted_only = False
+        self._schools: dict[frozenset[str], Schools] = {}
+        self._brins = {
+            f"{scope.resource}/{scope.key}": scope.brins
+            for number, scope in context.scopes.items()
+            if context.scope_koppeling[number] == context.koppeling.id
+        }
 
     def plan(self) -> Planned:
         """Plan every entity that has something pending or to be folded again."""
@@ -478,8 +485,7 @@ class Planner:
         approved: set[bytes] | None,
         salts: Mapping[int, bytes],
     ) -> None:
-        count(self.planned.tally, step.entity, step.op, changed=step.changed)
-        reason = self.limits.held(step.entity, step.op, step.changed)
+        reason = self._guarded(batch, step)
         if not reason and approved is not None and step.digest not in approved:
             reason = "niet in het goedgekeurde plan, of sindsdien veranderd"
         salt = salts.get(step.core_id)
@@ -497,6 +503,32 @@ class Planner:
             self._prepared.salt(step.core_id, salt)
         self._prepared.write(step, person)
         self._accept(batch, step.core_id)
+
+    def _guarded(self, batch: _Batch, step: Step) -> str:
+        """Count the step for the guards, under its schools too; why it waits, or ''."""
+        least = self.context.policy.guards.desert_from
+        deserted = step.op == "change" and deserts(step.changed, step.state, least=least)
+        schools = self._schools_of(batch.said.claims[step.core_id])
+        tally = self.planned.tally
+        for part in (tally, tally.of(schools)) if schools else (tally,):
+            count(part, step.entity, step.op, changed=step.changed, deserted=deserted)
+        return self.limits.held(
+            step.entity, step.op, step.changed, schools=schools, deserted=deserted
+        )
+
+    def _schools_of(self, claims: Sequence[Claim]) -> Schools:
+        """The schools that a record belongs to: those of the scopes in which its koppeling has it.
+
+        A scope that has ended says nothing of now, unless there is no other.
+        """
+        own = [claim for claim in claims if claim.koppeling_id == self.context.koppeling.id]
+        live = [claim for claim in own if not claim.ended] or own
+        places = frozenset(claim.scope for claim in live)
+        schools = self._schools.get(places)
+        if schools is None:
+            names = {name for place in places for name in self._brins.get(place, ())}
+            schools = self._schools[places] = tuple(sorted(names))
+        return schools
 
     def _accept(self, batch: _Batch, core_id: int) -> None:
         new = core_id in self._new

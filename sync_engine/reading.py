@@ -145,7 +145,9 @@ class Reader:
     def _read_scope(self, context: Context, scope: Scope, resource: Resource) -> bool:
         """Read one scope; False when the run must stop reading."""
         row = open_scope(context, scope)
-        report = ReadingReport(scope.resource, scope.label or scope.key, "failed")
+        report = ReadingReport(
+            scope.resource, scope.label or scope.key, "failed", schools=scope.brins
+        )
         self.report.readings.append(report)
         going_on = True
         try:

@@ -20,13 +20,14 @@ from connectors.base import Scope
 from connectors.errors import ConnectorError
 from sync_engine import received
 from sync_engine.apply import apply
-from sync_engine.audit import note
+from sync_engine.audit import note, note_within
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.errors import StalePlanError, StoreError
 from sync_engine.garbage import fewer_collections
-from sync_engine.guard import Hold, judge
+from sync_engine.guard import ANY, Circumstances, Hold, judge
 from sync_engine.hub import Hub
 from sync_engine.inputs import note_changed_inputs
+from sync_engine.known import count_known, count_schools, unread
 from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import READ_WELL, Outcome, RunReport
 from sync_engine.plan import Planner
@@ -144,7 +145,17 @@ class _Run:
                     self.started,
                 ),
             )
-        return int(rows[0][0])
+            run_id = int(rows[0][0])
+            if self.options.allowed:
+                note_within(
+                    self.hub,
+                    self.work,
+                    operator=self.options.operator,
+                    action="allow",
+                    subject=f"run {run_id}",
+                    why=", ".join(map(str, self.options.allowed)),
+                )
+        return run_id
 
     @contextmanager
     def _connected(self) -> Iterator[Context]:
@@ -280,8 +291,7 @@ class _Run:
         planned = Planner(context, plan_id, Limits(approved=approved)).plan()
         holds: list[Hold] = []
         if approved is None:
-            self._known(context, planned)
-            holds = judge(planned.tally, context.policy)
+            holds = self._judged(context, planned)
             if holds and not self.options.dry and not self.options.plan_only:
                 planned = self._replan(context, plan_id, holds)
         self._report_plan(plan_id, planned, holds)
@@ -330,12 +340,13 @@ class _Run:
                 (_DEPENDENT, plan_id),
             )
             last = work.execute("SELECT MAX(id) FROM step WHERE plan_id = ?", (plan_id,))[0][0]
-            for hold in holds:
-                if hold.field:  # which steps touch the field the second plan says
+            for hold in reversed(holds):  # the reason of the first one stays
+                if hold.field or hold.school:  # which steps those are the second plan says
                     continue
                 work.execute(
-                    "UPDATE step SET held_for = ? WHERE plan_id = ? AND entity = ? AND op = ?",
-                    (hold.reason, plan_id, hold.entity, hold.op),
+                    "UPDATE step SET held_for = ? WHERE plan_id = ? AND (entity = ? OR ? = ?) "
+                    "AND (op = ? OR ? = ?)",
+                    (hold.reason, plan_id, hold.entity, hold.entity, ANY, hold.op, hold.op, ANY),
                 )
         planned = Planner(context, plan_id, Limits(holds=tuple(holds))).plan()
         with work.transaction():
@@ -350,13 +361,18 @@ class _Run:
         planned.held = held[0][0]
         return planned
 
-    def _known(self, context: Context, planned: Planned) -> None:
-        for entity in {entity for entity, _ in planned.tally.steps}:
-            rows = self.work.execute(
-                "SELECT COUNT(*) FROM link WHERE koppeling_id = ? AND entity = ?",
-                (context.koppeling.id, entity),
-            )
-            planned.tally.known[entity] = rows[0][0]
+    def _judged(self, context: Context, planned: Planned) -> list[Hold]:
+        """What the guards hold, of the koppeling and of each school."""
+        read = [(r.state, r.schools) for r in self.report.readings]
+        at = Circumstances(
+            koppeling=self.row.name,
+            on=context.today,
+            allowed=self.options.allowed,
+            incomplete=unread(read, READ_WELL),
+        )
+        count_known(context, planned.tally)
+        schools = count_schools(context, planned.tally, at)
+        return judge(planned.tally, context.policy, at, schools=schools)
 
     def _report_plan(self, plan_id: int, planned: Planned, holds: list[Hold]) -> None:
         report = self.report
