@@ -46,6 +46,7 @@ Allow = Annotated[
 ]
 Tenant = Annotated[str | None, typer.Option("--tenant", help="One tenant [all].")]
 Limit = Annotated[int, typer.Option("--limit", help="Records to show.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Number = Annotated[int, typer.Argument(metavar="ID")]
 
 

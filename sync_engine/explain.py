@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 import msgspec
 
@@ -42,6 +43,36 @@ class Change:
     at: str
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a source says of a field that the core may not use yet.
+
+    Attributes:
+        state: held, refused, disputed, or pending: for the next run.
+        number: of the plan that holds it, the run that refused it, or the case.
+        why: in Dutch.
+    """
+
+    koppeling: str
+    scope: str
+    state: str
+    value: Json
+    number: int | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinReason:
+    """The pin on a field: `until` is its last day, '' where it has none."""
+
+    id: int
+    value: Json
+    reason: str
+    operator: str
+    since: str
+    until: str
+
+
 @dataclass(slots=True)
 class FieldReason:
     """Why a field has its value.
@@ -51,6 +82,9 @@ class FieldReason:
         rule: which rule chose it (`only source`, `authority`, `pin`, ...).
         koppeling: whose claim it is, where it is one.
         run_id: the run that gave the core this value; `at` is when.
+        waiting: what sources say that is not in the core.
+        pin: the value that a person fixed, whether it counts or not.
+        changes_when: what would change the value, in Dutch.
     """
 
     name: str
@@ -62,6 +96,9 @@ class FieldReason:
     at: str = ""
     claims: list[SourceClaim] = field(default_factory=list)
     history: list[Change] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    pin: PinReason | None = None
+    changes_when: str = ""
 
 
 @dataclass(slots=True)
@@ -73,6 +110,7 @@ class Explanation:
     situation: dict[str, str]  # koppeling/source key → situation
     fields: list[FieldReason]
     closed: bool
+    waiting: list[Waiting] = field(default_factory=list)  # disappearances that are not applied
 
 
 def explain(
@@ -82,9 +120,7 @@ def explain(
 
     Raises: SyncError if there is no such record, or no such field.
     """
-    if only is not None and only not in fields_of(entity):
-        known = ", ".join(fields_of(entity))
-        raise SyncError(f"{entity} has no field {only!r}", advice=f"Kies een van: {known}.")
+    check_field(entity, only)
     said = accepted(context, entity, core_id)
     claims = said.claims.get(core_id, [])
     if not claims:
@@ -107,7 +143,7 @@ def explain(
         reasons.append(
             FieldReason(
                 name,
-                _veiled(entity, name, _shown(value)),
+                veiled(entity, name, shown(value)),
                 winner.rule,
                 "" if claim is None else claim.koppeling,
                 given.run_id if given else None if claim is None else claim.run_id,
@@ -122,7 +158,19 @@ def explain(
     )
 
 
-def _veiled(entity: Entity, name: str, value: Json) -> Json:
+def check_field(entity: Entity, name: str | None) -> None:
+    """Raises: SyncError, which names the nearest, if the entity has no such field."""
+    known = list(fields_of(entity))
+    if name is None or name in known:
+        return
+    near = get_close_matches(name, known, n=3, cutoff=0.6)
+    nearest = f"Bedoelt u {', '.join(near)}? " if near else ""
+    raise SyncError(
+        f"{entity} has no field {name!r}", advice=f"{nearest}Kies een van: {', '.join(known)}."
+    )
+
+
+def veiled(entity: Entity, name: str, value: Json) -> Json:
     """Personal numbers are told apart by their end; they are not shown whole."""
     if fields_of(entity)[name].role in EXCLUSIVE and value is not None:
         return f"…{str(value)[-4:]}"
@@ -139,13 +187,14 @@ def _said(entity: Entity, name: str, claim: Claim) -> SourceClaim:
         claim.koppeling,
         claim.scope,
         state,
-        _veiled(entity, name, value),
+        veiled(entity, name, value),
         claim.observed_on.isoformat(),
         claim.run_id,
     )
 
 
-def _shown(value: object) -> Json:
+def shown(value: object) -> Json:
+    """A value as people see it: references by the source's key."""
     if isinstance(value, list):
         return [getattr(item, "key", item) for item in value]
     key = getattr(value, "key", None)

@@ -19,7 +19,7 @@ from mappings.mapping import DescribedRow, Mapped, Strength
 from sync_engine.audit import note
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.errors import StalePlanError, SyncError
-from sync_engine.explain import Explanation, explain, masked
+from sync_engine.explain import Explanation, check_field, explain, masked
 from sync_engine.find import find_leerlingen, hub_key
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
@@ -27,6 +27,7 @@ from sync_engine.outcome import ReadingReport
 from sync_engine.received import prepare
 from sync_engine.scopes import load_scopes
 from sync_engine.store.work import Work
+from sync_engine.why import add_reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class StepView:
     Attributes:
         changes: key of the flat state → [before, after]; personal numbers are masked.
         labels: number of another core record in them → what people call it.
+        pinned: fields of the record that a person has fixed now.
     """
 
     entity: str
@@ -46,6 +48,7 @@ class StepView:
     held_for: str
     changes: dict[str, list[Json]]
     labels: dict[str, str] = field(default_factory=dict)
+    pinned: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -126,7 +129,7 @@ def read_plan(
     koppeling = koppeling_of_plan(hub, plan_id)
     with hub.store.work() as work:
         tenant_id = work.execute("SELECT tenant_id FROM plan WHERE id = ?", (plan_id,))[0][0]
-    with _context(hub, tenant_id) as context:
+    with store_context(hub, tenant_id) as context:
         work = context.work
         row = work.execute(
             "SELECT run_id, state, created_at, expires_at, counts, held, applied FROM plan "
@@ -169,9 +172,20 @@ def _step_view(context: Context, row: tuple[object, ...]) -> StepView:
         changes = {name: masked(name, pair) for name, pair in _decode(plain).items()}
     key = hub_key(core_id) if isinstance(core_id, int) and core_id > 0 else "nieuw"
     labels = labels_of(context.work, Entity(str(entity)), changes)
+    pinned = pinned_fields(context.work, core_id) if isinstance(core_id, int) else ()
     return StepView(
-        str(entity), key, str(source), str(op), str(state), str(held_for), changes, labels
+        str(entity), key, str(source), str(op), str(state), str(held_for), changes, labels, pinned
     )
+
+
+def pinned_fields(work: Work, core_id: int) -> tuple[str, ...]:
+    """The fields of a core record that are fixed by hand now."""
+    rows = work.execute(
+        "SELECT DISTINCT field FROM pin WHERE lifted_at IS NULL AND (core_id = ? OR core_id IN "
+        "(SELECT core_id FROM alias WHERE survivor_id = ?)) ORDER BY field",
+        (core_id, core_id),
+    )
+    return tuple(row[0] for row in rows)
 
 
 def _decode(plain: bytes) -> dict[str, list[Json]]:
@@ -335,12 +349,41 @@ def explain_leerling(
     answers = []
     for core_id in found:
         subject = hub_key(core_id)
-        with _context(hub, tenants[core_id]) as context:
-            told = explain(context, Entity.LEERLING, core_id, only=field)
+        with store_context(hub, tenants[core_id]) as context:
+            told = _explained(context, Entity.LEERLING, core_id, field)
         with hub.store.work() as work:
             note(hub, work, operator=operator, action="explain", subject=subject)
         answers.append((subject, told))
     return answers
+
+
+def explain_record(
+    hub: Hub, entity: Entity, core_id: int, *, field: str | None, operator: str
+) -> Explanation:
+    """One record of any entity, explained; the look is in the audit trail.
+
+    Raises: SyncError if there is none, or no such field.
+    """
+    with hub.store.work() as work:
+        rows = work.execute(f"SELECT tenant_id FROM {entity} WHERE id = ?", (core_id,))
+    if not rows:
+        raise SyncError(
+            f"there is no {entity} with that key",
+            advice="Controleer de sleutel, of zoek met --find -.",
+        )
+    with store_context(hub, rows[0][0]) as context:
+        told = _explained(context, entity, core_id, field)
+    with hub.store.work() as work:
+        note(hub, work, operator=operator, action="explain", subject=hub_key(core_id))
+    return told
+
+
+def _explained(context: Context, entity: Entity, core_id: int, only: str | None) -> Explanation:
+    check_field(entity, only)
+    told = explain(context, entity, core_id)
+    add_reasons(context, told)  # one field may say of another that it is secret
+    told.fields = [reason for reason in told.fields if only is None or reason.name == only]
+    return told
 
 
 class _Unmapped:
@@ -363,7 +406,7 @@ class _Unmapped:
 
 
 @contextmanager
-def _context(hub: Hub, tenant_id: int) -> Iterator[Context]:
+def store_context(hub: Hub, tenant_id: int) -> Iterator[Context]:
     """A context to read one moment of the store in: no source, and no koppeling of its own.
 
     What was read by a koppeling that is configured no more is explained like the rest; its fields

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     ONLY = "only"
     APPLY = "apply"
     REPLAY = "replay"
+    REFOLD = "refold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,11 @@ class Options:
     """What to run.
 
     Attributes:
-        kind: everything, what changed, some records, an approved plan, or what the archive holds.
+        kind: everything, what changed, some records, an approved plan, what the archive holds, or
+            nothing but what a person changed (kind REFOLD).
+        pupils: core ids of leerlingen to look up with what is theirs (kind ONLY).
+        by_hand: a person asked for it: exempt from permitted hours, counted in the rate budget.
+        cores: core ids of what is folded again from what is accepted (kind REFOLD).
         resources: names as the source names them; empty for all that are configured.
         only: source keys to look up (kind ONLY), of the resources named.
         groups: core ids of groepen to look up with their members (kind ONLY).
@@ -46,6 +51,9 @@ class Options:
     resources: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     groups: tuple[int, ...] = ()
+    pupils: tuple[int, ...] = ()
+    by_hand: bool = False
+    cores: tuple[int, ...] = ()
     since: date | None = None
     brins: tuple[str, ...] = ()
     dry: bool = False

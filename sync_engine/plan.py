@@ -89,7 +89,7 @@ class Planner:
         self._skip: set[str] = set()
         self._made = range(0)  # core ids of the records of this entity that this plan makes
         self._digest = context.cipher.fingerprint(b"step")
-        self._accepted_only = False
+        self._accepted_only = limits.cores is not None
         self._schools: dict[frozenset[str], Schools] = {}
         self._brins = {
             f"{scope.resource}/{scope.key}": scope.brins
@@ -105,6 +105,12 @@ class Planner:
             "INSERT INTO w_refold SELECT core_id, entity FROM v_refold WHERE tenant_id = ?",
             (context.koppeling.tenant_id,),
         )
+        if self.limits.cores is not None:
+            keep = context.work.many("core_id")
+            context.work.execute(
+                f"DELETE FROM w_refold WHERE NOT ({keep})",
+                (context.work.values(self.limits.cores),),
+            )
         for entity in Entity:
             self._entity(entity)
         self._known_members()
@@ -124,21 +130,10 @@ class Planner:
     # -- one entity ------------------------------------------------------------------------------
 
     def _entity(self, entity: Entity) -> None:
-        context, work = self.context, self.context.work
+        work = self.context.work
         work.execute("DELETE FROM w_pending")
-        work.execute(
-            # not DISTINCT: that would lead SQLite away from the index of what is pending
-            "INSERT INTO w_pending SELECT source_key, id FROM v_shadow "
-            "WHERE koppeling_id = ? AND entity = ? AND pending ON CONFLICT (source_key) DO NOTHING",
-            (context.koppeling.id, str(entity)),
-        )
-        work.execute(
-            "INSERT INTO w_pending SELECT w.source_key, s.id FROM w_rekey w CROSS JOIN v_shadow s "
-            "WHERE w.koppeling_id = ? AND w.entity = ? AND s.koppeling_id = w.koppeling_id "
-            "AND s.entity = w.entity AND s.source_key = w.source_key "
-            "ON CONFLICT (source_key) DO NOTHING",
-            (context.koppeling.id, str(entity)),
-        )
+        if self.limits.cores is None:
+            self._find_pending(entity)
         self._made = range(0)
         has_pending = bool(work.execute("SELECT 1 FROM w_pending LIMIT 1"))
         if has_pending:
@@ -153,6 +148,22 @@ class Planner:
             self._fold_batch(entity, cores)
         self._prepared.flush()
         self._flush_steps()
+
+    def _find_pending(self, entity: Entity) -> None:
+        context, work = self.context, self.context.work
+        work.execute(
+            # not DISTINCT: that would lead SQLite away from the index of what is pending
+            "INSERT INTO w_pending SELECT source_key, id FROM v_shadow "
+            "WHERE koppeling_id = ? AND entity = ? AND pending ON CONFLICT (source_key) DO NOTHING",
+            (context.koppeling.id, str(entity)),
+        )
+        work.execute(
+            "INSERT INTO w_pending SELECT w.source_key, s.id FROM w_rekey w CROSS JOIN v_shadow s "
+            "WHERE w.koppeling_id = ? AND w.entity = ? AND s.koppeling_id = w.koppeling_id "
+            "AND s.entity = w.entity AND s.source_key = w.source_key "
+            "ON CONFLICT (source_key) DO NOTHING",
+            (context.koppeling.id, str(entity)),
+        )
 
     def _nodes(self, entity: Entity) -> Iterator[Sequence[correlate.Node]]:
         """What is pending, in the order in which it stands in the store: neighbours are quick."""

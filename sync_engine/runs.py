@@ -126,6 +126,8 @@ class _Run:
         options.pop("time_limit")
         options["only"] = len(self.options.only)  # not what a person typed: it may be a name
         options["groups"] = len(self.options.groups)
+        options["cores"] = len(self.options.cores)
+        options["pupils"] = len(self.options.pupils)
         with self.work.transaction():
             self.work.execute(
                 "UPDATE run SET state = 'failed', finished_at = ?, error = 'stopped from outside', "
@@ -259,7 +261,7 @@ class _Run:
     def _receive(self, context: Context) -> list[Scope] | None:
         """Take in what there is to plan; every scope that the source listed, where it was asked."""
         hub, options, report = self.hub, self.options, self.report
-        if options.kind is Kind.APPLY:
+        if options.kind in {Kind.APPLY, Kind.REFOLD}:
             return None
         if options.kind is Kind.REPLAY:
             replayer = Replayer(
@@ -288,7 +290,8 @@ class _Run:
             self._check_plan(approved)
         plan_id = self._open_plan(context)
         self.progress("plan", "", 0)
-        planned = Planner(context, plan_id, Limits(approved=approved)).plan()
+        limits = Limits(approved=approved, cores=self._only_cores)
+        planned = Planner(context, plan_id, limits).plan()
         holds: list[Hold] = []
         if approved is None:
             holds = self._judged(context, planned)
@@ -301,11 +304,20 @@ class _Run:
             self._close_plan(plan_id, "dry" if self.options.dry else "open", holds)
             return
         self.progress("apply", "", 0)
-        apply(context, plan_id, state="held" if planned.held else "applied")
+        apply(
+            context,
+            plan_id,
+            state="held" if planned.held else "applied",
+            correlated=self._only_cores is None,
+        )
         self._close_plan(plan_id, None, holds)
         self.report.applied = self._applied(plan_id)
         if approved is not None:
             self.work.execute("UPDATE plan SET state = 'approved' WHERE id = ?", (approved,))
+
+    @property
+    def _only_cores(self) -> tuple[int, ...] | None:
+        return self.options.cores if self.options.kind is Kind.REFOLD else None
 
     def _check_plan(self, plan_id: int) -> None:
         rows = self.work.execute(
@@ -348,7 +360,7 @@ class _Run:
                     "AND (op = ? OR ? = ?)",
                     (hold.reason, plan_id, hold.entity, hold.entity, ANY, hold.op, hold.op, ANY),
                 )
-        planned = Planner(context, plan_id, Limits(holds=tuple(holds))).plan()
+        planned = Planner(context, plan_id, Limits(tuple(holds), cores=self._only_cores)).plan()
         with work.transaction():
             work.execute(
                 "DELETE FROM step WHERE plan_id = ? AND id <= ? AND digest IN "

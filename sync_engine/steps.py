@@ -38,10 +38,13 @@ class Limits:
     Attributes:
         holds: parts that a guard holds.
         approved: plan whose steps may pass, and no others; None lets everything pass.
+        cores: of what is marked only these are folded again, and nothing that is received is
+            used; None is everything.
     """
 
     holds: tuple[Hold, ...] = ()
     approved: int | None = None
+    cores: tuple[int, ...] | None = None
 
     def may_create(self, entity: Entity) -> bool:
         """Whether new records of this entity may be made at all."""
