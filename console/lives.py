@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from sync_engine.life import Life
     from sync_engine.past import Moment
 
-_SITUATIONS: Final = {
-    "linked": "gekoppeld",
-    "unlinked": "herkend in deze run",
-    "unmatched": "nieuw",
-    "disputed": "in twijfel",
-    "gone": "weg bij de bron",
-    "quarantined": "in quarantaine",
-    "suppressed": "gewist",
-}
-
 
 def show_explanation(out: Output, answers: list[tuple[str, Explanation]]) -> None:
     """Why a record is as it is."""
@@ -36,7 +26,8 @@ def show_explanation(out: Output, answers: list[tuple[str, Explanation]]) -> Non
         for source, situation in explanation.situation.items():
             out.line(f"  {source}: {situation}")
         for waiting in explanation.waiting:
-            out.line(f"  {waiting.koppeling} heeft dit record niet meer: {waiting.why}")
+            gone = "" if waiting.state == "quarantined" else "heeft dit record niet meer: "
+            out.line(f"  {waiting.koppeling}: {gone}{waiting.why}")
         out.table(
             ("veld", "waarde", "door", "regel", "run", "anderen zeggen"),
             [_reason(reason) for reason in explanation.fields],

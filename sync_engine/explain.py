@@ -48,8 +48,8 @@ class Waiting:
     """What a source says of a field that the core may not use yet.
 
     Attributes:
-        state: held, refused, disputed, or pending: for the next run.
-        number: of the plan that holds it, the run that refused it, or the case.
+        state: held, refused, disputed, quarantined, or pending: for the next run.
+        number: of the plan that holds it, the run that refused it or set it apart, or the case.
         why: in Dutch.
     """
 
@@ -110,7 +110,9 @@ class Explanation:
     situation: dict[str, str]  # koppeling/source key → situation
     fields: list[FieldReason]
     closed: bool
-    waiting: list[Waiting] = field(default_factory=list)  # disappearances that are not applied
+    waiting: list[Waiting] = field(
+        default_factory=list
+    )  # what is not in the core of the whole record
 
 
 def explain(

@@ -127,8 +127,14 @@ def _value(kind: Kind, text: str) -> Json:
     return text
 
 
-def preview(hub: Hub, entity: Entity, core_id: int, name: str, value: Json) -> Preview:
-    """What fixing a field would do. Raises: SyncError if there is no such record or field."""
+def preview(
+    hub: Hub, entity: Entity, core_id: int, *, field: str, value: Json, operator: str
+) -> Preview:
+    """What fixing a field would do; the look is audited.
+
+    Raises: SyncError if there is no such record or field.
+    """
+    name = field
     check_field(entity, name)
     with hub.store.work() as work:
         rows = work.execute(f"SELECT tenant_id FROM {entity} WHERE id = ?", (core_id,))
@@ -136,6 +142,8 @@ def preview(hub: Hub, entity: Entity, core_id: int, name: str, value: Json) -> P
         raise SyncError(
             f"there is no {entity} with that key", advice="Zoek het record met --find -."
         )
+    with hub.store.work() as work:
+        note(hub, work, operator=operator, action="pin preview", subject=hub_key(core_id))
     with store_context(hub, rows[0][0]) as context:
         correlate.prepare(context)
         said = gather(context, entity, [core_id], accepted_only=True)

@@ -57,14 +57,27 @@ class PupilLookup:
         yield placed(self._scopes, own)
         verzorgers = set(keys_of(context, Entity.VERZORGER, self._verzorgers()))
         verzorgers |= self._named(keys)
-        yield placed(
-            self._scopes, self._standing(Entity.VERZORGER, sorted(verzorgers), everywhere=True)
-        )
+        here = places(context, Entity.LEERLING, keys)  # where he was found just now too
+        near = {context.scopes[place.scope_id].key for place in here if not place.gone}
+        theirs = self._standing(Entity.VERZORGER, sorted(verzorgers), everywhere=True, near=near)
+        yield placed(self._scopes, theirs)
 
     def _standing(
-        self, entity: Entity, keys: Sequence[str], *, everywhere: bool = False
+        self,
+        entity: Entity,
+        keys: Sequence[str],
+        *,
+        everywhere: bool = False,
+        near: Collection[str] = (),
     ) -> list[tuple[Scope, str]]:
-        """Where these records stand; where they can be asked alone, wherever they may have gone."""
+        """Where these records stand, and on request where else they may be by now.
+
+        Args:
+            entity: of these records.
+            keys: the source's.
+            everywhere: wherever they can be asked alone, and what is new wherever it may be.
+            near: keys of the scopes to look in; empty is all.
+        """
         context = self._context
         known = places(context, entity, keys)
         found = [(context.scopes[place.scope_id], place.raw_key) for place in known]
@@ -73,7 +86,7 @@ class PupilLookup:
             found += [
                 (scope, raw.get(key, key))
                 for key in keys
-                for scope in beside(context, entity, self._scopes, near=set())
+                for scope in beside(context, entity, self._scopes, near=set(near))
                 if scope.resource in self._alone or key not in raw
             ]
         return found

@@ -293,7 +293,7 @@ class _Run:
         limits = Limits(approved=approved, cores=self._only_cores)
         planned = Planner(context, plan_id, limits).plan()
         holds: list[Hold] = []
-        if approved is None:
+        if approved is None and self._only_cores is None:  # a person has seen those two
             holds = self._judged(context, planned)
             if holds and not self.options.dry and not self.options.plan_only:
                 planned = self._replan(context, plan_id, holds)

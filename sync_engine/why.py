@@ -28,6 +28,7 @@ def add_reasons(context: Context, told: Explanation) -> None:
         for form in waiting
         if form.goes
     ]
+    told.waiting += _quarantined(context, told)
     for reason in told.fields:
         reason.waiting = [
             each
@@ -91,6 +92,29 @@ def _waiting(context: Context, told: Explanation) -> list[_Form]:
             )
         )
     return found
+
+
+def _quarantined(context: Context, told: Explanation) -> list[Waiting]:
+    """The source's newest form of a record that breaks a rule: the core keeps the one before."""
+    rows = context.work.execute(
+        "SELECT DISTINCT l.koppeling_id, q.scope_id, q.path, q.rule, q.first_run FROM link l "
+        "JOIN v_shadow s ON s.koppeling_id = l.koppeling_id AND s.entity = l.entity "
+        "AND s.source_key = l.source_key JOIN v_record r ON r.id = s.record_id "
+        "JOIN quarantine q ON q.scope_id = r.scope_id AND q.source_key = r.source_key "
+        "WHERE l.core_id = ? AND l.entity = ? ORDER BY q.scope_id, q.path",
+        (told.core_id, str(told.entity)),
+    )
+    return [
+        Waiting(
+            context.koppelingen[koppeling_id],
+            f"{context.scopes[scope_id].resource}/{context.scopes[scope_id].key}",
+            "quarantined",
+            None,
+            run_id,
+            f"wat de bron nu levert staat in quarantaine sinds run {run_id}: {path} {rule}",
+        )
+        for koppeling_id, scope_id, path, rule, run_id in rows
+    ]
 
 
 def _held(context: Context, core_id: int) -> tuple[str, int | None, str]:

@@ -54,7 +54,8 @@ def pin_set(
     with open_hub(config, debug=debug) as hub:
         match = chosen_one(hub, kind, named, find, operator=who)
         value = read_value(kind, name, _asked(f"Nieuwe waarde van {name} (leeg maakt leeg)"))
-        show_preview(out, preview(hub, kind, match.core_id, name, value), match)
+        seen = preview(hub, kind, match.core_id, field=name, value=value, operator=who)
+        show_preview(out, seen, match)
         if not yes and not typer.confirm("Dit zo vastzetten?", err=True):
             out.line("Er is niets vastgezet.")
             return

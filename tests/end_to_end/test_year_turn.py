@@ -150,6 +150,30 @@ def test_the_turn_of_the_schooljaar_doubles_loses_and_closes_nobody_wrongly(year
     assert doubled == []
 
 
+def test_a_pupil_goes_up_a_leerjaar_on_the_first_of_august(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_year(tmp_path, monkeypatch) as year:
+        for month, day in ((3, 15), (5, 10), (7, 31)):
+            year.night(month, day)
+        stays = min(year.shown(Selection.HUIDIG) & year.shown(Selection.VOLGEND))
+
+        def leerjaar(day: str) -> object:
+            (told,) = year.shell(
+                "state", "leerling", f"somtoday-demo:{stays}", "--on", day, "--json"
+            ).data
+            (placed,) = [o for o in told["others"] if o["entity"] == "inschrijving"]
+            return placed["values"]["leerjaar"]
+
+        before, after = leerjaar("2027-07-31"), leerjaar("2027-08-01")
+        assert (before, after) == (leerjaar("2027-03-01"), leerjaar("2027-10-01"))
+        assert isinstance(before, int)
+        assert after == before + 1
+        year.turn()
+        year.night(8, 1)
+        assert (leerjaar("2027-07-31"), leerjaar("2027-08-01")) == (before, after)
+
+
 def test_leavers_that_are_too_many_for_the_policy_wait_and_say_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

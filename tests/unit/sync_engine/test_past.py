@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from mappings.canonical.fields import Entity
 from sync_engine.errors import SyncError
-from sync_engine.past import Moment, state_of
+from sync_engine.history import store_context
+from sync_engine.past import Moment, Past, state_of
 from sync_engine.store.engine import Store
 from tests.support.hubs import Bench, bench
 
@@ -119,4 +120,35 @@ def test_a_groep_is_told_with_how_many_leerlingen_it_had(made: Bench) -> None:
         as_known=date(2026, 10, 5),
     )
     assert told.values["leerlingen"] == 2
+    made.close()
+
+
+def test_before_a_merge_both_are_known_and_after_it_one(store: Store, tmp_path: Path) -> None:
+    made = bench(store, tmp_path, sources=2)
+    first, other = made.sources.values()
+    first.put(Entity.LEERLING, "l", achternaam="Een", eck_id=ECK)
+    other.put(Entity.LEERLING, "x", achternaam="Twee", eck_id=f"{ECK[:-1]}a")
+    for source, key in ((first, "l"), (other, "x")):
+        source.put(Entity.GROEP, "g", naam="1A", soort="stamgroep", leerlingen=[key])
+    made.sync("s0")
+    made.sync("s1")
+    younger, older = made.core(Entity.LEERLING, "x", "s1"), made.core(Entity.LEERLING, "l")
+    groep = made.core(Entity.GROEP, "g", "s1")
+    before = made.clock.now() + timedelta(seconds=1)
+    with store_context(made.hub, 1) as context:
+        stood = Past(context, None).state(Entity.GROEP, groep)
+    made.later()
+    other.put(Entity.LEERLING, "x", achternaam="Twee", eck_id=ECK)
+    made.sync("s1")
+    assert made.core(Entity.LEERLING, "x", "s1") == older != younger
+    with store_context(made.hub, 1) as context:
+        then, now = Past(context, before), Past(context, made.clock.now() + timedelta(seconds=1))
+        assert then.state(Entity.LEERLING, younger) is not None
+        rebuilt = then.state(Entity.GROEP, groep) or {}
+        assert {k: v for k, v in rebuilt.items() if v is not None} == {
+            k: v for k, v in (stood or {}).items() if v is not None
+        }
+        after = now.state(Entity.GROEP, groep) or {}
+        members = {key for key in after if key.startswith("groepsdeelname/")}
+        assert members == {f"groepsdeelname/leerling/{older}"}
     made.close()

@@ -12,11 +12,13 @@ from config.errors import ConfigurationError
 from mappings.canonical.fields import Entity
 from mappings.mapping import Strength
 from sync_engine import pins
+from sync_engine.drift import drift
 from sync_engine.errors import SyncError
 from sync_engine.fold import Json
-from sync_engine.history import explain_record
+from sync_engine.history import explain_record, read_plan
+from sync_engine.options import Options
 from sync_engine.outcome import RunReport
-from sync_engine.pinned import PinRow, carry_out, list_pins, preview, read_value
+from sync_engine.pinned import PinRow, Preview, carry_out, list_pins, preview, read_value
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
 from tests.support.hubs import Bench, bench
@@ -44,6 +46,10 @@ def fix(made: Bench, core: int, value: Json, until: date | None = None) -> RunRe
         until=until,
     )
     return carry_out(made.hub, LEERLING, core, operator="balie")
+
+
+def seen_first(made: Bench, core: int) -> Preview:
+    return preview(made.hub, LEERLING, core, field="roepnaam", value="Johan", operator="balie")
 
 
 def listed(made: Bench, **options: Any) -> list[PinRow]:
@@ -119,6 +125,15 @@ def test_only_what_was_pinned_is_changed_by_it(make: Make) -> None:
     assert len(made.query("SELECT id FROM leerling")) == 2
 
 
+def test_what_waits_of_the_same_record_goes_on_waiting(make: Make) -> None:
+    made = make()
+    core = pupil(made)
+    made.sources["s0"].put(LEERLING, "l", achternaam="Wacht", roepnaam="Jan")
+    made.sync(plan_only=True)
+    fix(made, core, "Johan")
+    assert made.query("SELECT achternaam, roepnaam FROM leerling") == [("Jansen", "Johan")]
+
+
 def test_a_pin_closes_no_case(make: Make) -> None:
     made = make(2)
     core = pupil(made)
@@ -149,7 +164,7 @@ def test_while_a_run_is_under_way_the_pin_waits_for_the_next(make: Make) -> None
 
 def test_what_a_pin_would_do_is_shown_with_what_the_source_says(make: Make) -> None:
     made = make()
-    seen = preview(made.hub, LEERLING, pupil(made), "roepnaam", "Johan")
+    seen = seen_first(made, pupil(made))
     assert (seen.now, seen.new, seen.sources, seen.insisted_by) == (
         "Jan",
         "Johan",
@@ -164,7 +179,7 @@ def test_a_source_that_insists_is_named_before_the_pin_is_set(make: Make) -> Non
         mappings=(MemoryMapping("memory", {LEERLING: {"roepnaam": Strength.STRONG}}),),
     )
     core = pupil(made)
-    assert preview(made.hub, LEERLING, core, "roepnaam", "Johan").insisted_by == "s0"
+    assert seen_first(made, core).insisted_by == "s0"
     fix(made, core, "Johan")
     (row,) = listed(made)
     assert not row.counts
@@ -230,3 +245,55 @@ def test_explain_says_how_long_a_pin_holds_and_what_counts_after_it(make: Make) 
     assert "vastgezet tot en met 2026-12-31 door balie" in reason.changes_when
     assert "daarna geldt wat s0 zegt" in reason.changes_when
     assert [claim.value for claim in reason.claims] == ["Jan"]
+
+
+def test_what_a_person_fixes_is_held_by_no_guard(make: Make) -> None:
+    made = make()
+    core = pupil(made)
+    made.policy(guards={"change": {"number": 1, "share": None, "floor": 0}})
+    report = fix(made, core, "Johan")
+    assert report is not None
+    assert report.applied == {"leerling.change": 1}
+
+
+def test_who_only_looks_at_what_a_pin_would_do_is_in_the_audit_trail(make: Make) -> None:
+    made = make()
+    seen_first(made, pupil(made))
+    assert made.query("SELECT operator, action FROM audit") == [("balie", "pin preview")]
+
+
+def test_a_pin_shows_in_a_plan_and_in_what_differs(make: Make) -> None:
+    made = make()
+    core = pupil(made)
+    fix(made, core, "Johan")
+    made.sources["s0"].put(LEERLING, "l", achternaam="Anders", roepnaam="Jan")
+    planned = made.sync(plan_only=True)
+    assert planned.plan_id is not None
+    (step,) = read_plan(made.hub, planned.plan_id, entity=None, limit=9).steps
+    assert step.pinned == ("roepnaam",)
+    found = drift(made.hub, "s0", Options(dry=True), limit=9)
+    assert [(row.field, row.value, row.sources) for row in found.pinned] == [
+        ("roepnaam", "Johan", {"s0": "Jan"})
+    ]
+
+
+def test_a_secret_that_was_fixed_leaves_no_school(make: Make) -> None:
+    made = make()
+    made.sources["s0"].put(
+        LEERLING, "l", achternaam="Jansen", mobiel="+31612345678", telefoon_geheim=True
+    )
+    made.sync()
+    core = made.core(LEERLING, "l")
+    pins.pin(
+        made.hub,
+        core,
+        entity=LEERLING,
+        field="mobiel",
+        value="+31687654321",
+        reason="x",
+        operator="balie",
+    )
+    carry_out(made.hub, LEERLING, core, operator="balie")
+    found = drift(made.hub, "s0", Options(dry=True), limit=9)
+    assert [row.value for row in found.pinned] == ["(geheim)"]
+    assert "87654321" not in repr(found)

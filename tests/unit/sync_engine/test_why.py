@@ -114,3 +114,17 @@ def test_any_entity_is_explained(make: Make) -> None:
     assert why(made, "leerjaar", Entity.INSCHRIJVING, "i").value == 3
     with pytest.raises(SyncError):
         explain_record(made.hub, Entity.GROEP, 4242, field=None, operator="balie")
+
+
+def test_a_form_in_quarantine_is_told_of_the_record(make: Make) -> None:
+    made = make()
+    source = made.sources["s0"]
+    source.put(Entity.LEERLING, "l", achternaam="Jansen")
+    made.sync()
+    source.put(Entity.LEERLING, "l", achternaam="Jansen", kapot=True)
+    made.sync()
+    core = made.core(Entity.LEERLING, "l")
+    told = explain_record(made.hub, Entity.LEERLING, core, field=None, operator="balie")
+    (waiting,) = told.waiting
+    assert waiting.state == "quarantined"
+    assert "quarantaine sinds run 2: kapot" in waiting.why
