@@ -40,30 +40,30 @@ def show_explanation(out: Output, answers: list[tuple[str, Explanation]]) -> Non
 def _show_reason(out: Output, reason: FieldReason, *, whole: bool) -> None:
     for change in reason.history[1:]:
         out.line(
-            f"  {reason.name}: {cell(change.before)} werd {cell(change.after)} "
+            f"  {reason.name}: {_text(change.before)} werd {_text(change.after)} "
             f"in run {change.run_id} ({change.at[:16]})"
         )
     pin = reason.pin
     if pin is not None:
         until = f" tot en met {pin.until}" if pin.until else ""
         out.line(
-            f"  {reason.name}: pin {pin.id} op {cell(pin.value)}{until}, "
+            f"  {reason.name}: pin {pin.id} op {_text(pin.value)}{until}, "
             f"door {pin.operator} op {pin.since[:10]}: {pin.reason}"
         )
     for each in reason.waiting:
-        out.line(f"  {reason.name}: {each.koppeling} zegt {cell(each.value)}, {each.why}")
+        out.line(f"  {reason.name}: {each.koppeling} zegt {_text(each.value)}, {each.why}")
     if whole or pin is not None or reason.waiting:
         out.line(f"  {reason.name}: {reason.changes_when}")
 
 
 def _reason(reason: FieldReason) -> tuple[object, ...]:
     others = [
-        f"{claim.koppeling}: {cell(claim.value)} ({claim.state})"
+        f"{claim.koppeling}: {_text(claim.value)} ({claim.state})"
         for claim in reason.claims
         if claim.value != reason.value or claim.koppeling != reason.koppeling
     ]
     by = f"vastgezet ({reason.pin_id})" if reason.pin_id is not None else reason.koppeling
-    return (reason.name, cell(reason.value), by, reason.rule, reason.run_id, "; ".join(others))
+    return (reason.name, _text(reason.value), by, reason.rule, reason.run_id, "; ".join(others))
 
 
 # -- what happened ---------------------------------------------------------------------------------
@@ -80,11 +80,11 @@ def show_life(out: Output, life: Life, *, page: int) -> None:
         out.line(f"{happening.at[:16] or 'onbekend':16}  {happening.text}  ({about})")
         for name, (before, after) in happening.changes.items():
             if before is None:
-                out.line(f"{'':18}{name}: {cell(after)}")
+                out.line(f"{'':18}{name}: {_text(after)}")
             else:
-                out.line(f"{'':18}{name}: {cell(before)} -> {cell(after)}")
+                out.line(f"{'':18}{name}: {_text(before)} -> {_text(after)}")
     if life.more:
-        out.line(f"... en nog {life.more}: --page {page + 1}, of alles in een bestand met --csv -")
+        out.line(f"... en nog {life.more}: --page {page + 1}, of alles als CSV met --csv")
 
 
 LIFE_COLUMNS: Final = (
@@ -110,7 +110,11 @@ def write_life(life: Life) -> None:
         head = [h.at, h.kind, h.entity, h.subject, h.run_id, h.source, h.operator, h.text]
         changes: dict[str, list[Json]] = h.changes or {"": [None, None]}
         for name, (before, after) in changes.items():
-            cells = [*head, name, *("" if side is None else cell(side) for side in (before, after))]
+            cells = [
+                *head,
+                name,
+                *("" if side is None else _text(side) for side in (before, after)),
+            ]
             rows.writerow([as_text("" if part is None else str(part)) for part in cells])
 
 
@@ -137,11 +141,16 @@ def show_moment(out: Output, moments: list[Moment]) -> None:
             continue
         if not told.holds:
             out.line("Dit record gold die dag niet: de dag valt buiten zijn periode.")
-        out.table(("veld", "waarde"), [(name, cell(value)) for name, value in told.values.items()])
+        out.table(("veld", "waarde"), [(name, _text(value)) for name, value in told.values.items()])
         out.table(
             ("groep", "sleutel", "als", "van", "tot en met"),
             [(m.groep, m.key, m.role, m.first, m.last) for m in told.groepen],
         )
         for other in told.others:
-            values = ", ".join(f"{name} {cell(value)}" for name, value in other.values.items())
+            values = ", ".join(f"{name} {_text(value)}" for name, value in other.values.items())
             out.line(f"{other.entity} {other.key}: {values}")
+
+
+def _text(value: Json) -> str:
+    """One value in words; a dash for none."""
+    return {True: "ja", False: "nee"}[value] if isinstance(value, bool) else cell(value)

@@ -27,7 +27,7 @@ from sync_engine.outcome import ReadingReport
 from sync_engine.received import prepare
 from sync_engine.scopes import load_scopes
 from sync_engine.store.work import Work
-from sync_engine.why import add_reasons
+from sync_engine.why import add_reasons, undelivered
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +382,10 @@ def _explained(context: Context, entity: Entity, core_id: int, only: str | None)
     check_field(entity, only)
     told = explain(context, entity, core_id)
     add_reasons(context, told)  # one field may say of another that it is secret
-    told.fields = [reason for reason in told.fields if only is None or reason.name == only]
+    if only is not None:
+        told.fields = [reason for reason in told.fields if reason.name == only] or [
+            undelivered(told, only)
+        ]
     return told
 
 

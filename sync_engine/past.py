@@ -261,14 +261,14 @@ class Past:
         found: dict[str, Json] = {}
         for key, pair in pairs.items():
             value = discreet(key, pair)[1]
-            if value is None:
+            if value is None or (key, value) == ("tot_afgeleid", False):
                 continue
             if key.endswith("_id") and isinstance(value, int):
                 value = labels.get(str(value), hub_key(value))
             if isinstance(value, dict):
                 value = {k: v for k, v in value.items() if k not in {"index", "geheim"} and v}
                 value = value.get("waarde", value)
-            found[field_of(entity, key) or key] = value
+            found[key if key == "tot_afgeleid" else field_of(entity, key) or key] = value
         members = sum(key.startswith(f"{_MEMBER}leerling/") for key in state)
         return found | ({"leerlingen": members} if entity is Entity.GROEP else {})
 

@@ -39,6 +39,14 @@ def add_reasons(context: Context, told: Explanation) -> None:
         reason.changes_when = _changes_when(context, told, reason)
 
 
+def undelivered(told: Explanation, name: str) -> FieldReason:
+    """Of a field that nobody delivers and nobody fixed: that it is so, and what may be why."""
+    reason = FieldReason(name, None, "not delivered", "", None, None)
+    parts = ["geen koppeling levert dit veld nu; verandert zodra er een het levert"]
+    reason.changes_when = "; ".join(filter(None, (*parts, _hidden(told, reason))))
+    return reason
+
+
 # -- what waits ------------------------------------------------------------------------------------
 
 

@@ -71,6 +71,8 @@ def test_as_known_gives_what_the_hub_knew_then(made: Bench) -> None:
     assert told.values["achternaam"] == "Jansen"
     assert groepen(told) == {"1A": ("2026-08-01", "", False)}
     assert leerjaren(told) == [1]
+    (placed,) = [o for o in told.others if o.entity == "inschrijving"]
+    assert (placed.values["geldig_tot"], "tot_afgeleid" in placed.values) == ("2026-10-15", False)
 
 
 def test_now_is_what_is_known_by_now(made: Bench) -> None:

@@ -128,3 +128,14 @@ def test_a_form_in_quarantine_is_told_of_the_record(make: Make) -> None:
     (waiting,) = told.waiting
     assert waiting.state == "quarantined"
     assert "quarantaine sinds run 2: kapot" in waiting.why
+
+
+def test_a_field_that_nobody_delivers_says_so_and_why(make: Make) -> None:
+    made = make()
+    made.sources["s0"].fields["leerling"] = frozenset({"achternaam", "adres_geheim"})
+    made.sources["s0"].put(Entity.LEERLING, "l", achternaam="Jansen", adres_geheim=True)
+    made.sync()
+    reason = why(made, "adres")
+    assert reason.value is None
+    assert "geen koppeling levert dit veld nu" in reason.changes_when
+    assert "geheim door adres_geheim (s0)" in reason.changes_when
