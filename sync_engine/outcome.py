@@ -71,6 +71,7 @@ class ReadingReport:
     warnings: int = 0
     reason: str = ""
     advice: str = ""
+    schools: tuple[str, ...] = ()  # BRINs and vestigingsnummers of the scope
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from sync_engine.claims import Said, gather
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator, load_nodes, lookup_links
 from sync_engine.fold import Claim, Folded, FoldRules, Json, Reference, fold
-from sync_engine.guard import MEMBERS
+from sync_engine.guard import MEMBERS, Schools
 from sync_engine.project import State, difference, has_parts, project, references
 from sync_engine.rows import Prepared, States
 from sync_engine.steps import (
@@ -32,6 +32,7 @@ from sync_engine.steps import (
     Step,
     body_of,
     count,
+    deserts,
     operation,
     stable,
 )
@@ -101,7 +102,13 @@ class Planner:
         self._judged: set[str] | None = None
         self._made = range(0)  # core ids of the records of this entity that this plan makes
         self._digest = context.cipher.fingerprint(b"step")
-        self._accepted_only = False
+        self._accepted_only = limits.cores is not None
+        self._schools: dict[frozenset[str], Schools] = {}
+        self._brins = {
+            f"{scope.resource}/{scope.key}": scope.brins
+            for number, scope in context.scopes.items()
+            if context.scope_koppeling[number] == context.koppeling.id
+        }
 
     def plan(self) -> Planned:
         """Plan every entity that has something pending or to be folded again."""
@@ -115,6 +122,12 @@ class Planner:
             )
         else:
             self.act.begin()
+        if self.limits.cores is not None:
+            keep = context.work.many("core_id")
+            context.work.execute(
+                f"DELETE FROM w_refold WHERE NOT ({keep})",
+                (context.work.values(self.limits.cores),),
+            )
         for entity in Entity:
             self._entity(entity)
         self._known_members()
@@ -141,24 +154,12 @@ class Planner:
     # -- one entity ------------------------------------------------------------------------------
 
     def _entity(self, entity: Entity) -> None:
-        context, work = self.context, self.context.work
+        work = self.context.work
         work.execute("DELETE FROM w_pending")
         if self.act is not None:
             self.act.turn.entity(entity)
-        work.execute(
-            # not DISTINCT: that would lead SQLite away from the index of what is pending
-            "INSERT INTO w_pending SELECT source_key, id FROM v_shadow "
-            f"WHERE koppeling_id = ? AND entity = ? AND pending {self._chosen(entity)}"
-            "ON CONFLICT (source_key) DO NOTHING",
-            (context.koppeling.id, str(entity)),
-        )
-        work.execute(
-            "INSERT INTO w_pending SELECT w.source_key, s.id FROM w_rekey w CROSS JOIN v_shadow s "
-            "WHERE w.koppeling_id = ? AND w.entity = ? AND s.koppeling_id = w.koppeling_id "
-            "AND s.entity = w.entity AND s.source_key = w.source_key "
-            "ON CONFLICT (source_key) DO NOTHING",
-            (context.koppeling.id, str(entity)),
-        )
+        if self.limits.cores is None:
+            self._find_pending(entity)
         self._made = range(0)
         if self.act is not None:  # what is judged now, and no other form, may be believed
             self._judged = {row[0] for row in work.execute("SELECT source_key FROM w_pending")}
@@ -206,6 +207,23 @@ class Planner:
             self._write_step(step, "planned", "", salt=salt, person=person)
         self.context.work.load(
             "w_remove", ("core_id", "entity"), [(core_id, str(entity)) for core_id in states]
+        )
+
+    def _find_pending(self, entity: Entity) -> None:
+        context, work = self.context, self.context.work
+        work.execute(
+            # not DISTINCT: that would lead SQLite away from the index of what is pending
+            "INSERT INTO w_pending SELECT source_key, id FROM v_shadow "
+            f"WHERE koppeling_id = ? AND entity = ? AND pending {self._chosen(entity)}"
+            "ON CONFLICT (source_key) DO NOTHING",
+            (context.koppeling.id, str(entity)),
+        )
+        work.execute(
+            "INSERT INTO w_pending SELECT w.source_key, s.id FROM w_rekey w CROSS JOIN v_shadow s "
+            "WHERE w.koppeling_id = ? AND w.entity = ? AND s.koppeling_id = w.koppeling_id "
+            "AND s.entity = w.entity AND s.source_key = w.source_key "
+            "ON CONFLICT (source_key) DO NOTHING",
+            (context.koppeling.id, str(entity)),
         )
 
     def _nodes(self, entity: Entity) -> Iterator[Sequence[correlate.Node]]:
@@ -561,8 +579,7 @@ class Planner:
         shown: set[bytes] | None,
         salts: Mapping[int, bytes],
     ) -> None:
-        count(self.planned.tally, step.entity, step.op, changed=step.changed)
-        reason = self._reason(batch, step, shown)
+        reason = self._reason(batch, step, self._guarded(batch, step), shown)
         salt = salts.get(step.core_id)
         is_new_person = salt is None and has_parts(step.entity)[0]
         if salt is None:
@@ -584,10 +601,9 @@ class Planner:
         self._prepared.write(step, person, handled=batch.handled.get(step.core_id, ()))
         self._accept(batch, step.core_id)
 
-    def _reason(self, batch: _Batch, step: Step, shown: set[bytes] | None) -> str:
+    def _reason(self, batch: _Batch, step: Step, held: str, shown: set[bytes] | None) -> str:
         """Why this step is not applied, or ''."""
         if self.limits.refused is None:
-            held = self.limits.held(step.entity, step.op, step.changed)
             if held or shown is None or step.digest in shown:
                 return held
             return "niet in het goedgekeurde plan, of sindsdien veranderd"
@@ -596,6 +612,32 @@ class Planner:
         if not batch.said.accept.get(step.core_id):
             return "komt niet van een bron maar van beleid of een vastgezette waarde"
         return REFUSED
+
+    def _guarded(self, batch: _Batch, step: Step) -> str:
+        """Count the step for the guards, under its schools too; why it waits, or ''."""
+        least = self.context.policy.guards.desert_from
+        deserted = step.op == "change" and deserts(step.changed, step.state, least=least)
+        schools = self._schools_of(batch.said.claims[step.core_id])
+        tally = self.planned.tally
+        for part in (tally, tally.of(schools)) if schools else (tally,):
+            count(part, step.entity, step.op, changed=step.changed, deserted=deserted)
+        return self.limits.held(
+            step.entity, step.op, step.changed, schools=schools, deserted=deserted
+        )
+
+    def _schools_of(self, claims: Sequence[Claim]) -> Schools:
+        """The schools that a record belongs to: those of the scopes in which its koppeling has it.
+
+        A scope that has ended says nothing of now, unless there is no other.
+        """
+        own = [claim for claim in claims if claim.koppeling_id == self.context.koppeling.id]
+        live = [claim for claim in own if not claim.ended] or own
+        places = frozenset(claim.scope for claim in live)
+        schools = self._schools.get(places)
+        if schools is None:
+            names = {name for place in places for name in self._brins.get(place, ())}
+            schools = self._schools[places] = tuple(sorted(names))
+        return schools
 
     def _accept(self, batch: _Batch, core_id: int) -> None:
         new = core_id in self._new

@@ -22,14 +22,15 @@ from sync_engine import received
 from sync_engine.acts import Act, act_of
 from sync_engine.apply import apply, refuse
 from sync_engine.apply_act import apply_act
-from sync_engine.audit import note
+from sync_engine.audit import note, note_within
 from sync_engine.cases import QUARANTINE, keep_quarantine_cases
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.errors import StalePlanError, StoreError
 from sync_engine.garbage import fewer_collections
-from sync_engine.guard import Hold, judge
+from sync_engine.guard import ANY, Circumstances, Hold, judge
 from sync_engine.hub import Hub
 from sync_engine.inputs import note_changed_inputs
+from sync_engine.known import count_known, count_schools, unread
 from sync_engine.options import Decision, Kind, Options, Progress
 from sync_engine.outcome import READ_WELL, Outcome, RunReport
 from sync_engine.plan import Planner
@@ -82,7 +83,7 @@ def run(
         return made.execute()
 
 
-_READS_NOTHING = frozenset({Kind.APPLY, Kind.REFUSE, Kind.UNDO, Kind.DECIDE})
+_READS_NOTHING = frozenset({Kind.APPLY, Kind.REFUSE, Kind.UNDO, Kind.DECIDE, Kind.REFOLD})
 
 
 class _Asked(msgspec.Struct):
@@ -149,6 +150,8 @@ class _Run:
         options.pop("why")  # a person's words; they stand with the plan or the decision
         options["only"] = len(self.options.only)  # not what a person typed: it may be a name
         options["groups"] = len(self.options.groups)
+        options["cores"] = len(self.options.cores)
+        options["pupils"] = len(self.options.pupils)
         with self.work.transaction():
             self.work.execute(
                 "UPDATE run SET state = 'failed', finished_at = ?, error = 'stopped from outside', "
@@ -168,7 +171,17 @@ class _Run:
                     self.started,
                 ),
             )
-        return int(rows[0][0])
+            run_id = int(rows[0][0])
+            if self.options.allowed:
+                note_within(
+                    self.hub,
+                    self.work,
+                    operator=self.options.operator,
+                    action="allow",
+                    subject=f"run {run_id}",
+                    why=", ".join(map(str, self.options.allowed)),
+                )
+        return run_id
 
     @contextmanager
     def _connected(self) -> Iterator[Context]:
@@ -302,12 +315,11 @@ class _Run:
         plan_id = self._open_plan(context)
         self.progress("plan", "", 0)
         act = act_of(context, options)
-        limits = Limits(approved=options.approved, refused=options.refused)
+        limits = Limits(approved=options.approved, refused=options.refused, cores=self._only_cores)
         planned = Planner(context, plan_id, limits, act=act).plan()
         holds: list[Hold] = []
-        if limits.shown is None and act is None:
-            self._known(context, planned)
-            holds = judge(planned.tally, context.policy)
+        if limits.shown is None and limits.cores is None and act is None:  # a person has seen those
+            holds = self._judged(context, planned)
             if holds and not options.dry and not options.plan_only:
                 planned = self._replan(context, plan_id, holds)
         self._report_plan(plan_id, planned, holds)
@@ -336,7 +348,11 @@ class _Run:
         elif options.refused is not None:
             refuse(context, plan_id, state="held" if planned.held else "refused")
         else:
-            apply(context, plan_id, state=state)
+            apply(context, plan_id, state=state, correlated=self._only_cores is None)
+
+    @property
+    def _only_cores(self) -> tuple[int, ...] | None:
+        return self.options.cores if self.options.kind is Kind.REFOLD else None
 
     def _decided(self, limits: Limits) -> None:
         state = "approved" if limits.refused is None else "refused"
@@ -400,14 +416,15 @@ class _Run:
                 (_DEPENDENT, plan_id),
             )
             last = work.execute("SELECT MAX(id) FROM step WHERE plan_id = ?", (plan_id,))[0][0]
-            for hold in holds:
-                if hold.field:  # which steps touch the field the second plan says
+            for hold in reversed(holds):  # the reason of the first one stays
+                if hold.field or hold.school:  # which steps those are the second plan says
                     continue
                 work.execute(
-                    "UPDATE step SET held_for = ? WHERE plan_id = ? AND entity = ? AND op = ?",
-                    (hold.reason, plan_id, hold.entity, hold.op),
+                    "UPDATE step SET held_for = ? WHERE plan_id = ? AND (entity = ? OR ? = ?) "
+                    "AND (op = ? OR ? = ?)",
+                    (hold.reason, plan_id, hold.entity, hold.entity, ANY, hold.op, hold.op, ANY),
                 )
-        planned = Planner(context, plan_id, Limits(holds=tuple(holds))).plan()
+        planned = Planner(context, plan_id, Limits(tuple(holds), cores=self._only_cores)).plan()
         with work.transaction():
             work.execute(
                 "DELETE FROM step WHERE plan_id = ? AND id <= ? AND digest IN "
@@ -420,13 +437,18 @@ class _Run:
         planned.held = held[0][0]
         return planned
 
-    def _known(self, context: Context, planned: Planned) -> None:
-        for entity in {entity for entity, _ in planned.tally.steps}:
-            rows = self.work.execute(
-                "SELECT COUNT(*) FROM link WHERE koppeling_id = ? AND entity = ?",
-                (context.koppeling.id, entity),
-            )
-            planned.tally.known[entity] = rows[0][0]
+    def _judged(self, context: Context, planned: Planned) -> list[Hold]:
+        """What the guards hold, of the koppeling and of each school."""
+        read = [(r.state, r.schools) for r in self.report.readings]
+        at = Circumstances(
+            koppeling=self.row.name,
+            on=context.today,
+            allowed=self.options.allowed,
+            incomplete=unread(read, READ_WELL),
+        )
+        count_known(context, planned.tally)
+        schools = count_schools(context, planned.tally, at)
+        return judge(planned.tally, context.policy, at, schools=schools)
 
     def _report_plan(self, plan_id: int, planned: Planned, holds: list[Hold]) -> None:
         report = self.report

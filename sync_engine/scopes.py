@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from connectors.base import DeliveryContract, Scope
-from sync_engine.context import Context, ScopeRow
+from mappings.canonical.fields import Entity
+from sync_engine.context import Context, ScopeRow, chunks
 from sync_engine.store.values import instant
 
 
@@ -196,6 +197,39 @@ def kept_terms(context: Context, scope_id: int) -> dict[bytes, DeliveryContract]
         )
         for terms in (msgspec.json.decode(text, type=_Terms),)
     }
+
+
+def of_former_years(context: Context, row: ScopeRow, records: Sequence[int]) -> int:
+    """How many of these records of a scope belong to schooljaren before the one it is read for.
+
+    A scope that moves on with the schooljaar holds other groepen from 1 August on: that last year's
+    are missing there says nothing of how much the source delivers.
+    """
+    if row.scope.schooljaar is None:
+        return 0
+    work = context.work
+    found: set[int] = set()
+    schooljaar = f"{row.scope.schooljaar}/{row.scope.schooljaar + 1}"
+    for part in chunks(records):
+        for entity in _YEARLY:
+            found.update(
+                record
+                for (record,) in work.execute(
+                    "SELECT s.record_id FROM shadow s JOIN link l "
+                    "ON l.koppeling_id = s.koppeling_id AND l.entity = s.entity "
+                    f"AND l.source_key = s.source_key JOIN {entity} c ON c.id = l.core_id "
+                    f"WHERE s.entity = ? AND c.schooljaar < ? AND {work.many('s.record_id')} "
+                    # a leerling who was placed last year is not of last year himself
+                    "AND NOT EXISTS (SELECT 1 FROM shadow o WHERE o.record_id = s.record_id "
+                    "AND o.entity = 'leerling')",
+                    (str(entity), schooljaar, work.values(part)),
+                )
+            )
+    return len(found)
+
+
+_YEARLY = (Entity.GROEP, Entity.INSCHRIJVING)
+"""Entities that belong to one schooljaar each, by their column of that name."""
 
 
 def _json(value: object) -> str:
