@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from console.arguments import Json
-from console.commands import plans, records, runs, systems, upkeep
+from console.commands import inbox, plans, records, runs, systems, upkeep
 from console.output import Output
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_args_is_help=True)
 app.add_typer(sandbox_app, name="sandbox")
-for group in (runs, plans, records, systems, upkeep):
+for group in (runs, plans, records, inbox, systems, upkeep):
     app.add_typer(group.app)
 
 

@@ -30,13 +30,17 @@ KEY_COLUMNS = ("digest", "koppeling_id", "source_key", "entity", "kind", "core_i
 
 
 class Node(msgspec.Struct, frozen=True):
-    """One pending source record: its received form, its link, its place in `w_pending`."""
+    """One pending source record: its received form, its link, its place in `w_pending`.
+
+    `issuer` is the koppeling that issued its numbers.
+    """
 
     source_key: str
     form: Mapping[str, Json]
     gone: bool
     core_id: int | None
     place: int
+    issuer: int
 
 
 @dataclass(slots=True)
@@ -79,6 +83,11 @@ def prepare(context: Context) -> None:
     work.execute(  # asked for every batch, and hardly ever there
         "CREATE INDEX IF NOT EXISTS w_link_merged ON w_link (entity) WHERE rule = 'merged'"
     )
+    if context.adopting:
+        work.execute(  # what stands in the core keeps its number
+            "INSERT INTO w_link SELECT koppeling_id, entity, source_key, core_id, 'adopted', "
+            "run_id FROM w_adopted"
+        )
     work.temp_table("w_alias", "core_id BIGINT PRIMARY KEY, survivor_id BIGINT, entity TEXT")
 
 
@@ -90,6 +99,7 @@ class Correlator:
         self._alone: dict[Entity, bool] = {}
         self._follows: dict[str, list[str]] = {}
         self._decided: set[str] = set()  # a person said: make it a record of its own
+        self._adopted: list[tuple[object, ...]] = []  # keys of what this run adopts
 
     def correlate(
         self, entity: Entity, nodes: Iterable[Sequence[Node]], *, may_create: bool
@@ -111,6 +121,8 @@ class Correlator:
         self._score(entity, result)
         self._create(entity, result, may_create=may_create)
         self._merge(entity, result)
+        adopted, self._adopted = self._adopted, []
+        self.context.work.load("w_key", KEY_COLUMNS, adopted)
         self._keep_keys(entity, result)
         return result
 
@@ -120,6 +132,7 @@ class Correlator:
         context = self.context
         decisions = self._decisions(entity, [node.source_key for node in batch])
         resolved = self._references(entity, batch)
+        adopted = self._adopts(entity, [node.source_key for node in batch])
         rows: list[tuple[object, ...]] = []
         new: list[tuple[int, str]] = []  # until a key, a score or a rule says otherwise
         for node in batch:
@@ -139,12 +152,27 @@ class Correlator:
                 continue
             if node.core_id is None:
                 new.append((node.place, key))
-            keys = exact_keys(entity, node, context.koppeling.id, resolved)
+            keys = exact_keys(entity, node, node.issuer, resolved)
+            # what is adopted is who it is: it is not matched, but others may match it from now on
+            into = self._adopted if key in adopted else rows
             for kind, parts in keys:
                 digest = context.cipher.index(f"{entity}/{kind}", *parts)
-                rows.append((digest, context.koppeling.id, key, str(entity), kind, node.core_id))
+                into.append((digest, context.koppeling.id, key, str(entity), kind, node.core_id))
         context.work.load("w_key", KEY_COLUMNS, rows)
         context.work.load("w_new", ("place", "source_key"), new)
+
+    def _adopts(self, entity: Entity, keys: Sequence[str]) -> set[str]:
+        """Those of these records that this run adopts."""
+        if not self.context.adopting:
+            return set()
+        work = self.context.work
+        return {
+            row[0]
+            for row in work.execute(
+                f"SELECT source_key FROM w_adopted WHERE entity = ? AND {work.many('source_key')}",
+                (str(entity), work.values(keys)),
+            )
+        }
 
     def _decisions(self, entity: Entity, keys: Sequence[str]) -> dict[str, tuple[str, int | None]]:
         work = self.context.work
@@ -386,7 +414,7 @@ KEYED: dict[Entity, tuple[str, ...]] = {
 def exact_keys(
     entity: Entity,
     node: Node,
-    koppeling_id: int,
+    issuer: int,
     resolved: Mapping[tuple[str, str], int | None],
 ) -> list[tuple[str, tuple[str, ...]]]:
     """(kind, parts) of every exact key that a record has; design.md, Correlation."""
@@ -399,7 +427,7 @@ def exact_keys(
         found = resolved.get((node.source_key, name))
         return None if found is None else str(found)
 
-    wanted = _wanted_keys(entity, text, core, own=str(koppeling_id))
+    wanted = _wanted_keys(entity, text, core, own=str(issuer))
     return [(kind, tuple(part for part in parts if part)) for kind, parts in wanted if all(parts)]
 
 
@@ -483,12 +511,16 @@ def load_nodes(
         (context.koppeling.id, str(entity), work.values(keys)),
     )
     core = lookup_links(context, entity, keys)
-    rank = {scope_id: (scope.rank, scope.key) for scope_id, scope in context.scopes.items()}
+    rank = {
+        scope_id: (scope_id in context.adopted_scopes, scope.rank, scope.key)
+        for scope_id, scope in context.scopes.items()
+    }
     # the live and current form comes last, and is believed
-    rows.sort(key=lambda row: (row[0], bool(row[3]), rank.get(row[5], (9, ""))), reverse=True)
+    rows.sort(key=lambda row: (row[0], bool(row[3]), rank.get(row[5], (True, 9, ""))), reverse=True)
     forms: dict[str, dict[str, Json]] = {}
     gone: dict[str, bool] = {}
-    for key, number, received, is_gone, salt, _ in rows:
+    issuer: dict[str, int] = {}
+    for key, number, received, is_gone, salt, scope_id in rows:
         person = context.cipher.person(salt)
         form = msgspec.json.decode(person.decrypt(received, b"shadow|%d" % number))
         known = forms.get(key)
@@ -497,6 +529,8 @@ def load_nodes(
         else:
             known.update({n: v for n, v in form.items() if v is not None or n not in known})
         gone[key] = gone.get(key, True) and bool(is_gone)
+        issuer[key] = context.issuer(scope_id)
     return [
-        Node(key, form, gone[key], core.get(key), places.get(key, 0)) for key, form in forms.items()
+        Node(key, form, gone[key], core.get(key), places.get(key, 0), issuer[key])
+        for key, form in forms.items()
     ]
