@@ -162,17 +162,16 @@ class Correlator:
         context.work.load("w_new", ("place", "source_key"), new)
 
     def _adopts(self, entity: Entity, keys: Sequence[str]) -> set[str]:
-        """Those of these records that this run adopts."""
-        if not self.context.adopting:
+        """Those of these records that are adopted now; also where that was broken off before."""
+        context, work = self.context, self.context.work
+        if not context.adopted_scopes:
             return set()
-        work = self.context.work
-        return {
-            row[0]
-            for row in work.execute(
-                f"SELECT source_key FROM w_adopted WHERE entity = ? AND {work.many('source_key')}",
-                (str(entity), work.values(keys)),
-            )
-        }
+        rows = work.execute(
+            "SELECT source_key, scope_id FROM v_shadow WHERE koppeling_id = ? AND entity = ? "
+            f"AND pending AND {work.many('source_key')}",
+            (context.koppeling.id, str(entity), work.values(keys)),
+        )
+        return {key for key, scope_id in rows if scope_id in context.adopted_scopes}
 
     def _decisions(self, entity: Entity, keys: Sequence[str]) -> dict[str, tuple[str, int | None]]:
         work = self.context.work

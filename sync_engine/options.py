@@ -19,6 +19,7 @@ class Kind(StrEnum):
     ONLY = "only"
     APPLY = "apply"
     REPLAY = "replay"
+    ADOPT = "adopt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Options:
     """What to run.
 
     Attributes:
-        kind: everything, what changed, some records, an approved plan, or what the archive holds.
+        kind: everything, what changed, some records, an approved plan, what the archive
+            holds, or what stood in the core before any source.
         resources: names as the source names them; empty for all that are configured.
         only: source keys to look up (kind ONLY), of the resources named.
         groups: core ids of groepen to look up with their members (kind ONLY).

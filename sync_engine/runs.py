@@ -45,6 +45,9 @@ _log = logging.getLogger(__name__)
 Inspect = Callable[[Context, int], None]
 """Called with the context of a dry run and the number of its plan, under the lock of the tenant."""
 
+Receive = Callable[[Context, RunReport], None]
+"""Takes in what there is to plan, in the place of reading the source."""
+
 _DEPENDENT = "wacht op een onderdeel dat is vastgehouden"
 
 
@@ -55,6 +58,7 @@ def run(
     *,
     progress: Progress | None = None,
     inspect: Inspect | None = None,
+    receive: Receive | None = None,
 ) -> RunReport:
     """Run one koppeling once.
 
@@ -64,6 +68,7 @@ def run(
         options: what to run.
         progress: told what goes on.
         inspect: looks at a dry run's plan while everything that it received can still be seen.
+        receive: takes in what there is to plan (kind ADOPT); the source is not asked.
 
     Raises: RunActiveError if another run of it is under way; ConfigurationError and StoreError
         before anything is done. What goes wrong later is in the report.
@@ -75,7 +80,7 @@ def run(
         fewer_collections(),
     ):
         made = _Run(hub, row, options, work, progress or (lambda *_: None))
-        made.inspect = inspect
+        made.inspect, made.receive = inspect, receive
         return made.execute()
 
 
@@ -88,6 +93,7 @@ class _Run:
         self.hub, self.row, self.options, self.work = hub, row, options, work
         self.progress = progress
         self.inspect: Inspect | None = None
+        self.receive: Receive | None = None
         self.started = hub.clock.now()
         given = options.time_limit  # none at all is a limit too
         limit = hub.settings.policy.limits.run_time if given is None else given
@@ -250,6 +256,9 @@ class _Run:
         hub, options, report = self.hub, self.options, self.report
         if options.kind is Kind.APPLY:
             return None
+        if self.receive is not None:
+            self.receive(context, report)
+            return None
         if options.kind is Kind.REPLAY:
             replayer = Replayer(
                 hub, options, context=context, report=report, progress=self.progress
@@ -281,7 +290,8 @@ class _Run:
         holds: list[Hold] = []
         if approved is None:
             self._known(context, planned)
-            holds = judge(planned.tally, context.policy)
+            if not context.adopting:  # a person was shown all of it, and nothing is changed
+                holds = judge(planned.tally, context.policy)
             if holds and not self.options.dry and not self.options.plan_only:
                 planned = self._replan(context, plan_id, holds)
         self._report_plan(plan_id, planned, holds)

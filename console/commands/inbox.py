@@ -1,4 +1,4 @@
-"""Commands on the inbox: what the tracking application sends."""
+"""Commands for the tracking application: its inbox, and what stood in the core before the hub."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from console.arguments import Config, Debug, Json, Limit, open_hub
+from console.arguments import Config, Debug, DryRun, Json, Limit, Source, open_hub, operator_name
 from console.output import Output
 
 inbox_app = typer.Typer(help="The inbox: what the tracking application sends.")
@@ -60,3 +60,47 @@ def inbox_serve(
     address = Address(host, port, certificate, key)
     with open_hub(config, debug=debug) as hub:
         serve(Output(json=json), hub, source, address)
+
+
+@app.command()
+def adopt(
+    source: Source,
+    school: Annotated[
+        list[str], typer.Option("--school", help="BRIN or vestigingsnummer; repeatable.")
+    ],
+    numbers_of: Annotated[
+        str, typer.Option("--numbers-of", help="Koppeling that issued the leerlingnummers.")
+    ] = "",
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="JSON lines with what no row holds; - is stdin."),
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    limit: Limit = 50,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Take over what stood in the core before any source, after showing what that is."""
+    from console.adoption import read_file, run_adoption
+
+    if json and not (yes or dry_run):
+        raise typer.BadParameter("--json needs --yes or --dry-run: nobody can be asked")
+    if str(file) == "-" and not (yes or dry_run):
+        raise typer.BadParameter("--file - needs --yes or --dry-run: nobody can be asked")
+    lines = read_file(file)
+    with open_hub(config, debug=debug) as hub:
+        code = run_adoption(
+            Output(json=json),
+            hub,
+            source,
+            hub.schools(source, school),
+            numbers_of=numbers_of,
+            lines=lines,
+            operator=operator_name(),
+            dry=dry_run,
+            ask=not yes,
+            limit=limit,
+        )
+    raise typer.Exit(code)
