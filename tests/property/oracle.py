@@ -160,7 +160,7 @@ class Oracle:
         mine = {n for n in self.core if n[:2] == node[:2] and n != node}
         twins = {self.core[n] for n in mine if self._alive(n)}
         found = {own} - {None}
-        for other in self.core.keys() - (mine & self.cases.keys()):
+        for other in {n for n in self.core if n[1] == node[1]} - (mine & self.cases.keys()):
             one, equal = self.core[other], {k for k, _ in keys & self._keys(other, source)}
             spans = [self._said(node, self.received), self.shown.get(one, {"geldig_van": "9"})]
             start = max(span.get("geldig_van") or "" for span in spans)
