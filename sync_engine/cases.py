@@ -106,18 +106,9 @@ def list_cases(
         assignee: only those that this person looks at.
         limit: at most so many.
     """
-    where, params = [work.many("k.id")], [work.values(list(chosen.koppelingen))]
-    if chosen.scopes is not None:
-        scopes = work.values(chosen.scopes)
-        where.append(
-            f"(EXISTS (SELECT 1 FROM shadow s WHERE s.koppeling_id = z.koppeling_id "
-            "AND s.entity = z.entity AND s.source_key = z.source_key "
-            f"AND {work.many('s.scope_id')}) OR (z.kind = 'quarantine' AND EXISTS "
-            "(SELECT 1 FROM scope p JOIN quarantine q ON q.scope_id = p.id "
-            "WHERE p.koppeling_id = z.koppeling_id "
-            f"AND p.resource = z.entity AND q.source_key = z.source_key AND {work.many('p.id')})))"
-        )
-        params += [scopes, scopes]
+    in_scope, of_scope = _in_scopes(work, chosen)
+    where = [work.many("k.id"), in_scope]
+    params: list[object] = [work.values(list(chosen.koppelingen)), *of_scope]
     for column, value in (("z.kind", kind), ("z.assignee", assignee)):
         if value is not None:
             where.append(f"{column} = ?")
@@ -130,6 +121,24 @@ def list_cases(
     total = int(work.execute(f"SELECT COUNT(*) {source}", params)[0][0])
     found = _rows(work, condition, params, limit=limit)
     return found, total - len(found)
+
+
+def _in_scopes(work: Work, chosen: Selection) -> tuple[str, list[object]]:
+    """Condition that the record of case `z` stands in a scope that was chosen."""
+    if chosen.scopes is None:
+        return "true", []
+    scopes = work.values(chosen.scopes)
+    shadows = (
+        "SELECT 1 FROM shadow s WHERE s.koppeling_id = z.koppeling_id AND s.entity = z.entity "
+        f"AND s.source_key = z.source_key AND {work.many('s.scope_id')}"
+    )
+    held = (
+        "SELECT 1 FROM scope p JOIN quarantine q ON q.scope_id = p.id "
+        "WHERE p.koppeling_id = z.koppeling_id AND p.resource = z.entity "
+        f"AND q.source_key = z.source_key AND {work.many('p.id')}"
+    )
+    condition = f"(EXISTS ({shadows}) OR (z.kind = '{QUARANTINE}' AND EXISTS ({held})))"
+    return condition, [scopes, scopes]
 
 
 def _rows(work: Work, where: str, params: Sequence[object], *, limit: int) -> list[CaseRow]:

@@ -229,14 +229,7 @@ def read_plan(
         note(hub, work, operator=operator, action="plan show", subject=f"plan {plan_id}")
     with store_context(hub, tenant_id) as context:
         if chosen.field is None and each is None:
-            total = context.work.execute(
-                f"SELECT COUNT(*) FROM step WHERE plan_id = ? {where}", [plan_id, *params]
-            )[0][0]
-            for steps in _slices(context, plan_id, where, params, size=min(limit, _SLICE)):
-                view.steps += steps[: limit - len(view.steps)]
-                if len(view.steps) >= limit:
-                    break
-            view.more = total - len(view.steps)
+            _take_first(context, view, where, params, limit=limit)
             return view
         for steps in _slices(context, plan_id, where, params, size=_SLICE):
             for step in steps:
@@ -249,6 +242,20 @@ def read_plan(
                 else:
                     view.more += 1
     return view
+
+
+def _take_first(
+    context: Context, view: PlanView, where: str, params: Sequence[object], *, limit: int
+) -> None:
+    """The first chosen steps; the others are counted, and not opened."""
+    total = context.work.execute(
+        f"SELECT COUNT(*) FROM step WHERE plan_id = ? {where}", [view.id, *params]
+    )[0][0]
+    for steps in _slices(context, view.id, where, params, size=min(limit, _SLICE)):
+        view.steps += steps[: limit - len(view.steps)]
+        if len(view.steps) >= limit:
+            break
+    view.more = total - len(view.steps)
 
 
 def _touches(step: StepView, name: str) -> bool:
@@ -390,28 +397,33 @@ def list_plans(
         everything: those that wait for nobody too; `state` asks for that by itself.
         limit: at most so many.
     """
+    now = hub.clock.now()
+    where: list[str] = []
+    params: list[object] = []
+    if state is not None:
+        where, params = _of_state(state, now)
+    elif not everything:
+        where = [
+            "p.state IN ('open', 'held') AND p.expires_at >= ?",
+            f"NOT EXISTS (SELECT 1 {_LATER})",
+            f"EXISTS (SELECT 1 {_WAITING_STEPS})",
+        ]
+        params = [now]
     with hub.store.work() as work:
-        where, params = [], []
         if koppelingen is not None:
             where.append(work.many("k.name"))
             params.append(work.values(list(koppelingen)))
-        if not everything and state is None:
-            where.append("p.state IN ('open', 'held') AND p.expires_at >= ?")
-            params.append(hub.clock.now())
-            where.append(f"NOT EXISTS (SELECT 1 {_LATER})")
-            where.append(f"EXISTS (SELECT 1 {_WAITING_STEPS})")
-        if state == "expired":
-            where.append(
-                "(p.state = 'expired' OR (p.state IN ('open', 'held') AND p.expires_at < ?))"
-            )
-            params.append(hub.clock.now())
-        elif state is not None:
-            where.append("p.state = ?")
-            params.append(state)
-            if state in WAITING:
-                where.append("p.expires_at >= ?")
-                params.append(hub.clock.now())
         return _heads(hub, work, " AND ".join(where) or "true", params, limit=limit)
+
+
+def _of_state(state: str, now: datetime) -> tuple[list[str], list[object]]:
+    """Conditions on plan `p`, with their parameters; what is over its time has expired."""
+    if state == "expired":
+        waited = "p.state IN ('open', 'held') AND p.expires_at < ?"
+        return [f"(p.state = 'expired' OR ({waited}))"], [now]
+    if state in WAITING:
+        return ["p.state = ? AND p.expires_at >= ?"], [state, now]
+    return ["p.state = ?"], [state]
 
 
 _LATER: Final = (

@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
-from config.errors import KoppelhubError
+from config.errors import ConfigurationError, KoppelhubError
 from config.logs import bound
+from config.nearest import choice
 from connectors.base import Capability, Completeness, Connector, Reading, Resource, Scope
 from connectors.errors import (
     AuthenticationError,
@@ -76,6 +77,7 @@ class Reader:
         context, self.deadline = self.context, deadline
         resources = self._resources(context.connector)
         listed = list(context.connector.scopes(today=context.today))
+        self._check_schools(listed)
         wanted = [scope for scope in listed if self._selected(scope, resources)]
         order = {name: place for place, name in enumerate(resources)}
         wanted.sort(key=lambda scope: (order[scope.resource], scope.rank, scope.key))
@@ -136,6 +138,19 @@ class Reader:
             raise OperationNotDeclaredError(f"{manifest.system} does not declare delta")
         ordered = [r for r in manifest.resources if r in chosen]
         return {resource.name: resource for resource in ordered}
+
+    def _check_schools(self, listed: Sequence[Scope]) -> None:
+        """Refuse a number that no part of the source is of, where the parts say whose they are.
+
+        Raises: ConfigurationError; it names the nearest.
+        """
+        known = list(dict.fromkeys(number for scope in listed for number in scope.brins))
+        for wanted in self.options.brins:
+            if known and not any(number.startswith(wanted) for number in known):
+                raise ConfigurationError(
+                    f"{self.row.name} lists no part of school {wanted}",
+                    advice=choice(wanted, known),
+                )
 
     def _selected(self, scope: Scope, resources: dict[str, Resource]) -> bool:
         if scope.resource not in resources:

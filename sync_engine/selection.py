@@ -54,16 +54,24 @@ def select(hub: Hub, work: Work, *, source: str | None, school: str | None) -> S
     serving = {found.name for found in hub.sources_of(school)}
     chosen = {number: name for number, name in chosen.items() if name in serving}
     wanted = school.strip().upper()
-    scopes = [
-        number
-        for number, listed in work.execute(
+    numbers = {
+        scope_id: msgspec.json.decode(listed, type=list[str])
+        for scope_id, listed in work.execute(
             f"SELECT id, brins FROM scope WHERE {work.many('koppeling_id')}",
             (work.values(list(chosen)),),
         )
-        if not (brins := msgspec.json.decode(listed, type=list[str]))
-        or any(brin.startswith(wanted) for brin in brins)
-    ]
-    return Selection(chosen, scopes)
+    }
+    known = list(dict.fromkeys(brin for brins in numbers.values() for brin in brins))
+    if known and not any(brin.startswith(wanted) for brin in known):
+        raise ConfigurationError(
+            f"nothing was ever read of school {wanted}", advice=choice(wanted, known)
+        )
+    mine = (
+        scope_id
+        for scope_id, brins in numbers.items()
+        if not brins or any(brin.startswith(wanted) for brin in brins)
+    )
+    return Selection(chosen, list(mine))
 
 
 def koppelingen_of(hub: Hub, work: Work, *, only: str | None = None) -> dict[int, str]:
