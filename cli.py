@@ -7,14 +7,30 @@ Every command takes `--json`. Exit codes stand in `sync_engine.outcome` and are 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
+import typer.main
 from typer.exceptions import TyperException
 
-from console.arguments import Json
-from console.commands import pins, plans, records, resync, runs, systems, upkeep
+from console.arguments import COMMAND, Json
+from console.commands import (
+    acts,
+    cases,
+    pins,
+    plans,
+    quarantine,
+    records,
+    resync,
+    runs,
+    systems,
+    trail,
+    upkeep,
+)
 from console.output import Output
 
 app = typer.Typer(
@@ -27,7 +43,10 @@ app = typer.Typer(
 )
 sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_args_is_help=True)
 app.add_typer(sandbox_app, name="sandbox")
-for group in (runs, resync, plans, records, pins, systems, upkeep):
+for group in (
+    *(runs, resync, plans, cases, acts, quarantine, records, pins),
+    *(systems, trail, upkeep),
+):
     app.add_typer(group.app)
 
 
@@ -63,13 +82,41 @@ def main() -> None:
     sys.exit(_main(sys.argv[1:]))
 
 
+def _command() -> typer.core.TyperGroup:
+    """All commands; each says its name before it is carried out, for the rights that it needs."""
+    made = typer.main.get_command(app)
+    assert isinstance(made, typer.core.TyperGroup)  # noqa: S101 - it has more than one command
+    for name, command in commands_of(made):
+        if command.callback is not None:
+            command.callback = _named(name, command.callback)
+    return made
+
+
+def commands_of(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command of a group with its whole name (`plan show`), groups themselves included."""
+    for name, command in group.commands.items():
+        whole = f"{above} {name}".strip()
+        yield whole, command
+        if hasattr(command, "commands"):
+            yield from commands_of(command, whole)
+
+
+def _named(name: str, callback: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(callback)
+    def told(*arguments: Any, **options: Any) -> Any:
+        COMMAND.set(name)
+        return callback(*arguments, **options)
+
+    return told
+
+
 _INTERRUPTED = 130  # what Typer makes of Ctrl-C; the table of exit codes has no such code
 
 
 def _main(arguments: list[str]) -> int:
     json = "--json" in arguments
     try:
-        code = int(app(args=arguments, standalone_mode=False) or 0)
+        code = int(_command()(args=arguments, standalone_mode=False) or 0)
     except typer.Exit as leave:
         code = leave.exit_code
     except TyperException as error:

@@ -12,6 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from config.errors import ConfigurationError
+from config.nearest import choice
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ class Found(Generic[T]):
         names = ", ".join(self.installed) or "-"
         raise ConfigurationError(
             f"there is no {self.kind} {system!r}; installed: {names}",
-            advice=f"Kies een van de geïnstalleerde systemen: {names}.",
+            advice=choice(system, self.installed),
         )
 
 

@@ -20,6 +20,7 @@ from config.duration import Duration
 from config.errors import ConfigurationError
 from config.frozen import Frozen, MonthDay, Share, falls_within
 from config.guards import Guards
+from config.nearest import choice
 
 
 class Authority(Frozen):
@@ -27,9 +28,11 @@ class Authority(Frozen):
 
     Attributes:
         order: `*`, an entity or `entity.field` → names of koppelingen, most believed first.
+        ask: fields (`leerling.geboortedatum`) of which a person is asked where sources disagree.
     """
 
     order: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    ask: tuple[str, ...] = ()
     _ranks: dict[tuple[str, str], dict[str, int]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -292,6 +295,7 @@ class Policy(Frozen):
         entities: frozenset[str] = frozenset(schema)
         configured: dict[str, tuple[Collection[str], frozenset[str]]] = {
             "authority.order": (self.authority.order, entities | fields | {"*"}),
+            "authority.ask": (self.authority.ask, frozenset(fields)),
             **{key: (names, entities) for key, names in self.guards.entities().items()},
             "reactions.entities": (self.reactions.entities, entities),
             "retention.entities": (self.retention.entities, entities | {"groepsdeelname"}),
@@ -300,8 +304,7 @@ class Policy(Frozen):
         for key, (names, known) in configured.items():
             for name in sorted(set(names) - known):
                 message = f"policy.{key}: the schema has no {name!r}"
-                choice = ", ".join(sorted(entities))
-                raise ConfigurationError(message, advice=f"Kies een van: {choice}.")
+                raise ConfigurationError(message, advice=choice(name, sorted(known)))
 
 
 def default_values() -> dict[str, Any]:

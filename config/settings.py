@@ -31,6 +31,8 @@ from config.clock import AMSTERDAM, zone
 from config.errors import ConfigurationError
 from config.frozen import Frozen
 from config.guards import BRIN_LENGTH
+from config.nearest import choice
+from config.operators import Operator
 from config.policies import Freshness, Policy, default_values
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
@@ -139,6 +141,7 @@ class Settings(BaseSettings):
     acknowledged: frozenset[str] = frozenset()
     tenant: tuple[Tenant, ...] = ()
     source: tuple[Source, ...] = ()
+    operator: tuple[Operator, ...] = ()
     _origin: Path | None = PrivateAttr(default=None)
 
     @field_validator("timezone")
@@ -168,6 +171,18 @@ class Settings(BaseSettings):
             brins = {school.brin for school in tenant.school}
             if any(number.brin not in brins for number in source.vestigingen or ()):
                 message = f"source[{source.name}].vestigingen: one is of no school of its tenant"
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _operators_agree(self) -> Self:
+        if len({operator.name for operator in self.operator}) != len(self.operator):
+            message = "operator: two have the same name"
+            raise ValueError(message)
+        tenants = {tenant.name for tenant in self.tenant}
+        for operator in self.operator:
+            if not tenants.issuperset(operator.tenants or ()):
+                message = f"operator[{operator.name}].tenants: there is no tenant of that name"
                 raise ValueError(message)
         return self
 
@@ -296,9 +311,8 @@ def _named(items: tuple[Named, ...], name: str, kind: str) -> Named:
     for item in items:
         if item.name == name:
             return item
-    known = ", ".join(item.name for item in items) or "geen"
     message = f"the configuration has no {kind} {name!r}"
-    raise ConfigurationError(message, advice=f"Kies een van: {known}.")
+    raise ConfigurationError(message, advice=choice(name, (item.name for item in items)))
 
 
 def example() -> str:

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from config.clock import Clock
 from config.errors import ConfigurationError
+from config.nearest import choice
 from connectors.errors import ParseError
 
 Cursor = str
@@ -136,7 +137,7 @@ class Manifest:
         known = ", ".join(r.name for r in self.resources)
         raise ConfigurationError(
             f"{self.system} has no resource {name!r}; it has: {known}",
-            advice=f"Kies een van: {known}.",
+            advice=choice(name, (r.name for r in self.resources)),
         )
 
 

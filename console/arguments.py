@@ -8,13 +8,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from config.settings import Settings
     from console.output import Output
+    from sync_engine.actor import Actor
     from sync_engine.hub import Hub
     from sync_engine.options import Options
 
@@ -46,13 +49,30 @@ Allow = Annotated[
 ]
 Tenant = Annotated[str | None, typer.Option("--tenant", help="One tenant [all].")]
 Limit = Annotated[int, typer.Option("--limit", help="Records to show.")]
+Csv = Annotated[
+    str | None, typer.Option("--csv", metavar="FILE", help="Write all of it there; - is stdout.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+AnySource = Annotated[str | None, typer.Option("--source", help="One koppeling [all].")]
+OneSchool = Annotated[
+    str | None, typer.Option("--school", help="Only this BRIN or vestigingsnummer.")
+]
 Number = Annotated[int, typer.Argument(metavar="ID")]
+
+
+COMMAND: ContextVar[str] = ContextVar("command", default="")
+"""The command that is being carried out, without `koppelhub`: `plan show`."""
 
 
 @contextmanager
 def open_hub(config: Path | None, *, debug: bool) -> Iterator[Hub]:
-    """Settings, logs and hub, as every command that touches the database needs them."""
+    """Settings, logs and hub, as every command that touches the database needs them.
+
+    Raises: NoRightError if the person at the keyboard may not give this command; the audit trail
+        then says that he tried.
+    """
+    from dataclasses import replace
+
     from config.clock import SystemClock
     from config.logs import setup
     from config.settings import LogFormat, Settings
@@ -62,25 +82,107 @@ def open_hub(config: Path | None, *, debug: bool) -> Iterator[Hub]:
     level = "DEBUG" if debug else str(settings.logging.level)
     setup(json=settings.logging.format is LogFormat.JSON, level=level, stream=sys.stderr)
     with closing(Hub.open(settings, SystemClock())) as hub:
+        hub = replace(hub, actor=this_actor(settings))
+        _check_role(hub)
         yield hub
 
 
-def operator_name() -> str:
-    """The operating-system user at the keyboard."""
-    import getpass
+def this_actor(settings: Settings) -> Actor:
+    """The person at the keyboard, with his role, and from where he works."""
+    from console.origin import where
+    from sync_engine.actor import actor_of
 
-    return getpass.getuser()
+    return actor_of(settings, operator_name(), origin=where())
+
+
+def allowed_actor(settings: Settings) -> Actor:
+    """The person at the keyboard, for a command that opens no hub.
+
+    Raises: NoRightError if he may not give it.
+    """
+    from console.roles import check
+
+    actor = this_actor(settings)
+    check(actor, COMMAND.get())
+    return actor
+
+
+def _check_role(hub: Hub) -> None:
+    from console.roles import check
+    from sync_engine.audit import note
+    from sync_engine.errors import NoRightError
+
+    command = COMMAND.get()
+    try:
+        check(hub.actor, command)
+    except NoRightError as error:
+        with hub.store.work() as work:
+            note(
+                hub,
+                work,
+                operator=hub.actor.name,
+                action="refused",
+                subject=f"command {command}",
+                why=str(error),
+            )
+        raise
+
+
+def operator_name() -> str:
+    """The operating-system user at the keyboard, by his number: $USER says what anyone likes."""
+    import os
+    import pwd
+
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid-{number}"
 
 
 def run_and_show(out: Output, hub: Hub, source: str, options: Options) -> int:
     """Run one koppeling, show what came of it, and say the exit code."""
     from console.views import show_report
+    from sync_engine.audit import note
     from sync_engine.runs import run
 
+    hub.koppeling(source)  # a name that is not there is no attempt on anything
+    if options.approved is None and not options.dry:  # those are noted with their plan
+        with hub.store.work() as work:
+            note(
+                hub,
+                work,
+                operator=options.operator,
+                action=COMMAND.get() or str(options.kind),
+                subject=f"koppeling {source}",
+            )
     with out.progress() as progress:
         report = run(hub, source, options, progress=progress)
     show_report(out, report)
     return report.exit_code
+
+
+def must_ask(out: Output, *, yes: bool) -> None:
+    """Refuse to ask a script: with `--json` a change needs `--yes`.
+
+    Raises: BadParameter.
+    """
+    if out.json and not yes:
+        raise typer.BadParameter("--json needs --yes: nobody can be asked")
+
+
+def asked(out: Output, question: str, *, yes: bool) -> bool:
+    """Whether the person says yes to what he was shown; nothing else changes anything."""
+    if yes or typer.confirm(question, err=True):
+        return True
+    out.line("Er is niets gewijzigd.")
+    return False
+
+
+def not_both(*, json: bool, csv: str | None) -> None:
+    """Raises: BadParameter where both want standard output."""
+    if json and csv == "-":
+        raise typer.BadParameter("--json and --csv - both want standard output")
 
 
 def typed_keys(texts: list[str]) -> list[str]:

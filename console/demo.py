@@ -28,10 +28,12 @@ from fixtures.school.changes import Changes
 from fixtures.school.day import Change, Day
 from fixtures.school.plan import plan_school
 from fixtures.school.school import School
+from mappings.canonical.fields import Entity
 from sync_engine.find import hub_key
-from sync_engine.history import StepView, explain_leerling, read_plan
+from sync_engine.history import explain_leerling
 from sync_engine.hub import Hub
 from sync_engine.outcome import ExitCode, Outcome, RunReport
+from sync_engine.plans import Chosen, StepView, read_plan
 from sync_engine.runs import Options, run
 
 SOURCE = "somtoday-demo"
@@ -79,13 +81,15 @@ class _Stage:
             show_report(self.out, report)
         return report
 
-    def steps(self, report: RunReport, *entities: str) -> None:
+    def steps(self, report: RunReport, *entities: Entity) -> None:
         """What a run changed, for some entities."""
         if self.out.json or report.plan_id is None:
             return
         shown: list[StepView] = []
         for entity in entities:
-            plan = read_plan(self.hub, report.plan_id, entity=entity, limit=_SHOWN, operator="demo")
+            plan = read_plan(
+                self.hub, report.plan_id, chosen=Chosen(entity), limit=_SHOWN, operator="demo"
+            )
             shown += [step for step in plan.steps if step.op != "create"]
         show_steps(self.out, shown[:_SHOWN])
 
@@ -185,7 +189,7 @@ def _second_night(stage: _Stage, changes: list[Change]) -> bool:
         "geen bewijs. Een geheim adres wist het oude adres niet, maar merkt het als geheim.",
     )
     report = stage.sync()
-    stage.steps(report, "leerling", "inschrijving", "groep")
+    stage.steps(report, Entity.LEERLING, Entity.INSCHRIJVING, Entity.GROEP)
     renamed = next(change for change in changes if change.kind == "leerling_achternaam")
     _why(stage, renamed)
     return report.outcome is Outcome.DONE
@@ -229,7 +233,7 @@ def _confirmed(stage: _Stage) -> bool:
         "laatste dag dat hij er was, en verwijdert niets.",
     )
     report = stage.sync()
-    stage.steps(report, "leerling", "inschrijving")
+    stage.steps(report, Entity.LEERLING, Entity.INSCHRIJVING)
     return report.outcome is Outcome.DONE and report.steps.get("leerling.close", 0) > 0
 
 

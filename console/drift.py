@@ -1,24 +1,14 @@
-"""How a drift report is shown to people, and written for a school to mend its source by.
-
-The file is CSV as a Dutch spreadsheet opens it: semicolons, UTF-8 with a mark. Its cells are texts:
-one that a spreadsheet would take for a formula begins with an apostrophe.
-"""
+"""How a drift report is shown to people, and written for a school to mend its source by."""
 
 from __future__ import annotations
 
-import csv
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from config.errors import ConfigurationError
 from console.output import Output, pairs
+from console.sheet import Row, cell, sheet
 from console.views import show_readings
 from sync_engine.outcome import Outcome
 
@@ -27,7 +17,6 @@ if TYPE_CHECKING:
 
     from mappings.mapping import DescribedRow
     from sync_engine.drift import Drift, RecordDrift
-    from sync_engine.fold import Json
 
 COLUMNS: Final = (
     "entiteit",
@@ -47,8 +36,6 @@ _OPS: Final = {
     "close": "alleen in de kern",
     "reopen": "terug in de bron",
 }
-# the signs that begin a formula, and their wide forms
-_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
 
 
 def show_drift(out: Output, found: Drift) -> None:
@@ -77,10 +64,10 @@ def show_drift(out: Output, found: Drift) -> None:
     if found.more:
         out.line(f"... en nog {found.more}; zie --limit en --csv")
     for pin in found.pinned:
-        said = _text(pin.sources[report.koppeling]) or "-"
+        said = cell(pin.sources[report.koppeling]) or "-"
         out.line(
             f"vastgezet (pin {pin.id}): {pin.entity} {pin.key} {pin.field}: "
-            f"{_text(pin.value) or '-'}; {report.koppeling} zegt {said}"
+            f"{cell(pin.value) or '-'}; {report.koppeling} zegt {said}"
         )
     apart = {
         "in quarantaine": report.quarantine,
@@ -113,7 +100,7 @@ def _show_record(out: Output, record: RecordDrift) -> None:
     op = _OPS.get(record.op, record.op)
     out.line(f"{op}: {record.entity} {names}" + (f" (in {place})" if place else ""))
     for name, (core, source) in record.fields.items():
-        out.line(f"    {name}: {_text(core) or '-'} -> {_text(source) or '-'}")
+        out.line(f"    {name}: {cell(core) or '-'} -> {cell(source) or '-'}")
 
 
 # -- the file --------------------------------------------------------------------------------------
@@ -124,70 +111,19 @@ def csv_file(target: str | None) -> Iterator[Callable[[RecordDrift], None] | Non
     """Takes records and writes a line for each field that differs; None where none is asked.
 
     Args:
-        target: a path, made with mode 0600, or `-` for standard output, once all is there.
+        target: as `sheet.sheet`.
 
     Raises: ConfigurationError if the file cannot be made.
     """
-    if target is None:
-        yield None
-        return
-    if target == "-":
-        with TemporaryFile("w+", encoding="utf-8", newline="") as spool:
-            yield _writer(spool)
-            spool.seek(0)
-            while text := spool.read(1 << 16):
-                sys.stdout.write(text)
-        return
-    with _private(Path(target)) as file:
-        yield _writer(file)
+    with sheet(target, COLUMNS) as write:
+        yield None if write is None else _writer(write)
 
 
-def _private(path: Path) -> TextIO:
-    """A new or emptied file that its owner alone can read."""
-    try:
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.fchmod(number, 0o600)
-    except OSError as exc:
-        raise ConfigurationError(
-            f"the file cannot be written: {exc.strerror}",
-            advice="Noem met --csv een bestand in een map waarin u mag schrijven.",
-        ) from None
-    return os.fdopen(number, "w", encoding="utf-8-sig", newline="")
-
-
-def _writer(file: TextIO) -> Callable[[RecordDrift], None]:
-    rows = csv.writer(file, delimiter=";")
-    rows.writerow(COLUMNS)
-
-    def write(record: RecordDrift) -> None:
+def _writer(write: Row) -> Callable[[RecordDrift], None]:
+    def written(record: RecordDrift) -> None:
         head = [record.entity, _OPS.get(record.op, record.op), record.key, record.source_key]
         head += [record.resource, record.raw_key]
         for name, (core, source) in record.fields.items() or [("", [None, None])]:
-            cells = [*head, name, record.paths.get(name, ""), _text(core), _text(source)]
-            rows.writerow([as_text(cell) for cell in cells])
+            write([*head, name, record.paths.get(name, ""), core, source])
 
-    return write
-
-
-def as_text(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    begins = cell.lstrip(" \u00a0\ufeff\u200b")
-    return f"'{cell}" if begins.startswith(_FORMULA) else cell
-
-
-def _text(value: Json) -> str:
-    """A value in one cell; empty for none."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "ja" if value else "nee"
-    if isinstance(value, dict):
-        return " ".join(str(part) for part in value.values() if part is not None)
-    if isinstance(value, list):
-        return ", ".join(map(_text, value))
-    if isinstance(value, str) and value.startswith("["):  # a list field, as the core holds it
-        try:
-            return _text(msgspec.json.decode(value, type=list[str | int]))  # type: ignore[arg-type] # list is invariant
-        except msgspec.MsgspecError:
-            return value
-    return str(value)
+    return written

@@ -9,7 +9,7 @@ from typer.exceptions import TyperException
 from config.errors import KoppelhubError
 from config.redaction import describe_text
 from console.output import Output
-from sync_engine.errors import OperationNotDeclaredError, RunActiveError, StalePlanError
+from sync_engine.errors import RunActiveError, SyncError
 from sync_engine.outcome import ExitCode
 
 
@@ -47,7 +47,7 @@ def explain_failure(error: Exception, *, debug: bool, json: bool = False) -> int
     code = ExitCode.FAILED
     if _may_pass(error):
         code = ExitCode.LATER
-    elif isinstance(error, OperationNotDeclaredError | StalePlanError):
+    elif isinstance(error, SyncError) and error.refused:
         code = ExitCode.REFUSED
     text = str(error) if json else f"Fout: {error}"
     return tell(text, error.advice, code=code, json=json)

@@ -6,8 +6,8 @@ import csv
 import sys
 from typing import TYPE_CHECKING, Final
 
-from console.drift import as_text
 from console.output import Output
+from console.sheet import as_text
 from console.views import cell
 
 if TYPE_CHECKING:

@@ -13,7 +13,10 @@ from config.clock import Clock, SystemClock
 from config.errors import ConfigurationError, KoppelhubError
 from config.keyring import Keyring
 from config.settings import Settings, example
+from sync_engine.actor import Actor
+from sync_engine.audit import anchor_former, is_unanchored, note
 from sync_engine.doctor import never_keyed
+from sync_engine.hub import Hub, connector
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import record_keys, verify_keys
 from sync_engine.store.schema import SchemaState
@@ -78,7 +81,7 @@ def initialise(
     }
 
 
-def upgrade_database(settings: Settings, clock: Clock) -> Upgraded:
+def upgrade_database(settings: Settings, clock: Clock, *, actor: Actor | None = None) -> Upgraded:
     """Bring the database to the schema of this release; give an empty one this installation's keys.
 
     A database that holds anything is never given other keys than it has.
@@ -98,7 +101,35 @@ def upgrade_database(settings: Settings, clock: Clock) -> Upgraded:
                 record_keys(store, keyring, now=clock.now())
                 given = keyring.key_ids
             verify_keys(store, keyring)  # refuses data without keys, and who was second here
+        with store.work() as work:
+            former = not keyless and is_unanchored(work)
+        if former:
+            _anchor(settings, store, clock, actor or Actor())
         return Upgraded(before, after, given)
+
+
+def _anchor(settings: Settings, store: Store, clock: Clock, actor: Actor) -> None:
+    """The audit trail of a release that anchored nothing: what stands there is anchored once."""
+    keyring = Keyring.load(settings.keys.file)
+    verify_keys(store, keyring)
+    hub = Hub(
+        settings,
+        store,
+        keyring,
+        clock,
+        lambda source, c: connector(settings, source, c),
+        actor=actor,
+    )
+    with store.work() as work:
+        lines = anchor_former(hub, work)
+        note(
+            hub,
+            work,
+            operator=actor.name,
+            action="db upgrade",
+            subject="audit",
+            why=f"{lines} former lines anchored",
+        )
 
 
 def _write(path: Path, text: str) -> None:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from sync_engine.checks import SourceCheck, Trial
     from sync_engine.doctor import Finding
     from sync_engine.fold import Json
-    from sync_engine.history import PlanView, RunDetail, RunView, StepView
+    from sync_engine.history import RunDetail, RunView
+    from sync_engine.plans import StepView
 
 _OUTCOME = {
     Outcome.DONE: "klaar",
@@ -44,6 +45,8 @@ def show_report(out: Output, report: RunReport) -> None:
         out.line(f"In de kern: {pairs(report.applied) or 'niets te wijzigen'}")
     for label, count in (
         ("vastgehouden", report.held),
+        ("geweigerd", report.refusals),
+        ("in twijfel, en zo gelaten", len(report.doubts)),
         ("wacht op een verwijzing", report.waiting),
         ("verwijzing nog niet gevonden", report.unresolved),
         ("in quarantaine", report.quarantine),
@@ -63,7 +66,8 @@ def show_report(out: Output, report: RunReport) -> None:
     if report.plan_id is not None and (report.held or report.outcome is Outcome.HELD):
         out.line(
             f"Bekijk het met `koppelhub plan show {report.plan_id}`, "
-            f"keur het goed met `koppelhub plan apply {report.plan_id}`."
+            f"keur het goed met `koppelhub plan approve {report.plan_id}`; "
+            "wat er verder wacht staat in `koppelhub todo`."
         )
 
 
@@ -84,33 +88,23 @@ def show_readings(out: Output, readings: list[ReadingReport]) -> None:
             out.line(f"  {r.resource}, {r.scope} ({r.state}): {r.reason}. {r.advice}")
 
 
-def show_plan(out: Output, plan: PlanView) -> None:
-    """A plan, record by record, field by field."""
-    if out.data(plan):
-        return
-    out.title(
-        f"Plan {plan.id} van {plan.koppeling}: {plan.state}, geldig tot {plan.expires_at[:16]}"
-    )
-    out.line(pairs(plan.counts) or "niets te wijzigen")
-    show_steps(out, plan.steps)
-    if plan.more:
-        out.line(f"... en nog {plan.more}; zie --limit en --entity")
-
-
 def show_steps(out: Output, steps: list[StepView]) -> None:
     """Each record with its changes; what stays empty in a new record is left out."""
     for step in steps:
         held = f", vastgehouden: {step.held_for}" if step.held_for else ""
+        source = f" ({step.source})" if step.source else ""
         pinned = f", vastgezet: {', '.join(step.pinned)}" if step.pinned else ""
-        what = f"{_OPS.get(step.op, step.op)} {step.entity} {step.key} ({step.source})"
+        what = f"{OPS.get(step.op, step.op)} {step.entity} {step.key}{source}"
         out.line(f"{what}{held}{pinned}")
+        if step.op == "remove":  # all of it goes; `explain` and `history` tell what it was
+            continue
         for name, (before, after) in step.changes.items():
             if step.op == "create" and after in (None, False, [], "[]"):
                 continue
-            out.line(f"    {_change(step, name, before, after)}")
+            out.line(f"    {told_change(step, name, before, after)}")
 
 
-def _change(step: StepView, name: str, before: Json, after: Json) -> str:
+def told_change(step: StepView, name: str, before: Json, after: Json) -> str:
     """One changed field, as people say it."""
     kind, _, rest = name.partition("/")
     if kind == "groepsdeelname":
@@ -129,8 +123,9 @@ def _change(step: StepView, name: str, before: Json, after: Json) -> str:
     return f"{label}: {now}" if step.op == "create" else f"{label}: {was} -> {now}"
 
 
-_OPS = {
+OPS = {
     "create": "+ nieuw",
+    "remove": "- verdwijnt",
     "change": "~ wijzigt",
     "close": "- sluit",
     "reopen": "+ heropent",
@@ -142,9 +137,15 @@ def show_runs(out: Output, runs: list[RunView]) -> None:
     if out.data(runs):
         return
     out.table(
-        ("run", "koppeling", "soort", "uitkomst", "begonnen", "gelezen", "nieuw", "gewijzigd"),
+        (
+            *("run", "koppeling", "soort", "uitkomst", "begonnen", "gelezen", "nieuw"),
+            *("gewijzigd", "vastgehouden", "plan"),
+        ),
         [
-            (r.id, r.koppeling, r.kind, r.state, r.started_at[:16], r.read, r.added, r.changed)
+            (
+                *(r.id, r.koppeling, r.kind, r.state, r.started_at[:16], r.read, r.added),
+                *(r.changed, r.held or "", r.plan_id or ""),
+            )
             for r in runs
         ],
     )

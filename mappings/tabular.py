@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from config.errors import ConfigurationError
+from config.nearest import choice
 from connectors.base import DeliveryContract, FieldProblem, Scope, SourceRecord
 from mappings.canonical.fields import Canonical, Entity
 from mappings.errors import MappingError
@@ -199,7 +200,7 @@ class TabularMapping:
         if parts is None:
             known = ", ".join(self._resources)
             message = f"the mapping of {self._system} has no resource {resource!r}; it has: {known}"
-            raise ConfigurationError(message, advice=f"Kies een van: {known}.")
+            raise ConfigurationError(message, advice=choice(resource, self._resources))
         return parts
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mappings.canonical.fields import Entity
 from sync_engine import rows
+from sync_engine.asked import keep_cases
 from sync_engine.context import Context
 from sync_engine.project import head_columns
 
@@ -26,25 +27,49 @@ def apply(context: Context, plan_id: int, *, state: str, correlated: bool = True
     """
     work = context.work
     with work.transaction():
-        _forget_keys(context)
-        _links(context)
+        forget_keys(context)
+        links(context)
         for entity in Entity:
-            _entity(context, entity)
-        _parts(context)
-        _memberships(context)
-        _references(context)
-        _accept(context)
+            core_rows(context, entity)
+        parts(context)
+        memberships(context)
+        references(context)
+        accept(context)
         if correlated:
-            _cases(context)
+            cases(context)
         work.execute(  # what is held is folded again until a person has decided
             "DELETE FROM refold WHERE tenant_id = ? AND core_id IN (SELECT core_id FROM w_refold) "
             "AND core_id NOT IN (SELECT core_id FROM step WHERE plan_id = ? AND state = 'held')",
             (context.koppeling.tenant_id, plan_id),
         )
+        work.execute(  # also what only followed another record: nothing else would bring it up
+            "INSERT INTO refold (core_id, tenant_id, entity, reason) "
+            "SELECT DISTINCT core_id, CAST(? AS INTEGER), entity, 'held' FROM step "
+            "WHERE plan_id = ? AND state = 'held' AND op <> 'create' ON CONFLICT DO NOTHING",
+            (context.koppeling.tenant_id, plan_id),
+        )
         work.execute("UPDATE plan SET state = ?, applied = true WHERE id = ?", (state, plan_id))
 
 
-def _forget_keys(context: Context) -> None:
+def refuse(context: Context, plan_id: int, *, state: str) -> None:
+    """Write that the forms behind the refused steps are refused; the core stays as it is.
+
+    Args:
+        context: of the run that planned again.
+        plan_id: its plan.
+        state: what becomes of that.
+    """
+    work = context.work
+    with work.transaction():
+        work.execute(
+            "UPDATE shadow SET refused_fp = received_fp, refused_run = ?, pending = false "
+            "WHERE id IN (SELECT shadow_id FROM p_refuse)",
+            (context.run_id,),
+        )
+        work.execute("UPDATE plan SET state = ? WHERE id = ?", (state, plan_id))
+
+
+def forget_keys(context: Context) -> None:
     """A record that is accepted has the keys of its new form, and no others.
 
     Its old keys are found by the core record that it was linked to until now.
@@ -66,7 +91,8 @@ def _forget_keys(context: Context) -> None:
     )
 
 
-def _links(context: Context) -> None:
+def links(context: Context) -> None:
+    """Links, aliases and exact keys as they are now; what moved is kept as it was."""
     work = context.work
     listed = "koppeling_id, entity, source_key, core_id, rule, run_id"
     work.execute(  # what undo brings back
@@ -106,7 +132,8 @@ def _links(context: Context) -> None:
     work.execute("INSERT INTO core_salt (core_id, salt) SELECT core_id, salt FROM p_core_salt")
 
 
-def _entity(context: Context, entity: Entity) -> None:
+def core_rows(context: Context, entity: Entity) -> None:
+    """The rows of one entity; those of records that were merged into others go."""
     work = context.work
     names = ("id", "tenant_id", "run_id", *head_columns(entity))
     listed = ", ".join(names)
@@ -123,7 +150,8 @@ def _entity(context: Context, entity: Entity) -> None:
     )
 
 
-def _parts(context: Context) -> None:
+def parts(context: Context) -> None:
+    """Identifiers, contacts and addresses."""
     work = context.work
     for table, names, key in (
         ("identificatie", rows.IDENTIFIER_COLUMNS, "eigenaar_id, soort, uitgever"),
@@ -147,11 +175,12 @@ def _parts(context: Context) -> None:
         work.execute(f"DELETE FROM {table} WHERE eigenaar_id IN (SELECT core_id FROM w_alias)")
 
 
-def _memberships(context: Context) -> None:
+def memberships(context: Context) -> None:
+    """Memberships that begin, change or end; rows that change are kept as they were."""
     work = context.work
     listed = ", ".join(rows.MEMBER_COLUMNS)
     _merge_memberships(context)
-    _keep_members(
+    keep_members(
         context,
         "p_groepsdeelname p CROSS JOIN groepsdeelname d WHERE d.groep_id = p.groep_id "
         "AND d.rol = p.rol AND d.persoon_id = p.persoon_id AND NOT d.beeindigd",
@@ -166,7 +195,7 @@ def _memberships(context: Context) -> None:
     work.execute(f"INSERT INTO groepsdeelname ({listed}) SELECT {listed} FROM p_deelname_nieuw")
 
 
-def _keep_members(context: Context, which: str) -> None:
+def keep_members(context: Context, which: str) -> None:
     """Keep rows of groepsdeelname `d` as they are before this run changes them."""
     context.work.execute(
         "INSERT INTO former_member (run_id, member_id, groep_id, rol, persoon_id, geldig_van, "
@@ -184,7 +213,7 @@ def _merge_memberships(context: Context) -> None:
         return
     for column in ("groep_id", "persoon_id"):
         for name in ("core_id", "survivor_id"):
-            _keep_members(
+            keep_members(
                 context, f"w_alias w CROSS JOIN groepsdeelname d WHERE d.{column} = w.{name}"
             )
     for column in ("groep_id", "persoon_id"):
@@ -203,7 +232,7 @@ def _merge_memberships(context: Context) -> None:
     )
 
 
-def _references(context: Context) -> None:
+def references(context: Context) -> None:
     """Open references of what was folded are replaced by those that are open now."""
     work = context.work
     work.execute(
@@ -217,7 +246,8 @@ def _references(context: Context) -> None:
     )
 
 
-def _accept(context: Context) -> None:
+def accept(context: Context) -> None:
+    """What was received is accepted; what it replaces is kept as long as it can be undone."""
     work = context.work
     forget = "UPDATE shadow_form SET accepted = NULL WHERE shadow_id IN"
     work.execute(  # what undo brings back
@@ -267,13 +297,20 @@ def _shadows_of(table: str) -> str:
     )
 
 
-def _cases(context: Context) -> None:
-    """Open what is in doubt now; a doubt that is gone closes its case by itself."""
+def cases(context: Context, *, only: str | None = None) -> None:
+    """Open what is in doubt now; a doubt that is gone closes its case by itself.
+
+    Args:
+        context: of the run.
+        only: temporary table of the records (entity, source_key) that were judged; None for all.
+    """
     work, own = context.work, context.koppeling.id
     marks = ", ".join("?" for _ in _CORRELATION_CASES)
+    judged = "" if only is None else f" AND (entity, source_key) IN (SELECT * FROM {only})"
     work.execute(
         "UPDATE zaak SET state = 'closed', closed_run = ? WHERE koppeling_id = ? "
-        f"AND state = 'open' AND kind IN ({marks}) AND NOT EXISTS (SELECT 1 FROM w_case w WHERE "
+        f"AND state = 'open' AND kind IN ({marks}){judged} AND NOT EXISTS "
+        "(SELECT 1 FROM w_case w WHERE "
         "w.kind = zaak.kind AND w.entity = zaak.entity AND w.source_key = zaak.source_key)",
         (context.run_id, own, *_CORRELATION_CASES),
     )
@@ -285,3 +322,4 @@ def _cases(context: Context) -> None:
         "AND z.source_key = w.source_key)",
         (context.koppeling.tenant_id, own, context.run_id, own),
     )
+    keep_cases(context)

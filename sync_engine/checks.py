@@ -49,7 +49,7 @@ def check_sources(hub: Hub, name: str | None) -> list[SourceCheck]:
 
     Raises: ConfigurationError if there is no koppeling of that name.
     """
-    sources = [hub.settings.find_source(name)] if name else list(hub.settings.source)
+    sources = [hub.source(name)] if name else list(hub.sources())
     checks = []
     for source in sources:
         try:

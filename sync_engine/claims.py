@@ -56,6 +56,7 @@ def gather(
     *,
     skip: Collection[str] = (),
     accepted_only: bool = False,
+    only: Collection[str] | None = None,
     new: range = range(0),
 ) -> Said:
     """Every claim and pin on these core records.
@@ -66,10 +67,11 @@ def gather(
         cores: their core ids.
         skip: source keys of the running koppeling whose received form is in doubt.
         accepted_only: use no received form at all.
+        only: source keys of the running koppeling whose received form may be used; None for all.
         new: core ids that this run gave out: the store knows nothing of them yet.
     """
     known = [core_id for core_id in cores if core_id not in new]
-    gatherer = _Gatherer(context, entity, cores, known, skip, accepted_only)
+    gatherer = _Gatherer(context, entity, cores, known, skip, accepted_only, only)
     gatherer.claims()
     gatherer.pins()
     return gatherer.said
@@ -89,6 +91,7 @@ class _Gatherer:
     known: Sequence[int]
     skip: Collection[str]
     accepted_only: bool
+    only: Collection[str] | None
     said: Said = field(default_factory=Said)
 
     def claims(self) -> None:
@@ -103,7 +106,7 @@ class _Gatherer:
                     (str(self.entity), work.values(part)),
                 ):
                     nodes[koppeling_id, key] = core_id
-        overridden = self._overridden(nodes)
+        overridden = self._overridden(nodes) | self._unlinked()
         by_koppeling: dict[int, list[str]] = defaultdict(list)
         for koppeling_id, key in nodes:
             if (koppeling_id, key) not in overridden:
@@ -114,8 +117,10 @@ class _Gatherer:
                     f"{_SHADOWS} AND {work.many('source_key')}",
                     (koppeling_id, str(self.entity), work.values(keys_part)),
                 )
+                restored = self._restored([row[0] for row in rows])
                 for row in rows:
-                    self._claim(nodes[koppeling_id, row[2]], koppeling_id, row)
+                    core_id = nodes[koppeling_id, row[2]]
+                    self._claim(core_id, koppeling_id, restored.get(row[0], row))
 
     def _overridden(self, nodes: Mapping[tuple[int, str], int]) -> set[tuple[int, str]]:
         """Links that this run moves to another core record."""
@@ -125,18 +130,46 @@ class _Gatherer:
             (row[0], row[1]): row[2]
             for row in self.context.work.execute(
                 "SELECT koppeling_id, source_key, core_id FROM w_link "
-                "WHERE entity = ? AND rule = 'merged'",
+                "WHERE entity = ? AND rule IN ('merged', 'moved')",
                 (str(self.entity),),
             )
         }
         return {node for node, core_id in nodes.items() if moved.get(node, core_id) != core_id}
+
+    def _unlinked(self) -> set[tuple[int, str]]:
+        """Links that this run takes away."""
+        if not self.context.turned:
+            return set()
+        return set(
+            self.context.work.execute(
+                "SELECT koppeling_id, source_key FROM w_unlinked WHERE entity = ?",
+                (str(self.entity),),
+            )
+        )
+
+    def _restored(self, numbers: Sequence[int]) -> dict[int, Row]:
+        """Shadow → its row with the accepted form that it gets back."""
+        work = self.context.work
+        found: dict[int, Row] = {}
+        if not self.context.turned:
+            return found
+        for part in chunks(numbers):
+            for row in work.execute(
+                "SELECT s.id, s.scope_id, s.source_key, false, s.received_gone, "
+                "r.former_fp IS NOT NULL, r.gone, s.first_on, s.observed_on, s.held_until, "
+                "s.run_id, s.received, r.form, s.salt FROM w_restore r CROSS JOIN v_shadow s "
+                f"WHERE s.id = r.shadow_id AND {work.many('r.shadow_id')}",
+                (work.values(part),),
+            ):
+                found[row[0]] = row
+        return found
 
     def _claim(self, core_id: int, koppeling_id: int, row: Row) -> None:
         number, scope_id, key, pending, received_gone, is_accepted, accepted_gone = row[:7]
         first_on, observed_on, held_until, run_id, received, accepted, salt = row[7:]
         context = self.context
         fresh = pending and koppeling_id == context.koppeling.id and key not in self.skip
-        fresh = fresh and not self.accepted_only
+        fresh = fresh and not self.accepted_only and (self.only is None or key in self.only)
         if fresh:
             self.said.accept[core_id].append(
                 Fresh(number, bool(received_gone), accepted is not None, bool(is_accepted))
@@ -169,6 +202,10 @@ class _Gatherer:
         """Whether policy keeps what disappeared from its source."""
         return self.context.policy.reactions.of(str(self.entity)).gone is Gone.KEEP
 
+    def _aliases(self) -> str:
+        """Whoever is parted again is no alias."""
+        return "AND core_id NOT IN (SELECT core_id FROM w_unalias)" if self.context.turned else ""
+
     def pins(self) -> None:
         """Pins in force, those on records that were merged into these included; newest last."""
         context, work = self.context, self.context.work
@@ -176,7 +213,8 @@ class _Gatherer:
         for table in ("w_alias", "alias"):
             for part in chunks(sorted(owner)):
                 for core_id, survivor in work.execute(
-                    f"SELECT core_id, survivor_id FROM {table} WHERE {work.many('survivor_id')}",
+                    f"SELECT core_id, survivor_id FROM {table} "
+                    f"WHERE {work.many('survivor_id')} {self._aliases()}",
                     (work.values(part),),
                 ):
                     owner[core_id] = owner[survivor]

@@ -98,6 +98,10 @@ class Context:
     scope_koppeling: dict[int, int] = field(default_factory=dict)
     ended_scopes: set[int] = field(default_factory=set)
     expired_pins: set[int] = field(default_factory=set)  # a dry run lifts none for real
+    turned: bool = False  # forms and links are laid over those of the store (turn.py)
+    deciding: dict[tuple[str, str], tuple[str, int | None]] = field(default_factory=dict)
+    lifting: frozenset[int] = frozenset()  # decisions that this run takes back
+    evidence: dict[tuple[str, str], bytes] = field(default_factory=dict)  # of what it decides
     events: list[tuple[int | None, str, dict[str, object]]] = field(default_factory=list)
 
     @property

@@ -39,6 +39,19 @@ class Node(msgspec.Struct, frozen=True):
     place: int
 
 
+class Decided(msgspec.Struct, frozen=True):
+    """What a person decided of one source record: link, create, split or ignore.
+
+    Attributes:
+        core_id: the record that it is.
+        evidence: of the keys that it had then; None answers for any.
+    """
+
+    kind: str
+    core_id: int | None
+    evidence: bytes | None = None
+
+
 @dataclass(slots=True)
 class Correlated:
     """What correlation decided for one entity.
@@ -90,6 +103,7 @@ class Correlator:
         self._alone: dict[Entity, bool] = {}
         self._follows: dict[str, list[str]] = {}
         self._decided: set[str] = set()  # a person said: make it a record of its own
+        self._settled: set[str] = set()  # a person decided, on the keys that it has now
 
     def correlate(
         self, entity: Entity, nodes: Iterable[Sequence[Node]], *, may_create: bool
@@ -102,7 +116,7 @@ class Correlator:
             may_create: False holds every creation of this entity back.
         """
         result = Correlated()
-        self._decided = set()
+        self._decided, self._settled = set(), set()
         self.context.work.execute("DELETE FROM w_key WHERE core_id IS NULL")
         self.context.work.execute("DELETE FROM w_new")
         for batch in nodes:
@@ -119,7 +133,7 @@ class Correlator:
     def _keys_of_batch(self, entity: Entity, batch: Sequence[Node], result: Correlated) -> None:
         context = self.context
         decisions = self._decisions(entity, [node.source_key for node in batch])
-        resolved = self._references(entity, batch)
+        resolved = resolved_references(context, entity, batch, context.koppeling.id)
         rows: list[tuple[object, ...]] = []
         new: list[tuple[int, str]] = []  # until a key, a score or a rule says otherwise
         for node in batch:
@@ -128,70 +142,72 @@ class Correlator:
             if node.core_id is None and node.gone and decision is None:
                 result.vanished.add(key)
                 continue
-            if node.core_id is None and decision is not None:
-                if self._follow(key, decision, result):
-                    new.append((node.place, key))
+            if node.core_id is None and decision is not None and decision.kind == "ignore":
                 continue
-            if node.core_id is None and any(
+            core_id = node.core_id
+            if core_id is None and any(
                 resolved.get((key, name)) is None for name in required_references(entity)
             ):
                 result.waiting.add(key)
                 continue
-            if node.core_id is None:
+            decided = None if decision is None or decision.kind != "link" else decision.core_id
+            if core_id is None and decided is not None:
+                core_id = result.linked[key] = decided
+            elif core_id is None:
                 new.append((node.place, key))
-            keys = exact_keys(entity, node, context.koppeling.id, resolved)
-            for kind, parts in keys:
-                digest = context.cipher.index(f"{entity}/{kind}", *parts)
-                rows.append((digest, context.koppeling.id, key, str(entity), kind, node.core_id))
+                if decision is not None:  # create, split
+                    self._decided.add(key)
+            digests = [
+                (context.cipher.index(f"{entity}/{kind}", *parts), kind)
+                for kind, parts in exact_keys(entity, node, context.koppeling.id, resolved)
+            ]
+            rows += [
+                (digest, context.koppeling.id, key, str(entity), kind, core_id)
+                for digest, kind in digests
+            ]
+            if decision is not None:
+                self._settle(entity, key, decision, [digest for digest, _ in digests])
         context.work.load("w_key", KEY_COLUMNS, rows)
         context.work.load("w_new", ("place", "source_key"), new)
 
-    def _decisions(self, entity: Entity, keys: Sequence[str]) -> dict[str, tuple[str, int | None]]:
-        work = self.context.work
+    def _decisions(self, entity: Entity, keys: Sequence[str]) -> dict[str, Decided]:
+        """What a person decided of these records, the newest that is not taken back."""
+        context, work = self.context, self.context.work
         rows = work.execute(
-            "SELECT d.source_key, d.kind, COALESCE(a.survivor_id, d.core_id) FROM decision d "
-            "LEFT JOIN alias a ON a.core_id = d.core_id "
+            "SELECT d.source_key, d.id, d.kind, COALESCE(a.survivor_id, d.core_id), d.evidence "
+            "FROM decision d LEFT JOIN alias a ON a.core_id = d.core_id "
             "WHERE d.koppeling_id = ? AND d.entity = ? AND d.lifted_at IS NULL "
             f"AND {work.many('d.source_key')} ORDER BY d.id",
-            (self.context.koppeling.id, str(entity), work.values(keys)),
+            (context.koppeling.id, str(entity), work.values(keys)),
         )
-        return {row[0]: (row[1], row[2]) for row in rows}
-
-    def _follow(self, key: str, decision: tuple[str, int | None], result: Correlated) -> bool:
-        """Do what a person decided; whether that is to make a new record."""
-        kind, core_id = decision
-        if kind == "ignore":
-            return False
-        if kind == "link" and core_id is not None:
-            result.linked[key] = core_id
-            return False
-        self._decided.add(key)  # create, split
-        return True
-
-    def _references(
-        self, entity: Entity, batch: Sequence[Node]
-    ) -> dict[tuple[str, str], int | None]:
-        """(source key, field) → core id of every reference that a key or a rule needs."""
-        context = self.context
-        found: dict[tuple[str, str], int | None] = {}
-        for name, description in fields_of(entity).items():
-            if description.target is None or name not in KEYED.get(entity, ()):
-                continue
-            wanted = {
-                str(node.form[name]): None for node in batch if node.form.get(name) is not None
-            }
-            links = lookup_links(context, description.target, list(wanted))
-            for node in batch:
-                value = node.form.get(name)
-                found[node.source_key, name] = None if value is None else links.get(str(value))
+        found = {
+            key: Decided(kind, core_id, evidence)
+            for key, number, kind, core_id, evidence in rows
+            if number not in context.lifting
+        }
+        for key in keys:
+            now = context.deciding.get((str(entity), key))
+            if now is not None:
+                found[key] = Decided(*now)
         return found
+
+    def _settle(
+        self, entity: Entity, key: str, decision: Decided, digests: Sequence[bytes]
+    ) -> None:
+        """A decision answers for a record as long as its keys are those that were decided on."""
+        evidence = self.context.cipher.fingerprint(b"evidence")(b"|".join(sorted(digests)))
+        if (str(entity), key) in self.context.deciding:
+            self.context.evidence[str(entity), key] = evidence
+        if decision.evidence is None or bytes(decision.evidence) == evidence:
+            self._settled.add(key)
 
     # -- exact -----------------------------------------------------------------------------------
 
     def _match(self, entity: Entity, result: Correlated) -> None:
         """What the exact keys of this run, of the core, and of each other decide."""
         overlap = self._overlap if entity is Entity.INSCHRIJVING else None
-        matched = Matcher(self.context, entity, overlap=overlap).match(self._of_new)
+        matcher = Matcher(self.context, entity, overlap=overlap, settled=self._settled)
+        matched = matcher.match(self._of_new)
         result.linked |= matched.linked
         result.disputes |= matched.disputes
         result.merges = matched.merges
@@ -383,6 +399,15 @@ KEYED: dict[Entity, tuple[str, ...]] = {
 }
 
 
+WITH_KEYS = frozenset(
+    {
+        *(Entity.LEERLING, Entity.MEDEWERKER, Entity.INSTELLING, Entity.VESTIGING, Entity.VAK),
+        *(Entity.OPLEIDING, Entity.GROEP, Entity.INSCHRIJVING, Entity.VERZORGER_RELATIE),
+    }
+)
+"""Entities whose records have exact keys."""
+
+
 def exact_keys(
     entity: Entity,
     node: Node,
@@ -461,6 +486,12 @@ def lookup_links(
                 (koppeling_id or context.koppeling.id, str(target), work.values(part)),
             )
             found.update((row[0], row[1]) for row in rows)
+    if context.turned:
+        for (key,) in work.execute(
+            "SELECT source_key FROM w_unlinked WHERE koppeling_id = ? AND entity = ?",
+            (koppeling_id or context.koppeling.id, str(target)),
+        ):
+            found.pop(key, None)
     return found
 
 
@@ -478,7 +509,8 @@ def load_nodes(
     places = places or {}
     work = context.work
     rows = work.execute(
-        "SELECT source_key, id, received, received_gone, salt, scope_id FROM v_shadow "
+        "SELECT source_key, id, received, received_gone, salt, scope_id, "
+        "refused_run IS NOT NULL, accepted_fp IS NOT NULL, accepted, accepted_gone FROM v_shadow "
         f"WHERE koppeling_id = ? AND entity = ? AND {work.many('source_key')}",
         (context.koppeling.id, str(entity), work.values(keys)),
     )
@@ -488,15 +520,92 @@ def load_nodes(
     rows.sort(key=lambda row: (row[0], bool(row[3]), rank.get(row[5], (9, ""))), reverse=True)
     forms: dict[str, dict[str, Json]] = {}
     gone: dict[str, bool] = {}
-    for key, number, received, is_gone, salt, _ in rows:
+    for key, number, received, is_gone, salt, _, refused, is_accepted, accepted, was_gone in rows:
+        blob = received
+        if refused:  # what was refused tells nobody apart; what was accepted does
+            if not is_accepted:
+                continue
+            blob, is_gone = accepted or received, was_gone
         person = context.cipher.person(salt)
-        form = msgspec.json.decode(person.decrypt(received, b"shadow|%d" % number))
-        known = forms.get(key)
-        if known is None:
-            forms[key] = form
-        else:
-            known.update({n: v for n, v in form.items() if v is not None or n not in known})
+        form = msgspec.json.decode(person.decrypt(blob, b"shadow|%d" % number))
+        _lay(forms, key, form)
         gone[key] = gone.get(key, True) and bool(is_gone)
     return [
         Node(key, form, gone[key], core.get(key), places.get(key, 0)) for key, form in forms.items()
     ]
+
+
+def _lay(forms: dict[str, dict[str, Json]], key: str, form: dict[str, Json]) -> None:
+    """Lay a form over those of the same record that are believed less."""
+    known = forms.setdefault(key, form)
+    if known is not form:
+        known.update({n: v for n, v in form.items() if v is not None or n not in known})
+
+
+def keys_of(
+    context: Context, entity: Entity, keys: Sequence[str], koppeling_id: int
+) -> list[tuple[object, ...]]:
+    """Rows of `w_key` for linked records of any koppeling, by their accepted forms.
+
+    What a turn lays over forms and links counts (turn.py).
+    """
+    core = lookup_links(context, entity, keys, koppeling_id=koppeling_id)
+    forms = accepted_forms(context, entity, keys, koppeling_id)
+    nodes = [Node(key, form, False, core.get(key), 0) for key, form in forms.items()]
+    resolved = resolved_references(context, entity, nodes, koppeling_id)
+    return [
+        (
+            context.cipher.index(f"{entity}/{kind}", *parts),
+            koppeling_id,
+            node.source_key,
+            str(entity),
+            kind,
+            node.core_id,
+        )
+        for node in nodes
+        if node.core_id is not None
+        for kind, parts in exact_keys(entity, node, koppeling_id, resolved)
+    ]
+
+
+def accepted_forms(
+    context: Context, entity: Entity, keys: Sequence[str], koppeling_id: int
+) -> dict[str, dict[str, Json]]:
+    """Source key → what the core may use of it, the scopes laid together.
+
+    What a turn lays over forms counts (turn.py).
+    """
+    work = context.work
+    rows = work.execute(
+        "SELECT s.source_key, s.id, s.scope_id, s.salt, CASE WHEN r.shadow_id IS NULL "
+        "THEN s.accepted_gone ELSE r.gone END, CASE WHEN r.shadow_id IS NULL "
+        "THEN COALESCE(s.accepted, s.received) ELSE r.form END "
+        "FROM v_shadow s LEFT JOIN w_restore r ON r.shadow_id = s.id "
+        f"WHERE s.koppeling_id = ? AND s.entity = ? AND {work.many('s.source_key')} "
+        "AND (r.former_fp IS NOT NULL OR (r.shadow_id IS NULL AND s.accepted_fp IS NOT NULL))",
+        (koppeling_id, str(entity), work.values(keys)),
+    )
+    rank = {scope_id: (scope.rank, scope.key) for scope_id, scope in context.scopes.items()}
+    rows.sort(key=lambda row: (row[0], bool(row[4]), rank.get(row[2], (9, ""))), reverse=True)
+    forms: dict[str, dict[str, Json]] = {}
+    for key, number, _, salt, _, blob in rows:
+        if salt is not None:
+            plain = context.cipher.person(salt).decrypt(blob, b"shadow|%d" % number)
+            _lay(forms, key, msgspec.json.decode(plain))
+    return forms
+
+
+def resolved_references(
+    context: Context, entity: Entity, nodes: Sequence[Node], koppeling_id: int
+) -> dict[tuple[str, str], int | None]:
+    """(source key, field) → core id of every reference that a key or a rule needs."""
+    found: dict[tuple[str, str], int | None] = {}
+    for name, description in fields_of(entity).items():
+        if description.target is None or name not in KEYED.get(entity, ()):
+            continue
+        wanted = {str(node.form[name]): None for node in nodes if node.form.get(name) is not None}
+        links = lookup_links(context, description.target, list(wanted), koppeling_id=koppeling_id)
+        for node in nodes:
+            value = node.form.get(name)
+            found[node.source_key, name] = None if value is None else links.get(str(value))
+    return found

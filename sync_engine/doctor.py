@@ -9,6 +9,7 @@ from pathlib import Path
 from config.clock import SystemClock
 from config.errors import KoppelhubError
 from config.keyring import Keyring
+from config.operators import Role
 from config.settings import Settings
 from connectors import registry
 from sync_engine.hub import Hub, connector
@@ -38,6 +39,7 @@ def examine(config: Path | None) -> list[Finding]:
     except KoppelhubError as error:
         return [_wrong("configuratie", error)]
     findings.append(Finding("goed", "configuratie", f"{settings.origin}"))
+    findings += _operators(settings)
     findings += _keys(settings)
     findings += _database(settings)
     if any(finding.level == "fout" for finding in findings):
@@ -51,6 +53,30 @@ def examine(config: Path | None) -> list[Finding]:
     finally:
         hub.close()
     return findings
+
+
+def _operators(settings: Settings) -> Iterator[Finding]:
+    """Who may do what; nobody may what nobody has the role for."""
+    held = {operator.role for operator in settings.operator}
+    if held:
+        told = ", ".join(f"{o.name} ({o.role})" for o in settings.operator)
+        missing = "" if Role.ADMIN in held else "niemand heeft de rol admin"
+        level, advice = ("let op", _NAME_ONE) if missing else ("goed", "")
+        yield Finding(level, "medewerkers", missing or told, advice)
+    elif settings.production:
+        yield Finding(
+            "let op",
+            "medewerkers",
+            "de configuratie noemt niemand; in productie mag dan niemand iets",
+            _NAME_ONE,
+        )
+    else:
+        yield Finding("goed", "medewerkers", "niemand genoemd: iedereen mag alles")
+
+
+_NAME_ONE = (
+    'Neem in koppelhub.toml een tabel [[operator]] op met name = "<gebruiker>" en role = "admin".'
+)
 
 
 def _keys(settings: Settings) -> Iterator[Finding]:

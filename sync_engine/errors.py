@@ -4,6 +4,7 @@ SyncError
 ├ RunActiveError               another run of this koppeling, or of this tenant, is under way
 ├ StalePlanError               what a plan would change has changed since, or it has expired
 ├ OperationNotDeclaredError    the connector did not declare what was asked of it
+├ NoRightError                 this person may not do this, or not for this tenant
 └ StoreError                   the database refuses or is not as this release expects
 """
 
@@ -17,9 +18,11 @@ class SyncError(KoppelhubError):
 
     Attributes:
         retryable: the same command may succeed later, without a person doing anything.
+        refused: it will not succeed, however often it is tried.
     """
 
     retryable: bool = False
+    refused: bool = False
 
 
 class RunActiveError(SyncError):
@@ -32,13 +35,22 @@ class RunActiveError(SyncError):
 class StalePlanError(SyncError):
     """What the plan would change has changed since it was made, or the plan has expired."""
 
+    refused = True
     default_advice = "Dit plan is verouderd. Maak een nieuw plan met `koppelhub sync --plan`."
 
 
 class OperationNotDeclaredError(SyncError):
     """The connector did not declare what was asked of it."""
 
+    refused = True
     default_advice = "Deze koppeling kan dit niet. Zie `koppelhub connectors` voor wat zij kan."
+
+
+class NoRightError(SyncError):
+    """This person may not do this, or not for this tenant."""
+
+    refused = True
+    default_advice = "Vraag het aan een collega met een ruimere rol, of aan de beheerder."
 
 
 class StoreError(SyncError):

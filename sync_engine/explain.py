@@ -5,15 +5,16 @@ Uses the very fold that the run uses: what is explained is what happens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 import msgspec
 
+from config.nearest import choice
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
-from sync_engine.claims import accepted
+from sync_engine.asked import asked_fields, core_values, disagreeing
+from sync_engine.claims import Said, accepted
 from sync_engine.context import Context
 from sync_engine.errors import SyncError
 from sync_engine.fold import RETAINED, Claim, Json, fold
@@ -131,6 +132,7 @@ def explain(
             advice="Controleer de sleutel; zoek op leerlingnummer of op de sleutel van de hub.",
         )
     folded = fold(entity, claims, pins=said.pins.get(core_id, {}), rules=context.rules())
+    asked = _asked(context, entity, core_id, said)
     history = _history(context, core_id)
     everything = [change for changes in history.values() for change in changes]
     first = min(everything, key=lambda change: change.run_id, default=None)
@@ -139,15 +141,15 @@ def explain(
         if only is not None and name != only:
             continue
         claim = winner.claim
-        value = folded.values.get(name)
+        value = asked.get(name, folded.values.get(name))
         changes = history.get(name, [])
         given = changes[-1] if changes else first  # a field that was always empty
         reasons.append(
             FieldReason(
                 name,
                 veiled(entity, name, shown(value)),
-                winner.rule,
-                "" if claim is None else claim.koppeling,
+                "asks a person" if name in asked else winner.rule,
+                "" if claim is None or name in asked else claim.koppeling,
                 given.run_id if given else None if claim is None else claim.run_id,
                 winner.pin_id,
                 given.at if given else "",
@@ -160,16 +162,18 @@ def explain(
     )
 
 
+def _asked(context: Context, entity: Entity, core_id: int, said: Said) -> Mapping[str, Json]:
+    """Fields of which a person is asked → what the core keeps until he answers."""
+    fields = asked_fields(context.policy).get(entity, ())
+    pinned = said.pins.get(core_id, ())
+    names = disagreeing(said.claims[core_id], fields, pinned=pinned)
+    return core_values(context, entity, core_id, names)
+
+
 def check_field(entity: Entity, name: str | None) -> None:
     """Raises: SyncError, which names the nearest, if the entity has no such field."""
-    known = list(fields_of(entity))
-    if name is None or name in known:
-        return
-    near = get_close_matches(name, known, n=3, cutoff=0.6)
-    nearest = f"Bedoelt u {', '.join(near)}? " if near else ""
-    raise SyncError(
-        f"{entity} has no field {name!r}", advice=f"{nearest}Kies een van: {', '.join(known)}."
-    )
+    if name is not None and name not in fields_of(entity):
+        raise SyncError(f"{entity} has no field {name!r}", advice=choice(name, fields_of(entity)))
 
 
 def veiled(entity: Entity, name: str, value: Json) -> Json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from config.errors import ConfigurationError
@@ -11,38 +10,13 @@ from connectors.base import Capability
 from mappings.canonical.fields import Entity
 from sync_engine.errors import SyncError
 from sync_engine.hub import Hub
+from sync_engine.hubkeys import KEY, MISTYPED, hub_key, key_number, read_hub_key
+from sync_engine.mistyped import near_hub_keys, near_leerlingnummers
 from sync_engine.store.work import Work
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ*~$=U"  # Crockford's base 32, and its check symbols
+__all__ = ["find_leerlingen", "hub_key", "look_up", "read_hub_key", "source_keys"]
+
 _LEERLING = str(Entity.LEERLING)
-_KEY = re.compile(r"K-([0-9A-HJKMNP-TV-Z]+)([0-9A-HJKMNP-TV-Z*~$=U])", re.IGNORECASE)
-
-
-def hub_key(core_id: int) -> str:
-    """The opaque key of a core record, with a check symbol: a typing error finds nobody."""
-    digits, rest = "", core_id
-    while rest:
-        rest, place = divmod(rest, 32)
-        digits = _ALPHABET[place] + digits
-    return f"K-{digits or '0'}{_ALPHABET[core_id % 37]}"
-
-
-def read_hub_key(text: str) -> int | None:
-    """The core id of a hub key; None where the text is not shaped as one.
-
-    Raises: SyncError if the check symbol is wrong.
-    """
-    match = _KEY.fullmatch(text.strip())
-    if match is None:
-        return None
-    core_id = 0
-    for character in match[1].upper():
-        core_id = core_id * 32 + _ALPHABET.index(character)
-    if _ALPHABET[core_id % 37] != match[2].upper():
-        raise SyncError(
-            "that key is mistyped", advice="Neem de sleutel over zoals hij getoond werd."
-        )
-    return core_id
 
 
 def find_leerlingen(hub: Hub, work: Work, text: str) -> list[int]:
@@ -50,24 +24,47 @@ def find_leerlingen(hub: Hub, work: Work, text: str) -> list[int]:
 
     Raises: SyncError if there is none.
     """
-    core_id = read_hub_key(text)
+    core_id = key_number(text)
+    mine = list(hub.tenants(work))
     if core_id is not None:
         alias = work.execute("SELECT survivor_id FROM alias WHERE core_id = ?", (core_id,))
         found = [alias[0][0] if alias else core_id]
-        found = [c for c in found if work.execute("SELECT 1 FROM leerling WHERE id = ?", (c,))]
+        found = [
+            row[0]
+            for row in work.execute(
+                f"SELECT id FROM leerling WHERE id = ? AND {work.many('tenant_id')}",
+                (found[0], work.values(mine)),
+            )
+        ]
     else:
-        found = _by_number(hub, work, text.strip())
+        found = _by_number(hub, work, text.strip(), mine)
     if not found:
-        raise SyncError(
-            "there is no leerling with that key or leerlingnummer",
-            advice="Gebruik de sleutel van de hub (K-...) of het leerlingnummer van de school.",
-        )
+        raise _nobody(hub, work, text)
     return found
 
 
-def _by_number(hub: Hub, work: Work, number: str) -> list[int]:
+def _nobody(hub: Hub, work: Work, text: str) -> SyncError:
+    """What to say where nobody has what was typed: the hub keys of who comes near to it."""
+    looks_like_key = KEY.fullmatch(text.strip()) is not None
+    near = (
+        near_hub_keys(hub, work, text) if looks_like_key else near_leerlingnummers(hub, work, text)
+    )
+    keys = " of ".join(map(hub_key, near))
+    meant = f" Bedoelt u {keys}? Dat scheelt één teken." if keys else ""
+    if looks_like_key and key_number(text) is None:
+        return SyncError("that key is mistyped", advice=f"{MISTYPED}{meant}")
+    return SyncError(
+        "there is no leerling with that key or leerlingnummer",
+        advice="Gebruik de sleutel van de hub (K-...) of het leerlingnummer van de school." + meant,
+    )
+
+
+def _by_number(hub: Hub, work: Work, number: str, tenants: Sequence[int]) -> list[int]:
     found: set[int] = set()
-    for koppeling_id, tenant_id in work.execute("SELECT id, tenant_id FROM koppeling"):
+    for koppeling_id, tenant_id in work.execute(
+        f"SELECT id, tenant_id FROM koppeling WHERE {work.many('tenant_id')}",
+        (work.values(tenants),),
+    ):
         index = hub.cipher(tenant_id).index(
             "identificatie/leerlingnummer", str(koppeling_id), number
         )

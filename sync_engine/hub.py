@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+import msgspec
 from sqlalchemy import text
 from sqlmodel import Session, select
 
 from config.clock import Clock, local_date
 from config.errors import ConfigurationError
 from config.keyring import Keyring
+from config.nearest import choice, nearest
 from config.settings import Settings
 from config.sources import Source
 from connectors import registry as connector_registry
@@ -22,7 +24,10 @@ from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from mappings.mapping import Mapping
 from sector.identifiers import Brin, Identifier, InvalidIdentifierError, Vestigingsnummer
+from sync_engine.actor import Actor
+from sync_engine.asked import asked_fields
 from sync_engine.context import KoppelingRow
+from sync_engine.errors import NoRightError
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import open_tenant_cipher, verify_keys
@@ -42,6 +47,7 @@ class Hub:
     Attributes:
         connect: makes the connector of a source; tests and the demo may replace it.
         find_mapping: finds the mapping of a system; tests may replace it.
+        actor: who acts; the system itself where no person does.
     """
 
     settings: Settings
@@ -50,6 +56,7 @@ class Hub:
     clock: Clock
     connect: Callable[[Source, Clock], Connector]
     find_mapping: Callable[[str], Mapping] = mapping_registry.mapping_of
+    actor: Actor = field(default_factory=Actor)
 
     @classmethod
     def open(
@@ -67,6 +74,7 @@ class Hub:
         settings.policy.check_names(
             {str(entity): fields_of(entity) for entity in Entity}, resources=_resource_names()
         )
+        asked_fields(settings.policy)
         keyring = Keyring.load(settings.keys.file)
         store = Store.open(settings.database.resolve())
         try:
@@ -113,8 +121,11 @@ class Hub:
                     )
 
     def koppeling(self, name: str) -> KoppelingRow:
-        """The configured koppeling of that name, to run. Raises: ConfigurationError if none is."""
-        self.settings.find_source(name)
+        """The configured koppeling of that name, to run.
+
+        Raises: ConfigurationError if none is that the actor may act for.
+        """
+        self.source(name)
         with Session(self.store.engine) as session:
             row = session.exec(select(Koppeling).where(Koppeling.name == name)).one()
             return KoppelingRow(row.id or 0, row.name, row.system, row.tenant_id)
@@ -125,7 +136,7 @@ class Hub:
         Raises: ConfigurationError if one is neither, is not in the configuration, or is not served
             by this koppeling.
         """
-        source = self.settings.find_source(koppeling)
+        source = self.source(koppeling)
         return tuple(dict.fromkeys(self._school(source, text) for text in wanted))
 
     def _school(self, source: Source, text: str) -> str:
@@ -134,8 +145,11 @@ class Hub:
             number = kind(text).reveal()
         except InvalidIdentifierError as exc:
             message = f"school: {exc.name}: {exc.rule}"
-            raise ConfigurationError(message, advice=_SCHOOL_ADVICE) from None
-        serving = self.settings.sources_of(number)
+            known = self._numbers(self.sources())
+            near = nearest(text.strip(), known)
+            meant = f" Bedoelt u {' of '.join(near)}?" if near else ""
+            raise ConfigurationError(message, advice=f"{_SCHOOL_ADVICE}{meant}") from None
+        serving = self.sources_of(number)
         if source not in serving:
             names = ", ".join(s.name for s in serving) or "geen"
             raise ConfigurationError(
@@ -144,6 +158,94 @@ class Hub:
             )
         return number
 
+    # -- what the actor may act for ---------------------------------------------------------------
+
+    def sources(self) -> tuple[Source, ...]:
+        """The configured koppelingen that the actor may act for."""
+        allowed = self.actor.tenants
+        return tuple(s for s in self.settings.source if allowed is None or s.tenant in allowed)
+
+    def source(self, name: str) -> Source:
+        """The koppeling of that name.
+
+        Raises: ConfigurationError if there is none that the actor may act for; it names the nearest
+            of those that he may.
+        """
+        mine = self.sources()
+        for source in mine:
+            if source.name == name:
+                return source
+        raise ConfigurationError(
+            f"the configuration has no source {name!r}",
+            advice=choice(name, (source.name for source in mine)),
+        )
+
+    def sources_of(self, school: str) -> tuple[Source, ...]:
+        """The koppelingen that serve a BRIN or vestigingsnummer, of those the actor may act for.
+
+        Raises: ConfigurationError if no school of his has that number; it names the nearest.
+        """
+        mine = self.sources()
+        tenants = {source.tenant for source in mine}
+        wanted = school.strip().upper()
+        brins = {
+            s.brin.reveal() for t in self.settings.tenant if t.name in tenants for s in t.school
+        }
+        if wanted[:_BRIN_LENGTH] not in brins:
+            raise ConfigurationError(
+                "there is no school with that BRIN or vestigingsnummer",
+                advice=f"{_SCHOOL_ADVICE} {choice(wanted, self._numbers(mine))}",
+            )
+        return tuple(s for s in self.settings.sources_of(wanted) if s in mine)
+
+    def _numbers(self, sources: Sequence[Source]) -> list[str]:
+        """BRINs and vestigingsnummers of these koppelingen, as configured and as read."""
+        tenants, numbers = set(), []
+        for source in sources:
+            tenants.add(source.tenant)
+            numbers += [number.reveal() for number in source.vestigingen or ()]
+        brins = [
+            s.brin.reveal() for t in self.settings.tenant if t.name in tenants for s in t.school
+        ]
+        with self.store.work() as work:
+            for (listed,) in work.execute(
+                "SELECT DISTINCT s.brins FROM scope s JOIN koppeling k ON k.id = s.koppeling_id "
+                f"WHERE {work.many('k.name')}",
+                (work.values([source.name for source in sources]),),
+            ):
+                numbers += msgspec.json.decode(listed, type=list[str])
+        return list(dict.fromkeys([*brins, *numbers]))
+
+    def tenants(self, work: Work, *, only: str | None = None) -> dict[int, str]:
+        """Id → name of the tenants that the actor may act for, those of the past included.
+
+        Raises: ConfigurationError if `only` names none of them; it names the nearest.
+        """
+        allowed = self.actor.tenants
+        mine = {
+            number: name
+            for number, name in work.execute("SELECT id, name FROM tenant ORDER BY id")
+            if allowed is None or name in allowed
+        }
+        if only is None:
+            return mine
+        chosen = {number: name for number, name in mine.items() if name == only}
+        if not chosen:
+            message = f"there is no tenant {only!r}"
+            raise ConfigurationError(message, advice=choice(only, mine.values()))
+        return chosen
+
+    def check_tenant(self, tenant_id: int) -> None:
+        """Do nothing where the actor may act for this tenant. Raises: NoRightError."""
+        if self.actor.tenants is None:
+            return
+        with self.store.work() as work:
+            if tenant_id not in self.tenants(work):
+                message = f"{self.actor.name} may not act for this tenant"
+                raise NoRightError(message)
+
+    # -- one tenant --------------------------------------------------------------------------------
+
     def koppelingen(self, tenant_id: int) -> dict[int, str]:
         """Id → name of every koppeling of a tenant, those of the past included."""
         with Session(self.store.engine) as session:
@@ -151,7 +253,11 @@ class Hub:
             return {row.id or 0: row.name for row in rows}
 
     def cipher(self, tenant_id: int) -> TenantCipher:
-        """The tenant's keys; made on first use."""
+        """The tenant's keys; made on first use.
+
+        Raises: NoRightError if the actor may not act for this tenant.
+        """
+        self.check_tenant(tenant_id)
         return open_tenant_cipher(self.store, self.keyring, tenant_id, now=self.clock.now())
 
     def mapping(self, system: str) -> Mapping:

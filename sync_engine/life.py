@@ -23,9 +23,10 @@ from sync_engine.explain import veiled
 from sync_engine.find import hub_key
 from sync_engine.flat import discreet, field_of, is_flag_alone
 from sync_engine.fold import Json
-from sync_engine.history import labels_of, store_context
 from sync_engine.hub import Hub
+from sync_engine.plans import labels_of
 from sync_engine.store.values import instant
+from sync_engine.view import store_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,7 +426,13 @@ class _Teller:
             yield self._happened(kind, f"{action}{where}", at=_instant(at), operator=operator)
 
 
-_OPS = {"create": "gemaakt", "change": "gewijzigd", "close": "afgesloten", "reopen": "heropend"}
+_OPS = {
+    "create": "gemaakt",
+    "change": "gewijzigd",
+    "close": "afgesloten",
+    "reopen": "heropend",
+    "remove": "verwijderd (ongedaan gemaakt)",
+}
 
 
 def _instant(value: str | None) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from config.clock import Clock
 from config.keyring import Keyring
 from config.settings import Settings
+from sync_engine.actor import Actor
 from sync_engine.audit import note
 from sync_engine.hub import Hub, connector
 from sync_engine.store.engine import Store
@@ -33,7 +34,7 @@ class MasterReport:
     rewrapped: int
 
 
-def renew_master(settings: Settings, clock: Clock, *, operator: str) -> MasterReport:
+def renew_master(settings: Settings, clock: Clock, *, actor: Actor) -> MasterReport:
     """Make a new master key and wrap every tenant's key under it, or end what was broken off.
 
     The older master keys stay in the file: backups of the database need them.
@@ -51,12 +52,19 @@ def renew_master(settings: Settings, clock: Clock, *, operator: str) -> MasterRe
             keyring = keyring.rotate()
         record_keys(store, keyring, now=clock.now())
         rewrapped = rewrap_tenant_keys(store, keyring)
-        hub = Hub(settings, store, keyring, clock, lambda source, c: connector(settings, source, c))
+        hub = Hub(
+            settings,
+            store,
+            keyring,
+            clock,
+            lambda source, c: connector(settings, source, c),
+            actor=actor,
+        )
         with store.work() as work:
             note(
                 hub,
                 work,
-                operator=operator,
+                operator=actor.name,
                 action="keys master",
                 subject=f"key {keyring.active_id}",
                 why=f"{rewrapped} tenant keys",

@@ -63,9 +63,20 @@ Overlap = Callable[[Sequence[str], Sequence[int]], Callable[[str, int], bool]]
 
 
 class Matcher:
-    """Matches the pending records of one entity; their keys stand in `w_key`."""
+    """Matches the pending records of one entity; their keys stand in `w_key`.
 
-    def __init__(self, context: Context, entity: Entity, *, overlap: Overlap | None) -> None:
+    Of records that are `settled` a person decided: others are matched with them, they are not.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        entity: Entity,
+        *,
+        overlap: Overlap | None,
+        settled: Collection[str] = (),
+    ) -> None:
+        self.settled = settled
         self.context, self.entity, self.overlap = context, entity, overlap
         self.matched = Matched()
         self._found: dict[str, dict[int, str]] = defaultdict(dict)  # key → core → kind
@@ -95,7 +106,8 @@ class Matcher:
         for key in sorted(involved):
             if key not in unlinked and key not in self._core:
                 continue  # a decision answered for it
-            self._judge(key)
+            if key not in self.settled:
+                self._judge(key)
             if key in unlinked and key not in self._core and key not in self.matched.disputes:
                 number = next(provisional)
                 self._leader[number] = key

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
+from mappings.canonical.fields import Entity
 from sync_engine.guard import Allowance
 
 Progress = Callable[[str, str, int], None]
@@ -22,6 +23,39 @@ class Kind(StrEnum):
     APPLY = "apply"
     REPLAY = "replay"
     REFOLD = "refold"
+    REFUSE = "refuse"
+    UNDO = "undo"
+    DECIDE = "decide"
+
+
+class Verdict(StrEnum):
+    """What a person decides of one record, or of two."""
+
+    LINK = "link"  # it is that record of the core
+    CREATE = "create"  # it is a record of its own
+    SPLIT = "split"  # it is not the record that it is linked to
+    IGNORE = "ignore"  # nothing is made of it
+    MERGE = "merge"  # two records of the core are one
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision to be carried out.
+
+    Attributes:
+        entity: of the record.
+        source_key: of the record, at the koppeling of the run; empty for MERGE.
+        core_id: whom it is linked to; one of the two that become one.
+        other: the other of the two.
+        case_id: the case that it answers.
+    """
+
+    verdict: Verdict
+    entity: Entity
+    source_key: str = ""
+    core_id: int | None = None
+    other: int | None = None
+    case_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +71,17 @@ class Options:
         resources: names as the source names them; empty for all that are configured.
         only: source keys to look up (kind ONLY), of the resources named.
         groups: core ids of groepen to look up with their members (kind ONLY).
+        quarantine: only what is in quarantine, of it only `only` where that is given (kind REPLAY).
         since: only payloads that were stored on this day or later (kind REPLAY).
         brins: BRINs or vestigingsnummers to select scopes by; empty for all.
         dry: stop before anything is written but the plan.
         plan_only: stop before anything is applied; `plan apply` goes on.
-        approved: plan to apply (kind APPLY).
+        approved: plan to apply (kind APPLY), or that was shown of an act (UNDO, DECIDE).
+        refused: plan to refuse (kind REFUSE).
+        undone: run to undo (kind UNDO).
+        decision: what to decide (kind DECIDE).
+        lifted: the decision to take back (kind DECIDE), by the number of its act.
+        why: of a refusal, a decision or an undo, in the words of who acts.
         time_limit: after this the run ends by itself, cleanly.
         operator: who asked for it.
         allowed: what may pass the guards in this run alone, where a person said so.
@@ -51,6 +91,7 @@ class Options:
     resources: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     groups: tuple[int, ...] = ()
+    quarantine: bool = False
     pupils: tuple[int, ...] = ()
     by_hand: bool = False
     cores: tuple[int, ...] = ()
@@ -59,6 +100,11 @@ class Options:
     dry: bool = False
     plan_only: bool = False
     approved: int | None = None
+    refused: int | None = None
+    undone: int | None = None
+    decision: Decision | None = None
+    lifted: int | None = None
+    why: str = ""
     time_limit: timedelta | None = None
     operator: str = "system"
     allowed: tuple[Allowance, ...] = ()

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 
 from sync_engine.guard import Hold
+from sync_engine.turn import Doubt
 
 
 class Outcome(StrEnum):
@@ -90,6 +91,8 @@ class RunReport:
     situations: dict[str, int] = field(default_factory=dict)
     held: int = 0
     holds: list[Hold] = field(default_factory=list)
+    refusals: int = 0  # steps that a person refused in this run
+    doubts: list[Doubt] = field(default_factory=list)  # what an undo leaves as it is
     unresolved: int = 0
     waiting: int = 0
     quarantine: int = 0

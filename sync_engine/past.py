@@ -22,10 +22,11 @@ from sync_engine.errors import SyncError
 from sync_engine.find import hub_key
 from sync_engine.flat import discreet, field_of
 from sync_engine.fold import Json
-from sync_engine.history import labels_of, store_context
 from sync_engine.hub import Hub
+from sync_engine.plans import labels_of
 from sync_engine.project import State
 from sync_engine.rows import States
+from sync_engine.view import store_context
 
 Changes: TypeAlias = dict[str, list[Any]]
 _MEMBER = "groepsdeelname/"

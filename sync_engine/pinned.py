@@ -23,7 +23,6 @@ from sync_engine.errors import RunActiveError, SyncError
 from sync_engine.explain import check_field, shown, veiled
 from sync_engine.find import hub_key
 from sync_engine.fold import Claim, Json, fold
-from sync_engine.history import store_context
 from sync_engine.hub import Hub
 from sync_engine.options import Kind as RunKind
 from sync_engine.options import Options
@@ -32,6 +31,7 @@ from sync_engine.pins import checked
 from sync_engine.runs import run
 from sync_engine.search import matches_of
 from sync_engine.store.values import instant
+from sync_engine.view import store_context
 
 _DUTCH_DAY: Final = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})")
 _ADDRESS: Final = re.compile(

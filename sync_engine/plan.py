@@ -15,7 +15,9 @@ import msgspec
 
 from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
-from sync_engine import correlate, rows
+from sync_engine import correlate, rows, turn
+from sync_engine.acts import Act
+from sync_engine.asked import Asked
 from sync_engine.claims import Said, gather
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator, load_nodes, lookup_links
@@ -35,6 +37,10 @@ from sync_engine.steps import (
     stable,
 )
 from sync_engine.store.cipher import PersonCipher
+from sync_engine.turn import Touched, put_back
+
+REFUSED = "geweigerd"
+"""Why a step is not applied that a person refused."""
 
 
 @dataclass(slots=True)
@@ -44,6 +50,8 @@ class _Batch:
     entity: Entity
     cores: list[int]
     said: Said = field(default_factory=Said)
+    touched: dict[int, list[Touched]] = field(default_factory=dict)
+    handled: dict[int, set[str]] = field(default_factory=dict)
     folded: dict[int, Folded] = field(default_factory=dict)
     resolved: dict[tuple[int, str, str], int] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
@@ -53,6 +61,7 @@ def prepare(context: Context) -> None:
     """Make (or empty) every temporary table of planning."""
     correlate.prepare(context)
     rows.prepare(context)
+    turn.prepare(context)
     work = context.work
     work.temp_table("w_pending", "source_key TEXT PRIMARY KEY, place BIGINT")
     work.execute("CREATE INDEX IF NOT EXISTS w_pending_place ON w_pending (place)")
@@ -73,7 +82,10 @@ def prepare(context: Context) -> None:
 class Planner:
     """Makes one plan."""
 
-    def __init__(self, context: Context, plan_id: int, limits: Limits) -> None:
+    def __init__(
+        self, context: Context, plan_id: int, limits: Limits, *, act: Act | None = None
+    ) -> None:
+        self.act = act
         self.context = context
         self.plan_id = plan_id
         self.limits = limits
@@ -87,6 +99,7 @@ class Planner:
         self._answered: list[tuple[object, ...]] = []
         self._opened: list[tuple[object, ...]] = []
         self._skip: set[str] = set()
+        self._judged: set[str] | None = None
         self._made = range(0)  # core ids of the records of this entity that this plan makes
         self._digest = context.cipher.fingerprint(b"step")
         self._accepted_only = limits.cores is not None
@@ -100,11 +113,15 @@ class Planner:
     def plan(self) -> Planned:
         """Plan every entity that has something pending or to be folded again."""
         prepare(self.context)
+        self._asked = Asked(self.context)
         context = self.context
-        context.work.execute(
-            "INSERT INTO w_refold SELECT core_id, entity FROM v_refold WHERE tenant_id = ?",
-            (context.koppeling.tenant_id,),
-        )
+        if self.act is None:
+            context.work.execute(
+                "INSERT INTO w_refold SELECT core_id, entity FROM v_refold WHERE tenant_id = ?",
+                (context.koppeling.tenant_id,),
+            )
+        else:
+            self.act.begin()
         if self.limits.cores is not None:
             keep = context.work.many("core_id")
             context.work.execute(
@@ -114,6 +131,13 @@ class Planner:
         for entity in Entity:
             self._entity(entity)
         self._known_members()
+        self._remove()
+        if self.planned.held:  # a form that waits tells nobody apart yet
+            context.work.execute(
+                "DELETE FROM w_key WHERE core_id IN "
+                "(SELECT core_id FROM step WHERE plan_id = ? AND state = 'held')",
+                (self.plan_id,),
+            )
         return self.planned
 
     def _known_members(self) -> None:
@@ -132,9 +156,13 @@ class Planner:
     def _entity(self, entity: Entity) -> None:
         work = self.context.work
         work.execute("DELETE FROM w_pending")
+        if self.act is not None:
+            self.act.turn.entity(entity)
         if self.limits.cores is None:
             self._find_pending(entity)
         self._made = range(0)
+        if self.act is not None:  # what is judged now, and no other form, may be believed
+            self._judged = {row[0] for row in work.execute("SELECT source_key FROM w_pending")}
         has_pending = bool(work.execute("SELECT 1 FROM w_pending LIMIT 1"))
         if has_pending:
             correlated = self._correlator.correlate(
@@ -149,12 +177,45 @@ class Planner:
         self._prepared.flush()
         self._flush_steps()
 
+    def _chosen(self, entity: Entity) -> str:
+        """Where a person acts, only the records that he acts on."""
+        if self.act is None:
+            return ""
+        return f"AND source_key IN (SELECT source_key FROM w_chosen WHERE entity = '{entity}') "
+
+    def _remove(self) -> None:
+        """Steps for the records that nothing says any more, what refers to others first."""
+        if self.act is None:
+            return
+        for entity, cores in self.act.turn.removals():
+            for part in chunks(cores):
+                self._remove_some(entity, part)
+        self._flush_steps()
+
+    def _remove_some(self, entity: Entity, cores: Sequence[int]) -> None:
+        states, salts = self._states.read(entity, cores), self._core_salts(entity, cores)
+        for core_id, state in states.items():
+            changed = {key: [value, None] for key, value in state.items() if value is not None}
+            self._reveal(core_id, changed)
+            body = body_of(changed)
+            named = stable(entity, "remove", str(core_id), changed=changed, body=body, labels={})
+            digest = self._digest(named)
+            step = Step(entity, core_id, "", "remove", changed, {}, body, digest, is_new=False)
+            count(self.planned.tally, entity, "remove", changed={})
+            salt = salts.get(core_id) or rows.new_salt()
+            person = self.context.cipher.person(salt)
+            self._write_step(step, "planned", "", salt=salt, person=person)
+        self.context.work.load(
+            "w_remove", ("core_id", "entity"), [(core_id, str(entity)) for core_id in states]
+        )
+
     def _find_pending(self, entity: Entity) -> None:
         context, work = self.context, self.context.work
         work.execute(
             # not DISTINCT: that would lead SQLite away from the index of what is pending
             "INSERT INTO w_pending SELECT source_key, id FROM v_shadow "
-            "WHERE koppeling_id = ? AND entity = ? AND pending ON CONFLICT (source_key) DO NOTHING",
+            f"WHERE koppeling_id = ? AND entity = ? AND pending {self._chosen(entity)}"
+            "ON CONFLICT (source_key) DO NOTHING",
             (context.koppeling.id, str(entity)),
         )
         work.execute(
@@ -327,6 +388,7 @@ class Planner:
             cores,
             skip=self._skip,
             accepted_only=self._accepted_only,
+            only=self._judged,
             new=self._made,
         )
         for core_id, claims in batch.said.claims.items():
@@ -334,10 +396,13 @@ class Planner:
                 entity, claims, pins=batch.said.pins.get(core_id, {}), rules=self.rules
             )
         self._resolve(batch)
+        if self.act is not None and entity is Entity.GROEP:
+            batch.touched = self.act.turn.touched(cores)
         known = [core_id for core_id in cores if core_id not in self._made]
         states = self._states.read(entity, known)
         salts = self._core_salts(entity, known)
         waiting = self._compare(batch, states, salts)
+        self._asked.flush()
         self._flush_open()
         self._prepared.flush()
         self._flush_steps()
@@ -398,9 +463,9 @@ class Planner:
                 waiting.append(core_id)
             else:
                 steps.append(step)
-        approved = self._approved([step.digest for step in steps])
+        shown = self._shown([step.digest for step in steps])
         for step in steps:
-            self._decide(batch, step, approved, salts)
+            self._decide(batch, step, shown, salts)
         return waiting
 
     def _step(
@@ -420,6 +485,16 @@ class Planner:
         if projected.waiting:
             self.planned.waiting += not self._accepted_only
             return Step(batch.entity, core_id, source, "wait", {}, {}, b"", b"", is_new=False)
+        self._asked.keep(
+            batch.entity,
+            core_id,
+            claims,
+            pinned=batch.said.pins.get(core_id, ()),
+            current=current,
+            state=projected.state,
+        )
+        if core_id in batch.touched:
+            self._put_back(batch, core_id, current, projected.state)
         changed = difference(current, projected.state)
         if not changed:
             return None
@@ -444,6 +519,13 @@ class Planner:
             self._digest(name),
             is_new=current is None,
         )
+
+    def _put_back(self, batch: _Batch, core_id: int, current: State | None, target: State) -> None:
+        """Memberships that an undone run wrote are the rows that they were."""
+        handled, chosen = put_back(core_id, batch.touched[core_id], current, target)
+        batch.handled[core_id] = handled
+        for member_id in chosen:
+            self._prepared.put_back(member_id)
 
     def _index(self, role: str, value: str, issuer: int) -> str:
         return self.context.cipher.index(f"identificatie/{role}", str(issuer), value).hex()
@@ -476,8 +558,9 @@ class Planner:
         work.load("w_open", _OPEN_COLUMNS, self._opened)
         self._answered, self._opened = [], []
 
-    def _approved(self, digests: Sequence[bytes]) -> set[bytes] | None:
-        if self.limits.approved is None:
+    def _shown(self, digests: Sequence[bytes]) -> set[bytes] | None:
+        """Of these steps, those that a person has seen; None where nobody has to."""
+        if self.limits.shown is None:
             return None
         work = self.context.work
         work.temp_table("w_digest", f"digest {work.blob_type}")
@@ -485,7 +568,7 @@ class Planner:
         found = work.execute(
             "SELECT s.digest FROM step s WHERE s.plan_id = ? "
             "AND s.digest IN (SELECT digest FROM w_digest)",
-            (self.limits.approved,),
+            (self.limits.shown,),
         )
         return {bytes(row[0]) for row in found}
 
@@ -493,27 +576,42 @@ class Planner:
         self,
         batch: _Batch,
         step: Step,
-        approved: set[bytes] | None,
+        shown: set[bytes] | None,
         salts: Mapping[int, bytes],
     ) -> None:
-        reason = self._guarded(batch, step)
-        if not reason and approved is not None and step.digest not in approved:
-            reason = "niet in het goedgekeurde plan, of sindsdien veranderd"
+        reason = self._reason(batch, step, self._guarded(batch, step), shown)
         salt = salts.get(step.core_id)
         is_new_person = salt is None and has_parts(step.entity)[0]
         if salt is None:
             salt = rows.new_salt()
         person = self.context.cipher.person(salt)
-        self._write_step(step, reason, salt=salt, person=person)
+        state = "refused" if reason == REFUSED else "held" if reason else "planned"
+        self._write_step(step, state, reason, salt=salt, person=person)
+        if state == "refused":
+            self.planned.refused += 1
+            for shadow in batch.said.accept[step.core_id]:
+                self._prepared.refuse(shadow)
         if reason:
-            self.planned.held += 1
-            if step.is_new:
+            self.planned.held += state == "held"
+            if step.is_new and self.limits.refused is None:  # what leans on it is refused with it
                 self._unlink(step)
             return
         if is_new_person:
             self._prepared.salt(step.core_id, salt)
-        self._prepared.write(step, person)
+        self._prepared.write(step, person, handled=batch.handled.get(step.core_id, ()))
         self._accept(batch, step.core_id)
+
+    def _reason(self, batch: _Batch, step: Step, held: str, shown: set[bytes] | None) -> str:
+        """Why this step is not applied, or ''."""
+        if self.limits.refused is None:
+            if held or shown is None or step.digest in shown:
+                return held
+            return "niet in het goedgekeurde plan, of sindsdien veranderd"
+        if step.digest not in (shown or ()):
+            return "niet in het geweigerde plan, of sindsdien veranderd"
+        if not batch.said.accept.get(step.core_id):
+            return "komt niet van een bron maar van beleid of een vastgezette waarde"
+        return REFUSED
 
     def _guarded(self, batch: _Batch, step: Step) -> str:
         """Count the step for the guards, under its schools too; why it waits, or ''."""
@@ -553,7 +651,9 @@ class Planner:
         work.execute("DELETE FROM w_link WHERE core_id = ?", (step.core_id,))
         work.execute("DELETE FROM w_key WHERE core_id = ?", (step.core_id,))
 
-    def _write_step(self, step: Step, reason: str, *, salt: bytes, person: PersonCipher) -> None:
+    def _write_step(
+        self, step: Step, state: str, reason: str, *, salt: bytes, person: PersonCipher
+    ) -> None:
         """A step of a person has that person's salt; erasing both erases what it says."""
         sealed = person.encrypt(step.body, b"step|%s" % step.digest)
         self._steps.append(
@@ -565,7 +665,7 @@ class Planner:
                 step.core_id,
                 step.source,
                 step.op,
-                "held" if reason else "planned",
+                state,
                 reason,
                 step.digest,
                 salt,

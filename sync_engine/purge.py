@@ -13,7 +13,6 @@ from typing import Final
 
 import msgspec
 
-from config.errors import ConfigurationError
 from mappings.canonical.fields import Entity
 from sync_engine.audit import note, note_within
 from sync_engine.context import chunks
@@ -83,14 +82,11 @@ def purge(
         for too long: what was removed until then stays removed, and the next purge goes on.
     """
     with hub.store.work() as work:
-        tenants = work.execute("SELECT id, name FROM tenant ORDER BY id")
-        chosen = [(number, name) for number, name in tenants if tenant in {None, name}]
-        if tenant is not None and not chosen:
-            known = ", ".join(name for _, name in tenants)
-            raise ConfigurationError(
-                f"there is no tenant {tenant!r}", advice=f"Kies een van: {known}."
-            )
-        return [_Purge(hub, work, number, name, operator).run(dry=dry) for number, name in chosen]
+        chosen = hub.tenants(work, only=tenant)
+        return [
+            _Purge(hub, work, number, name, operator).run(dry=dry)
+            for number, name in chosen.items()
+        ]
 
 
 class _Purge:

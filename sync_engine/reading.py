@@ -18,7 +18,7 @@ from connectors.errors import (
     RequestRefusedError,
 )
 from sync_engine.context import Context, KoppelingRow, ScopeRow
-from sync_engine.errors import OperationNotDeclaredError, StalePlanError, SyncError
+from sync_engine.errors import OperationNotDeclaredError, SyncError
 from sync_engine.groups import GroupLookup, Picked, Wanted
 from sync_engine.hub import Hub
 from sync_engine.options import Kind, Options, Progress
@@ -37,7 +37,7 @@ def fail(report: RunReport, error: KoppelhubError) -> None:
     report.error = str(error)
     report.advice = error.advice
     report.retryable = isinstance(error, ConnectorError | SyncError) and error.retryable
-    report.refused = isinstance(error, OperationNotDeclaredError | StalePlanError)
+    report.refused = isinstance(error, SyncError) and error.refused
     report.outcome = Outcome.FAILED
     _log.error("run failed: %s", error)
 

@@ -182,6 +182,7 @@ class Ages:
     def left(self) -> Iterator[Aged]:
         """Every kind of rows that go after the records, in order."""
         yield self._bare_records()
+        yield from self._closed_cases()
         yield from self._of_old_runs()
 
     def _expired_plans(self) -> Aged:
@@ -255,6 +256,19 @@ class Ages:
             (self.before(self.retention.longest()), self.day(self.retention.raw_payload)),
         )
         return Aged("source_record", "source_record", where, "DELETE FROM source_record")
+
+    def _closed_cases(self) -> Iterator[Aged]:
+        """Closed cases of what is not there any more, with their notes; the rest goes with it."""
+        old = Condition(
+            "z.state <> 'open' AND z.tenant_id = ? AND NOT EXISTS (SELECT 1 FROM shadow s "
+            "WHERE s.koppeling_id = z.koppeling_id AND s.entity = z.entity "
+            "AND s.source_key = z.source_key)",
+            (self.tenant_id,),
+        ) & self.run_is_old("COALESCE(z.closed_run, z.opened_run)", self.retention.run)
+        which = f"(SELECT z.id FROM zaak z WHERE {old.sql})"
+        for table, column in (("zaak_notitie", "case_id"), ("zaak", "id")):
+            where = Condition(f"t.{column} IN {which}", old.params)
+            yield Aged(table, table, where, f"DELETE FROM {table}")
 
     # -- runs ------------------------------------------------------------------------------------
 

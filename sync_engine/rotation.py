@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from config.errors import ConfigurationError
 from sync_engine.audit import note
 from sync_engine.errors import RunActiveError, StoreError
 from sync_engine.hub import Hub
@@ -109,10 +108,9 @@ def list_keys(hub: Hub, *, tenant: str | None = None, count: bool = True) -> lis
     Raises: ConfigurationError if there is no such tenant.
     """
     with hub.store.work() as work:
-        found = [
-            TenantKeys(name, _versions(work, number)) for number, name in _tenants(work, tenant)
-        ]
-        for (number, _), keys in zip(_tenants(work, tenant), found, strict=True):
+        tenants = hub.tenants(work, only=tenant)
+        found = [TenantKeys(name, _versions(work, number)) for number, name in tenants.items()]
+        for number, keys in zip(tenants, found, strict=True):
             for sealed in sealed_columns() if count else ():
                 sql = sealed.rows(
                     f"substr(t.{sealed.column}, 2, 2), COUNT(*)",
@@ -126,15 +124,6 @@ def list_keys(hub: Hub, *, tenant: str | None = None, count: bool = True) -> lis
                     if counts.get(version.version):
                         version.values[sealed.name] = counts[version.version]
     return found
-
-
-def _tenants(work: Work, tenant: str | None) -> list[tuple[int, str]]:
-    tenants = work.execute("SELECT id, name FROM tenant ORDER BY id")
-    chosen = [(number, name) for number, name in tenants if tenant in {None, name}]
-    if tenant is not None and not chosen:
-        known = ", ".join(name for _, name in tenants)
-        raise ConfigurationError(f"there is no tenant {tenant!r}", advice=f"Kies een van: {known}.")
-    return chosen
 
 
 def _versions(work: Work, tenant_id: int) -> list[KeyVersion]:
@@ -160,7 +149,7 @@ def rotate(
     with hub.store.work() as work:
         return [
             _Rotation(hub, work, number, name, operator, progress or (lambda *_: None)).run()
-            for number, name in _tenants(work, tenant)
+            for number, name in hub.tenants(work, only=tenant).items()
             if tenant_keys(hub.store, number)
         ]
 

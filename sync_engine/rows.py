@@ -7,7 +7,7 @@ plan would write, in temporary tables that `apply` turns into the core with one 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from secrets import token_bytes
 
 from mappings.canonical.fields import Entity, Kind
@@ -53,6 +53,8 @@ def prepare(context: Context) -> None:
     work.temp_table("p_drop", "tabel TEXT, eigenaar_id BIGINT, soort TEXT, uitgever BIGINT")
     work.execute("CREATE INDEX IF NOT EXISTS p_drop_owner ON p_drop (eigenaar_id)")
     work.temp_table("p_core_salt", f"core_id BIGINT, salt {work.blob_type}")
+    work.temp_table("p_refuse", "shadow_id BIGINT")
+    work.temp_table("p_back", "member_id INTEGER")
     work.temp_table(
         "p_accept", "shadow_id BIGINT, situation TEXT, parted BOOLEAN, replaces BOOLEAN"
     )
@@ -166,6 +168,8 @@ def identifier_context(core_id: int, role: str) -> bytes:
 _COLUMNS = {
     "p_accept": ("shadow_id", "situation", "parted", "replaces"),
     "p_core_salt": ("core_id", "salt"),
+    "p_refuse": ("shadow_id",),
+    "p_back": ("member_id",),
     "p_drop": DROP_COLUMNS,
     "p_contactgegeven": CONTACT_COLUMNS,
     "p_adres": ADRES_COLUMNS,
@@ -188,16 +192,25 @@ class Prepared:
         row = (shadow.number, situation, shadow.parted, shadow.replaces)
         self._rows["p_accept"].append(row)
 
+    def refuse(self, shadow: Fresh) -> None:
+        """This shadow's received form is not proposed again until it is another."""
+        self._rows["p_refuse"].append((shadow.number,))
+
+    def put_back(self, member_id: int) -> None:
+        """This row of groepsdeelname is again what it was."""
+        self._rows["p_back"].append((member_id,))
+
     def salt(self, core_id: int, salt: bytes) -> None:
         """A new person has this salt."""
         self._rows["p_core_salt"].append((core_id, salt))
 
-    def write(self, step: Step, person: PersonCipher) -> None:
+    def write(self, step: Step, person: PersonCipher, *, handled: Collection[str] = ()) -> None:
         """The rows that turn a record's present state into that of the step.
 
         Args:
             step: what changes.
             person: encrypts what belongs to the record.
+            handled: keys of the flat state whose rows come back as they were.
         """
         core_id, changed = step.core_id, step.changed
         if step.is_new or any("/" not in key for key in changed):
@@ -205,7 +218,7 @@ class Prepared:
             columns = map(step.state.get, head_columns(step.entity))
             self._rows[f"p_{step.entity}"].append((core_id, tenant, run, *columns))
         for key, pair in changed.items():
-            if "/" in key:
+            if "/" in key and key not in handled:
                 table, _, rest = key.partition("/")
                 self._part(table, rest, core_id, pair, person)
 

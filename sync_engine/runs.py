@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import msgspec
 
@@ -19,8 +19,11 @@ from config.logs import bound
 from connectors.base import Scope
 from connectors.errors import ConnectorError
 from sync_engine import received
-from sync_engine.apply import apply
+from sync_engine.acts import Act, act_of
+from sync_engine.apply import apply, refuse
+from sync_engine.apply_act import apply_act
 from sync_engine.audit import note, note_within
+from sync_engine.cases import QUARANTINE, keep_quarantine_cases
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.errors import StalePlanError, StoreError
 from sync_engine.garbage import fewer_collections
@@ -28,7 +31,7 @@ from sync_engine.guard import ANY, Circumstances, Hold, judge
 from sync_engine.hub import Hub
 from sync_engine.inputs import note_changed_inputs
 from sync_engine.known import count_known, count_schools, unread
-from sync_engine.options import Kind, Options, Progress
+from sync_engine.options import Decision, Kind, Options, Progress
 from sync_engine.outcome import READ_WELL, Outcome, RunReport
 from sync_engine.plan import Planner
 from sync_engine.reading import Reader, fail
@@ -80,6 +83,26 @@ def run(
         return made.execute()
 
 
+_READS_NOTHING = frozenset({Kind.APPLY, Kind.REFUSE, Kind.UNDO, Kind.DECIDE, Kind.REFOLD})
+
+
+class _Asked(msgspec.Struct):
+    """What a person acted on in the run that made a plan, as its options keep it."""
+
+    undone: int | None = None
+    lifted: int | None = None
+    decision: Decision | None = None
+
+
+def _kind_of(options: Options) -> Kind:
+    """Approving the plan of an act carries out that act."""
+    if options.undone is not None:
+        return Kind.UNDO
+    if options.lifted is not None or options.decision is not None:
+        return Kind.DECIDE
+    return options.kind
+
+
 class _Run:
     """The state of one run."""
 
@@ -124,6 +147,7 @@ class _Run:
     def _open_run(self) -> int:
         options = asdict(self.options)
         options.pop("time_limit")
+        options.pop("why")  # a person's words; they stand with the plan or the decision
         options["only"] = len(self.options.only)  # not what a person typed: it may be a name
         options["groups"] = len(self.options.groups)
         options["cores"] = len(self.options.cores)
@@ -198,6 +222,8 @@ class _Run:
             "applied": report.applied,
             "situations": report.situations,
             "held": report.held,
+            "refusals": report.refusals,
+            "doubts": len(report.doubts),
             "unresolved": report.unresolved,
             "waiting": report.waiting,
             "quarantine": report.quarantine,
@@ -261,7 +287,7 @@ class _Run:
     def _receive(self, context: Context) -> list[Scope] | None:
         """Take in what there is to plan; every scope that the source listed, where it was asked."""
         hub, options, report = self.hub, self.options, self.report
-        if options.kind in {Kind.APPLY, Kind.REFOLD}:
+        if options.kind in _READS_NOTHING:
             return None
         if options.kind is Kind.REPLAY:
             replayer = Replayer(
@@ -285,53 +311,91 @@ class _Run:
     # -- planning --------------------------------------------------------------------------------
 
     def _plan(self, context: Context) -> None:
-        approved = self.options.approved
-        if approved is not None:
-            self._check_plan(approved)
+        options = self._shown()
         plan_id = self._open_plan(context)
         self.progress("plan", "", 0)
-        limits = Limits(approved=approved, cores=self._only_cores)
-        planned = Planner(context, plan_id, limits).plan()
+        act = act_of(context, options)
+        limits = Limits(approved=options.approved, refused=options.refused, cores=self._only_cores)
+        planned = Planner(context, plan_id, limits, act=act).plan()
         holds: list[Hold] = []
-        if approved is None and self._only_cores is None:  # a person has seen those two
+        if limits.shown is None and limits.cores is None and act is None:  # a person has seen those
             holds = self._judged(context, planned)
-            if holds and not self.options.dry and not self.options.plan_only:
+            if holds and not options.dry and not options.plan_only:
                 planned = self._replan(context, plan_id, holds)
         self._report_plan(plan_id, planned, holds)
-        if self.options.dry and self.inspect is not None:
+        self.report.doubts = [] if act is None else act.turn.doubts
+        if options.dry and self.inspect is not None:
             self.inspect(context, plan_id)
-        if self.options.dry or self.options.plan_only:
-            self._close_plan(plan_id, "dry" if self.options.dry else "open", holds)
+        if options.dry or options.plan_only:
+            self._close_plan(plan_id, "dry" if options.dry else "open", holds)
             return
         self.progress("apply", "", 0)
-        apply(
-            context,
-            plan_id,
-            state="held" if planned.held else "applied",
-            correlated=self._only_cores is None,
-        )
+        self._carry_out(context, plan_id, planned, act)
         self._close_plan(plan_id, None, holds)
-        self.report.applied = self._applied(plan_id)
-        if approved is not None:
-            self.work.execute("UPDATE plan SET state = 'approved' WHERE id = ?", (approved,))
+        if limits.refused is None:
+            self.report.applied = self._applied(plan_id)
+        if limits.shown is not None:
+            self._decided(limits)
+
+    def _carry_out(self, context: Context, plan_id: int, planned: Planned, act: Act | None) -> None:
+        """Apply, refuse, or do what a person acts on: that whole, or not at all."""
+        options = self.options
+        state = "held" if planned.held else "applied"
+        if act is not None:
+            if planned.held:
+                raise StalePlanError("what this would do is not what was shown")
+            apply_act(context, plan_id, act, operator=options.operator, why=options.why)
+        elif options.refused is not None:
+            refuse(context, plan_id, state="held" if planned.held else "refused")
+        else:
+            apply(context, plan_id, state=state, correlated=self._only_cores is None)
 
     @property
     def _only_cores(self) -> tuple[int, ...] | None:
         return self.options.cores if self.options.kind is Kind.REFOLD else None
 
-    def _check_plan(self, plan_id: int) -> None:
+    def _decided(self, limits: Limits) -> None:
+        state = "approved" if limits.refused is None else "refused"
+        self.work.execute(
+            "UPDATE plan SET state = ?, decided_by = ?, decided_at = ?, decided_why = ? "
+            "WHERE id = ?",
+            (
+                state,
+                self.options.operator,
+                self.hub.clock.now(),
+                self.options.why or None,
+                limits.shown,
+            ),
+        )
+
+    def _shown(self) -> Options:
+        """The options of this run, with what the plan that a person saw was made for.
+
+        Raises: StalePlanError if that plan cannot be decided on any more.
+        """
+        shown = self.options.refused if self.options.approved is None else self.options.approved
+        if shown is None:
+            return self.options
         rows = self.work.execute(
-            "SELECT p.state, p.expires_at, r.koppeling_id FROM plan p "
+            "SELECT p.state, p.expires_at, r.koppeling_id, r.options FROM plan p "
             "JOIN run r ON r.id = p.run_id WHERE p.id = ?",
-            (plan_id,),
+            (shown,),
         )
         if not rows or rows[0][2] != self.row.id:
-            raise StalePlanError(f"there is no plan {plan_id} of {self.row.name}")
-        state, expires, _ = rows[0]
+            raise StalePlanError(f"there is no plan {shown} of {self.row.name}")
+        state, expires, _, asked = rows[0]
         if state not in {"open", "held"}:
-            raise StalePlanError(f"plan {plan_id} is {state}")
+            raise StalePlanError(f"plan {shown} is {state}")
         if instant(expires) < self.hub.clock.now():
-            raise StalePlanError(f"plan {plan_id} has expired")
+            raise StalePlanError(f"plan {shown} has expired")
+        act = msgspec.json.decode(asked, type=_Asked)
+        if self.options.approved is not None:
+            self.options = replace(
+                self.options, undone=act.undone, lifted=act.lifted, decision=act.decision
+            )
+            kind = _kind_of(self.options)
+            self.work.execute("UPDATE run SET kind = ? WHERE id = ?", (str(kind), self.run_id))
+        return self.options
 
     def _open_plan(self, context: Context) -> int:
         expires = self.started + context.policy.retention.plan_expiry
@@ -396,6 +460,7 @@ class _Run:
         }
         report.situations = {name: count for name, count in planned.situations.items() if count}
         report.held = planned.held
+        report.refusals = planned.refused
         report.holds = holds
         report.unresolved = planned.unresolved
         report.waiting = planned.waiting
@@ -421,12 +486,15 @@ class _Run:
 
     def _judge_outcome(self, context: Context) -> None:
         report = self.report
+        if not self.options.dry:
+            keep_quarantine_cases(context)
         own = "SELECT id FROM scope WHERE koppeling_id = ?"
         report.quarantine = self.work.execute(
             f"SELECT COUNT(*) FROM quarantine WHERE scope_id IN ({own})", (self.row.id,)
         )[0][0]
         report.cases = self.work.execute(
-            "SELECT COUNT(*) FROM zaak WHERE koppeling_id = ? AND state = 'open'", (self.row.id,)
+            "SELECT COUNT(*) FROM zaak WHERE koppeling_id = ? AND state = 'open' AND kind <> ?",
+            (self.row.id, QUARANTINE),  # which is counted by itself
         )[0][0]
         if report.error:
             return
@@ -438,7 +506,7 @@ class _Run:
             report.outcome = Outcome.FAILED
         elif report.held or (self.options.plan_only and report.steps):
             report.outcome = Outcome.HELD
-        elif bad or report.quarantine or self._suspiciously_empty(context):
+        elif bad or report.doubts or report.quarantine or self._suspiciously_empty(context):
             report.outcome = Outcome.PARTIAL
         else:
             report.outcome = Outcome.DONE

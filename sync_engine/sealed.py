@@ -19,6 +19,7 @@ UNSEALED: Final = frozenset(
     {
         *("salt", "raw_fp", "contract_fp", "received_fp", "accepted_fp", "refused_fp"),
         *("fingerprint", "evidence", "digest", "previous", "blindindex", "check_value", "wrapped"),
+        "mac",
     }
 )
 """Names of columns of bytes that hold no encrypted value."""

@@ -122,6 +122,7 @@ class Stager:
         self._form_fp = context.cipher.fingerprint(b"form")
         drift = context.policy.drift.of(scope.scope.resource)
         self._drift = drift
+        self._again = False  # map what is unchanged too
 
     def begin(self, contract: DeliveryContract) -> None:
         """Fix the terms under which this reading is delivered; part of every raw fingerprint."""
@@ -201,7 +202,7 @@ class Stager:
         waiting = batch.keys
         changed: list[_Changed] = []
         back: list[int] = []
-        same = 0
+        same, again = 0, self._again
         for key, body in zip(keys, bodies, strict=True):
             digest = fingerprint(body)
             row = known.get(key)
@@ -213,7 +214,7 @@ class Stager:
                 continue
             if not seen.add(row[1]) and not self._changes:
                 self.received.duplicates += 1
-            elif row[2] != digest or row[4]:
+            elif row[2] != digest or row[4] or again:
                 changed.append((row[1], bool(row[4]), key, body, digest))
             else:
                 same += 1

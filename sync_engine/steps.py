@@ -38,13 +38,20 @@ class Limits:
     Attributes:
         holds: parts that a guard holds.
         approved: plan whose steps may pass, and no others; None lets everything pass.
+        refused: plan whose steps are refused; nothing passes.
         cores: of what is marked only these are folded again, and nothing that is received is
             used; None is everything.
     """
 
     holds: tuple[Hold, ...] = ()
     approved: int | None = None
+    refused: int | None = None
     cores: tuple[int, ...] | None = None
+
+    @property
+    def shown(self) -> int | None:
+        """The plan that a person has seen."""
+        return self.refused if self.approved is None else self.approved
 
     def may_create(self, entity: Entity) -> bool:
         """Whether new records of this entity may be made at all."""
@@ -84,11 +91,13 @@ class Planned:
 
     Attributes:
         tally: counts of the steps that may pass and of those that are held.
+        refused: steps that a person refused.
         situations: situation → records.
     """
 
     tally: Tally = field(default_factory=Tally)
     held: int = 0
+    refused: int = 0
     unresolved: int = 0
     waiting: int = 0
     situations: dict[str, int] = field(default_factory=lambda: defaultdict(int))

@@ -9,12 +9,14 @@ import typer
 
 from console.arguments import (
     Allow,
+    AnySource,
     Config,
     Debug,
     DryRun,
     Json,
     Limit,
     Number,
+    OneSchool,
     PlanOnly,
     Resources,
     School,
@@ -169,6 +171,25 @@ def diff(
         else:
             show_drift(out, found)
         raise typer.Exit(found.exit_code)
+
+
+@app.command()
+def todo(
+    source: AnySource = None,
+    school: OneSchool = None,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Say what waits for the helpdesk, and the command that answers each."""
+    from console.todo import show_todo
+    from sync_engine.selection import select
+    from sync_engine.todo import todo as waiting
+
+    with open_hub(config, debug=debug) as hub:
+        with hub.store.work() as work:
+            chosen = select(hub, work, source=source, school=school)
+        show_todo(Output(json=json), waiting(hub, chosen))
 
 
 @app.command()

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from console.arguments import Config, Debug, Json, Tenant, open_hub, operator_name
+from console.arguments import (
+    Config,
+    Debug,
+    Json,
+    Tenant,
+    allowed_actor,
+    open_hub,
+    operator_name,
+)
 from console.output import Output
 
 db_app = typer.Typer(help="The database.", no_args_is_help=True)
@@ -48,7 +56,8 @@ def db_upgrade(json: Json = False, config: Config = None) -> None:
     from console.setup import upgrade_database
 
     out = Output(json=json)
-    done = upgrade_database(Settings.load(config), SystemClock())
+    settings = Settings.load(config)
+    done = upgrade_database(settings, SystemClock(), actor=allowed_actor(settings))
     if out.data(done):
         return
     before = done.before.current or "leeg"
@@ -137,7 +146,7 @@ def keys_master(json: Json = False, config: Config = None) -> None:
     from sync_engine.masters import renew_master
 
     settings = Settings.load(config)
-    done = renew_master(settings, SystemClock(), operator=operator_name())
+    done = renew_master(settings, SystemClock(), actor=allowed_actor(settings))
     show_master(Output(json=json), done, settings.keys.file)
 
 

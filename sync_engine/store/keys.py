@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from sqlmodel import Session, col, select
 
 from sync_engine.errors import StoreError
+from sync_engine.store.anchor import Anchor, sealed_row
 from sync_engine.store.cipher import MasterKeys, TenantCipher, TenantKeyRow, new_tenant_key, rewrap
 from sync_engine.store.engine import Store
 from sync_engine.store.tables import KeyCheck, TenantKey
@@ -33,6 +34,8 @@ class CheckedKeys(MasterKeys, Protocol):
 def record_keys(store: Store, keys: CheckedKeys, *, now: datetime) -> None:
     """Write the check values that the database does not have yet: for `init`, `demo` and rotation.
 
+    With its first keys a database gets the anchor of its audit trail.
+
     Raises: StoreError if the database holds data of other keys.
     """
     with Session(store.engine) as session:
@@ -42,6 +45,8 @@ def record_keys(store: Store, keys: CheckedKeys, *, now: datetime) -> None:
             if key_id not in known:
                 value = bytes.fromhex(keys.check_value(key_id))
                 session.add(KeyCheck(master_id=key_id, check_value=value, created_at=now))
+        if not known:
+            session.add(sealed_row(Anchor(), keys))
         session.commit()
 
 

@@ -192,6 +192,13 @@ class Shadow(SQLModel, table=True):
             sqlite_where=text("pending"),
             postgresql_where=text("pending"),
         ),
+        Index(
+            "ix_shadow_refused",
+            "koppeling_id",
+            "refused_run",
+            sqlite_where=text("refused_run IS NOT NULL"),
+            postgresql_where=text("refused_run IS NOT NULL"),
+        ),
     )
 
     id: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
@@ -620,3 +627,16 @@ class Audit(SQLModel, table=True):
     previous: bytes = Field(sa_column=_blob())
     digest: bytes = Field(sa_column=_blob())
     origin: str | None = None
+
+
+class AuditAnchor(SQLModel, table=True):
+    """Where the audit trail ends: one row, sealed under a key of master key `master_id`."""
+
+    __tablename__ = "audit_anchor"
+
+    id: int | None = Field(default=None, primary_key=True)
+    lines: int
+    last_id: int
+    digest: bytes = Field(sa_column=_blob())
+    master_id: str
+    mac: bytes = Field(sa_column=_blob())

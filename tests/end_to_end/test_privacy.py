@@ -294,7 +294,8 @@ def _hold(story: Story) -> None:
     for _ in range(2):
         line.later(hours=8)
         _sync(story)
-    story.tell("plan", "apply", str(line.query("SELECT MAX(id) FROM plan")[0][0]))
+    held = str(line.query("SELECT MAX(id) FROM plan")[0][0])
+    story.tell("plan", "approve", held, "--yes")
 
 
 def _refused_by_the_database(story: Story) -> None:

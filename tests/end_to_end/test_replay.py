@@ -87,7 +87,7 @@ def test_a_planned_replay_waits_for_a_person(quick: Shell, monkeypatch: pytest.M
     planned = quick.of_source("replay", "--plan", "--json")
     assert (planned.code, planned.data["outcome"]) == (3, "held")
     assert not any(name == name.upper() for name in names(quick))
-    assert quick("plan", "apply", str(planned.data["plan_id"])).code == 0
+    assert quick("plan", "apply", str(planned.data["plan_id"]), "--yes").code == 0
     assert all(name == name.upper() for name in names(quick))
 
 

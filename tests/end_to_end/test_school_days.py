@@ -61,17 +61,17 @@ def test_what_is_applied_is_what_was_shown_and_what_is_new_stays_held(shell: She
     second = shell.report("--plan")
     assert differences(core_dump(line.hub), core) == {}
 
-    applied = shell("plan", "apply", plan, "--json")
+    applied = shell("plan", "apply", plan, "--json", "--yes")
     assert applied.code == 3
     done = shell("plan", "show", str(applied.data["plan_id"]), "--limit", "500", "--json").data
     assert _steps(done, "applied", known) == _steps(shown, "planned", known)
     assert [(s["entity"], s["op"]) for s in done["steps"] if s["state"] == "held"] == [
         ("leerling", "change")
     ]
-    assert shell("plan", "apply", plan).code == 4  # it has been used
+    assert shell("plan", "apply", plan, "--yes").code == 4  # it has been used
     assert not line.query("SELECT 1 FROM leerling WHERE voornamen = 'Later Bekend Geworden'")
 
-    rest = shell("plan", "apply", str(second["plan_id"]))
+    rest = shell("plan", "apply", str(second["plan_id"]), "--yes")
     assert rest.code == 0
     assert line.query("SELECT 1 FROM leerling WHERE voornamen = 'Later Bekend Geworden'")
     assert shell.report()["steps"] == {}

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from mappings.canonical.fields import Entity
 from sync_engine import pins
-from sync_engine.history import store_context
 from sync_engine.past import Past
 from sync_engine.project import State
+from sync_engine.view import store_context
 from tests.property.stores import on_sqlite
 from tests.support.hubs import Bench, bench
 

@@ -33,7 +33,17 @@ STAGED = 7  # hours after which a second reading confirms an absence
 
 # Tables that a run may write although nothing of the school changed.
 OF_RUNS = frozenset(
-    {"run", "reading", "plan", "step", "event", "audit", "id_block", "alembic_version"}
+    {
+        "run",
+        "reading",
+        "plan",
+        "step",
+        "event",
+        "audit",
+        "audit_anchor",
+        "id_block",
+        "alembic_version",
+    }
 )
 
 _SETTINGS = """

@@ -80,7 +80,8 @@ def test_the_example_is_a_whole_configuration(write: Write) -> None:
 
 def test_every_commented_key_of_the_example_is_understood(write: Write) -> None:
     lines = example().splitlines()
-    keys = "acknowledged|resources|drop|purpose|legal_basis|agreed_on|\\[\\[source.pgn"
+    keys = "acknowledged|resources|drop|purpose|legal_basis|agreed_on|role|name"
+    keys += "|\\[\\[(?:source.pgn|operator)"
     opened = [line[2:] if re.match(f"# (?:{keys})", line) else line for line in lines]
     source = Settings.load(write("\n".join(opened)), {}).find_source("somtoday-demo")
     assert source.pgn[0].agreed_on == datetime.date(2026, 8, 1)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigurationError
-from console.drift import COLUMNS, as_text, csv_file
+from console.drift import COLUMNS, csv_file
+from console.sheet import as_text
 from sync_engine.drift import RecordDrift
 
 RECORD = RecordDrift(

@@ -12,7 +12,8 @@ from mappings.canonical.fields import Entity
 from sync_engine.errors import StalePlanError
 from sync_engine.explain import Explanation
 from sync_engine.find import hub_key
-from sync_engine.history import explain_leerling, note_approval, read_plan
+from sync_engine.history import explain_leerling
+from sync_engine.plans import note_approval, read_plan
 from tests.support.hubs import Bench
 
 Make = Callable[..., Bench]
@@ -53,9 +54,9 @@ def test_the_plan_of_a_koppeling_that_is_configured_no_more_is_still_shown(make:
     bench, _ = school(make)
     plan = bench.reports[0].plan_id
     assert plan is not None
-    before = read_plan(bench.hub, plan, entity=None, limit=10)
+    before = read_plan(bench.hub, plan, limit=10)
     without(bench, "s0")
-    assert read_plan(bench.hub, plan, entity=None, limit=10) == before
+    assert read_plan(bench.hub, plan, limit=10) == before
     assert [step.op for step in before.steps] == ["create"]
     with pytest.raises(ConfigurationError):
         bench.sync()
@@ -83,9 +84,9 @@ def test_what_was_only_planned_is_no_history(make: Make) -> None:
     bench.sync()
     (name,) = [f for f in explained(bench, core_id).fields if f.name == "achternaam"]
     assert [change.op for change in name.history] == ["create", "change"]
-    shown = read_plan(bench.hub, planned.plan_id or 0, entity=None, limit=10)
+    shown = read_plan(bench.hub, planned.plan_id or 0, limit=10)
     assert [step.state for step in shown.steps] == ["planned"]
-    shown = read_plan(bench.hub, bench.reports[-1].plan_id or 0, entity=None, limit=10)
+    shown = read_plan(bench.hub, bench.reports[-1].plan_id or 0, limit=10)
     assert [step.state for step in shown.steps] == ["applied"]
 
 
@@ -100,7 +101,7 @@ def test_an_approval_is_in_the_audit_trail_whatever_comes_of_it(make: Make) -> N
     assert plan is not None
     note_approval(bench.hub, plan, operator="chef")
     assert bench.query("SELECT operator, action, subject FROM audit") == [
-        ("chef", "plan apply", f"plan {plan}")
+        ("chef", "plan approve", f"plan {plan}")
     ]
     with pytest.raises(StalePlanError):
         note_approval(bench.hub, plan + 1, operator="chef")

@@ -9,9 +9,9 @@ import pytest
 
 from mappings.canonical.fields import Entity
 from sync_engine.errors import SyncError
-from sync_engine.history import store_context
 from sync_engine.past import Moment, Past, state_of
 from sync_engine.store.engine import Store
+from sync_engine.view import store_context
 from tests.support.hubs import Bench, bench
 
 ECK = f"https://ketenid.nl/pilot/{'e' * 128}"

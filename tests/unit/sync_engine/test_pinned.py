@@ -15,10 +15,11 @@ from sync_engine import pins
 from sync_engine.drift import drift
 from sync_engine.errors import SyncError
 from sync_engine.fold import Json
-from sync_engine.history import explain_record, read_plan
+from sync_engine.history import explain_record
 from sync_engine.options import Options
 from sync_engine.outcome import RunReport
 from sync_engine.pinned import PinRow, Preview, carry_out, list_pins, preview, read_value
+from sync_engine.plans import read_plan
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
 from tests.support.hubs import Bench, bench
@@ -269,7 +270,7 @@ def test_a_pin_shows_in_a_plan_and_in_what_differs(make: Make) -> None:
     made.sources["s0"].put(LEERLING, "l", achternaam="Anders", roepnaam="Jan")
     planned = made.sync(plan_only=True)
     assert planned.plan_id is not None
-    (step,) = read_plan(made.hub, planned.plan_id, entity=None, limit=9).steps
+    (step,) = read_plan(made.hub, planned.plan_id, limit=9).steps
     assert step.pinned == ("roepnaam",)
     found = drift(made.hub, "s0", Options(dry=True), limit=9)
     assert [(row.field, row.value, row.sources) for row in found.pinned] == [

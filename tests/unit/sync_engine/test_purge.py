@@ -17,8 +17,8 @@ from mappings.canonical.fields import Entity
 from sync_engine import pins, purge
 from sync_engine.errors import RunActiveError
 from sync_engine.find import hub_key
-from sync_engine.history import read_plan
 from sync_engine.options import Kind
+from sync_engine.plans import read_plan
 from sync_engine.purge import PurgeReport
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import tenant_lock
@@ -27,7 +27,7 @@ from tests.support.hubs import Bench, bench
 
 DAYS = 24
 TWO_YEARS = 731 * DAYS
-OF_PURGES = frozenset({"audit"})
+OF_PURGES = frozenset({"audit", "audit_anchor"})
 ENTITIES = frozenset(map(str, Entity))
 NAMES_A_CORE_RECORD = {
     "core_id",
@@ -358,12 +358,12 @@ def test_a_plan_that_nobody_approved_expires_and_later_loses_its_values(made: Be
     made.later(1)
     assert purged(made).rows == {"plan expired": 1}
     assert made.query("SELECT state FROM plan") == [("expired",)]
-    assert read_plan(made.hub, plan, entity=None, limit=9).steps[0].changes
+    assert read_plan(made.hub, plan, limit=9).steps[0].changes
     report = made.sync("s0", kind=Kind.APPLY, approved=plan)
     assert report.refused
     made.later(31 * DAYS)
     assert purged(made).rows["plan values"] == 1
-    assert not read_plan(made.hub, plan, entity=None, limit=9).steps[0].changes
+    assert not read_plan(made.hub, plan, limit=9).steps[0].changes
     assert made.sync("s0").applied == {"leerling.create": 1}
 
 

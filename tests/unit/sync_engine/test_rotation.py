@@ -17,6 +17,7 @@ from config.keyring import Keyring
 from fixtures.school.keys import synthetic_bsn
 from mappings.canonical.fields import Entity
 from sync_engine import masters, pins, rotation
+from sync_engine.actor import Actor
 from sync_engine.errors import RunActiveError
 from sync_engine.hub import Hub
 from sync_engine.rotation import RotationReport, list_keys
@@ -300,7 +301,7 @@ def ring_of(made: Bench) -> Hub:
 def renewed(made: Bench, url: str) -> masters.MasterReport:
     database = made.hub.settings.database.model_copy(update={"url": SecretStr(url)})
     settings = made.hub.settings.model_copy(update={"database": database})
-    return masters.renew_master(settings, made.clock, operator="test")
+    return masters.renew_master(settings, made.clock, actor=Actor("test"))
 
 
 def url_of(made: Bench) -> str:

@@ -39,6 +39,14 @@ def upgrade() -> None:
         for column in columns:
             op.add_column(table, column)
     op.create_index("ix_decision_act", "decision", ["act"])
+    refused = sa.text("refused_run IS NOT NULL")
+    op.create_index(
+        "ix_shadow_refused",
+        "shadow",
+        ["koppeling_id", "refused_run"],
+        sqlite_where=refused,
+        postgresql_where=refused,
+    )
     op.create_table(
         "former_form",
         sa.Column("shadow_id", sa.BigInteger(), nullable=False),

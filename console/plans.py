@@ -1,0 +1,142 @@
+"""How plans are shown to people, and written to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from console.output import Output, pairs
+from console.sheet import sheet
+from console.views import OPS, show_steps
+from mappings.canonical.fields import Entity
+from sync_engine.flat import discreet, field_of
+
+if TYPE_CHECKING:
+    from sync_engine.fold import Json
+    from sync_engine.plans import PlanHead, PlanView, StepView
+
+COLUMNS: Final = (
+    "entiteit",
+    "bewerking",
+    "hubsleutel",
+    "bron",
+    "veld",
+    "voor",
+    "na",
+    "staat",
+    "vastgehouden om",
+)
+STATES: Final = {
+    "open": "open: wacht op toepassen",
+    "held": "vastgehouden: wacht op een mens",
+    "applied": "uitgevoerd",
+    "approved": "goedgekeurd",
+    "refused": "afgewezen",
+    "expired": "verlopen",
+    "undone": "teruggedraaid",
+    "dry": "proef",
+    "planning": "afgebroken",
+}
+
+
+def show_plans(out: Output, plans: list[PlanHead]) -> None:
+    """Plans, newest first."""
+    if out.data(plans):
+        return
+    out.table(
+        ("plan", "koppeling", "staat", "wacht", "gemaakt", "geldig tot", "waarom, of door wie"),
+        [
+            (
+                *(p.id, p.koppeling, _state(p), p.waiting or "", p.created_at[:16]),
+                *(p.expires_at[:16], _why(p)),
+            )
+            for p in plans
+        ],
+    )
+    if not plans:
+        out.line("Er wacht geen plan. Alle plannen: `koppelhub plan list --all`.")
+
+
+def _state(plan: PlanHead) -> str:
+    state = STATES.get(plan.state, plan.state).partition(":")[0]
+    replaced = plan.replaced_by is not None and plan.state in {"open", "held"}
+    return f"{state}, vervangen door {plan.replaced_by}" if replaced else state
+
+
+def _why(plan: PlanHead) -> str:
+    if plan.decided_by:
+        why = f": {plan.decided_why}" if plan.decided_why else ""
+        return f"{plan.decided_by} {str(plan.decided_at)[:16]}{why}"
+    return "; ".join(str(hold["reason"]) for hold in plan.holds)
+
+
+def show_plan(out: Output, plan: PlanView) -> None:
+    """A plan: counts, why it waits, then record by record, field by field."""
+    if out.data(plan):
+        return
+    out.title(
+        f"Plan {plan.id} van {plan.koppeling}: {STATES.get(plan.state, plan.state)}, "
+        f"geldig tot {plan.expires_at[:16]}"
+    )
+    out.line(pairs(plan.counts) or "niets te wijzigen")
+    if plan.waiting:
+        out.line(f"wacht op een mens: {plan.waiting}")
+    for hold in plan.holds:
+        out.line(f"  vastgehouden: {hold['reason']}")
+    if plan.decided_by:
+        out.line(f"beslist door {_why(plan)}")
+    if plan.replaced_by is not None and plan.state in {"open", "held"}:
+        out.line(f"Wat nu wacht staat in plan {plan.replaced_by}.")
+    show_steps(out, plan.steps)
+    if plan.more:
+        out.line(f"... en nog {plan.more}; zie --limit, --entity, --op, --field, --key en --csv")
+
+
+@contextmanager
+def step_file(target: str | None) -> Iterator[Callable[[StepView], None] | None]:
+    """Takes steps and writes a line for each field that changes; None where no file is asked.
+
+    Args:
+        target: as `sheet.sheet`.
+
+    Raises: ConfigurationError if the file cannot be made.
+    """
+    with sheet(target, COLUMNS) as write:
+        if write is None:
+            yield None
+            return
+
+        def written(step: StepView) -> None:
+            head = (step.entity, OPS.get(step.op, step.op).strip("+~- "), step.key, step.source)
+            for name, before, after in _cells(step) or [("", None, None)]:
+                write([*head, name, before, after, step.state, step.held_for])
+
+        yield written
+
+
+def _cells(step: StepView) -> list[tuple[str, object, object]]:
+    """(field, before, after) of everything that a step changes; what is secret is not told."""
+    entity, found = Entity(step.entity), []
+    for key, pair in step.changes.items():
+        if step.op == "create" and pair[1] in (None, False, [], "[]"):
+            continue
+        before, after = (_side(step, key, side) for side in discreet(key, pair))
+        found.append((field_of(entity, key) or key, before, after))
+    return found
+
+
+def _side(step: StepView, key: str, side: Json) -> object:
+    if key.startswith("groepsdeelname/"):
+        number = key.rpartition("/")[2]
+        name = step.labels.get(number, number)
+        if not isinstance(side, list):
+            return None if side is None else name
+        return f"{name} ({' - '.join(str(part) for part in side[:2] if part)})"
+    if key.endswith("_id"):
+        return step.labels.get(str(side), side)
+    if isinstance(side, dict) and "waarde" in side:
+        return side["waarde"]
+    if isinstance(side, dict):
+        return {name: part for name, part in side.items() if name not in {"geheim", "index"}}
+    return side

@@ -1,0 +1,115 @@
+"""Which role each command needs at least: one table, and who refuses.
+
+A command that is not listed needs the role admin: whoever adds one says what it needs.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from config.operators import Role
+from sync_engine.actor import Actor
+from sync_engine.errors import NoRightError
+
+_READ, _DESK, _ADMIN = Role.READ, Role.HELPDESK, Role.ADMIN
+
+LEAST: Final[dict[str, Role | None]] = {
+    # nothing of an installation is opened or told
+    "assumptions": None,
+    "connectors": None,
+    "demo": None,
+    "exit-codes": None,
+    "init": None,
+    "mapping try": None,
+    "sandbox serve": None,
+    # says what is wrong with an installation, also to whom it knows not
+    "doctor": None,
+    "audit show": _READ,
+    "audit verify": _READ,
+    "case decisions": _READ,
+    "case list": _READ,
+    "case show": _READ,
+    "connectors check": _READ,
+    "diff": _READ,
+    "explain": _READ,
+    "history": _READ,
+    "keys": _READ,
+    "pin list": _READ,
+    "plan list": _READ,
+    "plan show": _READ,
+    "quarantine list": _READ,
+    "refused list": _READ,
+    "run show": _READ,
+    "runs": _READ,
+    "state": _READ,
+    "todo": _READ,
+    "case assign": _DESK,
+    "case close": _DESK,
+    "case create": _DESK,
+    "case ignore": _DESK,
+    "case lift": _DESK,
+    "case link": _DESK,
+    "case merge": _DESK,
+    "case note": _DESK,
+    "case split": _DESK,
+    "pin lift": _DESK,
+    "pin set": _DESK,
+    "plan apply": _DESK,
+    "plan approve": _DESK,
+    "plan refuse": _DESK,
+    "quarantine retry": _DESK,
+    "refused lift": _DESK,
+    "replay": _DESK,
+    "resync": _DESK,
+    "run undo": _DESK,
+    "sync": _DESK,
+    "adopt": _ADMIN,
+    "db upgrade": _ADMIN,
+    "inbox serve": _ADMIN,
+    "keys master": _ADMIN,
+    "keys rotate": _ADMIN,
+    "purge": _ADMIN,
+}
+"""Command → least role; None for everybody."""
+
+_GROUPS: Final = frozenset({"explain", "history", "resync", "state"})
+"""Groups that have one command for each entity: the group is listed for all of them."""
+
+OF_ALL_TENANTS: Final = frozenset(
+    {"audit show", "audit verify", "db upgrade", "inbox serve", "keys master"}
+)
+"""Commands on the installation as a whole: not for who may act for some tenants only."""
+
+
+def least_of(command: str) -> Role | None:
+    """The least role of a command; admin where the table does not name it."""
+    group = command.partition(" ")[0]
+    return LEAST.get(group if group in _GROUPS else command, _ADMIN)
+
+
+def check(actor: Actor, command: str) -> None:
+    """Do nothing where this person may give this command.
+
+    Raises: NoRightError.
+    """
+    least = least_of(command)
+    if not actor.may(least):
+        has = actor.role or "geen rol"
+        raise NoRightError(
+            f"{actor.name} ({has}) may not give the command {command!r}: it needs the role {least}",
+            advice=_advice(actor, least or _READ),
+        )
+    if command in OF_ALL_TENANTS and actor.tenants is not None:
+        raise NoRightError(
+            f"{actor.name} may act for some tenants only; {command!r} is about all of them",
+            advice="Vraag het aan een beheerder die voor alle besturen mag werken.",
+        )
+
+
+def _advice(actor: Actor, least: Role) -> str:
+    if actor.role is None:
+        return (
+            "Laat de beheerder u opnemen in koppelhub.toml: een tabel [[operator]] met "
+            f'name = "{actor.name}" en role = "{least}".'
+        )
+    return f"Vraag het aan een collega met de rol {least}, of laat de beheerder uw rol aanpassen."

@@ -1,0 +1,220 @@
+"""Decisions of a person: link, create, split, merge, ignore; remembered, and taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fixtures.school.keys import synthetic_bsn
+from mappings.canonical.fields import Entity
+from sync_engine.options import Decision, Verdict
+from sync_engine.outcome import Outcome, RunReport
+from sync_engine.runs import Kind
+from tests.support.hubs import Bench
+from tests.support.snapshot import core
+from tests.unit.sync_engine.conftest import Make
+
+PUPIL = {"achternaam": "Jansen", "roepnaam": "Kim", "geboortedatum": "2012-03-04"}
+
+
+def decide(
+    bench: Bench, verdict: Verdict, key: str = "", source: str = "s0", **rest: Any
+) -> RunReport:
+    options = {name: rest.pop(name) for name in ("core_id", "other", "case_id") if name in rest}
+    decision = Decision(verdict, Entity.LEERLING, key, **options)
+    return bench.sync(
+        source, kind=Kind.DECIDE, decision=decision, why="test", operator="test", **rest
+    )
+
+
+def lift(bench: Bench, act: int, source: str = "s0") -> RunReport:
+    return bench.sync(source, kind=Kind.DECIDE, lifted=act, operator="test")
+
+
+def act_of(bench: Bench) -> int:
+    return int(bench.query("SELECT MAX(act) FROM decision")[0][0])
+
+
+def alike(make: Make) -> Bench:
+    """A pupil of s0, and one of s1 who looks like him: a case."""
+    bench = make(2)
+    bench.sources["s0"].put(Entity.LEERLING, "a", **PUPIL)
+    bench.sources["s1"].put(Entity.LEERLING, "b", **PUPIL)
+    bench.sources["s1"].put(Entity.GROEP, "g", naam="1A", soort="stamgroep", leerlingen=["b"])
+    bench.sources["s1"].put(Entity.INSCHRIJVING, "i", leerling="b")
+    bench.sync("s0")
+    bench.sync("s1")
+    assert [row[3] for row in bench.cases()] == ["score"]
+    return bench
+
+
+def test_a_link_answers_the_case_and_survives_every_run(make: Make) -> None:
+    bench = alike(make)
+    pupil = bench.core(Entity.LEERLING, "a")
+    report = decide(bench, Verdict.LINK, "b", "s1", core_id=pupil)
+    assert (report.outcome, report.error) == (Outcome.DONE, "")
+    assert bench.core(Entity.LEERLING, "b", "s1") == pupil
+    assert bench.cases() == []
+    bench.settle()
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(1,)]
+    assert bench.query("SELECT leerling_id FROM inschrijving") == [(pupil,)]
+    assert bench.query("SELECT persoon_id FROM groepsdeelname") == [(pupil,)]
+
+
+def test_a_record_of_its_own_stays_so_also_when_it_changes(make: Make) -> None:
+    bench = alike(make)
+    decide(bench, Verdict.CREATE, "b", "s1")
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(2,)]
+    bench.sources["s1"].put(Entity.LEERLING, "b", **PUPIL, geboorteplaats="Delft")
+    bench.settle()
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(2,)]
+    assert bench.cases() == []
+
+
+def test_what_is_ignored_makes_nothing_and_asks_nothing(make: Make) -> None:
+    bench = alike(make)
+    decide(bench, Verdict.IGNORE, "b", "s1")
+    bench.sources["s1"].put(Entity.LEERLING, "b", **PUPIL, geboorteplaats="Delft")
+    bench.settle()
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(1,)]
+    assert bench.cases() == []
+
+
+def test_a_link_against_exact_keys_holds_until_the_keys_are_others(make: Make) -> None:
+    bench = make(2)
+    bench.sources["s0"].put(Entity.LEERLING, "a", **PUPIL, bsn=synthetic_bsn(1))
+    bench.sources["s1"].put(Entity.LEERLING, "b", **PUPIL, bsn=synthetic_bsn(2))
+    bench.sync("s0")
+    bench.sync("s1")
+    pupil = bench.core(Entity.LEERLING, "a")
+    decide(bench, Verdict.LINK, "b", "s1", core_id=pupil)
+    bench.sources["s1"].put(
+        Entity.LEERLING, "b", **PUPIL, bsn=synthetic_bsn(2), geboorteplaats="Lent"
+    )
+    bench.settle()
+    assert bench.cases() == []
+    assert bench.core(Entity.LEERLING, "b", "s1") == pupil
+    bench.sources["s1"].put(Entity.LEERLING, "b", **PUPIL, bsn=synthetic_bsn(3))
+    bench.sync("s1")
+    assert [row[3] for row in bench.cases()] == ["contradiction"]
+
+
+def test_the_keys_of_a_decided_record_are_known_to_others(make: Make) -> None:
+    bench = make(3)
+    bench.sources["s0"].put(Entity.LEERLING, "a", **PUPIL)
+    bench.sources["s1"].put(Entity.LEERLING, "b", **PUPIL, bsn=synthetic_bsn(2))
+    bench.sync("s0")
+    bench.sync("s1")
+    pupil = bench.core(Entity.LEERLING, "a")
+    decide(bench, Verdict.LINK, "b", "s1", core_id=pupil)
+    bench.sources["s2"].put(Entity.LEERLING, "c", achternaam="Anders", bsn=synthetic_bsn(2))
+    bench.sync("s2")
+    assert bench.core(Entity.LEERLING, "c", "s2") == pupil
+
+
+def joined(make: Make) -> Bench:
+    """One pupil in two sources, by an exact key; with groepen and inschrijvingen of both."""
+    bench = make(2)
+    for name, number in (("s0", 0), ("s1", 1)):
+        source = bench.sources[name]
+        source.put(Entity.LEERLING, f"l{number}", **PUPIL, bsn=synthetic_bsn(1))
+        source.put(
+            Entity.GROEP,
+            f"g{number}",
+            naam=f"{number}A",
+            soort="stamgroep",
+            leerlingen=[f"l{number}"],
+        )
+        source.put(Entity.INSCHRIJVING, f"i{number}", leerling=f"l{number}")
+        bench.sync(name)
+    bench.later()
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(1,)]
+    return bench
+
+
+def test_a_split_takes_its_own_inschrijving_and_membership_along(make: Make) -> None:
+    bench = joined(make)
+    report = decide(bench, Verdict.SPLIT, "l1", "s1")
+    assert (report.outcome, report.error) == (Outcome.DONE, "")
+    one, other = bench.core(Entity.LEERLING, "l0"), bench.core(Entity.LEERLING, "l1", "s1")
+    assert one != other
+    for table, column in (("inschrijving", "leerling_id"), ("groepsdeelname", "persoon_id")):
+        where = " WHERE NOT beeindigd" if table == "groepsdeelname" else ""
+        found = {row[0] for row in bench.query(f"SELECT {column} FROM {table}{where}")}
+        assert found == {one, other}, table
+    after = core(bench)
+    bench.settle()
+    assert core(bench) == after
+    assert bench.cases() == []
+
+
+def test_a_split_that_is_taken_back_is_as_before(make: Make) -> None:
+    bench = joined(make)
+    before = core(bench)
+    decide(bench, Verdict.SPLIT, "l1", "s1")
+    report = lift(bench, act_of(bench), "s1")
+    assert (report.outcome, report.error) == (Outcome.DONE, "")
+    assert core(bench)["leerling"] == before["leerling"]
+    assert core(bench)["link"] == before["link"]
+    bench.settle()
+    assert core(bench)["inschrijving"] == before["inschrijving"]
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(1,)]
+
+
+def test_two_records_become_one_and_two_again(make: Make) -> None:
+    bench = alike(make)
+    decide(bench, Verdict.CREATE, "b", "s1")
+    bench.settle()
+    before = core(bench)
+    one, other = bench.core(Entity.LEERLING, "a"), bench.core(Entity.LEERLING, "b", "s1")
+    report = decide(bench, Verdict.MERGE, core_id=one, other=other)
+    assert (report.outcome, report.error) == (Outcome.DONE, "")
+    assert bench.query("SELECT id FROM leerling") == [(one,)]
+    assert bench.query("SELECT leerling_id FROM inschrijving") == [(one,)]
+    assert bench.query("SELECT persoon_id FROM groepsdeelname WHERE NOT beeindigd") == [(one,)]
+    bench.settle()
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(1,)]
+    assert lift(bench, act_of(bench)).error == ""
+    assert core(bench) == before
+    bench.settle()
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(2,)]
+
+
+def test_a_wrong_link_is_taken_back_and_what_belongs_to_it_returns(make: Make) -> None:
+    bench = alike(make)
+    decide(bench, Verdict.LINK, "b", "s1", core_id=bench.core(Entity.LEERLING, "a"))
+    bench.settle()
+    report = lift(bench, act_of(bench), "s1")
+    assert (report.outcome, report.error, report.doubts) == (Outcome.DONE, "", [])
+    assert not bench.query("SELECT 1 FROM inschrijving")
+    assert not bench.query("SELECT 1 FROM groepsdeelname WHERE NOT beeindigd")
+    bench.sync("s1")
+    assert [row[3] for row in bench.cases()] == ["score"]
+    decide(bench, Verdict.CREATE, "b", "s1")
+    bench.settle()
+    own = bench.core(Entity.LEERLING, "b", "s1")
+    assert bench.query("SELECT leerling_id FROM inschrijving") == [(own,)]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.CREATE, Verdict.IGNORE])
+def test_what_is_linked_is_not_made_anew_nor_ignored(make: Make, verdict: Verdict) -> None:
+    bench = joined(make)
+    before = bench.dump()
+    report = decide(bench, verdict, "l1", "s1")
+    assert report.outcome is Outcome.FAILED
+    assert "split" in report.advice
+    assert bench.dump() == before
+
+
+def test_a_decision_is_shown_before_it_is_taken(make: Make) -> None:
+    bench = joined(make)
+    before = core(bench)
+    shown = decide(bench, Verdict.SPLIT, "l1", "s1", plan_only=True)
+    assert shown.steps["leerling.create"] == 1
+    assert core(bench) == before
+    assert not bench.query("SELECT 1 FROM decision")
+    done = bench.sync("s1", kind=Kind.APPLY, approved=shown.plan_id, operator="test")
+    assert (done.outcome, done.error) == (Outcome.DONE, "")
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(2,)]
+    assert bench.query("SELECT kind, operator FROM decision") == [("split", "test")]
