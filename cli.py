@@ -21,6 +21,7 @@ from console.arguments import COMMAND, Json
 from console.commands import (
     acts,
     cases,
+    inbox,
     pins,
     plans,
     quarantine,
@@ -45,7 +46,7 @@ sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_ar
 app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, quarantine, records, pins),
-    *(systems, trail, upkeep),
+    *(inbox, systems, trail, upkeep),
 ):
     app.add_typer(group.app)
 

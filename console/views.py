@@ -25,6 +25,7 @@ _OUTCOME = {
 }
 
 
+_FOUND = {"unlinked": "herkend", "unmatched": "nieuw", "disputed": "in twijfel"}
 _SKIPPED = {
     "erased": "gewist",
     "keyless": "zonder bruikbare sleutel",
@@ -43,6 +44,9 @@ def show_report(out: Output, report: RunReport) -> None:
         out.line(f"Zou in de kern veranderen: {pairs(report.steps)}")
     else:
         out.line(f"In de kern: {pairs(report.applied) or 'niets te wijzigen'}")
+    found = {_FOUND[name]: n for name, n in report.situations.items() if name in _FOUND}
+    if found:
+        out.line(f"Van wat nieuw of gewijzigd is: {pairs(found)}")
     for label, count in (
         ("vastgehouden", report.held),
         ("geweigerd", report.refusals),

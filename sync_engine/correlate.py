@@ -30,13 +30,17 @@ KEY_COLUMNS = ("digest", "koppeling_id", "source_key", "entity", "kind", "core_i
 
 
 class Node(msgspec.Struct, frozen=True):
-    """One pending source record: its received form, its link, its place in `w_pending`."""
+    """One pending source record: its received form, its link, its place in `w_pending`.
+
+    `issuer` is the koppeling that issued its numbers.
+    """
 
     source_key: str
     form: Mapping[str, Json]
     gone: bool
     core_id: int | None
     place: int
+    issuer: int
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -92,6 +96,11 @@ def prepare(context: Context) -> None:
     work.execute(  # asked for every batch, and hardly ever there
         "CREATE INDEX IF NOT EXISTS w_link_merged ON w_link (entity) WHERE rule = 'merged'"
     )
+    if context.adopting:
+        work.execute(  # what stands in the core keeps its number
+            "INSERT INTO w_link SELECT koppeling_id, entity, source_key, core_id, 'adopted', "
+            "run_id FROM w_adopted"
+        )
     work.temp_table("w_alias", "core_id BIGINT PRIMARY KEY, survivor_id BIGINT, entity TEXT")
 
 
@@ -104,6 +113,7 @@ class Correlator:
         self._follows: dict[str, list[str]] = {}
         self._decided: set[str] = set()  # a person said: make it a record of its own
         self._settled: set[str] = set()  # a person decided, on the keys that it has now
+        self._adopted: list[tuple[object, ...]] = []  # keys of what this run adopts
 
     def correlate(
         self, entity: Entity, nodes: Iterable[Sequence[Node]], *, may_create: bool
@@ -125,6 +135,8 @@ class Correlator:
         self._score(entity, result)
         self._create(entity, result, may_create=may_create)
         self._merge(entity, result)
+        adopted, self._adopted = self._adopted, []
+        self.context.work.load("w_key", KEY_COLUMNS, adopted)
         self._keep_keys(entity, result)
         return result
 
@@ -134,6 +146,7 @@ class Correlator:
         context = self.context
         decisions = self._decisions(entity, [node.source_key for node in batch])
         resolved = resolved_references(context, entity, batch, context.koppeling.id)
+        adopted = self._adopts(entity, [node.source_key for node in batch])
         rows: list[tuple[object, ...]] = []
         new: list[tuple[int, str]] = []  # until a key, a score or a rule says otherwise
         for node in batch:
@@ -159,9 +172,11 @@ class Correlator:
                     self._decided.add(key)
             digests = [
                 (context.cipher.index(f"{entity}/{kind}", *parts), kind)
-                for kind, parts in exact_keys(entity, node, context.koppeling.id, resolved)
+                for kind, parts in exact_keys(entity, node, node.issuer, resolved)
             ]
-            rows += [
+            # what is adopted is who it is: it is not matched, but others may match it from now on
+            into = self._adopted if key in adopted else rows
+            into += [
                 (digest, context.koppeling.id, key, str(entity), kind, core_id)
                 for digest, kind in digests
             ]
@@ -169,6 +184,18 @@ class Correlator:
                 self._settle(entity, key, decision, [digest for digest, _ in digests])
         context.work.load("w_key", KEY_COLUMNS, rows)
         context.work.load("w_new", ("place", "source_key"), new)
+
+    def _adopts(self, entity: Entity, keys: Sequence[str]) -> set[str]:
+        """Those of these records that are adopted now; also where that was broken off before."""
+        context, work = self.context, self.context.work
+        if not context.adopted_scopes:
+            return set()
+        rows = work.execute(
+            "SELECT source_key, scope_id FROM v_shadow WHERE koppeling_id = ? AND entity = ? "
+            f"AND pending AND {work.many('source_key')}",
+            (context.koppeling.id, str(entity), work.values(keys)),
+        )
+        return {key for key, scope_id in rows if scope_id in context.adopted_scopes}
 
     def _decisions(self, entity: Entity, keys: Sequence[str]) -> dict[str, Decided]:
         """What a person decided of these records, the newest that is not taken back."""
@@ -411,7 +438,7 @@ WITH_KEYS = frozenset(
 def exact_keys(
     entity: Entity,
     node: Node,
-    koppeling_id: int,
+    issuer: int,
     resolved: Mapping[tuple[str, str], int | None],
 ) -> list[tuple[str, tuple[str, ...]]]:
     """(kind, parts) of every exact key that a record has; design.md, Correlation."""
@@ -424,7 +451,7 @@ def exact_keys(
         found = resolved.get((node.source_key, name))
         return None if found is None else str(found)
 
-    wanted = _wanted_keys(entity, text, core, own=str(koppeling_id))
+    wanted = _wanted_keys(entity, text, core, own=str(issuer))
     return [(kind, tuple(part for part in parts if part)) for kind, parts in wanted if all(parts)]
 
 
@@ -509,29 +536,33 @@ def load_nodes(
     places = places or {}
     work = context.work
     rows = work.execute(
-        "SELECT source_key, id, received, received_gone, salt, scope_id, "
-        "refused_run IS NOT NULL, accepted_fp IS NOT NULL, accepted, accepted_gone FROM v_shadow "
+        "SELECT source_key, id, received, received_gone, salt, scope_id, CASE WHEN refused_run "
+        "IS NULL THEN 0 WHEN accepted_fp IS NULL THEN 1 ELSE 2 END, accepted, accepted_gone "
+        "FROM v_shadow "
         f"WHERE koppeling_id = ? AND entity = ? AND {work.many('source_key')}",
         (context.koppeling.id, str(entity), work.values(keys)),
     )
     core = lookup_links(context, entity, keys)
-    rank = {scope_id: (scope.rank, scope.key) for scope_id, scope in context.scopes.items()}
+    rank = _ranks(context)
     # the live and current form comes last, and is believed
-    rows.sort(key=lambda row: (row[0], bool(row[3]), rank.get(row[5], (9, ""))), reverse=True)
+    rows.sort(key=lambda row: (row[0], bool(row[3]), rank.get(row[5], (True, 9, ""))), reverse=True)
     forms: dict[str, dict[str, Json]] = {}
     gone: dict[str, bool] = {}
-    for key, number, received, is_gone, salt, _, refused, is_accepted, accepted, was_gone in rows:
+    issuer: dict[str, int] = {}
+    for key, number, received, is_gone, salt, scope_id, refused, accepted, was_gone in rows:
         blob = received
         if refused:  # what was refused tells nobody apart; what was accepted does
-            if not is_accepted:
+            if refused == 1:
                 continue
             blob, is_gone = accepted or received, was_gone
         person = context.cipher.person(salt)
         form = msgspec.json.decode(person.decrypt(blob, b"shadow|%d" % number))
         _lay(forms, key, form)
         gone[key] = gone.get(key, True) and bool(is_gone)
+        issuer[key] = context.issuer(scope_id)
     return [
-        Node(key, form, gone[key], core.get(key), places.get(key, 0)) for key, form in forms.items()
+        Node(key, form, gone[key], core.get(key), places.get(key, 0), issuer[key])
+        for key, form in forms.items()
     ]
 
 
@@ -550,8 +581,9 @@ def keys_of(
     What a turn lays over forms and links counts (turn.py).
     """
     core = lookup_links(context, entity, keys, koppeling_id=koppeling_id)
-    forms = accepted_forms(context, entity, keys, koppeling_id)
-    nodes = [Node(key, form, False, core.get(key), 0) for key, form in forms.items()]
+    issuers: dict[str, int] = {}
+    forms = accepted_forms(context, entity, keys, koppeling_id, issuers=issuers)
+    nodes = [Node(key, form, False, core.get(key), 0, issuers[key]) for key, form in forms.items()]
     resolved = resolved_references(context, entity, nodes, koppeling_id)
     return [
         (
@@ -564,18 +596,24 @@ def keys_of(
         )
         for node in nodes
         if node.core_id is not None
-        for kind, parts in exact_keys(entity, node, koppeling_id, resolved)
+        for kind, parts in exact_keys(entity, node, node.issuer, resolved)
     ]
 
 
 def accepted_forms(
-    context: Context, entity: Entity, keys: Sequence[str], koppeling_id: int
+    context: Context,
+    entity: Entity,
+    keys: Sequence[str],
+    koppeling_id: int,
+    *,
+    issuers: dict[str, int] | None = None,
 ) -> dict[str, dict[str, Json]]:
     """Source key → what the core may use of it, the scopes laid together.
 
-    What a turn lays over forms counts (turn.py).
+    What a turn lays over forms counts (turn.py). `issuers` takes who issued the numbers of each.
     """
     work = context.work
+    issuers = {} if issuers is None else issuers
     rows = work.execute(
         "SELECT s.source_key, s.id, s.scope_id, s.salt, CASE WHEN r.shadow_id IS NULL "
         "THEN s.accepted_gone ELSE r.gone END, CASE WHEN r.shadow_id IS NULL "
@@ -585,14 +623,23 @@ def accepted_forms(
         "AND (r.former_fp IS NOT NULL OR (r.shadow_id IS NULL AND s.accepted_fp IS NOT NULL))",
         (koppeling_id, str(entity), work.values(keys)),
     )
-    rank = {scope_id: (scope.rank, scope.key) for scope_id, scope in context.scopes.items()}
-    rows.sort(key=lambda row: (row[0], bool(row[4]), rank.get(row[2], (9, ""))), reverse=True)
+    rank = _ranks(context)
+    rows.sort(key=lambda row: (row[0], bool(row[4]), rank.get(row[2], (True, 9, ""))), reverse=True)
     forms: dict[str, dict[str, Json]] = {}
-    for key, number, _, salt, _, blob in rows:
+    for key, number, scope_id, salt, _, blob in rows:
         if salt is not None:
             plain = context.cipher.person(salt).decrypt(blob, b"shadow|%d" % number)
             _lay(forms, key, msgspec.json.decode(plain))
+            issuers[key] = context.issuer(scope_id)
     return forms
+
+
+def _ranks(context: Context) -> dict[int, tuple[bool, int, str]]:
+    """Scope → how far from the front it stands; what was adopted is believed least."""
+    return {
+        scope_id: (scope_id in context.adopted_scopes, scope.rank, scope.key)
+        for scope_id, scope in context.scopes.items()
+    }
 
 
 def resolved_references(

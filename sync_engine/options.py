@@ -22,6 +22,7 @@ class Kind(StrEnum):
     ONLY = "only"
     APPLY = "apply"
     REPLAY = "replay"
+    ADOPT = "adopt"
     REFOLD = "refold"
     REFUSE = "refuse"
     UNDO = "undo"
@@ -63,8 +64,8 @@ class Options:
     """What to run.
 
     Attributes:
-        kind: everything, what changed, some records, an approved plan, what the archive holds, or
-            nothing but what a person changed (kind REFOLD).
+        kind: everything, what changed, some records, an approved plan, what the archive holds, what
+            stood in the core before any source, or what a person acts on.
         pupils: core ids of leerlingen to look up with what is theirs (kind ONLY).
         by_hand: a person asked for it: exempt from permitted hours, counted in the rate budget.
         cores: core ids of what is folded again from what is accepted (kind REFOLD).

@@ -49,6 +49,9 @@ _log = logging.getLogger(__name__)
 Inspect = Callable[[Context, int], None]
 """Called with the context of a dry run and the number of its plan, under the lock of the tenant."""
 
+Receive = Callable[[Context, RunReport], None]
+"""Takes in what there is to plan, in the place of reading the source."""
+
 _DEPENDENT = "wacht op een onderdeel dat is vastgehouden"
 
 
@@ -59,6 +62,7 @@ def run(
     *,
     progress: Progress | None = None,
     inspect: Inspect | None = None,
+    receive: Receive | None = None,
 ) -> RunReport:
     """Run one koppeling once.
 
@@ -68,6 +72,7 @@ def run(
         options: what to run.
         progress: told what goes on.
         inspect: looks at a dry run's plan while everything that it received can still be seen.
+        receive: takes in what there is to plan (kind ADOPT); the source is not asked.
 
     Raises: RunActiveError if another run of it is under way; ConfigurationError and StoreError
         before anything is done. What goes wrong later is in the report.
@@ -79,7 +84,7 @@ def run(
         fewer_collections(),
     ):
         made = _Run(hub, row, options, work, progress or (lambda *_: None))
-        made.inspect = inspect
+        made.inspect, made.receive = inspect, receive
         return made.execute()
 
 
@@ -112,6 +117,7 @@ class _Run:
         self.hub, self.row, self.options, self.work = hub, row, options, work
         self.progress = progress
         self.inspect: Inspect | None = None
+        self.receive: Receive | None = None
         self.started = hub.clock.now()
         given = options.time_limit  # none at all is a limit too
         limit = hub.settings.policy.limits.run_time if given is None else given
@@ -289,6 +295,9 @@ class _Run:
         hub, options, report = self.hub, self.options, self.report
         if options.kind in _READS_NOTHING:
             return None
+        if self.receive is not None:
+            self.receive(context, report)
+            return None
         if options.kind is Kind.REPLAY:
             replayer = Replayer(
                 hub, options, context=context, report=report, progress=self.progress
@@ -318,8 +327,8 @@ class _Run:
         limits = Limits(approved=options.approved, refused=options.refused, cores=self._only_cores)
         planned = Planner(context, plan_id, limits, act=act).plan()
         holds: list[Hold] = []
-        if limits.shown is None and limits.cores is None and act is None:  # a person has seen those
-            holds = self._judged(context, planned)
+        if limits.shown is None and limits.cores is None and act is None and not context.adopting:
+            holds = self._judged(context, planned)  # the others a person has seen
             if holds and not options.dry and not options.plan_only:
                 planned = self._replan(context, plan_id, holds)
         self._report_plan(plan_id, planned, holds)
