@@ -194,7 +194,7 @@ def carry_out(hub: Hub, entity: Entity, core_id: int, *, operator: str) -> RunRe
             "WHERE l.core_id = ? AND l.entity = ? ORDER BY k.name",
             (core_id, str(entity)),
         )
-    configured = {source.name for source in hub.settings.source}
+    configured = {source.name for source in hub.sources()}
     names = [row[0] for row in rows if row[0] in configured]
     if not names:
         return None
@@ -243,7 +243,8 @@ def in_force(hub: Hub, *, koppeling: str = "") -> list[PinRow]:
     """Every pin that holds today, or of the records alone that one koppeling has."""
     today = local_date(hub.clock.now(), hub.settings.timezone).isoformat()
     with hub.store.work() as work:
-        tenants = [row[0] for row in work.execute("SELECT DISTINCT tenant_id FROM pin")]
+        pinned = {row[0] for row in work.execute("SELECT DISTINCT tenant_id FROM pin")}
+        tenants = pinned & set(hub.tenants(work))
     found: list[PinRow] = []
     for tenant_id in sorted(tenants):
         with store_context(hub, tenant_id) as context:

@@ -85,8 +85,8 @@ def of_leerling(hub: Hub, core_id: int) -> list[Part]:
     known = _knowing(hub, Entity.LEERLING, core_id)
     schools = _schools(hub, core_id)
     parts = [_known_pupil(hub, source, core_id) for source in known]
-    for source in hub.settings.source:
-        numbers = [n for n in schools if source in hub.settings.sources_of(n)]
+    for source in hub.sources():
+        numbers = [n for n in schools if source in hub.sources_of(n)]
         if source in known or not numbers or source.tenant not in {s.tenant for s in known}:
             continue
         resources = resources_of(hub, source, Entity.LEERLING)
@@ -150,12 +150,12 @@ def of_school(hub: Hub, schools: Sequence[str]) -> list[Part]:
 def _serving(hub: Hub, schools: Sequence[str]) -> list[tuple[Source, tuple[str, ...]]]:
     """Koppelingen with the schools that each of them serves; all of them where none is named."""
     if not schools:
-        return [(source, ()) for source in hub.settings.source]
+        return [(source, ()) for source in hub.sources()]
     found: dict[str, list[str]] = {}
     for school in schools:
-        for source in hub.settings.sources_of(school):
+        for source in hub.sources_of(school):
             found.setdefault(source.name, []).extend(hub.schools(source.name, [school]))
-    return [(hub.settings.find_source(name), tuple(brins)) for name, brins in found.items()]
+    return [(hub.source(name), tuple(brins)) for name, brins in found.items()]
 
 
 def resources_of(hub: Hub, source: Source, entity: Entity) -> tuple[str, ...]:
@@ -187,7 +187,7 @@ def _knowing(hub: Hub, entity: Entity, core_id: int) -> list[Source]:
             (core_id, str(entity)),
         )
     names = {row[0] for row in rows}
-    return [source for source in hub.settings.source if source.name in names]
+    return [source for source in hub.sources() if source.name in names]
 
 
 def _schools(hub: Hub, core_id: int) -> list[str]:
@@ -207,7 +207,7 @@ def _schools(hub: Hub, core_id: int) -> list[str]:
     found = []
     for number in numbers:
         try:
-            hub.settings.sources_of(number)
+            hub.sources_of(number)
         except ConfigurationError:
             continue
         found.append(number)

@@ -428,10 +428,12 @@ class _Run:
             for hold in reversed(holds):  # the reason of the first one stays
                 if hold.field or hold.school:  # which steps those are the second plan says
                     continue
+                which = {"entity": hold.entity, "op": hold.op}
+                named = {column: text for column, text in which.items() if text != ANY}
                 work.execute(
-                    "UPDATE step SET held_for = ? WHERE plan_id = ? AND (entity = ? OR ? = ?) "
-                    "AND (op = ? OR ? = ?)",
-                    (hold.reason, plan_id, hold.entity, hold.entity, ANY, hold.op, hold.op, ANY),
+                    "UPDATE step SET held_for = ? WHERE plan_id = ?"
+                    + "".join(f" AND {column} = ?" for column in named),
+                    (hold.reason, plan_id, *named.values()),
                 )
         planned = Planner(context, plan_id, Limits(tuple(holds), cores=self._only_cores)).plan()
         with work.transaction():

@@ -106,8 +106,8 @@ def by_key(hub: Hub, work: Work, entity: Entity, text: str) -> list[int]:
     text = text.strip()
     core_id = read_hub_key(text)
     if core_id is not None:
-        return [_checked(work, entity, core_id)]
-    found = _by_source(work, entity, text)
+        return [_checked(hub, work, entity, core_id)]
+    found = _by_source(hub, work, entity, text)
     if not found and entity in _NUMBERS:
         found = by_number(hub, work, _NUMBERS[entity], text)
     if not found and entity in _CALLED:
@@ -117,13 +117,19 @@ def by_key(hub: Hub, work: Work, entity: Entity, text: str) -> list[int]:
     return found
 
 
-def _checked(work: Work, entity: Entity, core_id: int) -> int:
+def _mine(hub: Hub, work: Work) -> object:
+    """The tenants that the actor may act for, as the parameter of `many`."""
+    return work.values(list(hub.tenants(work)))
+
+
+def _checked(hub: Hub, work: Work, entity: Entity, core_id: int) -> int:
     alias = work.execute("SELECT survivor_id FROM alias WHERE core_id = ?", (core_id,))
     core_id = int(alias[0][0]) if alias else core_id
-    if work.execute(f"SELECT 1 FROM {entity} WHERE id = ?", (core_id,)):
+    mine = f"id = ? AND {work.many('tenant_id')}"
+    if work.execute(f"SELECT 1 FROM {entity} WHERE {mine}", (core_id, _mine(hub, work))):
         return core_id
     for other in Entity:
-        if work.execute(f"SELECT 1 FROM {other} WHERE id = ?", (core_id,)):
+        if work.execute(f"SELECT 1 FROM {other} WHERE {mine}", (core_id, _mine(hub, work))):
             raise SyncError(
                 f"that is the key of a {other}, not of a {entity}",
                 advice=f"Vraag het met {other} in plaats van {entity}.",
@@ -134,9 +140,12 @@ def _checked(work: Work, entity: Entity, core_id: int) -> int:
     )
 
 
-def _by_source(work: Work, entity: Entity, text: str) -> list[int]:
+def _by_source(hub: Hub, work: Work, entity: Entity, text: str) -> list[int]:
     name, colon, key = text.partition(":")
-    if not colon or not work.execute("SELECT 1 FROM koppeling WHERE name = ?", (name,)):
+    if not colon or not work.execute(
+        f"SELECT 1 FROM koppeling WHERE name = ? AND {work.many('tenant_id')}",
+        (name, _mine(hub, work)),
+    ):
         return []
     rows = work.execute(
         "SELECT l.core_id FROM koppeling k JOIN link l ON l.koppeling_id = k.id "
@@ -155,7 +164,9 @@ def by_number(hub: Hub, work: Work, role: str, number: str) -> list[int]:
     """Core ids of those with this identifier, whichever koppeling issued it, by blind index."""
     found: set[int] = set()
     issuers: dict[int, list[int]] = {}
-    for koppeling_id, tenant_id in work.execute("SELECT id, tenant_id FROM koppeling"):
+    for koppeling_id, tenant_id in work.execute(
+        f"SELECT id, tenant_id FROM koppeling WHERE {work.many('tenant_id')}", (_mine(hub, work),)
+    ):
         issuers.setdefault(tenant_id, [0]).append(koppeling_id)
     for tenant_id, each in issuers.items():
         cipher = hub.cipher(tenant_id)
@@ -175,7 +186,9 @@ def _called(hub: Hub, work: Work, entity: Entity, text: str) -> list[int]:
     current: list[int] = []
     others: list[int] = []
     for core_id, schooljaar, *names in work.rows(
-        f"SELECT id{year}, {', '.join(columns)} FROM {entity} ORDER BY id"
+        f"SELECT id{year}, {', '.join(columns)} FROM {entity} WHERE {work.many('tenant_id')} "
+        "ORDER BY id",
+        (_mine(hub, work),),
     ):
         if form and any(name and match_form(name) == form for name in names):
             (current if schooljaar in {None, now} else others).append(core_id)
@@ -183,19 +196,18 @@ def _called(hub: Hub, work: Work, entity: Entity, text: str) -> list[int]:
 
 
 def _nothing(hub: Hub, work: Work, entity: Entity, text: str) -> SyncError:
-    koppelingen = [row[0] for row in work.execute("SELECT name FROM koppeling ORDER BY name")]
+    koppelingen = [source.name for source in hub.sources()]
     ways = [f"de sleutel van de hub (K-...) of koppeling:sleutel ({', '.join(koppelingen)})"]
     if entity in _NUMBERS:
         ways.append(f"het {_NUMBERS[entity]}")
     near: list[str] = []
     if entity in _CALLED:
-        where = "WHERE schooljaar = ?" if entity is Entity.GROEP else ""
+        params = (_mine(hub, work), *((_schooljaar(hub),) if entity is Entity.GROEP else ()))
+        where = f"WHERE {work.many('tenant_id')}"
+        where += " AND schooljaar = ?" if entity is Entity.GROEP else ""
         names = {
             match_form(row[0]): row[0]
-            for row in work.rows(
-                f"SELECT DISTINCT naam FROM {entity} {where}",
-                (_schooljaar(hub),) if where else (),
-            )
+            for row in work.rows(f"SELECT DISTINCT naam FROM {entity} {where}", params)
             if row[0]
         }
         near = [names[f] for f in get_close_matches(match_form(text), names, n=5, cutoff=0.5)]
@@ -255,20 +267,24 @@ def _search(hub: Hub, work: Work, entity: Entity, text: str) -> tuple[str, list[
     """(kind of key, core ids)."""
     if not text:
         raise SyncError("nothing was said to search by", advice="Typ waarop u zoekt.")
-    if entity not in _PERSONS or read_hub_key(text) is not None or _by_source(work, entity, text):
+    if (
+        entity not in _PERSONS
+        or read_hub_key(text) is not None
+        or _by_source(hub, work, entity, text)
+    ):
         return "key", by_key(hub, work, entity, text)
     if "ketenid" in text.lower():
         return "eck_id", _identified(hub, work, entity, ("eck_id", EckId, text))
     if "@" in text:
-        return "email", _reached(work, entity, _plain(Emailadres, text) or text)
+        return "email", _reached(hub, work, entity, _plain(Emailadres, text) or text)
     if _DIGITS.fullmatch(text) and not _DAY.fullmatch(text):
         return "number", _numbered(hub, work, entity, text)
     if text.startswith("+"):
-        return "telephone", _reached(work, entity, _plain(Telefoonnummer, text) or text)
+        return "telephone", _reached(hub, work, entity, _plain(Telefoonnummer, text) or text)
     born, words = _said(text)
     if not words:
-        return "birth date", [] if born is None else _born(work, entity, born)
-    return ("name and birth date" if born else "name"), _named(work, entity, words, born)
+        return "birth date", [] if born is None else _born(hub, work, entity, born)
+    return ("name and birth date" if born else "name"), _named(hub, work, entity, words, born)
 
 
 def _plain(kind: type[Identifier], text: str) -> str | None:
@@ -286,7 +302,7 @@ def _identified(
         plain = _plain(kind, text)
         if plain is not None:
             found.update(by_number(hub, work, role, plain))
-    return _of(work, entity, found)
+    return _of(hub, work, entity, found)
 
 
 def _numbered(hub: Hub, work: Work, entity: Entity, text: str) -> list[int]:
@@ -305,26 +321,26 @@ def _numbered(hub: Hub, work: Work, entity: Entity, text: str) -> list[int]:
     )
     phone = _plain(Telefoonnummer, digits) if len(digits) >= _PHONE else None
     if phone is not None:
-        found.update(_reached(work, entity, phone))
-    return _of(work, entity, found)
+        found.update(_reached(hub, work, entity, phone))
+    return _of(hub, work, entity, found)
 
 
 _PHONE: Final = 9
 """Digits from which a number may be a telephone's."""
 
 
-def _reached(work: Work, entity: Entity, value: str) -> list[int]:
+def _reached(hub: Hub, work: Work, entity: Entity, value: str) -> list[int]:
     rows = work.execute(
         "SELECT eigenaar_id FROM contactgegeven WHERE waarde = ? OR waarde = ? LIMIT ?",
         (value, value.lower(), 10 * MOST),
     )
-    return _of(work, entity, {row[0] for row in rows})
+    return _of(hub, work, entity, {row[0] for row in rows})
 
 
-def _of(work: Work, entity: Entity, cores: Iterable[int]) -> list[int]:
+def _of(hub: Hub, work: Work, entity: Entity, cores: Iterable[int]) -> list[int]:
     rows = work.execute(
-        f"SELECT id FROM {entity} WHERE {work.many('id')} ORDER BY id",
-        (work.values(sorted(cores)),),
+        f"SELECT id FROM {entity} WHERE {work.many('id')} AND {work.many('tenant_id')} ORDER BY id",
+        (work.values(sorted(cores)), _mine(hub, work)),
     )
     return [row[0] for row in rows]
 
@@ -345,20 +361,24 @@ def _said(text: str) -> tuple[date | None, list[str]]:
     return born, [form for word in words if (form := match_form(word))]
 
 
-def _born(work: Work, entity: Entity, born: date) -> list[int]:
+def _born(hub: Hub, work: Work, entity: Entity, born: date) -> list[int]:
     if entity is Entity.VERZORGER:
         return []
     rows = work.execute(
-        f"SELECT id FROM {entity} WHERE geboortedatum = ? ORDER BY id LIMIT ?", (born, MOST + 1)
+        f"SELECT id FROM {entity} WHERE {work.many('tenant_id')} AND geboortedatum = ? "
+        "ORDER BY id LIMIT ?",
+        (_mine(hub, work), born, MOST + 1),
     )
     return [row[0] for row in rows]
 
 
-def _named(work: Work, entity: Entity, words: Sequence[str], born: date | None) -> list[int]:
+def _named(
+    hub: Hub, work: Work, entity: Entity, words: Sequence[str], born: date | None
+) -> list[int]:
     """Who has all these words in his name; with a birth date also who is spelled much like it."""
     exact: list[int] = []
     near: list[int] = []
-    for row in _people(work, entity, born):
+    for row in _people(hub, work, entity, born):
         own = _forms(row)
         if all(any(form.startswith(word) for form in own) for word in words):
             exact.append(row[0])
@@ -369,12 +389,13 @@ def _named(work: Work, entity: Entity, words: Sequence[str], born: date | None) 
     return exact or near[: MOST + 1]
 
 
-def _people(work: Work, entity: Entity, born: date | None) -> Iterator[Row]:
-    columns = _PERSONS[entity]
+def _people(hub: Hub, work: Work, entity: Entity, born: date | None) -> Iterator[Row]:
+    where, params = work.many("tenant_id"), [_mine(hub, work)]
     if born is not None and entity is not Entity.VERZORGER:
-        where = "WHERE geboortedatum = ?"
-        return work.rows(f"SELECT id, {columns} FROM {entity} {where} ORDER BY id", (born,))
-    return work.rows(f"SELECT id, {columns} FROM {entity} ORDER BY id")
+        where, params = f"{where} AND geboortedatum = ?", [*params, born]
+    return work.rows(
+        f"SELECT id, {_PERSONS[entity]} FROM {entity} WHERE {where} ORDER BY id", params
+    )
 
 
 def _forms(row: Row) -> set[str]:

@@ -129,7 +129,7 @@ def pin_list(
 
     with open_hub(config, debug=debug) as hub:
         if school:
-            hub.settings.sources_of(school)  # refuses a school that there is not
+            hub.sources_of(school)  # refuses a school that there is not
         rows = list_pins(hub, operator=operator_name(), school=school, expiring=expiring, idle=idle)
         show_pins(Output(json=json), rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 
 from config.errors import ConfigurationError
+from config.operators import Role
 from mappings.canonical.fields import Entity
 from mappings.mapping import Strength
 from sync_engine import pins
+from sync_engine.actor import Actor
 from sync_engine.drift import drift
-from sync_engine.errors import SyncError
+from sync_engine.errors import NoRightError, SyncError
 from sync_engine.fold import Json
 from sync_engine.history import explain_record
 from sync_engine.options import Options
@@ -298,3 +301,15 @@ def test_a_secret_that_was_fixed_leaves_no_school(make: Make) -> None:
     found = drift(made.hub, "s0", Options(dry=True), limit=9)
     assert [row.value for row in found.pinned] == ["(geheim)"]
     assert "87654321" not in repr(found)
+
+
+def test_who_may_act_for_other_tenants_sees_and_lifts_no_pin(make: Make) -> None:
+    made = make()
+    fix(made, pupil(made), "Johan")
+    (row,) = listed(made)
+    stranger = Actor("vreemde", Role.HELPDESK, frozenset({"ander"}))
+    made.hub = replace(made.hub, actor=stranger)
+    assert listed(made) == []
+    with pytest.raises(NoRightError):
+        pins.lift(made.hub, row.id, operator="vreemde")
+    assert made.query("SELECT 1 FROM pin WHERE lifted_at IS NULL")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +12,7 @@ from mappings.canonical.fields import Entity
 from sync_engine.guard import Allowance, read_allowance
 from sync_engine.outcome import Outcome, RunReport
 from sync_engine.runs import Kind
+from sync_engine.store.engine import Store
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
 from tests.unit.sync_engine.conftest import Make
@@ -251,7 +252,9 @@ def test_an_allowance_is_read_as_it_is_typed() -> None:
     assert str(read_allowance(" create=groep:30 ")) == "create=groep:30"
 
 
-def test_the_counts_of_a_school_are_the_same_on_both_databases(store: Any, tmp_path: Any) -> None:
+def test_the_counts_of_a_school_are_the_same_on_both_databases(
+    store: Store, tmp_path: Path
+) -> None:
     made = board(lambda sources: bench(store, tmp_path, sources=sources))
     made.policy(guards={"close": FEW, "empty": {"share": 0.5, "floor": 1}})
     groepen(made, {0: [f"groot{place}" for place in range(4)]})
@@ -263,3 +266,31 @@ def test_the_counts_of_a_school_are_the_same_on_both_databases(store: Any, tmp_p
         ("groep", "", "3 van 4"),
         ("leerling", KLEIN, "3 van 8"),
     }
+
+
+def test_policy_may_let_everything_wait_that_comes_with_what_is_held(
+    store: Store, tmp_path: Path
+) -> None:
+    made = board(lambda sources: bench(store, tmp_path, sources=sources))
+    strict = {"close": {"number": 3, "share": None, "floor": 0}, "held_rest": "hold"}
+    made.policy(guards=strict)
+    for number in (0, 1, 2):
+        made.sources["s0"].remove(Entity.LEERLING, f"groot{number}", scope="groot")
+    made.later()
+    made.sync()
+    made.later()
+    made.sources["s0"].put(Entity.LEERLING, "nieuw", scope="klein", achternaam="Nieuw")
+    made.sources["s0"].put(Entity.LEERLING, "klein1", scope="klein", achternaam="Anders")
+    report = made.sync()
+    assert (report.outcome, report.held) == (Outcome.HELD, 5)
+    reasons: dict[str, str] = dict(
+        made.query("SELECT op, held_for FROM step WHERE plan_id = ?", report.plan_id)
+    )
+    names = made.query("SELECT 1 FROM leerling WHERE achternaam IN ('Nieuw', 'Anders')")
+    approved = made.sync(kind=Kind.APPLY, approved=report.plan_id)
+    made.close()
+    assert "3 van 68" in reasons["close"]
+    assert "een ander deel is vastgehouden" in reasons["create"]
+    assert "een ander deel is vastgehouden" in reasons["change"]
+    assert names == []
+    assert (approved.outcome, approved.held) == (Outcome.DONE, 0)

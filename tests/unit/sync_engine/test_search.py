@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.operators import Role
 from mappings.canonical.fields import Entity
+from sync_engine.actor import Actor
 from sync_engine.errors import SyncError
 from sync_engine.find import hub_key
 from sync_engine.search import Match, _said, by_key, entity_of, search
@@ -165,3 +168,15 @@ def test_an_entity_that_is_misspelled_names_the_nearest() -> None:
 def test_a_birth_date_is_read_as_the_dutch_and_as_the_iso_write_it(born: date) -> None:
     for text in (f"{born.day}-{born.month}-{born.year} Jansen", f"Jansen {born.isoformat()}"):
         assert _said(text) == (born, ["jansen"])
+
+
+def test_who_may_act_for_other_tenants_finds_nobody(make: Make) -> None:
+    made = school(make())
+    key = hub_key(made.core(Entity.LEERLING, "jan"))
+    stranger = Actor("vreemde", Role.HELPDESK, frozenset({"ander"}))
+    made.hub = replace(made.hub, actor=stranger)
+    for text in (key, "s0:jan", "1001", BSN, "jan@school.example", "vries", "4-3-2012"):
+        with pytest.raises(SyncError):
+            found(made, text)
+    with pytest.raises(SyncError):
+        found(made, "2B", Entity.GROEP)
