@@ -54,7 +54,10 @@ def test_the_command_takes_messages_until_it_is_interrupted(shell: Shell) -> Non
         assert served.stdout is not None
         url = served.stdout.readline().strip()
         message = {
-            "id": "m1", "resource": "leerling", "key": "l1", "action": "put",
+            "id": "m1",
+            "resource": "leerling",
+            "key": "l1",
+            "action": "put",
             "record": {"achternaam": "Kanarie"},
         }
         headers = {"authorization": f"Bearer {TOKEN}"}
