@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from config.errors import ConfigurationError
 from connectors import registry
@@ -49,7 +50,9 @@ def serve(out: Output, hub: Hub, name: str | None, address: Address) -> None:
         where = f"[{host}]" if ":" in host else host
         for koppeling in sorted(answering):
             out.line(f"{address.scheme}://{where}:{port}/v1/inbox/{koppeling}")
-        running.run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # that is how it ends
+            running.run(sockets=[listening])
+    out.line("De inbox is gestopt.")
 
 
 def look(hub: Hub, name: str | None, *, limit: int) -> list[InboxState]:

@@ -146,15 +146,14 @@ def clashing(context: Context) -> dict[tuple[str, int], str]:
     breaks that.
     """
     work = context.work
-    tables = " UNION ALL ".join(
-        f"SELECT id, '{entity}' AS entity FROM {entity}" for entity in Entity
-    )
     found: dict[tuple[str, int], str] = {}
-    for entity, core_id, other in work.execute(
-        f"SELECT c.entity, c.core_id, t.entity FROM w_candidate c JOIN ({tables}) t "
-        "ON t.id = c.core_id WHERE t.entity <> c.entity"
-    ):
-        found[entity, core_id] = f"een {other} heeft hetzelfde id"
+    for other in Entity:
+        for entity, core_id in work.execute(
+            "SELECT c.entity, c.core_id FROM w_candidate c WHERE c.entity <> ? "
+            f"AND EXISTS (SELECT 1 FROM {other} t WHERE t.id = c.core_id)",
+            (str(other),),
+        ):
+            found[entity, core_id] = f"een {other} heeft hetzelfde id"
     for entity, core_id in work.execute(
         "SELECT c.entity, c.core_id FROM w_candidate c JOIN alias a ON a.core_id = c.core_id"
     ):

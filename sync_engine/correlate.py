@@ -188,12 +188,13 @@ class Correlator:
     def _adopts(self, entity: Entity, keys: Sequence[str]) -> set[str]:
         """Those of these records that are adopted now; also where that was broken off before."""
         context, work = self.context, self.context.work
-        if not context.adopted_scopes:
+        own = context.koppeling.id
+        if all(context.scope_koppeling[scope] != own for scope in context.adopted_scopes):
             return set()
         rows = work.execute(
             "SELECT source_key, scope_id FROM v_shadow WHERE koppeling_id = ? AND entity = ? "
             f"AND pending AND {work.many('source_key')}",
-            (context.koppeling.id, str(entity), work.values(keys)),
+            (own, str(entity), work.values(keys)),
         )
         return {key for key, scope_id in rows if scope_id in context.adopted_scopes}
 

@@ -35,7 +35,7 @@ _PEOPLE: Final = {
 }
 """Columns and tables of those who are weighed; `c` is the core record."""
 _STRANGER: Final = "NOT EXISTS (SELECT 1 FROM link l WHERE l.core_id = c.id AND l.koppeling_id = ?)"
-_ADOPTED: Final = "c.id IN (SELECT a.core_id FROM link a WHERE a.rule = 'adopted')"
+_ADOPTED: Final = "EXISTS (SELECT 1 FROM link d WHERE d.core_id = c.id AND d.rule = 'adopted')"
 _GUARDIAN: Final = 1.0
 """Score of a verzorger: everything that is asked of him agrees."""
 _NUMBER: Final = 1.0

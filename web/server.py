@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -59,6 +60,8 @@ def server(app: Starlette, address: Address) -> uvicorn.Server:
             raise ConfigurationError(
                 f"{file} is not there", advice="Controleer het pad van certificaat en sleutel."
             )
+    if address.certificate is not None:
+        _check_certificate(address.certificate, address.key)
     config = uvicorn.Config(
         app,
         host=address.host,
@@ -79,6 +82,16 @@ def server(app: Starlette, address: Address) -> uvicorn.Server:
         ssl_keyfile=None if address.key is None else str(address.key),
     )
     return uvicorn.Server(config)
+
+
+def _check_certificate(certificate: Path, key: Path | None) -> None:
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except (ssl.SSLError, OSError):
+        raise ConfigurationError(
+            "the certificate and its key cannot be used",
+            advice="Controleer of beide PEM-bestanden zijn en bij elkaar horen, zonder wachtwoord.",
+        ) from None
 
 
 def listen(address: Address) -> socket.socket:

@@ -121,7 +121,7 @@ class Scope(SQLModel, table=True):
     complete_at: datetime | None = Field(default=None, sa_column=_instant())
     complete_count: int = 0
     ended_run: int | None = None
-    numbers_of: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    numbers_of: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     adopted: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from config.errors import ConfigurationError
 from connectors.kern.endpoint import LARGEST_BYTES, MOST_MESSAGES
@@ -288,3 +293,55 @@ def test_a_koppeling_without_a_token_is_not_served(
     monkeypatch.delenv(TOKEN_NAME)
     with pytest.raises(ConfigurationError, match=TOKEN_NAME):
         endpoints(kern.bench.hub, KERN)
+
+
+def test_with_a_certificate_it_is_served_over_tls(kern: KernBench, tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    address = Address(port=0, certificate=certificate, key=key)
+    running = server(application(endpoints(kern.bench.hub, KERN)), address)
+    with listen(address) as listening:
+        port = listening.getsockname()[1]
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        trusted = ssl.create_default_context(cafile=certificate)
+        url = f"https://localhost:{port}/v1/inbox/{KERN}"
+        answer = httpx.post(url, json={"messages": [put()]}, headers=HEADERS, verify=trusted)
+        running.should_exit = True
+        thread.join(timeout=10)
+    assert answer.json() == {"results": [{"id": "m1", "state": "accepted"}]}
+
+
+def test_a_certificate_without_its_own_key_is_told(kern: KernBench, tmp_path: Path) -> None:
+    certificate, _ = self_signed(tmp_path)
+    app = application(endpoints(kern.bench.hub, KERN))
+    with pytest.raises(ConfigurationError, match="cannot be used") as caught:
+        server(app, Address(certificate=certificate, key=certificate))
+    assert caught.value.advice
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate of localhost, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "tls.pem", folder / "tls.key"
+    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths

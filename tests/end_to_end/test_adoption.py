@@ -6,6 +6,8 @@ doubled: everybody is recognised, or waits in a case for a person.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,8 +84,6 @@ def linked(shell: Shell) -> dict[str, int]:
 
 def in_doubt(shell: Shell) -> dict[str, set[int]]:
     """Somtoday's key → whom its open case names."""
-    import json
-
     rows = shell.line.query(
         "SELECT z.source_key, z.detail FROM zaak z JOIN koppeling k ON k.id = z.koppeling_id "
         "WHERE k.name = ? AND z.entity = 'leerling' AND z.state = 'open'",
@@ -171,3 +171,15 @@ def test_a_field_says_that_it_was_adopted_and_from_where(
     (name,) = [f for f in said[0]["explanation"]["fields"] if f["name"] == "achternaam"]
     assert name["koppeling"] == KOPPELING
     assert {claim["koppeling"] for claim in name["claims"]} == {KERN, KOPPELING}
+
+
+def test_the_documented_question_tells_whom_no_source_knows(
+    hundred: tuple[Shell, LegacySchool],
+) -> None:
+    shell, legacy = hundred
+    adopt(shell, "--yes")
+    shell.sync()
+    text = (Path(__file__).parents[2] / "docs/kern.md").read_text(encoding="utf-8")
+    (query,) = re.findall(r"```sql\n(SELECT core_id FROM situatie.*?);\n```", text, re.DOTALL)
+    found = {row[0] for row in shell.line.query(query)}
+    assert found == {p.core_id for p in legacy.rows} - set(linked(shell).values())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,9 @@ import httpx
 import pytest
 
 import config.clock
+from connectors.base import Request
+from console.inbox import endpoints
+from sync_engine.adoption_file import Lines
 from tests.support.kern import KERN, TOKEN, TOKEN_NAME, source_toml
 from tests.support.lines import SECRET, new_line
 from tests.support.shell import Shell
@@ -69,6 +75,7 @@ def test_the_command_takes_messages_until_it_is_interrupted(shell: Shell) -> Non
     assert "Kanarie" not in out + err
     assert TOKEN not in out + err
     assert "Traceback" not in err
+    assert served.returncode == 0
     said = shell("sync", "--source", KERN, "--delta", "--json")
     assert said.data["applied"] == {"leerling.create": 1}
 
@@ -124,3 +131,25 @@ def test_a_preview_of_nothing_says_so(shell: Shell) -> None:
     said = shell("adopt", "--source", KERN, "--school", "99XX", "--dry-run")
     assert said.code == 0
     assert "Er is niets dat nog van geen bron is." in said.out
+
+
+def example(kind: str, beginning: str) -> str:
+    """A fragment of docs/kern.md."""
+    text = (Path(__file__).parents[2] / "docs/kern.md").read_text(encoding="utf-8")
+    found = re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
+    return next(str(block) for block in found if block.startswith(beginning))
+
+
+def test_the_examples_of_the_documentation_do_what_it_says(shell: Shell) -> None:
+    tomllib.loads(example("toml", "# koppelhub.toml"))
+    shell.line.query(example("sql", "INSERT"))
+    assert shell("sync", "--source", KERN, "--json").data["applied"] == {"leerling.create": 1}
+    _, _, body = example("http", "POST").partition("\n\n")
+    (endpoint,) = endpoints(shell.line.hub, KERN).values()
+    headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+    answer = endpoint.answer(Request("POST", headers, body.encode()))
+    # the first message has the id of the one that came through the table, and says less
+    assert answer.status == 422
+    assert [r["state"] for r in json.loads(answer.body)["results"]] == ["conflict", "accepted"]
+    line = example("json", '{"entity"').strip()
+    assert not Lines.read([line.encode()]).broken

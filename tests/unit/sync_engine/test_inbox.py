@@ -9,6 +9,7 @@ import pytest
 
 from connectors.base import Action, FieldProblem, Message, Receipt
 from fixtures.school.keys import synthetic_bsn
+from sync_engine import purge
 from sync_engine.inbox import inbox_state
 from sync_engine.options import Kind
 from sync_engine.store.engine import Store
@@ -99,6 +100,19 @@ def test_inboxes_of_two_koppelingen_know_nothing_of_each_other(
         other = made.bench.hub.inbox("kern-2")
         assert other.position() == 0
         assert other.put([put("m1", "l1", b'{"anders":1}')]) == [Receipt.ACCEPTED]
+
+
+def test_what_says_nothing_any_more_is_purged_after_its_time(kern: KernBench) -> None:
+    kern.inbox.put([put("m1", "l1"), put("m2", "l1", b'{"achternaam":"A","key":"l1"}')])
+    kern.inbox.put([put("m3", "l2"), Message("m4", "leerling", "l2", Action.DELETE)])
+    purge.purge(kern.bench.hub, operator="test")
+    assert kern.bench.query("SELECT COUNT(*) FROM inbox") == [(4,)]
+    kern.bench.later(731 * 24)
+    purge.purge(kern.bench.hub, operator="test")
+    assert kern.bench.query("SELECT message_id FROM inbox") == [("m2",)]
+    at = kern.inbox.position()
+    kern.inbox.put([put("m5", "l5")])
+    assert kern.inbox.position() > at
 
 
 # -- the table view --------------------------------------------------------------------------------

@@ -13,7 +13,10 @@ down_revision = "0006"
 
 def upgrade() -> None:
     """Add what is missing; the previous release goes on working."""
-    op.add_column("scope", sa.Column("numbers_of", sa.String(), nullable=False, server_default=""))
+    op.add_column(
+        "scope",
+        sa.Column("numbers_of", sa.String(), nullable=False, server_default=sa.text("''")),
+    )
     op.add_column(
         "scope",
         sa.Column("adopted", sa.Boolean(), nullable=False, server_default=sa.text("false")),
