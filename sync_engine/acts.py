@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context
-from sync_engine.correlate import accepted_forms
 from sync_engine.errors import SyncError
+from sync_engine.nodes import accepted_forms
 from sync_engine.options import Decision, Options, Verdict
 from sync_engine.project import required_references
 from sync_engine.retention import referrers

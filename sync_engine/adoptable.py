@@ -16,8 +16,8 @@ from mappings.canonical.schema import fields_of
 from sync_engine.adoption_file import FileRecord, Lines, form_of
 from sync_engine.candidates import batches, targets
 from sync_engine.context import Context, chunks
-from sync_engine.correlate import Node, exact_keys
 from sync_engine.fold import Json, Reference
+from sync_engine.nodes import Node, exact_keys
 from sync_engine.project import State
 from sync_engine.rows import States
 from sync_engine.unproject import Form, lost, unproject

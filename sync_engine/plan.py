@@ -13,16 +13,23 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mappings.canonical.fields import Entity, Kind
-from mappings.canonical.schema import fields_of
-from sync_engine import correlate, rows, turn
+from mappings.canonical.fields import Entity
+from sync_engine import correlate, nodes, rows, turn
 from sync_engine.acts import Act
 from sync_engine.asked import Asked
 from sync_engine.claims import Said, gather
+from sync_engine.concern import (
+    OPEN_COLUMNS,
+    concerned,
+    find_pending,
+    refold_referrers,
+    tell_waiting,
+)
 from sync_engine.context import BATCH, Context, chunks
-from sync_engine.correlate import Correlated, Correlator, load_nodes, lookup_links
+from sync_engine.correlate import Correlated, Correlator
 from sync_engine.fold import Claim, Folded, FoldRules, Json, Reference, fold
 from sync_engine.guard import MEMBERS, Schools
+from sync_engine.nodes import load_nodes, lookup_links
 from sync_engine.project import State, difference, has_parts, project, references
 from sync_engine.rows import Prepared, States
 from sync_engine.steps import (
@@ -159,7 +166,7 @@ class Planner:
         if self.act is not None:
             self.act.turn.entity(entity)
         if self.limits.cores is None:
-            self._find_pending(entity)
+            find_pending(self.context, entity, chosen=self.act is not None)
         self._made = range(0)
         if self.act is not None:  # what is judged now, and no other form, may be believed
             self._judged = {row[0] for row in work.execute("SELECT source_key FROM w_pending")}
@@ -170,18 +177,12 @@ class Planner:
             )
             self._made = correlated.new
             self._note(entity, correlated)
-            self._refold_referrers(entity, correlated)
-        self._concerned(entity, has_pending=has_pending)
+            refold_referrers(self.context, entity, correlated)
+        concerned(self.context, entity, has_pending=has_pending)
         for cores in self._batches():
             self._fold_batch(entity, cores)
         self._prepared.flush()
         self._flush_steps()
-
-    def _chosen(self, entity: Entity) -> str:
-        """Where a person acts, only the records that he acts on."""
-        if self.act is None:
-            return ""
-        return f"AND source_key IN (SELECT source_key FROM w_chosen WHERE entity = '{entity}') "
 
     def _remove(self) -> None:
         """Steps for the records that nothing says any more, what refers to others first."""
@@ -209,24 +210,7 @@ class Planner:
             "w_remove", ("core_id", "entity"), [(core_id, str(entity)) for core_id in states]
         )
 
-    def _find_pending(self, entity: Entity) -> None:
-        context, work = self.context, self.context.work
-        work.execute(
-            # not DISTINCT: that would lead SQLite away from the index of what is pending
-            "INSERT INTO w_pending SELECT source_key, id FROM v_shadow "
-            f"WHERE koppeling_id = ? AND entity = ? AND pending {self._chosen(entity)}"
-            "ON CONFLICT (source_key) DO NOTHING",
-            (context.koppeling.id, str(entity)),
-        )
-        work.execute(
-            "INSERT INTO w_pending SELECT w.source_key, s.id FROM w_rekey w CROSS JOIN v_shadow s "
-            "WHERE w.koppeling_id = ? AND w.entity = ? AND s.koppeling_id = w.koppeling_id "
-            "AND s.entity = w.entity AND s.source_key = w.source_key "
-            "ON CONFLICT (source_key) DO NOTHING",
-            (context.koppeling.id, str(entity)),
-        )
-
-    def _nodes(self, entity: Entity) -> Iterator[Sequence[correlate.Node]]:
+    def _nodes(self, entity: Entity) -> Iterator[Sequence[nodes.Node]]:
         """What is pending, in the order in which it stands in the store: neighbours are quick."""
         last: int | None = None
         while True:
@@ -267,94 +251,7 @@ class Planner:
                 for d in correlated.disputes.values()
             ],
         )
-        self._wait(entity, correlated.waiting)
-
-    def _wait(self, entity: Entity, keys: set[str]) -> None:
-        """A record that waits is told when its target appears."""
-        context = self.context
-        opened = []
-        for part in chunks(sorted(keys)):
-            for node in load_nodes(context, entity, part):
-                for name, description in fields_of(entity).items():
-                    value = node.form.get(name)
-                    if description.required and description.target and value is not None:
-                        opened.append(
-                            (
-                                context.koppeling.id,
-                                str(entity),
-                                node.source_key,
-                                str(description.target),
-                                str(value),
-                            )
-                        )
-        context.work.load("w_open", _OPEN_COLUMNS, opened)
-
-    def _refold_referrers(self, entity: Entity, correlated: Correlated) -> None:
-        """Records that refer to what was linked or merged in this run are folded again."""
-        context, work = self.context, self.context.work
-        work.execute(
-            "INSERT INTO w_refold SELECT l.core_id, o.entity FROM w_link w "
-            "JOIN open_reference o ON o.koppeling_id = w.koppeling_id "
-            "AND o.target_entity = w.entity AND o.target_key = w.source_key "
-            "JOIN link l ON l.koppeling_id = o.koppeling_id AND l.entity = o.entity "
-            "AND l.source_key = o.source_key WHERE w.entity = ? AND w.koppeling_id = ?",
-            (str(entity), context.koppeling.id),
-        )
-        work.execute(
-            "INSERT INTO w_rekey SELECT o.koppeling_id, o.entity, o.source_key FROM w_link w "
-            "JOIN open_reference o ON o.koppeling_id = w.koppeling_id "
-            "AND o.target_entity = w.entity AND o.target_key = w.source_key "
-            "WHERE w.entity = ? AND w.koppeling_id = ?",
-            (str(entity), context.koppeling.id),
-        )
-        for younger, survivor in correlated.merges.items():
-            self._rekey(entity, younger)
-            for holder in Entity:
-                for name, description in fields_of(holder).items():
-                    if description.kind is Kind.REFERENCE and description.target is entity:
-                        work.execute(
-                            f"INSERT INTO w_refold SELECT id, ? FROM {holder} WHERE {name}_id = ?",
-                            (str(holder), younger),
-                        )
-            work.execute(
-                "INSERT INTO w_refold SELECT groep_id, 'groep' FROM groepsdeelname "
-                "WHERE persoon_id = ? AND NOT beeindigd",
-                (younger,),
-            )
-            work.execute(
-                "INSERT INTO w_refold (core_id, entity) VALUES (?, ?)", (survivor, str(entity))
-            )
-
-    def _rekey(self, entity: Entity, younger: int) -> None:
-        """The keys of what refers to a record that was merged are others now: match it again."""
-        for holder, names in correlate.KEYED.items():
-            for name in names:
-                if fields_of(holder)[name].target is entity:
-                    self.context.work.execute(
-                        "INSERT INTO w_rekey SELECT l.koppeling_id, l.entity, l.source_key "
-                        f"FROM {holder} h JOIN link l ON l.core_id = h.id WHERE h.{name}_id = ?",
-                        (younger,),
-                    )
-
-    def _concerned(self, entity: Entity, *, has_pending: bool) -> None:
-        """The core records of this entity whose fold may have changed."""
-        work, own = self.context.work, self.context.koppeling.id
-        work.execute("DELETE FROM w_core")
-        # CROSS JOIN keeps SQLite from going over all links of the entity instead of what is pending
-        if has_pending:
-            for table in ("w_link", "link"):
-                work.execute(
-                    "INSERT INTO w_core SELECT l.core_id FROM w_pending p "
-                    f"CROSS JOIN {table} l WHERE l.koppeling_id = ? AND l.entity = ? "
-                    "AND l.source_key = p.source_key ON CONFLICT (core_id) DO NOTHING",
-                    (own, str(entity)),
-                )
-        work.execute(
-            "INSERT INTO w_core SELECT DISTINCT core_id FROM w_refold WHERE entity = ? "
-            "AND core_id IS NOT NULL ON CONFLICT (core_id) DO NOTHING",
-            (str(entity),),
-        )
-        work.execute("DELETE FROM w_core WHERE core_id IN (SELECT core_id FROM w_alias)")
+        tell_waiting(self.context, entity, correlated.waiting)
 
     def _batches(self) -> Iterator[list[int]]:
         last: int | None = None
@@ -555,7 +452,7 @@ class Planner:
     def _flush_open(self) -> None:
         work = self.context.work
         work.load("w_answered", ("koppeling_id", "entity", "source_key"), self._answered)
-        work.load("w_open", _OPEN_COLUMNS, self._opened)
+        work.load("w_open", OPEN_COLUMNS, self._opened)
         self._answered, self._opened = [], []
 
     def _shown(self, digests: Sequence[bytes]) -> set[bytes] | None:
@@ -685,6 +582,3 @@ class Planner:
                 STEP_COLUMNS,
                 [(number, *step[1:]) for number, step in zip(numbers, steps, strict=True)],
             )
-
-
-_OPEN_COLUMNS = ("koppeling_id", "entity", "source_key", "target_entity", "target_key")

@@ -17,8 +17,8 @@ from operator import itemgetter
 
 from mappings.canonical.fields import Entity
 from sync_engine.context import BATCH, Context, chunks
-from sync_engine.correlate import KEY_COLUMNS, WITH_KEYS, keys_of
 from sync_engine.fold import Json
+from sync_engine.nodes import KEY_COLUMNS, WITH_KEYS, keys_of
 from sync_engine.project import State
 from sync_engine.retention import referrers
 
