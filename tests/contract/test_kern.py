@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -248,6 +249,32 @@ def test_numbers_of_the_application_may_be_those_of_another_koppeling(
         kern.bench.sources["s0"].put(Entity.LEERLING, "u1", **person)
         assert kern.bench.sync("s0").situations == {"unlinked": 1}
         assert kern.bench.query("SELECT COUNT(*) FROM leerling") == [(1,)]
+
+
+def test_who_learns_later_whose_numbers_they_are_recognises_by_them_from_then_on(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN_NAME, TOKEN)
+    sources = {"s0": MemorySource(tuple(Entity))}
+    with closing_bench(kern_bench(store, tmp_path, sources=sources)) as kern:
+        person = {"achternaam": "Een", "geboortedatum": "2012-01-01", "leerlingnummer": "17"}
+        kern.say("leerling", "l1", **person)
+        kern.bench.sync(NAME)
+        told = kern.bench.hub.settings.find_source(NAME)
+        options = told.options | {"numbers_of": "s0"}
+        others = [s for s in kern.bench.hub.settings.source if s.name != NAME]
+        changed = (*others, told.model_copy(update={"options": options}))
+        settings = kern.bench.hub.settings.model_copy(update={"source": changed})
+        kern.bench.hub = replace(kern.bench.hub, settings=settings)
+        kern.bench.sync(NAME)
+        issuer = kern.bench.hub.koppeling("s0").id
+        assert list(kern.bench.identifiers()) == [(*_only(kern), "leerlingnummer", issuer)]
+        kern.bench.sources["s0"].put(Entity.LEERLING, "u1", **person)
+        assert kern.bench.sync("s0").situations == {"unlinked": 1}
+
+
+def _only(kern: KernBench) -> list[int]:
+    return [row[0] for row in kern.bench.query("SELECT id FROM leerling")]
 
 
 def test_numbers_of_a_koppeling_that_there_is_not_stop_the_run_with_advice(

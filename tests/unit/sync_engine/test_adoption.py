@@ -16,6 +16,7 @@ from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from sync_engine.adoption import AdoptionReport, adopt
 from sync_engine.adoption_file import Lines
+from sync_engine.options import Kind
 from sync_engine.store.engine import Store
 from tests.property.stores import DoomedStore, Killed
 from tests.support.kern import KERN, PGN, TOKEN, TOKEN_NAME, KernBench, closing_bench, kern_bench
@@ -139,6 +140,17 @@ def test_runs_after_an_adoption_change_nothing(kern: KernBench) -> None:
         kern.bench.sync(KERN)
         kern.bench.sync("s0")
     assert core_rows(kern.bench) == before
+
+
+@pytest.mark.parametrize("kind", [Kind.REPLAY, Kind.DELTA, Kind.FULL])
+def test_no_kind_of_run_asks_again_for_what_was_adopted(kern: KernBench, kind: Kind) -> None:
+    school(kern)
+    adopted(kern)
+    before = core_rows(kern.bench)
+    report = kern.bench.sync(KERN, kind=kind)
+    assert (report.error, report.steps) == ("", {})
+    assert core_rows(kern.bench) == before
+    assert kern.bench.query("SELECT COUNT(*) FROM source_record WHERE gone") == [(0,)]
 
 
 def test_what_no_claim_can_say_stays_as_it_is_and_keeps_its_id(kern: KernBench) -> None:

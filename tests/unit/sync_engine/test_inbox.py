@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from connectors.base import Action, FieldProblem, Message, Receipt
 from fixtures.school.keys import synthetic_bsn
 from sync_engine import purge
-from sync_engine.inbox import inbox_state
+from sync_engine.inbox import StoreInbox, inbox_state
 from sync_engine.options import Kind
 from sync_engine.store.engine import Store
+from tests.property.stores import DoomedStore, Killed
 from tests.support.kern import KERN, TOKEN, TOKEN_NAME, KernBench, closing_bench, kern_bench
 
 BAD = (FieldProblem("body", "is wrong"),)
@@ -175,6 +177,28 @@ def test_a_personal_number_may_not_stand_in_the_table(kern: KernBench, field: st
     assert number not in str(fault)
     assert body is None
     assert kern.pupils() == {}
+
+
+def test_killed_at_any_statement_each_row_is_taken_once_or_still_there(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN_NAME, TOKEN)
+    with closing_bench(kern_bench(sqlite_store, tmp_path)) as kern:
+        killed, row = 0, kern.bench.hub.koppeling(KERN)
+        cipher = kern.bench.hub.cipher(row.tenant_id)
+        for statement in range(1, 30):
+            kern.insert("leerling", f"l{statement}", f"t{statement}", body="{}")
+            doomed: Any = DoomedStore(sqlite_store, statement)
+            inbox = StoreInbox(doomed, row, cipher=lambda: cipher, clock=kern.bench.clock)
+            try:
+                inbox.collect(lambda message: (message, ()))
+            except Killed:
+                killed += 1
+            waiting = {str(left[0]) for left in rows(kern)}
+            taken = {held[0] for held in kern.bench.query("SELECT message_id FROM inbox")}
+            assert waiting | taken == {f"t{n}" for n in range(1, statement + 1)}
+            assert not waiting & taken
+        assert 0 < killed < 29
 
 
 def test_a_row_of_another_koppeling_is_left_alone(kern: KernBench) -> None:
