@@ -39,6 +39,14 @@ PlanOnly = Annotated[bool, typer.Option("--plan", help="Stop before applying.")]
 TimeLimit = Annotated[
     float | None, typer.Option("--time-limit", help="Seconds after which the run ends.")
 ]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        metavar="KIND=ENTITY:NUMBER",
+        help="Let so many pass the guards, in this run only (close=leerling:200); repeatable.",
+    ),
+]
 Tenant = Annotated[str | None, typer.Option("--tenant", help="One tenant [all].")]
 Limit = Annotated[int, typer.Option("--limit", help="Records to show.")]
 Csv = Annotated[
@@ -175,23 +183,6 @@ def not_both(*, json: bool, csv: str | None) -> None:
     """Raises: BadParameter where both want standard output."""
     if json and csv == "-":
         raise typer.BadParameter("--json and --csv - both want standard output")
-
-
-def koppelingen_of(hub: Hub, source: str | None, school: str | None) -> list[str] | None:
-    """The names of the koppelingen that a person chose; None for all.
-
-    Raises: ConfigurationError for a name that is not known; it names the nearest.
-    """
-    from sync_engine.history import koppelingen_of as known
-
-    chosen: list[str] | None = None
-    if source is not None:
-        with hub.store.work() as work:
-            chosen = list(known(hub, work, only=source).values())
-    if school is not None:
-        serving = [s.name for s in hub.sources_of(school)]
-        chosen = serving if chosen is None else [name for name in chosen if name in serving]
-    return chosen
 
 
 def typed_keys(texts: list[str]) -> list[str]:

@@ -24,6 +24,8 @@ _ROWS: Final = {
     "plan values": "waarden van plannen die niet zijn toegepast",
     "journal": "regels van het journaal",
     "source_record": "sleutels van verdwenen bronrecords",
+    "zaak_notitie": "notities bij oude gesloten zaken",
+    "zaak": "oude gesloten zaken",
     "event": "meldingen van oude runs",
     "reading": "lezingen van oude runs",
     "step": "regels van oude plannen die niet zijn toegepast",

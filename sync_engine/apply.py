@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mappings.canonical.fields import Entity
 from sync_engine import rows
+from sync_engine.asked import keep_cases
 from sync_engine.context import Context
 from sync_engine.project import head_columns
 
@@ -19,8 +20,11 @@ _SAME = (
 _CORRELATION_CASES = ("contradiction", "match", "score", "unmatched")
 
 
-def apply(context: Context, plan_id: int, *, state: str) -> None:
-    """Write the plan that stands in the temporary tables; `state` is the plan's new state."""
+def apply(context: Context, plan_id: int, *, state: str, correlated: bool = True) -> None:
+    """Write the plan that stands in the temporary tables; `state` is the plan's new state.
+
+    Where nothing was correlated, no doubt is over: open cases stay.
+    """
     work = context.work
     with work.transaction():
         forget_keys(context)
@@ -31,7 +35,8 @@ def apply(context: Context, plan_id: int, *, state: str) -> None:
         memberships(context)
         references(context)
         accept(context)
-        cases(context)
+        if correlated:
+            cases(context)
         work.execute(  # what is held is folded again until a person has decided
             "DELETE FROM refold WHERE tenant_id = ? AND core_id IN (SELECT core_id FROM w_refold) "
             "AND core_id NOT IN (SELECT core_id FROM step WHERE plan_id = ? AND state = 'held')",
@@ -317,3 +322,4 @@ def cases(context: Context, *, only: str | None = None) -> None:
         "AND z.source_key = w.source_key)",
         (context.koppeling.tenant_id, own, context.run_id, own),
     )
+    keep_cases(context)

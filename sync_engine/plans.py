@@ -39,6 +39,7 @@ class StepView:
     Attributes:
         changes: key of the flat state → [before, after]; personal numbers are masked.
         labels: number of another core record in them → what people call it.
+        pinned: fields of the record that a person has fixed now.
     """
 
     entity: str
@@ -49,6 +50,7 @@ class StepView:
     held_for: str
     changes: dict[str, list[Json]]
     labels: dict[str, str] = field(default_factory=dict)
+    pinned: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -227,14 +229,7 @@ def read_plan(
         note(hub, work, operator=operator, action="plan show", subject=f"plan {plan_id}")
     with store_context(hub, tenant_id) as context:
         if chosen.field is None and each is None:
-            total = context.work.execute(
-                f"SELECT COUNT(*) FROM step WHERE plan_id = ? {where}", [plan_id, *params]
-            )[0][0]
-            for steps in _slices(context, plan_id, where, params, size=min(limit, _SLICE)):
-                view.steps += steps[: limit - len(view.steps)]
-                if len(view.steps) >= limit:
-                    break
-            view.more = total - len(view.steps)
+            _take_first(context, view, where, params, limit=limit)
             return view
         for steps in _slices(context, plan_id, where, params, size=_SLICE):
             for step in steps:
@@ -247,6 +242,20 @@ def read_plan(
                 else:
                     view.more += 1
     return view
+
+
+def _take_first(
+    context: Context, view: PlanView, where: str, params: Sequence[object], *, limit: int
+) -> None:
+    """The first chosen steps; the others are counted, and not opened."""
+    total = context.work.execute(
+        f"SELECT COUNT(*) FROM step WHERE plan_id = ? {where}", [view.id, *params]
+    )[0][0]
+    for steps in _slices(context, view.id, where, params, size=min(limit, _SLICE)):
+        view.steps += steps[: limit - len(view.steps)]
+        if len(view.steps) >= limit:
+            break
+    view.more = total - len(view.steps)
 
 
 def _touches(step: StepView, name: str) -> bool:
@@ -275,9 +284,35 @@ def _slices(
 
 
 def _step_views(context: Context, rows: Sequence[Row]) -> list[StepView]:
-    opened = [_opened(context, row) for row in rows]
-    labels = _labels(context.work, opened)
-    for step in opened:
+    pinned = _pinned(context.work, sorted({row[2] for row in rows if row[2] > 0}))
+    opened = [_opened(context, row, pinned.get(row[2], ())) for row in rows]
+    _label(context.work, opened)
+    return opened
+
+
+def _pinned(work: Work, cores: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Core id → its fields that are fixed by hand now."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for core_id, name in work.execute(
+        "SELECT DISTINCT COALESCE(a.survivor_id, p.core_id) AS core_id, p.field FROM pin p "
+        "LEFT JOIN alias a ON a.core_id = p.core_id WHERE p.lifted_at IS NULL "
+        f"AND {work.many('COALESCE(a.survivor_id, p.core_id)')} ORDER BY 1, 2",
+        (work.values(cores),),
+    ):
+        found[core_id].append(name)
+    return {core_id: tuple(names) for core_id, names in found.items()}
+
+
+def labels_of(work: Work, entity: Entity, changes: dict[str, list[Json]]) -> dict[str, str]:
+    """Number of another record that these changes name → what people call it."""
+    step = StepView(str(entity), "", "", "", "", "", changes)
+    _label(work, [step])
+    return step.labels
+
+
+def _label(work: Work, steps: Sequence[StepView]) -> None:
+    labels = _labels(work, steps)
+    for step in steps:
         entity = Entity(step.entity)
         for key, pair in step.changes.items():
             target = target_of(entity, key)
@@ -286,17 +321,16 @@ def _step_views(context: Context, rows: Sequence[Row]) -> list[StepView]:
             for number in numbers_in(key, pair):
                 if (target, number) in labels:
                     step.labels[str(number)] = labels[target, number]
-    return opened
 
 
-def _opened(context: Context, row: Row) -> StepView:
+def _opened(context: Context, row: Row, pinned: tuple[str, ...]) -> StepView:
     _, entity, core_id, source, op, state, held_for, digest, salt, change = row
     changes: dict[str, list[Json]] = {}
     if salt is not None:
         plain = context.cipher.person(salt).decrypt(bytes(change), b"step|%s" % digest)
         changes = {name: masked(name, pair) for name, pair in _decode(plain).items()}
     key = hub_key(core_id) if core_id > 0 and op != "create" else "nieuw"
-    return StepView(entity, key, source, op, state, held_for, changes)
+    return StepView(entity, key, source, op, state, held_for, changes, pinned=pinned)
 
 
 def _decode(plain: bytes) -> dict[str, list[Json]]:
@@ -363,28 +397,33 @@ def list_plans(
         everything: those that wait for nobody too; `state` asks for that by itself.
         limit: at most so many.
     """
+    now = hub.clock.now()
+    where: list[str] = []
+    params: list[object] = []
+    if state is not None:
+        where, params = _of_state(state, now)
+    elif not everything:
+        where = [
+            "p.state IN ('open', 'held') AND p.expires_at >= ?",
+            f"NOT EXISTS (SELECT 1 {_LATER})",
+            f"EXISTS (SELECT 1 {_WAITING_STEPS})",
+        ]
+        params = [now]
     with hub.store.work() as work:
-        where, params = [], []
         if koppelingen is not None:
             where.append(work.many("k.name"))
             params.append(work.values(list(koppelingen)))
-        if not everything and state is None:
-            where.append("p.state IN ('open', 'held') AND p.expires_at >= ?")
-            params.append(hub.clock.now())
-            where.append(f"NOT EXISTS (SELECT 1 {_LATER})")
-            where.append(f"EXISTS (SELECT 1 {_WAITING_STEPS})")
-        if state == "expired":
-            where.append(
-                "(p.state = 'expired' OR (p.state IN ('open', 'held') AND p.expires_at < ?))"
-            )
-            params.append(hub.clock.now())
-        elif state is not None:
-            where.append("p.state = ?")
-            params.append(state)
-            if state in WAITING:
-                where.append("p.expires_at >= ?")
-                params.append(hub.clock.now())
         return _heads(hub, work, " AND ".join(where) or "true", params, limit=limit)
+
+
+def _of_state(state: str, now: datetime) -> tuple[list[str], list[object]]:
+    """Conditions on plan `p`, with their parameters; what is over its time has expired."""
+    if state == "expired":
+        waited = "p.state IN ('open', 'held') AND p.expires_at < ?"
+        return [f"(p.state = 'expired' OR ({waited}))"], [now]
+    if state in WAITING:
+        return ["p.state = ? AND p.expires_at >= ?"], [state, now]
+    return ["p.state = ?"], [state]
 
 
 _LATER: Final = (

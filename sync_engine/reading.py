@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
-from config.errors import KoppelhubError
+from config.errors import ConfigurationError, KoppelhubError
 from config.logs import bound
+from config.nearest import choice
 from connectors.base import Capability, Completeness, Connector, Reading, Resource, Scope
 from connectors.errors import (
     AuthenticationError,
@@ -23,6 +24,7 @@ from sync_engine.groups import GroupLookup, Picked, Wanted
 from sync_engine.hub import Hub
 from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import Outcome, ReadingReport, RunReport
+from sync_engine.pupils import PupilLookup
 from sync_engine.scopes import keep_terms, open_scope, remember_contract
 from sync_engine.stage import Received, Stager
 
@@ -75,6 +77,7 @@ class Reader:
         context, self.deadline = self.context, deadline
         resources = self._resources(context.connector)
         listed = list(context.connector.scopes(today=context.today))
+        self._check_schools(listed)
         wanted = [scope for scope in listed if self._selected(scope, resources)]
         order = {name: place for place, name in enumerate(resources)}
         wanted.sort(key=lambda scope: (order[scope.resource], scope.rank, scope.key))
@@ -104,6 +107,13 @@ class Reader:
         """Scopes to read, each with the keys to look up in it; a round may rest on the last one."""
         if self.options.groups:
             yield from GroupLookup(context, self.options.groups, scopes).rounds()
+        elif self.options.pupils:
+            alone = {
+                resource.name
+                for resource in context.connector.manifest.resources
+                if Capability.LOOKUP in resource.capabilities
+            }
+            yield from PupilLookup(context, self.options.pupils, scopes, alone=alone).rounds()
         else:
             yield [(scope, self.options.only) for scope in scopes]
 
@@ -129,6 +139,19 @@ class Reader:
         ordered = [r for r in manifest.resources if r in chosen]
         return {resource.name: resource for resource in ordered}
 
+    def _check_schools(self, listed: Sequence[Scope]) -> None:
+        """Refuse a number that no part of the source is of, where the parts say whose they are.
+
+        Raises: ConfigurationError; it names the nearest.
+        """
+        known = list(dict.fromkeys(number for scope in listed for number in scope.brins))
+        for wanted in self.options.brins:
+            if known and not any(number.startswith(wanted) for number in known):
+                raise ConfigurationError(
+                    f"{self.row.name} lists no part of school {wanted}",
+                    advice=choice(wanted, known),
+                )
+
     def _selected(self, scope: Scope, resources: dict[str, Resource]) -> bool:
         if scope.resource not in resources:
             return False
@@ -145,7 +168,9 @@ class Reader:
     def _read_scope(self, context: Context, scope: Scope, resource: Resource) -> bool:
         """Read one scope; False when the run must stop reading."""
         row = open_scope(context, scope)
-        report = ReadingReport(scope.resource, scope.label or scope.key, "failed")
+        report = ReadingReport(
+            scope.resource, scope.label or scope.key, "failed", schools=scope.brins
+        )
         self.report.readings.append(report)
         going_on = True
         try:

@@ -37,12 +37,21 @@ _UNKNOWN = "Lees deze bron opnieuw met `koppelhub sync`: van deze records ontbre
 class ReplayStager(Stager):
     """Stages bodies of the archive: it changes what records say, never whether they are there.
 
+    Args:
+        context: of the run.
+        scope: of the bodies.
+        contract: that they came under.
+        again: map what is unchanged too, for a mapping whose version did not change.
+
     Attributes:
         rewritten: records that say something else, or broke a rule, by this replay.
     """
 
-    def __init__(self, context: Context, scope: ScopeRow, contract: DeliveryContract) -> None:
+    def __init__(
+        self, context: Context, scope: ScopeRow, contract: DeliveryContract, *, again: bool = False
+    ) -> None:
         super().__init__(context, scope)
+        self._again = again
         self.rewritten = 0
         self._payloads: dict[str, Payload] = {}
         self._terms = contract
@@ -174,12 +183,19 @@ class ScopeReplay:
         row: the scope.
         dropped: fields of its resource that the configuration keeps out now.
         skipped: takes how many records are left out, by reason.
+        again: map what is unchanged too.
     """
 
     def __init__(
-        self, context: Context, row: ScopeRow, *, dropped: frozenset[str], skipped: Counter[str]
+        self,
+        context: Context,
+        row: ScopeRow,
+        *,
+        dropped: frozenset[str],
+        skipped: Counter[str],
+        again: bool = False,
     ) -> None:
-        self._context, self._row, self._skipped = context, row, skipped
+        self._context, self._row, self._skipped, self._again = context, row, skipped, again
         self._terms = {
             fingerprint: narrowed(contract, dropped)
             for fingerprint, contract in kept_terms(context, row.id).items()
@@ -220,7 +236,9 @@ class ScopeReplay:
             contract = common(self._terms) if fingerprint is None else self._terms.get(fingerprint)
             if contract is None:
                 return None
-            self._stagers[fingerprint] = ReplayStager(self._context, self._row, contract)
+            self._stagers[fingerprint] = ReplayStager(
+                self._context, self._row, contract, again=self._again
+            )
         return self._stagers[fingerprint]
 
 
@@ -267,8 +285,15 @@ class Replayer:
         unknown = self._skipped[NO_TERMS]
         archive = Archive(context, row.id, since=self._options.since, skipped=self._skipped)
         dropped = self._dropped(scope.resource)
-        again = ScopeReplay(context, row, dropped=dropped, skipped=self._skipped)
-        archive.count_bare()
+        again = ScopeReplay(
+            context,
+            row,
+            dropped=dropped,
+            skipped=self._skipped,
+            again=self._options.quarantine,
+        )
+        if not self._options.quarantine:
+            archive.count_bare()
         try:
             in_time = self._take(archive, again, scope.resource, is_late)
         except ConnectorError as error:
@@ -289,9 +314,12 @@ class Replayer:
     def _take(
         self, archive: Archive, again: ScopeReplay, resource: str, is_late: Callable[[], bool]
     ) -> bool:
-        for payloads in chain(archive.payloads(), archive.quarantined()):
+        options = self._options
+        kept = () if options.quarantine else archive.payloads()
+        for found in chain(kept, archive.quarantined()):
             if is_late():
                 return False
+            payloads = [p for p in found if not options.only or p.key in options.only]
             again.take(payloads)
             self._progress("read", resource, len(payloads))
         return True

@@ -178,10 +178,12 @@ class Ages:
         yield from self._quarantine()
         yield self._plan_values()
         yield self._journal()
+        yield self._messages()
 
     def left(self) -> Iterator[Aged]:
         """Every kind of rows that go after the records, in order."""
         yield self._bare_records()
+        yield from self._closed_cases()
         yield from self._of_old_runs()
 
     def _expired_plans(self) -> Aged:
@@ -228,6 +230,15 @@ class Ages:
         yield Aged("quarantine content", "quarantine", kept, erase, (b"",))
         yield Aged("quarantine", "quarantine", gone, "DELETE FROM quarantine")
 
+    def _messages(self) -> Aged:
+        """Messages that say nothing any more: replaced ones, and deletions."""
+        where = Condition(
+            f"(t.gone OR NOT t.current) AND t.received_at < ? AND t.koppeling_id IN "
+            f"{self.koppelingen}",
+            (self.before(self.retention.run),),
+        )
+        return Aged("inbox", "inbox", where, "DELETE FROM inbox")
+
     def _plan_values(self) -> Aged:
         where = Condition(
             f"NOT {_APPLIED} AND t.salt IS NOT NULL AND t.plan_id IN "
@@ -255,6 +266,19 @@ class Ages:
             (self.before(self.retention.longest()), self.day(self.retention.raw_payload)),
         )
         return Aged("source_record", "source_record", where, "DELETE FROM source_record")
+
+    def _closed_cases(self) -> Iterator[Aged]:
+        """Closed cases of what is not there any more, with their notes; the rest goes with it."""
+        old = Condition(
+            "z.state <> 'open' AND z.tenant_id = ? AND NOT EXISTS (SELECT 1 FROM shadow s "
+            "WHERE s.koppeling_id = z.koppeling_id AND s.entity = z.entity "
+            "AND s.source_key = z.source_key)",
+            (self.tenant_id,),
+        ) & self.run_is_old("COALESCE(z.closed_run, z.opened_run)", self.retention.run)
+        which = f"(SELECT z.id FROM zaak z WHERE {old.sql})"
+        for table, column in (("zaak_notitie", "case_id"), ("zaak", "id")):
+            where = Condition(f"t.{column} IN {which}", old.params)
+            yield Aged(table, table, where, f"DELETE FROM {table}")
 
     # -- runs ------------------------------------------------------------------------------------
 

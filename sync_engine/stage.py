@@ -26,6 +26,7 @@ from sync_engine.bounds import check_bounds
 from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
 from sync_engine.expected import Expected
 from sync_engine.received import RECORD_COLUMNS, WHOLE_COLUMNS, Batch, ShadowRow, retain, write
+from sync_engine.scopes import of_former_years
 from sync_engine.store.cipher import PersonCipher
 from sync_engine.store.values import instant
 
@@ -121,6 +122,7 @@ class Stager:
         self._form_fp = context.cipher.fingerprint(b"form")
         drift = context.policy.drift.of(scope.scope.resource)
         self._drift = drift
+        self._again = False  # map what is unchanged too
 
     def begin(self, contract: DeliveryContract) -> None:
         """Fix the terms under which this reading is delivered; part of every raw fingerprint."""
@@ -200,7 +202,7 @@ class Stager:
         waiting = batch.keys
         changed: list[_Changed] = []
         back: list[int] = []
-        same = 0
+        same, again = 0, self._again
         for key, body in zip(keys, bodies, strict=True):
             digest = fingerprint(body)
             row = known.get(key)
@@ -212,7 +214,7 @@ class Stager:
                 continue
             if not seen.add(row[1]) and not self._changes:
                 self.received.duplicates += 1
-            elif row[2] != digest or row[4]:
+            elif row[2] != digest or row[4] or again:
                 changed.append((row[1], bool(row[4]), key, body, digest))
             else:
                 same += 1
@@ -484,9 +486,11 @@ class Stager:
         if not missing:
             return
         absence = context.policy.absence
-        known = len(missing) + self.received.same + self.received.changed
-        self.received.shrunk = absence.warns(len(missing), known)
-        self.received.blocked = absence.blocks(len(missing), known)
+        lost, still = len(missing), self.received.same + self.received.changed
+        if absence.warns(lost, lost + still) and self.received.read:
+            lost -= of_former_years(context, scope, [record_id for record_id, _ in missing])
+        self.received.shrunk = absence.warns(lost, lost + still)
+        self.received.blocked = absence.blocks(lost, lost + still)
         if self.received.blocked:
             return
         due, fresh = [], []

@@ -36,8 +36,10 @@ class Unmapped:
 
 
 @contextmanager
-def store_context(hub: Hub, tenant_id: int) -> Iterator[Context]:
-    """A context to read one moment of the store in: no source, and no koppeling of its own.
+def store_context(
+    hub: Hub, tenant_id: int, *, koppeling: KoppelingRow | None = None
+) -> Iterator[Context]:
+    """A context to read one moment of the store in: no source, and a koppeling only to look from.
 
     What was read by a koppeling that is configured no more is explained like the rest; its fields
     count with normal strength, as they do in a run.
@@ -47,7 +49,7 @@ def store_context(hub: Hub, tenant_id: int) -> Iterator[Context]:
         context = Context(
             work=work,
             cipher=hub.cipher(tenant_id),
-            koppeling=KoppelingRow(0, "", "", tenant_id),
+            koppeling=koppeling or KoppelingRow(0, "", "", tenant_id),
             koppelingen=hub.koppelingen(tenant_id),
             run_id=0,
             now=now,

@@ -17,7 +17,6 @@ from console.arguments import (
     Source,
     Yes,
     asked,
-    koppelingen_of,
     must_ask,
     open_hub,
     operator_name,
@@ -220,9 +219,11 @@ def case_decisions(
     """List what persons decided, newest first."""
     from console.acts import show_decisions
     from sync_engine.decisions import list_decisions
+    from sync_engine.selection import select
 
     with open_hub(config, debug=debug) as hub:
-        names = koppelingen_of(hub, source, school)
+        with hub.store.work() as work:
+            names = select(hub, work, source=source, school=school).names
         found = list_decisions(hub, koppelingen=names, everything=everything, limit=limit)
         show_decisions(Output(json=json), found)
 
@@ -286,9 +287,11 @@ def refused_list(
     """List what sources say and the core does not use, for a person refused or undid it."""
     from console.acts import show_refusals
     from sync_engine.refusals import list_refusals
+    from sync_engine.selection import select
 
     with open_hub(config, debug=debug) as hub:
-        names = koppelingen_of(hub, source, None)
+        with hub.store.work() as work:
+            names = select(hub, work, source=source, school=None).names
         found = list_refusals(hub, koppelingen=names, run_id=run_id, limit=limit)
         show_refusals(Output(json=json), found)
 

@@ -17,7 +17,6 @@ from console.arguments import (
     OneSchool,
     Yes,
     asked,
-    koppelingen_of,
     must_ask,
     not_both,
     open_hub,
@@ -54,11 +53,14 @@ def plan_list(
     from console.plans import show_plans
     from sync_engine.nearby import checked_word
     from sync_engine.plans import STATES, list_plans
+    from sync_engine.selection import select
 
     with open_hub(config, debug=debug) as hub:
+        with hub.store.work() as work:
+            chosen = select(hub, work, source=source, school=school)
         found = list_plans(
             hub,
-            koppelingen=koppelingen_of(hub, source, school),
+            koppelingen=chosen.names,
             state=None if state is None else checked_word(state, STATES, what="state"),
             everything=everything,
             limit=limit,

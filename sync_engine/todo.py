@@ -1,0 +1,267 @@
+"""What waits for the helpdesk, over all koppelingen: counts, and for each what to type."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from mappings.canonical.fields import Entity
+from sync_engine.cases import KINDS, QUARANTINE
+from sync_engine.claims import accepted
+from sync_engine.context import Context
+from sync_engine.find import hub_key
+from sync_engine.fold import Json, Reference, fold
+from sync_engine.hub import Hub
+from sync_engine.plans import list_plans
+from sync_engine.quarantine import counts as quarantined
+from sync_engine.selection import Selection
+from sync_engine.store.work import Row, Work
+from sync_engine.view import store_context
+
+SOON: Final = timedelta(days=14)
+"""A pin that ends within this time is told."""
+_MOST_PINS: Final = 200
+"""So many pins at most are compared with their source."""
+
+_EVENTS: Final = {
+    "shrunk": "een onderdeel levert veel minder dan eerst",
+    "empty": "de bron leverde niets",
+    "schema drift": "de bron levert velden die wij niet kennen",
+    "contract changed": "de rechten of de levering zijn veranderd",
+    "dropped field": "velden zijn weggelaten omdat zij een regel breken",
+}
+"""Kinds of events that somebody must look at → what they say (Dutch)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that waits.
+
+    Attributes:
+        kind: plan, case, quarantine, run, event, pin or refused.
+        what: what it is (Dutch), without personal data.
+        count: how many records or cases it is.
+        since: when it began to wait; empty where that is not known.
+        command: what to type.
+    """
+
+    kind: str
+    koppeling: str
+    what: str
+    count: int
+    since: str
+    command: str
+
+
+@dataclass(slots=True)
+class Todo:
+    """All that waits; `counts` is kind → how many."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    items: list[Item] = field(default_factory=list)
+
+
+def todo(hub: Hub, chosen: Selection) -> Todo:
+    """Everything that waits in these koppelingen, the most pressing first."""
+    items = _plans(hub, chosen)
+    with hub.store.work() as work:
+        items += _last_runs(work, chosen)
+        items += _cases(work, chosen)
+        items += [
+            Item(
+                "quarantine",
+                name,
+                f"{count} records kunnen niet gelezen worden",
+                count,
+                "",
+                f"koppelhub quarantine list --source {name}",
+            )
+            for name, count in quarantined(work, chosen).items()
+        ]
+        items += _refused(work, chosen)
+        items += _events(work, chosen)
+        tenants = _tenants(work, chosen)
+    for tenant_id in tenants:
+        items += _pins(hub, tenant_id, chosen)
+    found: Counter[str] = Counter()
+    for item in items:
+        found[item.kind] += item.count
+    return Todo(dict(found), items)
+
+
+def _plans(hub: Hub, chosen: Selection) -> list[Item]:
+    return [
+        Item(
+            "plan",
+            plan.koppeling,
+            f"plan {plan.id}: {plan.waiting} wijzigingen wachten tot {plan.expires_at[:16]}"
+            + "".join(f"; {hold['reason']}" for hold in plan.holds),
+            1,
+            plan.created_at,
+            f"koppelhub plan show {plan.id}",
+        )
+        for plan in list_plans(hub, koppelingen=chosen.names)
+    ]
+
+
+def _last_runs(work: Work, chosen: Selection) -> list[Item]:
+    """The last run of each koppeling, where it did not end well."""
+    return [
+        Item(
+            "run",
+            name,
+            f"laatste run {'mislukt' if state == 'failed' else 'afgebroken'}: {error or state}",
+            1,
+            at,
+            f"koppelhub run show {number}",
+        )
+        for number, name, state, error, at in work.execute(
+            "SELECT r.id, k.name, r.state, r.error, r.started_at FROM run r "
+            "JOIN koppeling k ON k.id = r.koppeling_id WHERE r.id IN "
+            f"(SELECT MAX(id) FROM run WHERE {work.many('koppeling_id')} GROUP BY koppeling_id) "
+            "AND r.state IN ('failed', 'cancelled') ORDER BY k.name",
+            (work.values(list(chosen.koppelingen)),),
+        )
+    ]
+
+
+def _cases(work: Work, chosen: Selection) -> list[Item]:
+    condition, params = "true", []
+    if chosen.scopes is not None:
+        condition = (
+            "EXISTS (SELECT 1 FROM shadow s WHERE s.koppeling_id = z.koppeling_id "
+            "AND s.entity = z.entity AND s.source_key = z.source_key "
+            f"AND {work.many('s.scope_id')})"
+        )
+        params = [work.values(chosen.scopes)]
+    rows = work.execute(
+        "SELECT k.name, z.kind, COUNT(*), MIN(r.started_at), MIN(z.id), "
+        "SUM(CASE WHEN z.assignee IS NULL THEN 1 ELSE 0 END) FROM zaak z "
+        "JOIN koppeling k ON k.id = z.koppeling_id LEFT JOIN run r ON r.id = z.opened_run "
+        f"WHERE z.state = 'open' AND z.kind <> ? AND {work.many('k.id')} AND {condition} "
+        "GROUP BY k.name, z.kind ORDER BY k.name, z.kind",
+        (QUARANTINE, work.values(list(chosen.koppelingen)), *params),
+    )
+    return [
+        Item(
+            "case",
+            name,
+            f"{count} open zaken ({KINDS.get(kind, kind)}), {int(free)} van niemand",
+            count,
+            since or "",
+            f"koppelhub case show {first}"
+            if count == 1
+            else f"koppelhub case list --source {name} --kind {kind}",
+        )
+        for name, kind, count, since, first, free in rows
+    ]
+
+
+def _refused(work: Work, chosen: Selection) -> list[Item]:
+    """Records whose newest form somebody refused, or a run undid: they stay as they were."""
+    condition, params = chosen.of_scope(work, "s.scope_id")
+    return [
+        Item(
+            "refused",
+            name,
+            f"van {count} records is wat de bron zegt afgewezen of teruggedraaid",
+            count,
+            "",
+            f"koppelhub refused list --source {name}",
+        )
+        for name, count in work.execute(
+            "SELECT k.name, COUNT(*) FROM shadow s JOIN koppeling k ON k.id = s.koppeling_id "
+            f"WHERE s.refused_fp IS NOT NULL AND {work.many('k.id')} AND {condition} "
+            "GROUP BY k.name ORDER BY k.name",
+            (work.values(list(chosen.koppelingen)), *params),
+        )
+    ]
+
+
+def _events(work: Work, chosen: Selection) -> list[Item]:
+    """What the last run of each koppeling that read anything told."""
+    condition, params = chosen.of_scope(work, "e.scope_id")
+    if chosen.scopes is not None:
+        condition = f"(e.scope_id IS NULL OR {condition})"
+    rows = work.execute(
+        "SELECT k.name, e.kind, COUNT(*), MIN(e.at), e.run_id FROM event e "
+        "JOIN koppeling k ON k.id = e.koppeling_id WHERE e.run_id IN (SELECT MAX(r.id) FROM run r "
+        "WHERE EXISTS (SELECT 1 FROM reading d WHERE d.run_id = r.id) "
+        f"AND {work.many('r.koppeling_id')} GROUP BY r.koppeling_id) AND {condition} "
+        "GROUP BY k.name, e.kind, e.run_id ORDER BY k.name, e.kind",
+        (work.values(list(chosen.koppelingen)), *params),
+    )
+    return [
+        Item("event", name, _EVENTS[kind], count, at, f"koppelhub run show {run_id}")
+        for name, kind, count, at, run_id in rows
+        if kind in _EVENTS
+    ]
+
+
+# -- pins ------------------------------------------------------------------------------------------
+
+
+def _tenants(work: Work, chosen: Selection) -> list[int]:
+    rows = work.execute(
+        f"SELECT DISTINCT tenant_id FROM koppeling WHERE {work.many('id')} ORDER BY tenant_id",
+        (work.values(list(chosen.koppelingen)),),
+    )
+    return [row[0] for row in rows]
+
+
+def _pins(hub: Hub, tenant_id: int, chosen: Selection) -> list[Item]:
+    """Pins that end soon, and those that say what the sources say by now."""
+    with store_context(hub, tenant_id) as context:
+        work = context.work
+        condition, params = chosen.of_scope(work, "s.scope_id")
+        rows = work.execute(
+            "SELECT p.id, p.entity, p.field, p.until, p.created_at, p.core_id, "
+            "COALESCE(a.survivor_id, p.core_id), p.value, c.salt FROM pin p "
+            "LEFT JOIN alias a ON a.core_id = p.core_id "
+            "JOIN core_salt c ON c.core_id = p.core_id WHERE p.tenant_id = ? "
+            "AND p.lifted_at IS NULL AND EXISTS (SELECT 1 FROM link l JOIN shadow s "
+            "ON s.koppeling_id = l.koppeling_id AND s.entity = l.entity "
+            "AND s.source_key = l.source_key "
+            "WHERE l.core_id = COALESCE(a.survivor_id, p.core_id) "
+            f"AND {work.many('l.koppeling_id')} AND {condition}) ORDER BY p.id",
+            (tenant_id, work.values(list(chosen.koppelingen)), *params),
+        )
+        soon = (context.today + SOON).isoformat()
+        found = [_pin(row, f"houdt op na {row[3]}") for row in rows if row[3] and row[3] <= soon]
+        found += [
+            _pin(row, "verschilt niet meer van de bron")
+            for row in rows[:_MOST_PINS]
+            if _is_idle(context, row)
+        ]
+    return found
+
+
+def _pin(row: Row, what: str) -> Item:
+    number, entity, name, _, created, _, core_id, *_ = row
+    return Item(
+        "pin",
+        "",
+        f"vastgezet {entity}.{name} van {hub_key(core_id)} {what}",
+        1,
+        created,
+        f"koppelhub pin lift {number}",
+    )
+
+
+def _is_idle(context: Context, row: Row) -> bool:
+    """Whether the record would have the same value without this pin."""
+    number, entity, name, _, _, pinned_id, core_id, value, salt = row
+    said = accepted(context, Entity(entity), core_id)
+    claims = said.claims.get(core_id)
+    if not claims:
+        return False
+    others = {key: pin for key, pin in said.pins.get(core_id, {}).items() if pin.pin_id != number}
+    folded = fold(Entity(entity), claims, pins=others, rules=context.rules())
+    plain = context.cipher.person(salt).decrypt(value, b"pin|%d" % pinned_id)
+    pinned: Json = msgspec.json.decode(plain)
+    without = folded.values.get(name)
+    return not isinstance(without, Reference) and without == pinned
