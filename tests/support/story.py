@@ -6,7 +6,7 @@ installation is loaded once and copied for every story.
 
 from __future__ import annotations
 
-import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ from fixtures.sandbox.somtoday import SomtodaySandbox
 from fixtures.school.changes import Changes
 from fixtures.school.mistakes import Mistakes
 from fixtures.school.plan import SchoolPlan, plan_school
-from fixtures.school.population import Leerling
+from fixtures.school.population import Leerling, Verzorger
 from fixtures.school.school import School
 from sync_engine.hubkeys import hub_key, read_hub_key
 from tests.support.coredump import CoreDump, core_dump, differences
@@ -66,9 +66,9 @@ class Story:
         """The child at that place of the untouched school."""
         return self.school.population.leerling(vestiging, place, year=0)
 
-    def uuid(self, child: Leerling) -> str:
-        """Somtoday's key of the child's record."""
-        return self.mistakes.uuid(child)
+    def uuid(self, person: Leerling | Verzorger) -> str:
+        """Somtoday's key of the record of a child or a guardian."""
+        return self.mistakes.uuid(person)
 
     def number(self, child: Leerling) -> str:
         """The leerlingnummer that Somtoday shows."""
@@ -97,6 +97,12 @@ class Story:
         assert said.code == 0, said.out + said.err
         return said
 
+    def offered(self, case: int) -> list[list[str]]:
+        """The decisions that `case show` offers: the words of each command."""
+        choices = self.asks("case", "show", str(case))["choices"]
+        commands = [shlex.split(choice["command"])[1:] for choice in choices]
+        return [words for words in commands if words[1] not in {"assign", "note"}]
+
     def asks(self, *words: str, stdin: str = "") -> Any:
         """The JSON that a command answers with."""
         said = self.shell(*words, "--json", stdin=stdin)
@@ -122,22 +128,10 @@ class Story:
             found.append(was.get("waarde", was) if isinstance(was, dict) else was)
         return found
 
-    def cases(self, entity: str = "leerling") -> list[Row]:
-        """The open cases, oldest first."""
-        rows = self.line.query(
-            "SELECT id, source_key, kind, detail FROM zaak WHERE state = 'open' AND entity = ? "
-            "ORDER BY id",
-            entity,
-        )
-        return [
-            {
-                "id": number,
-                "source_key": source_key,
-                "kind": kind,
-                "candidates": [hub_key(item["core_id"]) for item in json.loads(detail)],
-            }
-            for number, source_key, kind, detail in rows
-        ]
+    def cases(self, *options: str) -> list[Row]:
+        """The open cases, oldest first, as `case list` tells them."""
+        found: list[Row] = self.asks("case", "list", *options)["cases"]
+        return found
 
     # -- what is true ----------------------------------------------------------------------------
 

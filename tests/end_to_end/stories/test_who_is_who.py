@@ -100,7 +100,7 @@ def test_two_records_for_one_pupil_that_nothing_joins_are_merged_by_the_helpdesk
 
 def test_a_wrong_merge_is_taken_back_without_loss(story: Story) -> None:
     """Two pupils of one name were taken for one; the parents call."""
-    one, other = story.child(4), story.child(6)
+    one, other = story.child(3), story.child(4)
     keys = [story.hub_key(story.number(child)) for child in (one, other)]
     before = story.core()
     story.types("case", "merge", *keys, "--why", "zelfde kind", "--yes")
@@ -142,8 +142,15 @@ def test_the_bsn_of_another_pupil_is_a_case_and_changes_nothing(bsn_story: Story
     assert differences(before, story.core()) == {}
     (case,) = story.cases()
     assert (case["kind"], case["source_key"]) == ("contradiction", story.uuid(child))
-    assert others in case["candidates"]
+    shown = story.types("case", "show", str(case["id"])).out
+    assert key in shown
+    assert others in shown
+    assert "bekend bij" in shown
+    for words in story.offered(case["id"]):  # what is offered can be typed, and asks first
+        assert "Er is niets gewijzigd" in story.types(*words, stdin="n\n").out
+    assert differences(before, story.core()) == {}
     story.calm()  # it stays one case
+    assert [same["id"] for same in story.cases()] == [case["id"]]
 
     story.changes.patch(story.uuid(child), BSN=LATER)  # the school mends it
     assert story.night()["cases"] == 0
