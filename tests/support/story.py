@@ -21,7 +21,7 @@ from config.clock import local_date
 from fixtures.sandbox.somtoday import SomtodaySandbox
 from fixtures.school.changes import Changes
 from fixtures.school.mistakes import Mistakes
-from fixtures.school.plan import SchoolPlan, plan_school
+from fixtures.school.plan import NARROW, Rights, SchoolPlan, plan_school
 from fixtures.school.population import Leerling, Verzorger
 from fixtures.school.school import School
 from sync_engine.hubkeys import hub_key, read_hub_key
@@ -30,6 +30,14 @@ from tests.support.lines import SECRET, Line, configuration, new_line, open_line
 from tests.support.shell import Said, Shell
 
 PUPILS = 40
+PGN = """
+[[source.pgn]]
+purpose = "rod"
+legal_basis = "WVO 2020, artikel 8.1"
+agreed_on = 2026-08-01
+"""
+SHARES_BSN = Rights({"leerlingen": frozenset({"bankgegevens"})})
+WITH_BSN = plan_school(PUPILS, rights=(SHARES_BSN, NARROW))
 
 Row = dict[str, Any]
 

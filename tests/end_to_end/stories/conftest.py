@@ -7,17 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.school.plan import NARROW, Rights, plan_school
-from tests.support.story import PUPILS, Story, copied_story, fresh_story
-
-PGN = """
-[[source.pgn]]
-purpose = "rod"
-legal_basis = "WVO 2020, artikel 8.1"
-agreed_on = 2026-08-01
-"""
-SHARES_BSN = Rights({"leerlingen": frozenset({"bankgegevens"})})
-WITH_BSN = plan_school(PUPILS, rights=(SHARES_BSN, NARROW))
+from tests.support.story import PGN, WITH_BSN, Story, copied_story, fresh_story
 
 
 @pytest.fixture(scope="session")
