@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mappings.canonical.fields import Entity
-from sync_engine import history
+from sync_engine import history, view
 from sync_engine.context import Context
 from sync_engine.find import hub_key
 from sync_engine.scopes import load_scopes
@@ -47,7 +47,7 @@ def test_what_is_explained_is_one_moment(
             done.append("begun")
             done.append(bench.sync("s1"))
 
-    monkeypatch.setattr(history, "load_scopes", loading)
+    monkeypatch.setattr(view, "load_scopes", loading)
     reason = _explained(bench)["achternaam"]
     assert len(done) == 2
     assert (reason.value, [claim.koppeling for claim in reason.claims]) == ("Een", ["s0"])
