@@ -18,7 +18,20 @@ import typer.main
 from typer.exceptions import TyperException
 
 from console.arguments import COMMAND, Json
-from console.commands import cases, plans, quarantine, records, runs, systems, trail, upkeep
+from console.commands import (
+    acts,
+    cases,
+    inbox,
+    pins,
+    plans,
+    quarantine,
+    records,
+    resync,
+    runs,
+    systems,
+    trail,
+    upkeep,
+)
 from console.output import Output
 
 app = typer.Typer(
@@ -31,7 +44,10 @@ app = typer.Typer(
 )
 sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_args_is_help=True)
 app.add_typer(sandbox_app, name="sandbox")
-for group in (runs, plans, cases, quarantine, records, systems, trail, upkeep):
+for group in (
+    *(runs, resync, plans, cases, acts, quarantine, records, pins),
+    *(inbox, systems, trail, upkeep),
+):
     app.add_typer(group.app)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from config.policies import Frozen
+from config.frozen import Frozen
 from config.sources import Name
 
 SYSTEM: Final = "system"

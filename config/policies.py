@@ -14,20 +14,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from config.duration import Duration
 from config.errors import ConfigurationError
+from config.frozen import Frozen, MonthDay, Share, falls_within
+from config.guards import Guards
 from config.nearest import choice
-
-Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-AnyShare = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class Frozen(BaseModel):
-    """Root of settings and policies: frozen, no unknown keys, no values in errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Authority(Frozen):
@@ -38,7 +31,7 @@ class Authority(Frozen):
         ask: fields (`leerling.geboortedatum`) of which a person is asked where sources disagree.
     """
 
-    order: dict[str, tuple[str, ...]] = {}
+    order: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     ask: tuple[str, ...] = ()
     _ranks: dict[tuple[str, str], dict[str, int]] = PrivateAttr(default_factory=dict)
 
@@ -68,84 +61,6 @@ class Authority(Frozen):
             ranks = {name: place for place, name in enumerate(self.listed(entity, field))}
             self._ranks[(entity, field)] = ranks
         return ranks.get(koppeling, len(ranks))
-
-
-class Threshold(Frozen):
-    """How much is too much.
-
-    Attributes:
-        share: part of what is known (0.05 is five percent), or None.
-        number: number of records, or None.
-        floor: up to and including this number nothing is hit, whatever the share.
-    """
-
-    share: AnyShare | None = None
-    number: Annotated[int, Field(ge=1)] | None = None
-    floor: Annotated[int, Field(ge=0)] = 0
-
-    @model_validator(mode="after")
-    def _one_bound_at_least(self) -> Self:
-        if self.share is None and self.number is None:
-            message = "needs a share, a number or both"
-            raise ValueError(message)
-        return self
-
-    def exceeded(self, count: int, known: int) -> bool:
-        """Whether so many, of so many known, is too much; never when nothing is known yet."""
-        if count <= self.floor or known <= 0:
-            return False
-        if self.number is not None and count >= self.number:
-            return True
-        return self.share is not None and count / known >= self.share
-
-
-class GuardKind(StrEnum):
-    """What a guard looks at."""
-
-    CLOSE = "close"
-    CREATE = "create"
-    CHANGE = "change"
-    EMPTY = "empty"
-
-
-class Guard(Threshold):
-    """The threshold of one kind of change, and those of the entities that have their own."""
-
-    entities: dict[str, Threshold] = {}
-
-
-class Guards(Frozen):
-    """What may pass without a person."""
-
-    close: Guard
-    create: Guard
-    change: Guard
-    empty: Guard
-
-    @model_validator(mode="after")
-    def _a_part_is_at_most_the_whole(self) -> Self:
-        for kind in (GuardKind.CLOSE, GuardKind.CHANGE, GuardKind.EMPTY):
-            guard = self.of(kind)
-            for threshold in (guard, *guard.entities.values()):
-                if threshold.share is not None and threshold.share > 1:
-                    message = f"{kind}: a share is at most 1 (0.05 is five percent)"
-                    raise ValueError(message)
-        return self
-
-    def of(self, kind: GuardKind) -> Guard:
-        """The guard of one kind."""
-        guards = {
-            GuardKind.CLOSE: self.close,
-            GuardKind.CREATE: self.create,
-            GuardKind.CHANGE: self.change,
-            GuardKind.EMPTY: self.empty,
-        }
-        return guards[kind]
-
-    def threshold(self, kind: GuardKind, entity: str) -> Threshold:
-        """The threshold for one kind of change in one entity."""
-        guard = self.of(kind)
-        return guard.entities.get(entity, guard)
 
 
 class Unmatched(StrEnum):
@@ -189,7 +104,7 @@ class ReactionOverride(Frozen):
 class Reactions(Reaction):
     """What to do by situation, and the entities that do otherwise."""
 
-    entities: dict[str, ReactionOverride] = {}
+    entities: dict[str, ReactionOverride] = Field(default_factory=dict)
 
     def of(self, entity: str) -> Reaction:
         """The reactions that hold for one entity."""
@@ -201,21 +116,6 @@ class Reactions(Reaction):
             unlinked=other.unlinked or self.unlinked,
             gone=other.gone or self.gone,
         )
-
-
-def _month_day(text: str) -> str:
-    try:
-        date.fromisoformat(f"2024-{text}")  # a leap year: 29 February is a day
-    except ValueError:
-        message = "must be a month and a day, such as 07-25"
-        raise ValueError(message) from None
-    if len(text) != len("07-25"):
-        message = "must be a month and a day, such as 07-25"
-        raise ValueError(message)
-    return text
-
-
-MonthDay = Annotated[str, AfterValidator(_month_day)]
 
 
 class Absence(Frozen):
@@ -260,12 +160,7 @@ class Absence(Frozen):
 
     def frozen(self, on: date) -> bool:
         """Whether absence closes nothing on that day (a local date)."""
-        if not self.freeze:
-            return False
-        day = f"{on.month:02d}-{on.day:02d}"
-        if self.freeze_from <= self.freeze_to:
-            return self.freeze_from <= day <= self.freeze_to
-        return day >= self.freeze_from or day <= self.freeze_to  # over New Year
+        return self.freeze and falls_within(on, first=self.freeze_from, last=self.freeze_to)
 
 
 class Correlation(Frozen):
@@ -305,7 +200,7 @@ class Drift(Frozen):
     """The reaction to another shape, by resource (the source's own name of what it delivers)."""
 
     default: DriftReaction
-    entities: dict[str, DriftReaction] = {}
+    entities: dict[str, DriftReaction] = Field(default_factory=dict)
 
     def of(self, entity: str) -> DriftReaction:
         """The reaction for one resource or entity."""
@@ -335,7 +230,7 @@ class Retention(Frozen):
 
     raw_payload: Duration
     tombstone: Duration
-    entities: dict[str, Duration] = {}
+    entities: dict[str, Duration] = Field(default_factory=dict)
     quarantine: Duration
     plan_expiry: Duration
     plan_values: Duration
@@ -396,13 +291,12 @@ class Policy(Frozen):
 
         Raises: ConfigurationError, which names the key and the name.
         """
-        guards = {f"guards.{kind}.entities": self.guards.of(kind).entities for kind in GuardKind}
         fields = {f"{entity}.{field}" for entity, fields in schema.items() for field in fields}
         entities: frozenset[str] = frozenset(schema)
         configured: dict[str, tuple[Collection[str], frozenset[str]]] = {
             "authority.order": (self.authority.order, entities | fields | {"*"}),
             "authority.ask": (self.authority.ask, frozenset(fields)),
-            **{key: (names, entities) for key, names in guards.items()},
+            **{key: (names, entities) for key, names in self.guards.entities().items()},
             "reactions.entities": (self.reactions.entities, entities),
             "retention.entities": (self.retention.entities, entities | {"groepsdeelname"}),
             "drift.entities": (self.drift.entities, entities | frozenset(resources)),

@@ -10,7 +10,7 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from config.errors import ConfigurationError
-from config.policies import Frozen
+from config.frozen import Frozen
 
 _MAX_SIZE_BYTES: Final = 65_536
 

@@ -29,12 +29,15 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from config.clock import AMSTERDAM, zone
 from config.errors import ConfigurationError
+from config.frozen import Frozen
+from config.guards import BRIN_LENGTH
 from config.nearest import choice
 from config.operators import Operator
-from config.policies import Freshness, Frozen, Policy, default_values
+from config.policies import Freshness, Policy, default_values
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
 from config.toml import anchored, laid_over, read_tables
+from sector.identifiers import Brin, InvalidIdentifierError, Vestigingsnummer
 
 PREFIX: Final = "KOPPELHUB_"
 PGN_ROLES: Final = frozenset({"bsn", "onderwijsnummer"})
@@ -189,6 +192,27 @@ class Settings(BaseSettings):
         for key, names in self.policy.authority.order.items():
             if not known.issuperset(names):
                 message = f"policy.authority.order.{key}: names a koppeling that there is not"
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _guards_name_what_there_is(self) -> Self:
+        guards, sources = self.policy.guards, {source.name for source in self.source}
+        for name in guards.sources:
+            if name not in sources:
+                message = f"policy.guards.sources.{name}: there is no koppeling of that name"
+                raise ValueError(message)
+        brins = {school.brin.reveal() for tenant in self.tenant for school in tenant.school}
+        for name in guards.schools:
+            kind = Brin if len(name) == BRIN_LENGTH else Vestigingsnummer
+            try:
+                known = kind(name).reveal() == name and name[:BRIN_LENGTH] in brins
+            except InvalidIdentifierError:
+                known = False
+            if not known:
+                message = (
+                    f"policy.guards.schools.{name}: is no BRIN or vestigingsnummer of a tenant"
+                )
                 raise ValueError(message)
         return self
 

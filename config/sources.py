@@ -18,7 +18,8 @@ from pydantic import (
 
 from config.duration import ScheduleText
 from config.errors import ConfigurationError
-from config.policies import Freshness, Frozen
+from config.frozen import Frozen
+from config.policies import Freshness
 from config.secret import Secret
 from sector.identifiers import Brin, Vestigingsnummer
 

@@ -9,7 +9,7 @@ are never parsed; `Connector.parse` turns one body into a typed source record wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
@@ -113,6 +113,12 @@ class Assumption:
     spec: str
 
 
+class Keeps(StrEnum):
+    """A store of the engine that a connector needs; it is handed in with the `Link`."""
+
+    INBOX = "inbox"  # messages that were received, deduplicated by their id
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What a connector declares, as data."""
@@ -125,6 +131,7 @@ class Manifest:
     settings: tuple[Setting, ...]
     rights: tuple[str, ...]  # what the school must grant, in Dutch
     assumptions: tuple[Assumption, ...] = ()
+    keeps: frozenset[Keeps] = frozenset()
 
     def resource(self, name: str) -> Resource:
         """The resource of that name.
@@ -153,6 +160,8 @@ class Scope:
         brins: the BRINs and vestigingsnummers that it belongs to; `--school` selects on them.
         schooljaar: first calendar year of the schooljaar that it is read for, where it has one.
         label: what to show to people.
+        numbers_of: name of the koppeling that issued the leerlingnummers and personeelsnummers in
+            it; empty where the source issues its own.
     """
 
     resource: str
@@ -161,6 +170,7 @@ class Scope:
     brins: tuple[str, ...] = ()
     schooljaar: int | None = None
     label: str = ""
+    numbers_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +338,84 @@ class Connector(Protocol):
         """Release connections."""
 
 
+class Action(StrEnum):
+    """What a message says of its record."""
+
+    PUT = "put"  # this is the record now, whole
+    DELETE = "delete"  # it is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message that another program sent.
+
+    Attributes:
+        message_id: the sender's own, unique within the koppeling; holds no personal data.
+        key: the sender's key of the record.
+        body: the record, empty for a deletion.
+    """
+
+    message_id: str
+    resource: str
+    key: str
+    action: Action
+    body: bytes = field(default=b"", repr=False)
+
+
+class Receipt(StrEnum):
+    """What became of a message."""
+
+    ACCEPTED = "accepted"
+    KNOWN = "known"  # the same message came before: it has one effect
+    CONFLICT = "conflict"  # its id came before with other content: refused
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The newest message on one record.
+
+    Attributes:
+        number: ascends in the order in which messages came in.
+        body: the record; None where the message says that it is gone.
+    """
+
+    number: int
+    key: str
+    body: bytes | None = field(repr=False)
+
+
+Door = Callable[[Message], tuple[Message, Sequence[FieldProblem]]]
+"""A message as it is to be kept, and what is wrong with it: nothing, where it may be taken."""
+
+
+class Inbox(Protocol):
+    """Messages that came in for one koppeling; of each record the newest counts.
+
+    Everything that it is asked to do is whole when it returns. May be shared between threads.
+    """
+
+    def put(self, messages: Sequence[Message]) -> Sequence[Receipt]:
+        """Take some messages, in their order; what is refused takes nothing else with it."""
+
+    def collect(self, door: Door) -> int:
+        """Take over what stands in the table view, and say how many messages that were.
+
+        A row that is refused stays there, marked, without its content.
+        """
+
+    def position(self) -> int:
+        """The number of the newest message; 0 where none ever came."""
+
+    def claims(self, resource: str, *, after: str, limit: int) -> Sequence[Claimed]:
+        """What is claimed now, deletions included, in the order of the keys that follow `after`."""
+
+    def changes(self, resource: str, *, after: int, limit: int) -> Sequence[Claimed]:
+        """The claims that are newer than a number, oldest first."""
+
+    def find(self, resource: str, keys: Sequence[str]) -> Sequence[Claimed]:
+        """The claims on these records, in the order of their keys."""
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """Everything that a connector is given for one koppeling.
@@ -338,6 +426,7 @@ class Link:
         resources: names of the resources to read, or empty for all that are not optional.
         timeout: bound on one request.
         drop: fields (`leerling.BSN`) that must not be asked, or are dropped at intake.
+        inbox: where the manifest declares that it needs one.
     """
 
     name: str
@@ -345,6 +434,7 @@ class Link:
     resources: tuple[str, ...] = ()
     timeout: timedelta = timedelta(seconds=60)
     drop: frozenset[str] = frozenset()
+    inbox: Inbox | None = None
 
 
 class ConnectorFactory(Protocol):
@@ -362,3 +452,49 @@ class ConnectorFactory(Protocol):
 
     def parse(self, resource: str, body: bytes) -> Parsed:
         """As `Connector.parse`; a record can be read without a koppeling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What another system asks of us over HTTP.
+
+    Attributes:
+        headers: by name in lower case.
+    """
+
+    method: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What we answer; names fields and rules, never a value."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Endpoint(Protocol):
+    """Request bytes → answer bytes for one koppeling, without sockets. Shared between threads."""
+
+    @property
+    def largest_bytes(self) -> int:
+        """The largest body that it reads."""
+
+    def admit(self, request: Request) -> Answer | None:
+        """Judge method and headers before the body is read: the refusal, or None."""
+
+    def answer(self, request: Request) -> Answer:
+        """Do what is asked; judges the request again."""
+
+
+class CalledFactory(ConnectorFactory, Protocol):
+    """A connector whose system calls us."""
+
+    def endpoint(self, link: Link) -> Endpoint:
+        """What answers the calls for one koppeling.
+
+        Raises: ConfigurationError if a setting misses or breaks its rule.
+        """

@@ -39,6 +39,14 @@ PlanOnly = Annotated[bool, typer.Option("--plan", help="Stop before applying.")]
 TimeLimit = Annotated[
     float | None, typer.Option("--time-limit", help="Seconds after which the run ends.")
 ]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        metavar="KIND=ENTITY:NUMBER",
+        help="Let so many pass the guards, in this run only (close=leerling:200); repeatable.",
+    ),
+]
 Tenant = Annotated[str | None, typer.Option("--tenant", help="One tenant [all].")]
 Limit = Annotated[int, typer.Option("--limit", help="Records to show.")]
 Csv = Annotated[

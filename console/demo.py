@@ -17,9 +17,10 @@ from config import logs
 from config.clock import FixedClock
 from config.errors import ConfigurationError
 from config.settings import Settings, example
+from console.lives import show_explanation
 from console.output import Output
 from console.setup import initialise
-from console.views import show_explanation, show_report, show_steps
+from console.views import show_report, show_steps
 from fixtures.sandbox.faults import TruncatedJson
 from fixtures.sandbox.server import serve
 from fixtures.sandbox.somtoday import SomtodaySandbox

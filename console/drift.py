@@ -63,6 +63,12 @@ def show_drift(out: Output, found: Drift) -> None:
         _show_record(out, record)
     if found.more:
         out.line(f"... en nog {found.more}; zie --limit en --csv")
+    for pin in found.pinned:
+        said = cell(pin.sources[report.koppeling]) or "-"
+        out.line(
+            f"vastgezet (pin {pin.id}): {pin.entity} {pin.key} {pin.field}: "
+            f"{cell(pin.value) or '-'}; {report.koppeling} zegt {said}"
+        )
     apart = {
         "in quarantaine": report.quarantine,
         "wacht op een verwijzing": report.waiting,

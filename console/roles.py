@@ -26,6 +26,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "doctor": None,
     "audit show": _READ,
     "audit verify": _READ,
+    "case decisions": _READ,
     "case list": _READ,
     "case show": _READ,
     "connectors check": _READ,

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from connectors.registry import Found
     from sync_engine.checks import SourceCheck, Trial
     from sync_engine.doctor import Finding
-    from sync_engine.explain import Explanation, FieldReason
     from sync_engine.fold import Json
     from sync_engine.history import RunDetail, RunView
     from sync_engine.plans import StepView
@@ -26,6 +25,7 @@ _OUTCOME = {
 }
 
 
+_FOUND = {"unlinked": "herkend", "unmatched": "nieuw", "disputed": "in twijfel"}
 _SKIPPED = {
     "erased": "gewist",
     "keyless": "zonder bruikbare sleutel",
@@ -44,8 +44,13 @@ def show_report(out: Output, report: RunReport) -> None:
         out.line(f"Zou in de kern veranderen: {pairs(report.steps)}")
     else:
         out.line(f"In de kern: {pairs(report.applied) or 'niets te wijzigen'}")
+    found = {_FOUND[name]: n for name, n in report.situations.items() if name in _FOUND}
+    if found:
+        out.line(f"Van wat nieuw of gewijzigd is: {pairs(found)}")
     for label, count in (
         ("vastgehouden", report.held),
+        ("geweigerd", report.refusals),
+        ("in twijfel, en zo gelaten", len(report.doubts)),
         ("wacht op een verwijzing", report.waiting),
         ("verwijzing nog niet gevonden", report.unresolved),
         ("in quarantaine", report.quarantine),
@@ -91,7 +96,12 @@ def show_steps(out: Output, steps: list[StepView]) -> None:
     """Each record with its changes; what stays empty in a new record is left out."""
     for step in steps:
         held = f", vastgehouden: {step.held_for}" if step.held_for else ""
-        out.line(f"{OPS.get(step.op, step.op)} {step.entity} {step.key} ({step.source}){held}")
+        source = f" ({step.source})" if step.source else ""
+        pinned = f", vastgezet: {', '.join(step.pinned)}" if step.pinned else ""
+        what = f"{OPS.get(step.op, step.op)} {step.entity} {step.key}{source}"
+        out.line(f"{what}{held}{pinned}")
+        if step.op == "remove":  # all of it goes; `explain` and `history` tell what it was
+            continue
         for name, (before, after) in step.changes.items():
             if step.op == "create" and after in (None, False, [], "[]"):
                 continue
@@ -108,10 +118,10 @@ def told_change(step: StepView, name: str, before: Json, after: Json) -> str:
             return f"- {role} {who} (t/m {_last_day(after[1])})"
         if isinstance(after, list) and before is None:
             return f"+ {role} {who} (vanaf {after[0]})"
-        return f"~ {role} {who}: {_cell(before)} -> {_cell(after)}"
+        return f"~ {role} {who}: {cell(before)} -> {cell(after)}"
     label = rest.removesuffix("/0") or name.removesuffix("_id")
     was, now = (
-        step.labels.get(str(side), _cell(side)) if name.endswith("_id") else _cell(side)
+        step.labels.get(str(side), cell(side)) if name.endswith("_id") else cell(side)
         for side in (before, after)
     )
     return f"{label}: {now}" if step.op == "create" else f"{label}: {was} -> {now}"
@@ -119,10 +129,10 @@ def told_change(step: StepView, name: str, before: Json, after: Json) -> str:
 
 OPS = {
     "create": "+ nieuw",
+    "remove": "- verdwijnt",
     "change": "~ wijzigt",
     "close": "- sluit",
     "reopen": "+ heropent",
-    "remove": "- verwijdert",
 }
 
 
@@ -162,36 +172,6 @@ def show_run(out: Output, detail: RunDetail) -> None:
     if run.error:
         out.line(f"Fout: {run.error}")
         out.line(run.advice or "")
-
-
-def show_explanation(out: Output, answers: list[tuple[str, Explanation]]) -> None:
-    """Why a record is as it is."""
-    if out.data([{"key": key, "explanation": explanation} for key, explanation in answers]):
-        return
-    for key, explanation in answers:
-        out.title(f"{explanation.entity} {key}{' (afgesloten)' if explanation.closed else ''}")
-        for source, situation in explanation.situation.items():
-            out.line(f"  {source}: {situation}")
-        out.table(
-            ("veld", "waarde", "door", "regel", "run", "anderen zeggen"),
-            [_reason(reason) for reason in explanation.fields],
-        )
-        for reason in explanation.fields:
-            for change in reason.history[1:]:
-                out.line(
-                    f"  {reason.name}: {_cell(change.before)} werd {_cell(change.after)} "
-                    f"in run {change.run_id} ({change.at[:16]})"
-                )
-
-
-def _reason(reason: FieldReason) -> tuple[object, ...]:
-    others = [
-        f"{claim.koppeling}: {_cell(claim.value)} ({claim.state})"
-        for claim in reason.claims
-        if claim.value != reason.value or claim.koppeling != reason.koppeling
-    ]
-    by = f"vastgezet ({reason.pin_id})" if reason.pin_id is not None else reason.koppeling
-    return (reason.name, _cell(reason.value), by, reason.rule, reason.run_id, "; ".join(others))
 
 
 def show_connectors(out: Output, found: Found) -> None:
@@ -252,7 +232,7 @@ def show_trial(out: Output, trial: Trial) -> ExitCode:
                 row.function,
                 row.strength,
                 row.rule or row.state,
-                _cell(row.output),
+                cell(row.output),
             )
             for row in trial.rows
         ],
@@ -282,7 +262,8 @@ def _last_day(end: Json) -> str:
     return (date.fromisoformat(str(end)) - timedelta(days=1)).isoformat() if end else "-"
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """One value in a table; a dash for none."""
     if value is None:
         return "-"
     if isinstance(value, dict):

@@ -11,16 +11,13 @@ from dataclasses import dataclass, field
 
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context
-from sync_engine.correlate import accepted_forms
 from sync_engine.errors import SyncError
+from sync_engine.nodes import accepted_forms
 from sync_engine.options import Decision, Options, Verdict
 from sync_engine.project import required_references
 from sync_engine.retention import referrers
 from sync_engine.store.values import instant
-from sync_engine.turn import Move, Turn
-
-Node = tuple[int, str, str]
-"""Koppeling id, entity, source key."""
+from sync_engine.turn import Move, Node, Turn
 
 
 @dataclass(slots=True)
@@ -45,7 +42,6 @@ class Act:
     def begin(self) -> None:
         """Lay it over the store, for this plan alone."""
         context, own = self.context, self.context.koppeling.id
-        context.work.temp_table("w_chosen", "entity TEXT, source_key TEXT")
         context.work.load("w_chosen", ("entity", "source_key"), sorted(self.chosen))
         context.turned = True
         context.deciding = {
@@ -182,7 +178,7 @@ def _survivor(context: Context, core_id: int) -> int:
 
 
 def _move(node: Node, before: int | None, to: int | None) -> Move:
-    return Move(node[0], Entity(node[1]), node[2], before, to)
+    return Move(*node, before, to)
 
 
 def _core_of(context: Context, node: Node) -> int | None:
@@ -230,7 +226,7 @@ def _dependents(context: Context, move: Move) -> Iterator[Move]:
     """Records that cannot be without the one that loses its link, by the word of their source."""
     if move.before is None:
         return
-    for table, column in referrers(move.entity):
+    for table, column in referrers(Entity(move.entity)):
         name = column.removesuffix("_id")
         if table == "groepsdeelname" or name not in required_references(Entity(table)):
             continue
@@ -243,4 +239,4 @@ def _dependents(context: Context, move: Move) -> Iterator[Move]:
         forms = accepted_forms(context, Entity(table), sorted(cores), move.koppeling_id)
         for key, form in forms.items():
             if form.get(name) == move.source_key:
-                yield Move(move.koppeling_id, Entity(table), key, cores[key], None)
+                yield Move(move.koppeling_id, table, key, cores[key], None)

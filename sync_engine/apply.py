@@ -20,8 +20,11 @@ _SAME = (
 _CORRELATION_CASES = ("contradiction", "match", "score", "unmatched")
 
 
-def apply(context: Context, plan_id: int, *, state: str) -> None:
-    """Write the plan that stands in the temporary tables; `state` is the plan's new state."""
+def apply(context: Context, plan_id: int, *, state: str, correlated: bool = True) -> None:
+    """Write the plan that stands in the temporary tables; `state` is the plan's new state.
+
+    Where nothing was correlated, no doubt is over: open cases stay.
+    """
     work = context.work
     with work.transaction():
         forget_keys(context)
@@ -32,10 +35,17 @@ def apply(context: Context, plan_id: int, *, state: str) -> None:
         memberships(context)
         references(context)
         accept(context)
-        cases(context)
+        if correlated:
+            cases(context)
         work.execute(  # what is held is folded again until a person has decided
             "DELETE FROM refold WHERE tenant_id = ? AND core_id IN (SELECT core_id FROM w_refold) "
             "AND core_id NOT IN (SELECT core_id FROM step WHERE plan_id = ? AND state = 'held')",
+            (context.koppeling.tenant_id, plan_id),
+        )
+        work.execute(  # also what only followed another record: nothing else would bring it up
+            "INSERT INTO refold (core_id, tenant_id, entity, reason) "
+            "SELECT DISTINCT core_id, CAST(? AS INTEGER), entity, 'held' FROM step "
+            "WHERE plan_id = ? AND state = 'held' AND op <> 'create' ON CONFLICT DO NOTHING",
             (context.koppeling.tenant_id, plan_id),
         )
         work.execute("UPDATE plan SET state = ?, applied = true WHERE id = ?", (state, plan_id))

@@ -26,6 +26,10 @@ def apply_act(context: Context, plan_id: int, act: Act, *, operator: str, why: s
         _unlink(context)
         apply.forget_keys(context)
         apply.links(context)
+        work.execute(
+            "UPDATE link SET rule = w.rule FROM w_rule w WHERE w.koppeling_id = link.koppeling_id "
+            "AND w.entity = link.entity AND w.source_key = link.source_key"
+        )
         for entity in Entity:
             apply.core_rows(context, entity)
         apply.parts(context)

@@ -27,6 +27,7 @@ from sync_engine.find import hub_key
 from sync_engine.fold import Json, Reference, fold
 from sync_engine.hub import Hub
 from sync_engine.nearby import checked_field
+from sync_engine.nodes import load_nodes, lookup_links
 from sync_engine.plans import names_of
 from sync_engine.rules import advice
 from sync_engine.store.work import Work
@@ -136,11 +137,11 @@ class _Side:
         """Fill the view."""
         context, case, view = self._context, self._case, self._view
         correlate.prepare(context)
-        nodes = correlate.load_nodes(context, self._entity, [case.source_key])
-        if not nodes:
+        found = load_nodes(context, self._entity, [case.source_key])
+        if not found:
             view.facts.append("De bron levert dit record niet meer; de volgende run sluit de zaak.")
             return
-        node = nodes[0]
+        node = found[0]
         if node.gone:
             view.facts.append("De bron meldt dat dit record weg is.")
         said = self._said(node.form)
@@ -163,7 +164,7 @@ class _Side:
             elif kind is Kind.MEMBERS:
                 found[name] = f"{len(value) if isinstance(value, list) else 0} leden"
             else:
-                links = correlate.lookup_links(self._context, target, [str(value)])
+                links = lookup_links(self._context, target, [str(value)])
                 found[name] = self._called(target, links.get(str(value)), str(value))
         return found
 
@@ -212,7 +213,7 @@ class _Side:
     def _held(self, name: str, value: object) -> Json:
         """A value of the core, its references as people call them; None for nothing."""
         if isinstance(value, Reference):
-            links = correlate.lookup_links(
+            links = lookup_links(
                 self._context, value.entity, [value.key], koppeling_id=value.koppeling_id
             )
             return self._called(value.entity, links.get(value.key), value.key)

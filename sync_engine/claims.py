@@ -179,7 +179,7 @@ class _Gatherer:
         blob = received if fresh or accepted is None else accepted
         plain = context.cipher.person(salt).decrypt(blob, b"shadow|%d" % number)
         gone = bool(received_gone if fresh else accepted_gone)
-        scope = context.scopes[scope_id]
+        scope, adopted = context.scopes[scope_id], scope_id in context.adopted_scopes
         self.said.claims[core_id].append(
             Claim(
                 number,
@@ -194,7 +194,9 @@ class _Gatherer:
                 _day(observed_on),
                 None if held_until is None else _day(held_until),
                 run_id,
-                scope_id in context.ended_scopes,
+                adopted or scope_id in context.ended_scopes,
+                adopted,
+                context.issuer(scope_id),
             )
         )
 

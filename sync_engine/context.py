@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from config.policies import Policy
 from connectors.base import Connector, Scope
+from mappings.canonical.fields import Entity
 from mappings.mapping import Mapping, Strength
 from sync_engine.fold import FoldRules
 from sync_engine.store.cipher import TenantCipher
@@ -73,7 +74,22 @@ class Ids:
             (name, 1 + size, size),
         )
         end = int(rows[0][0])
+        highest = self._highest() if name == "core" else 0
+        if end - size > highest:
+            return end - size, end
+        rows = self._work.execute(  # other numbers stand there: no record is made over them
+            "UPDATE id_block SET next = CASE WHEN next > ? THEN next ELSE ? END + ? "
+            "WHERE name = ? RETURNING next",
+            (highest, highest + 1, size, name),
+        )
+        end = int(rows[0][0])
         return end - size, end
+
+    def _highest(self) -> int:
+        """The highest number in the core: a program may have filled it before the hub came."""
+        highest = (f"SELECT MAX(id) AS id FROM {entity}" for entity in Entity)
+        query = f"SELECT MAX(id) FROM ({' UNION ALL '.join(highest)}) e"
+        return int(self._work.execute(query)[0][0] or 0)
 
 
 @dataclass(slots=True)
@@ -97,6 +113,8 @@ class Context:
     scopes: dict[int, Scope] = field(default_factory=dict)  # every scope of the tenant
     scope_koppeling: dict[int, int] = field(default_factory=dict)
     ended_scopes: set[int] = field(default_factory=set)
+    adopted_scopes: set[int] = field(default_factory=set)  # what stood in the core before
+    adopting: bool = False  # this run adopts what stands in `w_adopted`
     expired_pins: set[int] = field(default_factory=set)  # a dry run lifts none for real
     turned: bool = False  # forms and links are laid over those of the store (turn.py)
     deciding: dict[tuple[str, str], tuple[str, int | None]] = field(default_factory=dict)
@@ -111,6 +129,14 @@ class Context:
             message = "this context reads the store only"
             raise RuntimeError(message)
         return self.reader
+
+    def issuer(self, scope_id: int) -> int:
+        """The koppeling that issued the numbers in a scope: its own, or one that it names."""
+        named = self.scopes[scope_id].numbers_of
+        for number, name in self.koppelingen.items() if named else ():
+            if name == named:
+                return number
+        return self.scope_koppeling[scope_id]
 
     @property
     def marks(self) -> str:

@@ -9,7 +9,7 @@ indexes in a temporary table, and one join finds every match.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,26 +17,21 @@ import msgspec
 
 from config.policies import Unmatched
 from mappings.canonical.fields import Entity
-from mappings.canonical.schema import fields_of
-from mappings.normalise import match_form
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.fold import Json
 from sync_engine.lookalikes import SCORED, Lookalikes
 from sync_engine.matching import Dispute, Matcher, periods_overlap
+from sync_engine.nodes import (
+    KEY_COLUMNS,
+    Node,
+    exact_keys,
+    load_nodes,
+    lookup_links,
+    resolved_references,
+)
 from sync_engine.project import required_references
 
 LINK_COLUMNS = ("koppeling_id", "entity", "source_key", "core_id", "rule", "run_id")
-KEY_COLUMNS = ("digest", "koppeling_id", "source_key", "entity", "kind", "core_id")
-
-
-class Node(msgspec.Struct, frozen=True):
-    """One pending source record: its received form, its link, its place in `w_pending`."""
-
-    source_key: str
-    form: Mapping[str, Json]
-    gone: bool
-    core_id: int | None
-    place: int
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -92,6 +87,11 @@ def prepare(context: Context) -> None:
     work.execute(  # asked for every batch, and hardly ever there
         "CREATE INDEX IF NOT EXISTS w_link_merged ON w_link (entity) WHERE rule = 'merged'"
     )
+    if context.adopting:
+        work.execute(  # what stands in the core keeps its number
+            "INSERT INTO w_link SELECT koppeling_id, entity, source_key, core_id, 'adopted', "
+            "run_id FROM w_adopted"
+        )
     work.temp_table("w_alias", "core_id BIGINT PRIMARY KEY, survivor_id BIGINT, entity TEXT")
 
 
@@ -104,6 +104,7 @@ class Correlator:
         self._follows: dict[str, list[str]] = {}
         self._decided: set[str] = set()  # a person said: make it a record of its own
         self._settled: set[str] = set()  # a person decided, on the keys that it has now
+        self._adopted: list[tuple[object, ...]] = []  # keys of what this run adopts
 
     def correlate(
         self, entity: Entity, nodes: Iterable[Sequence[Node]], *, may_create: bool
@@ -125,6 +126,8 @@ class Correlator:
         self._score(entity, result)
         self._create(entity, result, may_create=may_create)
         self._merge(entity, result)
+        adopted, self._adopted = self._adopted, []
+        self.context.work.load("w_key", KEY_COLUMNS, adopted)
         self._keep_keys(entity, result)
         return result
 
@@ -134,6 +137,7 @@ class Correlator:
         context = self.context
         decisions = self._decisions(entity, [node.source_key for node in batch])
         resolved = resolved_references(context, entity, batch, context.koppeling.id)
+        adopted = self._adopts(entity, [node.source_key for node in batch])
         rows: list[tuple[object, ...]] = []
         new: list[tuple[int, str]] = []  # until a key, a score or a rule says otherwise
         for node in batch:
@@ -159,9 +163,11 @@ class Correlator:
                     self._decided.add(key)
             digests = [
                 (context.cipher.index(f"{entity}/{kind}", *parts), kind)
-                for kind, parts in exact_keys(entity, node, context.koppeling.id, resolved)
+                for kind, parts in exact_keys(entity, node, node.issuer, resolved)
             ]
-            rows += [
+            # what is adopted is who it is: it is not matched, but others may match it from now on
+            into = self._adopted if key in adopted else rows
+            into += [
                 (digest, context.koppeling.id, key, str(entity), kind, core_id)
                 for digest, kind in digests
             ]
@@ -169,6 +175,19 @@ class Correlator:
                 self._settle(entity, key, decision, [digest for digest, _ in digests])
         context.work.load("w_key", KEY_COLUMNS, rows)
         context.work.load("w_new", ("place", "source_key"), new)
+
+    def _adopts(self, entity: Entity, keys: Sequence[str]) -> set[str]:
+        """Those of these records that are adopted now; also where that was broken off before."""
+        context, work = self.context, self.context.work
+        own = context.koppeling.id
+        if all(context.scope_koppeling[scope] != own for scope in context.adopted_scopes):
+            return set()
+        rows = work.execute(
+            "SELECT source_key, scope_id FROM v_shadow WHERE koppeling_id = ? AND entity = ? "
+            f"AND pending AND {work.many('source_key')}",
+            (own, str(entity), work.values(keys)),
+        )
+        return {key for key, scope_id in rows if scope_id in context.adopted_scopes}
 
     def _decisions(self, entity: Entity, keys: Sequence[str]) -> dict[str, Decided]:
         """What a person decided of these records, the newest that is not taken back."""
@@ -384,228 +403,3 @@ class Correlator:
                 f"DELETE FROM w_key WHERE entity = ? AND {work.many('source_key')}",
                 (str(entity), work.values(part)),
             )
-
-
-# Reference fields that exact keys and required references look at.
-KEYED: dict[Entity, tuple[str, ...]] = {
-    Entity.GROEP: ("vestiging",),
-    Entity.VAK: ("vestiging",),
-    Entity.OPLEIDING: ("vestiging",),
-    Entity.INSCHRIJVING: ("leerling", "vestiging", "opleiding"),
-    Entity.VERZORGER_RELATIE: ("verzorger", "leerling"),
-    Entity.ADVIES: ("leerling",),
-    Entity.UITSTROOM: ("leerling",),
-    Entity.TOETSRESULTAAT: ("leerling",),
-}
-
-
-WITH_KEYS = frozenset(
-    {
-        *(Entity.LEERLING, Entity.MEDEWERKER, Entity.INSTELLING, Entity.VESTIGING, Entity.VAK),
-        *(Entity.OPLEIDING, Entity.GROEP, Entity.INSCHRIJVING, Entity.VERZORGER_RELATIE),
-    }
-)
-"""Entities whose records have exact keys."""
-
-
-def exact_keys(
-    entity: Entity,
-    node: Node,
-    koppeling_id: int,
-    resolved: Mapping[tuple[str, str], int | None],
-) -> list[tuple[str, tuple[str, ...]]]:
-    """(kind, parts) of every exact key that a record has; design.md, Correlation."""
-
-    def text(name: str) -> str | None:
-        value = node.form.get(name)
-        return None if value is None else str(value)
-
-    def core(name: str) -> str | None:
-        found = resolved.get((node.source_key, name))
-        return None if found is None else str(found)
-
-    wanted = _wanted_keys(entity, text, core, own=str(koppeling_id))
-    return [(kind, tuple(part for part in parts if part)) for kind, parts in wanted if all(parts)]
-
-
-def _wanted_keys(
-    entity: Entity,
-    text: Callable[[str], str | None],
-    core: Callable[[str], str | None],
-    *,
-    own: str,
-) -> Sequence[tuple[str, tuple[str | None, ...]]]:
-    """(kind, parts) of the keys that records of an entity may have; a key needs all its parts."""
-    match entity:
-        case Entity.LEERLING:
-            number = (own, text("leerlingnummer"), text("geboortedatum"))
-            people = [(kind, (text(kind),)) for kind in ("bsn", "onderwijsnummer", "eck_id")]
-            return [*people, ("leerlingnummer", number)]
-        case Entity.MEDEWERKER:
-            return [
-                ("eck_id", (text("eck_id"),)),
-                ("personeelsnummer", (own, text("personeelsnummer"))),
-            ]
-        case Entity.INSTELLING:
-            return [("brin", (text("brin"),))]
-        case Entity.VESTIGING:
-            return [("vestigingsnummer", (text("vestigingsnummer"),))]
-        case Entity.VAK | Entity.OPLEIDING:
-            code = text("code")
-            if code:
-                return [("code", (code,))]
-            return [("afkorting", (core("vestiging"), text("afkorting")))]
-        case Entity.GROEP:
-            name = text("naam")
-            parts = (
-                core("vestiging"),
-                text("schooljaar"),
-                text("soort"),
-                name and match_form(name),
-            )
-            return [("groep", parts)]
-        case Entity.INSCHRIJVING:
-            return [("inschrijving", (core("leerling"), core("vestiging"), core("opleiding")))]
-        case Entity.VERZORGER_RELATIE:
-            return [("relatie", (core("verzorger"), core("leerling")))]
-        case _:
-            return []
-
-
-def lookup_links(
-    context: Context, target: Entity, keys: Sequence[str], *, koppeling_id: int | None = None
-) -> dict[str, int]:
-    """Source key → core id for those that are linked, those of this run included."""
-    work = context.work
-    found: dict[str, int] = {}
-    for part in chunks(keys):
-        for table in ("link", "w_link"):
-            rows = work.execute(
-                f"SELECT source_key, core_id FROM {table} WHERE koppeling_id = ? AND entity = ? "
-                f"AND {work.many('source_key')}",
-                (koppeling_id or context.koppeling.id, str(target), work.values(part)),
-            )
-            found.update((row[0], row[1]) for row in rows)
-    if context.turned:
-        for (key,) in work.execute(
-            "SELECT source_key FROM w_unlinked WHERE koppeling_id = ? AND entity = ?",
-            (koppeling_id or context.koppeling.id, str(target)),
-        ):
-            found.pop(key, None)
-    return found
-
-
-def load_nodes(
-    context: Context, entity: Entity, keys: Sequence[str], places: Mapping[str, int] | None = None
-) -> list[Node]:
-    """The records of these keys: one node each, its received forms of all scopes laid together.
-
-    Args:
-        context: of the run.
-        entity: of them all.
-        keys: the source's.
-        places: source key → where it stands among what is pending; not known without.
-    """
-    places = places or {}
-    work = context.work
-    rows = work.execute(
-        "SELECT source_key, id, received, received_gone, salt, scope_id, "
-        "refused_run IS NOT NULL, accepted_fp IS NOT NULL, accepted, accepted_gone FROM v_shadow "
-        f"WHERE koppeling_id = ? AND entity = ? AND {work.many('source_key')}",
-        (context.koppeling.id, str(entity), work.values(keys)),
-    )
-    core = lookup_links(context, entity, keys)
-    rank = {scope_id: (scope.rank, scope.key) for scope_id, scope in context.scopes.items()}
-    # the live and current form comes last, and is believed
-    rows.sort(key=lambda row: (row[0], bool(row[3]), rank.get(row[5], (9, ""))), reverse=True)
-    forms: dict[str, dict[str, Json]] = {}
-    gone: dict[str, bool] = {}
-    for key, number, received, is_gone, salt, _, refused, is_accepted, accepted, was_gone in rows:
-        blob = received
-        if refused:  # what was refused tells nobody apart; what was accepted does
-            if not is_accepted:
-                continue
-            blob, is_gone = accepted or received, was_gone
-        person = context.cipher.person(salt)
-        form = msgspec.json.decode(person.decrypt(blob, b"shadow|%d" % number))
-        _lay(forms, key, form)
-        gone[key] = gone.get(key, True) and bool(is_gone)
-    return [
-        Node(key, form, gone[key], core.get(key), places.get(key, 0)) for key, form in forms.items()
-    ]
-
-
-def _lay(forms: dict[str, dict[str, Json]], key: str, form: dict[str, Json]) -> None:
-    """Lay a form over those of the same record that are believed less."""
-    known = forms.setdefault(key, form)
-    if known is not form:
-        known.update({n: v for n, v in form.items() if v is not None or n not in known})
-
-
-def keys_of(
-    context: Context, entity: Entity, keys: Sequence[str], koppeling_id: int
-) -> list[tuple[object, ...]]:
-    """Rows of `w_key` for linked records of any koppeling, by their accepted forms.
-
-    What a turn lays over forms and links counts (turn.py).
-    """
-    core = lookup_links(context, entity, keys, koppeling_id=koppeling_id)
-    forms = accepted_forms(context, entity, keys, koppeling_id)
-    nodes = [Node(key, form, False, core.get(key), 0) for key, form in forms.items()]
-    resolved = resolved_references(context, entity, nodes, koppeling_id)
-    return [
-        (
-            context.cipher.index(f"{entity}/{kind}", *parts),
-            koppeling_id,
-            node.source_key,
-            str(entity),
-            kind,
-            node.core_id,
-        )
-        for node in nodes
-        if node.core_id is not None
-        for kind, parts in exact_keys(entity, node, koppeling_id, resolved)
-    ]
-
-
-def accepted_forms(
-    context: Context, entity: Entity, keys: Sequence[str], koppeling_id: int
-) -> dict[str, dict[str, Json]]:
-    """Source key → what the core may use of it, the scopes laid together.
-
-    What a turn lays over forms counts (turn.py).
-    """
-    work = context.work
-    rows = work.execute(
-        "SELECT s.source_key, s.id, s.scope_id, s.salt, CASE WHEN r.shadow_id IS NULL "
-        "THEN s.accepted_gone ELSE r.gone END, CASE WHEN r.shadow_id IS NULL "
-        "THEN COALESCE(s.accepted, s.received) ELSE r.form END "
-        "FROM v_shadow s LEFT JOIN w_restore r ON r.shadow_id = s.id "
-        f"WHERE s.koppeling_id = ? AND s.entity = ? AND {work.many('s.source_key')} "
-        "AND (r.former_fp IS NOT NULL OR (r.shadow_id IS NULL AND s.accepted_fp IS NOT NULL))",
-        (koppeling_id, str(entity), work.values(keys)),
-    )
-    rank = {scope_id: (scope.rank, scope.key) for scope_id, scope in context.scopes.items()}
-    rows.sort(key=lambda row: (row[0], bool(row[4]), rank.get(row[2], (9, ""))), reverse=True)
-    forms: dict[str, dict[str, Json]] = {}
-    for key, number, _, salt, _, blob in rows:
-        if salt is not None:
-            plain = context.cipher.person(salt).decrypt(blob, b"shadow|%d" % number)
-            _lay(forms, key, msgspec.json.decode(plain))
-    return forms
-
-
-def resolved_references(
-    context: Context, entity: Entity, nodes: Sequence[Node], koppeling_id: int
-) -> dict[tuple[str, str], int | None]:
-    """(source key, field) → core id of every reference that a key or a rule needs."""
-    found: dict[tuple[str, str], int | None] = {}
-    for name, description in fields_of(entity).items():
-        if description.target is None or name not in KEYED.get(entity, ()):
-            continue
-        wanted = {str(node.form[name]): None for node in nodes if node.form.get(name) is not None}
-        links = lookup_links(context, description.target, list(wanted), koppeling_id=koppeling_id)
-        for node in nodes:
-            value = node.form.get(name)
-            found[node.source_key, name] = None if value is None else links.get(str(value))
-    return found

@@ -12,7 +12,7 @@ from config.keyring import Keyring
 from config.operators import Role
 from config.settings import Settings
 from connectors import registry
-from sync_engine.hub import Hub, connector
+from sync_engine.hub import Hub
 from sync_engine.rotation import list_keys
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import verify_keys
@@ -156,7 +156,7 @@ def _sources(hub: Hub) -> Iterator[Finding]:
         yield Finding("let op", f"connector {name}", why, "Installeer dit pakket opnieuw.")
     for source in hub.settings.source:
         try:
-            made = connector(hub.settings, source, hub.clock)
+            made = hub.connector(source, hub.clock)
         except KoppelhubError as error:
             yield _wrong(f"koppeling {source.name}", error)
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -20,11 +20,12 @@ from mappings.mapping import DescribedRow
 from sync_engine.audit import note
 from sync_engine.context import Context
 from sync_engine.find import hub_key
-from sync_engine.flat import discreet, field_of, is_flag_alone, numbers_in, target_of
+from sync_engine.flat import SECRET, discreet, field_of, is_flag_alone, numbers_in, target_of
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
 from sync_engine.options import Options, Progress
 from sync_engine.outcome import ExitCode, Outcome, RunReport
+from sync_engine.pinned import PinRow, in_force
 from sync_engine.places import Place, own_keys, places
 from sync_engine.runs import run
 
@@ -88,6 +89,8 @@ class Drift:
     Attributes:
         report: of the dry run.
         records: the first that differ; `more` is how many there are besides.
+        pinned: fields that a person fixed and of which the source says something else: they differ,
+            and no run changes them.
     """
 
     report: RunReport
@@ -95,6 +98,7 @@ class Drift:
     fields: list[FieldDrift] = field(default_factory=list)
     records: list[RecordDrift] = field(default_factory=list)
     more: int = 0
+    pinned: list[PinRow] = field(default_factory=list)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -131,7 +135,19 @@ def drift(
     with hub.store.work() as work:
         subject = f"plan {report.plan_id}"
         note(hub, work, operator=options.operator, action="diff", subject=subject)
-    return teller.drift(report)
+    found = teller.drift(report)
+    if report.outcome is not Outcome.FAILED:
+        found.pinned = _pinned(hub, koppeling)
+    return found
+
+
+def _pinned(hub: Hub, koppeling: str) -> list[PinRow]:
+    """Pins that count and of which this koppeling says something else; nothing that is secret."""
+    return [
+        replace(row, value=SECRET, sources={koppeling: SECRET}) if row.secret else row
+        for row in in_force(hub, koppeling=koppeling)
+        if row.counts and row.sources.get(koppeling, row.value) != row.value
+    ]
 
 
 class _Teller:

@@ -44,6 +44,36 @@ class Change:
     at: str
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a source says of a field that the core may not use yet.
+
+    Attributes:
+        state: held, refused, disputed, quarantined, or pending: for the next run.
+        number: of the plan that holds it, the run that refused it or set it apart, or the case.
+        why: in Dutch.
+    """
+
+    koppeling: str
+    scope: str
+    state: str
+    value: Json
+    number: int | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinReason:
+    """The pin on a field: `until` is its last day, '' where it has none."""
+
+    id: int
+    value: Json
+    reason: str
+    operator: str
+    since: str
+    until: str
+
+
 @dataclass(slots=True)
 class FieldReason:
     """Why a field has its value.
@@ -53,6 +83,9 @@ class FieldReason:
         rule: which rule chose it (`only source`, `authority`, `pin`, ...).
         koppeling: whose claim it is, where it is one.
         run_id: the run that gave the core this value; `at` is when.
+        waiting: what sources say that is not in the core.
+        pin: the value that a person fixed, whether it counts or not.
+        changes_when: what would change the value, in Dutch.
     """
 
     name: str
@@ -64,6 +97,9 @@ class FieldReason:
     at: str = ""
     claims: list[SourceClaim] = field(default_factory=list)
     history: list[Change] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    pin: PinReason | None = None
+    changes_when: str = ""
 
 
 @dataclass(slots=True)
@@ -75,6 +111,9 @@ class Explanation:
     situation: dict[str, str]  # koppeling/source key → situation
     fields: list[FieldReason]
     closed: bool
+    waiting: list[Waiting] = field(
+        default_factory=list
+    )  # what is not in the core of the whole record
 
 
 def explain(
@@ -84,8 +123,7 @@ def explain(
 
     Raises: SyncError if there is no such record, or no such field.
     """
-    if only is not None and only not in fields_of(entity):
-        raise SyncError(f"{entity} has no field {only!r}", advice=choice(only, fields_of(entity)))
+    check_field(entity, only)
     said = accepted(context, entity, core_id)
     claims = said.claims.get(core_id, [])
     if not claims:
@@ -109,7 +147,7 @@ def explain(
         reasons.append(
             FieldReason(
                 name,
-                veiled(entity, name, _shown(value)),
+                veiled(entity, name, shown(value)),
                 "asks a person" if name in asked else winner.rule,
                 "" if claim is None or name in asked else claim.koppeling,
                 given.run_id if given else None if claim is None else claim.run_id,
@@ -130,6 +168,12 @@ def _asked(context: Context, entity: Entity, core_id: int, said: Said) -> Mappin
     pinned = said.pins.get(core_id, ())
     names = disagreeing(said.claims[core_id], fields, pinned=pinned)
     return core_values(context, entity, core_id, names)
+
+
+def check_field(entity: Entity, name: str | None) -> None:
+    """Raises: SyncError, which names the nearest, if the entity has no such field."""
+    if name is not None and name not in fields_of(entity):
+        raise SyncError(f"{entity} has no field {name!r}", advice=choice(name, fields_of(entity)))
 
 
 def veiled(entity: Entity, name: str, value: Json) -> Json:
@@ -155,7 +199,8 @@ def _said(entity: Entity, name: str, claim: Claim) -> SourceClaim:
     )
 
 
-def _shown(value: object) -> Json:
+def shown(value: object) -> Json:
+    """A value as people see it: references by the source's key."""
     if isinstance(value, list):
         return [getattr(item, "key", item) for item in value]
     key = getattr(value, "key", None)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -22,6 +22,9 @@ Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | Non
 
 RETAINED = "~"
 """In a form: names of the fields that the source delivered once and delivers no longer."""
+
+PERIOD = "="
+"""In an adopted form: [geldig_van, geldig_tot, tot_afgeleid] of the row that stood in the core."""
 
 # Numbers that are unique only within the koppeling that issued them: every koppeling's is kept.
 ISSUED = frozenset({"leerlingnummer", "personeelsnummer"})
@@ -43,6 +46,9 @@ class Claim(msgspec.Struct, frozen=True):
         run_id: the run that received the form.
         ended: its scope is not read any more (another schooljaar, a withdrawn right): it proves
             nothing about presence, and is believed last.
+        adopted: it stood in the core before any source said anything: it is ended, and believed
+            after everything that a source ever said, whatever the policy.
+        issuer: the koppeling that issued its numbers; 0 is its own.
     """
 
     shadow_id: int
@@ -58,9 +64,16 @@ class Claim(msgspec.Struct, frozen=True):
     held_until: date | None
     run_id: int
     ended: bool = False
+    adopted: bool = False
+    issuer: int = 0
+
+    @property
+    def issued_by(self) -> int:
+        """The koppeling that issued its numbers."""
+        return self.issuer or self.koppeling_id
 
 
-_Key: TypeAlias = tuple[bool, bool, bool, int, str, int, str, str]
+_Key: TypeAlias = tuple[bool, bool, bool, bool, int, str, int, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +203,7 @@ def _take_only(folded: Folded, claim: Claim) -> None:
         elif description.target is not None:
             values[name] = Reference(claim.koppeling_id, description.target, str(value))
         else:
-            folded.issued[name, claim.koppeling_id] = str(value)
+            folded.issued[name, claim.issued_by] = str(value)
 
 
 def _order(entity: str, name: str, rules: FoldRules) -> Callable[[Claim], _Key]:
@@ -198,6 +211,7 @@ def _order(entity: str, name: str, rules: FoldRules) -> Callable[[Claim], _Key]:
         retained = name in claim.form.get(RETAINED, ())  # type: ignore[operator] # a list of names
         authority = rules.authority(entity, name, claim.koppeling)
         return (
+            claim.adopted,
             claim.gone,
             claim.ended,
             retained,
@@ -288,8 +302,8 @@ def _keep_issued(
 ) -> None:
     for claim in sorted(candidates, key=_order(entity, name, rules)):
         value = claim.form[name]
-        if value is not None and (name, claim.koppeling_id) not in folded.issued:
-            folded.issued[name, claim.koppeling_id] = str(value)
+        if value is not None and (name, claim.issued_by) not in folded.issued:
+            folded.issued[name, claim.issued_by] = str(value)
 
 
 @cache
@@ -310,9 +324,27 @@ def _close(folded: Folded, claims: Sequence[Claim]) -> None:
             folded.start = day
         else:
             folded.end = day
+    _stood(folded, claims)
     if not folded.closed:
         return
     held = max(claim.held_until or claim.observed_on for claim in claims if not claim.ended)
     inferred = held + timedelta(days=1)
     if folded.end is None or inferred < folded.end:
         folded.end, folded.inferred = inferred, True
+
+
+def _stood(folded: Folded, claims: Sequence[Claim]) -> None:
+    """The period of the row that was adopted, as far as no source says anything of it.
+
+    Its first day stays; its last one holds while it stands alone.
+    """
+    periods = [c for c in claims if c.adopted and c.form.get(PERIOD) is not None]
+    if not periods:
+        return
+    oldest = min(periods, key=lambda c: (c.koppeling, c.scope, c.source_key))
+    start, end, inferred = cast("list[Json]", oldest.form[PERIOD])
+    if folded.start is None and start is not None:
+        folded.start = date.fromisoformat(str(start))
+    if all(claim.adopted for claim in claims):
+        folded.end = None if end is None else date.fromisoformat(str(end))
+        folded.inferred = bool(inferred)

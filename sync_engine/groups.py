@@ -146,24 +146,19 @@ class GroupLookup:
 
     def rounds(self) -> Iterator[list[Wanted]]:
         """Two rounds: the second counts on the first having been received."""
-        context = self._context
-        keys = self._keys(Entity.GROEP, self._groups)
+        context, scopes = self._context, self._scopes
+        keys = keys_of(context, Entity.GROEP, self._groups)
         own = places(context, Entity.GROEP, keys)
-        yield self._placed([(context.scopes[p.scope_id], p.raw_key) for p in own])
+        yield placed(scopes, [(context.scopes[p.scope_id], p.raw_key) for p in own])
         near = {context.scopes[place.scope_id].key for place in own}
         wanted: list[tuple[Scope, str]] = []
         for entity, members in self._members(keys).items():
             known = places(context, entity, sorted(members))
             wanted += [(context.scopes[p.scope_id], p.raw_key) for p in known]
             raw = {place.key: place.raw_key for place in known}
-            beside = self._beside(entity, near)
-            wanted += [(scope, raw.get(key, key)) for key in sorted(members) for scope in beside]
-        yield self._placed(wanted)
-
-    def _keys(self, entity: Entity, cores: Sequence[int]) -> list[str]:
-        """The keys under which this koppeling knows core records."""
-        keys = own_keys(self._context, entity, cores)
-        return sorted(key for own in keys.values() for key in own)
+            there = beside(context, entity, scopes, near=near)
+            wanted += [(scope, raw.get(key, key)) for key in sorted(members) for scope in there]
+        yield placed(scopes, wanted)
 
     def _members(self, keys: Sequence[str]) -> dict[Entity, set[str]]:
         """Keys of those whom the core has in these groepen, and whom the source has there now."""
@@ -180,7 +175,7 @@ class GroupLookup:
                 )
             )
         for entity in sorted(set(_MEMBERS.values())):
-            found[entity].update(self._keys(entity, sorted(people)))
+            found[entity].update(keys_of(context, entity, sorted(people)))
         for form in _received(context, keys):
             for name, entity in _MEMBERS.items():
                 listed = form.get(name)
@@ -188,26 +183,36 @@ class GroupLookup:
                     found[entity].update(str(key) for key in listed)
         return found
 
-    def _beside(self, entity: Entity, near: set[str]) -> list[Scope]:
-        """Scopes where a member stands who joined just now: in the part that the groep stands in.
 
-        A source whose parts have other names per resource is asked in all of them.
-        """
-        rows = self._context.mapping.describe()
-        names = {r.resource for r in rows if r.entity is entity and not r.list} or {str(entity)}
-        every = [scope for scope in self._scopes if scope.resource in names]
-        return [scope for scope in every if scope.key in near] or every
+def keys_of(context: Context, entity: Entity, cores: Sequence[int]) -> list[str]:
+    """The keys under which the running koppeling knows core records."""
+    keys = own_keys(context, entity, cores)
+    return sorted(key for own in keys.values() for key in own)
 
-    def _placed(self, wanted: Sequence[tuple[Scope, str]]) -> list[Wanted]:
-        """Keys by scope, in the order in which scopes are read; what is not listed is left out."""
-        keys: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-        for scope, key in wanted:
-            keys[scope.resource, scope.key][key] = None
-        return [
-            (scope, tuple(found))
-            for scope in self._scopes
-            if (found := keys.get((scope.resource, scope.key)))
-        ]
+
+def beside(
+    context: Context, entity: Entity, scopes: Sequence[Scope], *, near: set[str]
+) -> list[Scope]:
+    """Scopes where records of an entity stand that came just now: in the parts that are named.
+
+    A source whose parts have other names per resource is asked in all of them.
+    """
+    rows = context.mapping.describe()
+    names = {r.resource for r in rows if r.entity is entity and not r.list} or {str(entity)}
+    every = [scope for scope in scopes if scope.resource in names]
+    return [scope for scope in every if scope.key in near] or every
+
+
+def placed(scopes: Sequence[Scope], wanted: Sequence[tuple[Scope, str]]) -> list[Wanted]:
+    """Keys by scope, in the order in which scopes are read; what is not listed is left out."""
+    keys: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for scope, key in wanted:
+        keys[scope.resource, scope.key][key] = None
+    return [
+        (scope, tuple(found))
+        for scope in scopes
+        if (found := keys.get((scope.resource, scope.key)))
+    ]
 
 
 def _received(context: Context, keys: Sequence[str]) -> Iterator[Mapping[str, Json]]:

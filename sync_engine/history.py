@@ -9,8 +9,9 @@ import msgspec
 
 from mappings.canonical.fields import Entity
 from sync_engine.audit import note
+from sync_engine.context import Context
 from sync_engine.errors import SyncError
-from sync_engine.explain import Explanation, explain
+from sync_engine.explain import Explanation, check_field, explain
 from sync_engine.find import find_leerlingen, hub_key
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
@@ -19,6 +20,7 @@ from sync_engine.outcome import ReadingReport
 from sync_engine.selection import koppelingen_of
 from sync_engine.store.work import Work
 from sync_engine.view import store_context
+from sync_engine.why import add_reasons, undelivered
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +192,40 @@ def explain_leerling(
     for core_id in found:
         subject = hub_key(core_id)
         with store_context(hub, tenants[core_id]) as context:
-            told = explain(context, Entity.LEERLING, core_id, only=field)
+            told = _explained(context, Entity.LEERLING, core_id, field)
         with hub.store.work() as work:
             note(hub, work, operator=operator, action="explain", subject=subject)
         answers.append((subject, told))
     return answers
+
+
+def explain_record(
+    hub: Hub, entity: Entity, core_id: int, *, field: str | None, operator: str
+) -> Explanation:
+    """One record of any entity, explained; the look is in the audit trail.
+
+    Raises: SyncError if there is none, or no such field.
+    """
+    with hub.store.work() as work:
+        rows = work.execute(f"SELECT tenant_id FROM {entity} WHERE id = ?", (core_id,))
+    if not rows:
+        raise SyncError(
+            f"there is no {entity} with that key",
+            advice="Controleer de sleutel, of zoek met --find -.",
+        )
+    with store_context(hub, rows[0][0]) as context:
+        told = _explained(context, entity, core_id, field)
+    with hub.store.work() as work:
+        note(hub, work, operator=operator, action="explain", subject=hub_key(core_id))
+    return told
+
+
+def _explained(context: Context, entity: Entity, core_id: int, only: str | None) -> Explanation:
+    check_field(entity, only)
+    told = explain(context, entity, core_id)
+    add_reasons(context, told)  # one field may say of another that it is secret
+    if only is not None:
+        told.fields = [reason for reason in told.fields if reason.name == only] or [
+            undelivered(told, only)
+        ]
+    return told

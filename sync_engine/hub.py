@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -18,7 +19,14 @@ from config.nearest import choice, nearest
 from config.settings import Settings
 from config.sources import Source
 from connectors import registry as connector_registry
-from connectors.base import Connector, DataClass, Link, Manifest
+from connectors.base import (
+    Connector,
+    DataClass,
+    Inbox,
+    Keeps,
+    Link,
+    Manifest,
+)
 from mappings import registry as mapping_registry
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
@@ -28,6 +36,7 @@ from sync_engine.actor import Actor
 from sync_engine.asked import asked_fields
 from sync_engine.context import KoppelingRow
 from sync_engine.errors import NoRightError
+from sync_engine.inbox import StoreInbox
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import open_tenant_cipher, verify_keys
@@ -79,7 +88,7 @@ class Hub:
         store = Store.open(settings.database.resolve())
         try:
             verify_keys(store, keyring)
-            make = connect or (lambda source, clock: connector(settings, source, clock))
+            make = connect or (lambda source, clock: hub.connector(source, clock))
             hub = cls(settings, store, keyring, clock, make)
             hub.mirror()
         except BaseException:
@@ -260,6 +269,21 @@ class Hub:
         self.check_tenant(tenant_id)
         return open_tenant_cipher(self.store, self.keyring, tenant_id, now=self.clock.now())
 
+    def inbox(self, name: str) -> Inbox:
+        """The inbox of a configured koppeling."""
+        row = self.koppeling(name)
+        cipher = partial(self.cipher, row.tenant_id)
+        return StoreInbox(self.store, row, cipher=cipher, clock=self.clock)
+
+    def connector(self, source: Source, clock: Clock) -> Connector:
+        """The connector of a configured source, with the stores that it needs.
+
+        Raises: ConfigurationError, as the function `connector`.
+        """
+        needs = connector_registry.factory(source.system).manifest.keeps
+        inbox = self.inbox(source.name) if Keeps.INBOX in needs else None
+        return connector(self.settings, source, clock, inbox=inbox)
+
     def mapping(self, system: str) -> Mapping:
         """The mapping of a system. Raises: ConfigurationError if none is installed."""
         return self.find_mapping(system)
@@ -286,23 +310,37 @@ def _mirrored(work: Work) -> tuple[dict[str, int], dict[str, tuple[int, str]]]:
     return {row[0]: row[1] for row in tenants}, {row[0]: (row[1], row[2]) for row in sources}
 
 
-def connector(settings: Settings, source: Source, clock: Clock) -> Connector:
+def connector(
+    settings: Settings, source: Source, clock: Clock, *, inbox: Inbox | None = None
+) -> Connector:
     """The connector of a configured source, its secrets resolved.
+
+    Args:
+        settings: of the installation.
+        source: the koppeling.
+        clock: of the connector.
+        inbox: for a system that needs one.
 
     Raises: ConfigurationError if the system is unknown, a setting misses, or a secret is not there.
     """
     factory = connector_registry.factory(source.system)
-    manifest = factory.manifest
-    _refuse_unacknowledged(settings, manifest)
+    _refuse_unacknowledged(settings, factory.manifest)
+    return factory.connect(link_of(settings, source, factory.manifest, inbox=inbox), clock=clock)
+
+
+def link_of(
+    settings: Settings, source: Source, manifest: Manifest, *, inbox: Inbox | None = None
+) -> Link:
+    """What the configuration gives a connector. Raises: ConfigurationError."""
     secret = {setting.name for setting in manifest.settings if setting.secret}
-    link = Link(
+    return Link(
         name=source.name,
         options=source.resolve_options(secret=secret),
         resources=source.resources,
         timeout=_timeout(settings),
         drop=dropped_fields(settings, source, manifest),
+        inbox=inbox,
     )
-    return factory.connect(link, clock=clock)
 
 
 def dropped_fields(settings: Settings, source: Source, manifest: Manifest) -> frozenset[str]:

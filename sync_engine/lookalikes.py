@@ -1,10 +1,12 @@
 """Look-alikes: who in the core looks like a record that no exact key knows. Never links by itself.
 
-Leerling and Medewerker are weighed beside everybody who was born on that day (score.py). A
-Verzorger looks like another when the name is equal, an e-mail address or telephone number is too,
-and they share a child, or may share one: a child who is in doubt is whoever he may be. An address
-says nothing. Nobody is compared with a core record that the same koppeling has a record of.
-Set-based, a batch at a time.
+Leerling and Medewerker are weighed beside everybody who was born on that day (score.py), and beside
+adopted records of equal surname where one of both has no birth date. A Leerling also looks like
+whoever has his leerlingnummer of the same koppeling: where the birth dates agree that is an exact
+key, where they do not one of them is wrong, or the number is. A Verzorger looks like another when
+the name is equal, an e-mail address or telephone number is too, and they share a child, or may
+share one: a child who is in doubt is whoever he may be. An address says nothing. Nobody is compared
+with a core record that the same koppeling has a record of. Set-based, a batch at a time.
 """
 
 from __future__ import annotations
@@ -26,15 +28,18 @@ SCORED: Final = frozenset({Entity.LEERLING, Entity.MEDEWERKER, Entity.VERZORGER}
 """The entities that are compared by looks."""
 
 _PEOPLE: Final = {
-    Entity.LEERLING: "c.geboortedatum, c.id, c.achternaam, c.roepnaam, c.voornamen, a.postcode "
-    "FROM leerling c LEFT JOIN adres a ON a.eigenaar_id = c.id",
-    Entity.MEDEWERKER: "c.geboortedatum, c.id, c.achternaam, c.roepnaam, NULL, NULL "
-    "FROM medewerker c",
+    Entity.LEERLING: "c.geboortedatum, c.id, c.achternaam, c.roepnaam, c.voornamen, a.postcode, "
+    "c.voorvoegsel FROM leerling c LEFT JOIN adres a ON a.eigenaar_id = c.id",
+    Entity.MEDEWERKER: "c.geboortedatum, c.id, c.achternaam, c.roepnaam, NULL, NULL, "
+    "c.voorvoegsel FROM medewerker c",
 }
 """Columns and tables of those who are weighed; `c` is the core record."""
 _STRANGER: Final = "NOT EXISTS (SELECT 1 FROM link l WHERE l.core_id = c.id AND l.koppeling_id = ?)"
+_ADOPTED: Final = "EXISTS (SELECT 1 FROM link d WHERE d.core_id = c.id AND d.rule = 'adopted')"
 _GUARDIAN: Final = 1.0
 """Score of a verzorger: everything that is asked of him agrees."""
+_NUMBER: Final = 1.0
+"""Score of a leerlingnummer: it names one pupil, or it is wrong."""
 
 
 class Seen(Protocol):
@@ -51,6 +56,10 @@ class Seen(Protocol):
     @property
     def gone(self) -> bool:
         """Whether it is gone from its source."""
+
+    @property
+    def issuer(self) -> int:
+        """The koppeling that issued its numbers."""
 
 
 class Lookalikes:
@@ -80,8 +89,13 @@ class Lookalikes:
             keys: of at most one batch of records that no exact key, decision or link knows.
         """
         nodes = self._nodes(entity, keys)
-        found = self._guardians(nodes) if entity is Entity.VERZORGER else self._born(entity, nodes)
-        return {key: sorted(near, key=lambda c: (-c.score, c.core_id)) for key, near in found}
+        if entity is Entity.VERZORGER:
+            found = dict(self._guardians(nodes))
+        else:
+            found = _joined(
+                self._born(entity, nodes), self._undated(entity, nodes), self._numbered(nodes)
+            )
+        return {k: sorted(near, key=lambda c: (-c.score, c.core_id)) for k, near in found.items()}
 
     # -- born on one day -------------------------------------------------------------------------
 
@@ -104,6 +118,69 @@ class Lookalikes:
             ]
             if near:
                 yield node.source_key, near
+
+    # -- without a birth date ----------------------------------------------------------------------
+
+    def _undated(
+        self, entity: Entity, nodes: Sequence[Seen]
+    ) -> Iterator[tuple[str, list[Candidate]]]:
+        """Adopted records of equal surname, where one of both has no birth date."""
+        context, work = self.context, self.context.work
+        if not context.adopted_scopes:
+            return
+        people: dict[str, list[Sequence[object]]] = defaultdict(list)
+        lacking = [node for node in nodes if not node.form.get("geboortedatum")]
+        where = "c.geboortedatum IS NULL" if len(lacking) < len(nodes) else "false"
+        params: tuple[object, ...] = ()
+        if lacking:
+            where = f"({where} OR {work.many('c.achternaam')})"
+            params = (work.values(sorted({str(n.form.get("achternaam")) for n in lacking})),)
+        for row in work.execute(
+            f"SELECT {_PEOPLE[entity]} WHERE c.tenant_id = ? AND {where} "
+            f"AND {_ADOPTED} AND {_STRANGER}",
+            (context.koppeling.tenant_id, *params, context.koppeling.id),
+        ):
+            for name in _surnames(row[2], row[6]):
+                people[name].append(row)
+        for node in nodes:
+            dated = bool(node.form.get("geboortedatum"))
+            alike = {
+                row[1]: row[1:]
+                for name in _surnames(node.form.get("achternaam"), node.form.get("voorvoegsel"))
+                for row in people.get(name, ())
+                if not (dated and row[0])
+            }
+            policy = context.policy.correlation
+            scored = (score_person(node.form, p, policy, dated=False) for p in alike.values())
+            near = [candidate for candidate in scored if candidate is not None]
+            if near:
+                yield node.source_key, near
+
+    # -- numbers -----------------------------------------------------------------------------------
+
+    def _numbered(self, nodes: Sequence[Seen]) -> Iterator[tuple[str, list[Candidate]]]:
+        """Those who have this leerlingnummer of this koppeling, and another birth date or none."""
+        context, work = self.context, self.context.work
+        numbers = [
+            (node.issuer, context.cipher.index(_INDEX, str(node.issuer), str(number)), key)
+            for node in nodes
+            if (number := node.form.get("leerlingnummer")) is not None
+            for key in (node.source_key,)
+        ]
+        if not numbers:
+            return
+        work.temp_table("w_number", f"issuer INTEGER, digest {work.blob_type}, source_key TEXT")
+        work.load("w_number", ("issuer", "digest", "source_key"), numbers)
+        found: dict[str, list[Candidate]] = defaultdict(list)
+        for key, core_id in work.execute(
+            "SELECT w.source_key, c.id FROM w_number w CROSS JOIN identificatie i "
+            "CROSS JOIN leerling c WHERE i.blindindex = w.digest AND i.soort = 'leerlingnummer' "
+            f"AND i.uitgever = w.issuer AND c.id = i.eigenaar_id AND c.tenant_id = ? "
+            f"AND {_STRANGER}",
+            (context.koppeling.tenant_id, context.koppeling.id),
+        ):
+            found[key].append(Candidate(core_id, _NUMBER, ("leerlingnummer",)))
+        yield from found.items()
 
     # -- guardians ---------------------------------------------------------------------------------
 
@@ -234,6 +311,31 @@ _CONTACTS: Final = tuple(
     name for name, field in fields_of(Entity.VERZORGER).items() if field.kind is Kind.CONTACT
 )
 """The e-mail address and the telephone numbers of a verzorger."""
+
+
+_INDEX: Final = "identificatie/leerlingnummer"
+
+
+def _joined(
+    *found: Iterator[tuple[str, list[Candidate]]],
+) -> dict[str, list[Candidate]]:
+    """All that was found, each core record once: with its best score, and all that agrees."""
+    joined: dict[str, dict[int, Candidate]] = defaultdict(dict)
+    for key, candidate in ((k, c) for some in found for k, near in some for c in near):
+        before = joined[key].get(candidate.core_id)
+        if before is not None:
+            agrees = tuple(dict.fromkeys((*before.agrees, *candidate.agrees)))
+            score = max(before.score, candidate.score)
+            candidate = Candidate(candidate.core_id, score, agrees)
+        joined[key][candidate.core_id] = candidate
+    return {key: list(near.values()) for key, near in joined.items()}
+
+
+def _surnames(achternaam: object, voorvoegsel: object) -> set[str]:
+    """A surname in match form, without and with its tussenvoegsel."""
+    plain = str(achternaam or "")
+    names = {match_form(plain), match_form(f"{voorvoegsel or ''} {plain}")}
+    return names - {""}
 
 
 def _same_name(form: Mapping[str, Json], names: Sequence[object]) -> bool:

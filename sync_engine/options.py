@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from mappings.canonical.fields import Entity
+from sync_engine.guard import Allowance
 
 Progress = Callable[[str, str, int], None]
 """Called with (phase, what, records so far); for progress bars."""
@@ -21,6 +22,8 @@ class Kind(StrEnum):
     ONLY = "only"
     APPLY = "apply"
     REPLAY = "replay"
+    ADOPT = "adopt"
+    REFOLD = "refold"
     REFUSE = "refuse"
     UNDO = "undo"
     DECIDE = "decide"
@@ -61,7 +64,11 @@ class Options:
     """What to run.
 
     Attributes:
-        kind: everything, what changed, some records, an approved plan, or what the archive holds.
+        kind: everything, what changed, some records, an approved plan, what the archive holds, what
+            stood in the core before any source, or what a person acts on.
+        pupils: core ids of leerlingen to look up with what is theirs (kind ONLY).
+        by_hand: a person asked for it: exempt from permitted hours, counted in the rate budget.
+        cores: core ids of what is folded again from what is accepted (kind REFOLD).
         resources: names as the source names them; empty for all that are configured.
         only: source keys to look up (kind ONLY), of the resources named.
         groups: core ids of groepen to look up with their members (kind ONLY).
@@ -78,6 +85,7 @@ class Options:
         why: of a refusal, a decision or an undo, in the words of who acts.
         time_limit: after this the run ends by itself, cleanly.
         operator: who asked for it.
+        allowed: what may pass the guards in this run alone, where a person said so.
     """
 
     kind: Kind = Kind.FULL
@@ -85,6 +93,9 @@ class Options:
     only: tuple[str, ...] = ()
     groups: tuple[int, ...] = ()
     quarantine: bool = False
+    pupils: tuple[int, ...] = ()
+    by_hand: bool = False
+    cores: tuple[int, ...] = ()
     since: date | None = None
     brins: tuple[str, ...] = ()
     dry: bool = False
@@ -97,3 +108,4 @@ class Options:
     why: str = ""
     time_limit: timedelta | None = None
     operator: str = "system"
+    allowed: tuple[Allowance, ...] = ()

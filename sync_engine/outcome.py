@@ -51,7 +51,7 @@ EXIT_OF: dict[Outcome, ExitCode] = {
 }
 
 
-READ_WELL = frozenset({"complete", "delta", "replayed"})
+READ_WELL = frozenset({"complete", "delta", "replayed", "adopted"})
 """States of a reading that came to its end."""
 
 
@@ -61,7 +61,7 @@ class ReadingReport:
 
     resource: str
     scope: str
-    state: str  # complete, incomplete, refused, failed, delta, replayed
+    state: str  # complete, incomplete, refused, failed, delta, replayed, adopted
     read: int = 0
     added: int = 0
     changed: int = 0
@@ -71,6 +71,7 @@ class ReadingReport:
     warnings: int = 0
     reason: str = ""
     advice: str = ""
+    schools: tuple[str, ...] = ()  # BRINs and vestigingsnummers of the scope
 
 
 @dataclass(slots=True)

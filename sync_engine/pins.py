@@ -158,6 +158,7 @@ def lift(hub: Hub, pin_id: int, *, operator: str = "system") -> None:
                 f"pin {pin_id} is not in force", advice="Dit vastgezette veld is al los."
             )
         tenant_id, entity, core_id = rows[0]
+        hub.check_tenant(tenant_id)
         with tenant_lock(hub.store, tenant_id, on=work), work.transaction():
             work.execute("UPDATE pin SET lifted_at = ? WHERE id = ?", (hub.clock.now(), pin_id))
             _refold(work, tenant_id, Entity(entity), core_id)

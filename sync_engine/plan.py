@@ -13,16 +13,23 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mappings.canonical.fields import Entity, Kind
-from mappings.canonical.schema import fields_of
-from sync_engine import correlate, rows, turn
+from mappings.canonical.fields import Entity
+from sync_engine import correlate, nodes, rows, turn
 from sync_engine.acts import Act
 from sync_engine.asked import Asked
 from sync_engine.claims import Said, gather
+from sync_engine.concern import (
+    OPEN_COLUMNS,
+    concerned,
+    find_pending,
+    refold_referrers,
+    tell_waiting,
+)
 from sync_engine.context import BATCH, Context, chunks
-from sync_engine.correlate import Correlated, Correlator, load_nodes, lookup_links
+from sync_engine.correlate import Correlated, Correlator
 from sync_engine.fold import Claim, Folded, FoldRules, Json, Reference, fold
-from sync_engine.guard import MEMBERS
+from sync_engine.guard import MEMBERS, Schools
+from sync_engine.nodes import load_nodes, lookup_links
 from sync_engine.project import State, difference, has_parts, project, references
 from sync_engine.rows import Prepared, States
 from sync_engine.steps import (
@@ -32,6 +39,7 @@ from sync_engine.steps import (
     Step,
     body_of,
     count,
+    deserts,
     operation,
     stable,
 )
@@ -101,7 +109,13 @@ class Planner:
         self._judged: set[str] | None = None
         self._made = range(0)  # core ids of the records of this entity that this plan makes
         self._digest = context.cipher.fingerprint(b"step")
-        self._accepted_only = False
+        self._accepted_only = limits.cores is not None
+        self._schools: dict[frozenset[str], Schools] = {}
+        self._brins = {
+            f"{scope.resource}/{scope.key}": scope.brins
+            for number, scope in context.scopes.items()
+            if context.scope_koppeling[number] == context.koppeling.id
+        }
 
     def plan(self) -> Planned:
         """Plan every entity that has something pending or to be folded again."""
@@ -115,6 +129,12 @@ class Planner:
             )
         else:
             self.act.begin()
+        if self.limits.cores is not None:
+            keep = context.work.many("core_id")
+            context.work.execute(
+                f"DELETE FROM w_refold WHERE NOT ({keep})",
+                (context.work.values(self.limits.cores),),
+            )
         for entity in Entity:
             self._entity(entity)
         self._known_members()
@@ -141,24 +161,12 @@ class Planner:
     # -- one entity ------------------------------------------------------------------------------
 
     def _entity(self, entity: Entity) -> None:
-        context, work = self.context, self.context.work
+        work = self.context.work
         work.execute("DELETE FROM w_pending")
         if self.act is not None:
             self.act.turn.entity(entity)
-        work.execute(
-            # not DISTINCT: that would lead SQLite away from the index of what is pending
-            "INSERT INTO w_pending SELECT source_key, id FROM v_shadow "
-            f"WHERE koppeling_id = ? AND entity = ? AND pending {self._chosen(entity)}"
-            "ON CONFLICT (source_key) DO NOTHING",
-            (context.koppeling.id, str(entity)),
-        )
-        work.execute(
-            "INSERT INTO w_pending SELECT w.source_key, s.id FROM w_rekey w CROSS JOIN v_shadow s "
-            "WHERE w.koppeling_id = ? AND w.entity = ? AND s.koppeling_id = w.koppeling_id "
-            "AND s.entity = w.entity AND s.source_key = w.source_key "
-            "ON CONFLICT (source_key) DO NOTHING",
-            (context.koppeling.id, str(entity)),
-        )
+        if self.limits.cores is None:
+            find_pending(self.context, entity, chosen=self.act is not None)
         self._made = range(0)
         if self.act is not None:  # what is judged now, and no other form, may be believed
             self._judged = {row[0] for row in work.execute("SELECT source_key FROM w_pending")}
@@ -169,18 +177,12 @@ class Planner:
             )
             self._made = correlated.new
             self._note(entity, correlated)
-            self._refold_referrers(entity, correlated)
-        self._concerned(entity, has_pending=has_pending)
+            refold_referrers(self.context, entity, correlated)
+        concerned(self.context, entity, has_pending=has_pending)
         for cores in self._batches():
             self._fold_batch(entity, cores)
         self._prepared.flush()
         self._flush_steps()
-
-    def _chosen(self, entity: Entity) -> str:
-        """Where a person acts, only the records that he acts on."""
-        if self.act is None:
-            return ""
-        return f"AND source_key IN (SELECT source_key FROM w_chosen WHERE entity = '{entity}') "
 
     def _remove(self) -> None:
         """Steps for the records that nothing says any more, what refers to others first."""
@@ -208,7 +210,7 @@ class Planner:
             "w_remove", ("core_id", "entity"), [(core_id, str(entity)) for core_id in states]
         )
 
-    def _nodes(self, entity: Entity) -> Iterator[Sequence[correlate.Node]]:
+    def _nodes(self, entity: Entity) -> Iterator[Sequence[nodes.Node]]:
         """What is pending, in the order in which it stands in the store: neighbours are quick."""
         last: int | None = None
         while True:
@@ -249,94 +251,7 @@ class Planner:
                 for d in correlated.disputes.values()
             ],
         )
-        self._wait(entity, correlated.waiting)
-
-    def _wait(self, entity: Entity, keys: set[str]) -> None:
-        """A record that waits is told when its target appears."""
-        context = self.context
-        opened = []
-        for part in chunks(sorted(keys)):
-            for node in load_nodes(context, entity, part):
-                for name, description in fields_of(entity).items():
-                    value = node.form.get(name)
-                    if description.required and description.target and value is not None:
-                        opened.append(
-                            (
-                                context.koppeling.id,
-                                str(entity),
-                                node.source_key,
-                                str(description.target),
-                                str(value),
-                            )
-                        )
-        context.work.load("w_open", _OPEN_COLUMNS, opened)
-
-    def _refold_referrers(self, entity: Entity, correlated: Correlated) -> None:
-        """Records that refer to what was linked or merged in this run are folded again."""
-        context, work = self.context, self.context.work
-        work.execute(
-            "INSERT INTO w_refold SELECT l.core_id, o.entity FROM w_link w "
-            "JOIN open_reference o ON o.koppeling_id = w.koppeling_id "
-            "AND o.target_entity = w.entity AND o.target_key = w.source_key "
-            "JOIN link l ON l.koppeling_id = o.koppeling_id AND l.entity = o.entity "
-            "AND l.source_key = o.source_key WHERE w.entity = ? AND w.koppeling_id = ?",
-            (str(entity), context.koppeling.id),
-        )
-        work.execute(
-            "INSERT INTO w_rekey SELECT o.koppeling_id, o.entity, o.source_key FROM w_link w "
-            "JOIN open_reference o ON o.koppeling_id = w.koppeling_id "
-            "AND o.target_entity = w.entity AND o.target_key = w.source_key "
-            "WHERE w.entity = ? AND w.koppeling_id = ?",
-            (str(entity), context.koppeling.id),
-        )
-        for younger, survivor in correlated.merges.items():
-            self._rekey(entity, younger)
-            for holder in Entity:
-                for name, description in fields_of(holder).items():
-                    if description.kind is Kind.REFERENCE and description.target is entity:
-                        work.execute(
-                            f"INSERT INTO w_refold SELECT id, ? FROM {holder} WHERE {name}_id = ?",
-                            (str(holder), younger),
-                        )
-            work.execute(
-                "INSERT INTO w_refold SELECT groep_id, 'groep' FROM groepsdeelname "
-                "WHERE persoon_id = ? AND NOT beeindigd",
-                (younger,),
-            )
-            work.execute(
-                "INSERT INTO w_refold (core_id, entity) VALUES (?, ?)", (survivor, str(entity))
-            )
-
-    def _rekey(self, entity: Entity, younger: int) -> None:
-        """The keys of what refers to a record that was merged are others now: match it again."""
-        for holder, names in correlate.KEYED.items():
-            for name in names:
-                if fields_of(holder)[name].target is entity:
-                    self.context.work.execute(
-                        "INSERT INTO w_rekey SELECT l.koppeling_id, l.entity, l.source_key "
-                        f"FROM {holder} h JOIN link l ON l.core_id = h.id WHERE h.{name}_id = ?",
-                        (younger,),
-                    )
-
-    def _concerned(self, entity: Entity, *, has_pending: bool) -> None:
-        """The core records of this entity whose fold may have changed."""
-        work, own = self.context.work, self.context.koppeling.id
-        work.execute("DELETE FROM w_core")
-        # CROSS JOIN keeps SQLite from going over all links of the entity instead of what is pending
-        if has_pending:
-            for table in ("w_link", "link"):
-                work.execute(
-                    "INSERT INTO w_core SELECT l.core_id FROM w_pending p "
-                    f"CROSS JOIN {table} l WHERE l.koppeling_id = ? AND l.entity = ? "
-                    "AND l.source_key = p.source_key ON CONFLICT (core_id) DO NOTHING",
-                    (own, str(entity)),
-                )
-        work.execute(
-            "INSERT INTO w_core SELECT DISTINCT core_id FROM w_refold WHERE entity = ? "
-            "AND core_id IS NOT NULL ON CONFLICT (core_id) DO NOTHING",
-            (str(entity),),
-        )
-        work.execute("DELETE FROM w_core WHERE core_id IN (SELECT core_id FROM w_alias)")
+        tell_waiting(self.context, entity, correlated.waiting)
 
     def _batches(self) -> Iterator[list[int]]:
         last: int | None = None
@@ -537,7 +452,7 @@ class Planner:
     def _flush_open(self) -> None:
         work = self.context.work
         work.load("w_answered", ("koppeling_id", "entity", "source_key"), self._answered)
-        work.load("w_open", _OPEN_COLUMNS, self._opened)
+        work.load("w_open", OPEN_COLUMNS, self._opened)
         self._answered, self._opened = [], []
 
     def _shown(self, digests: Sequence[bytes]) -> set[bytes] | None:
@@ -561,8 +476,7 @@ class Planner:
         shown: set[bytes] | None,
         salts: Mapping[int, bytes],
     ) -> None:
-        count(self.planned.tally, step.entity, step.op, changed=step.changed)
-        reason = self._reason(batch, step, shown)
+        reason = self._reason(batch, step, self._guarded(batch, step), shown)
         salt = salts.get(step.core_id)
         is_new_person = salt is None and has_parts(step.entity)[0]
         if salt is None:
@@ -584,10 +498,9 @@ class Planner:
         self._prepared.write(step, person, handled=batch.handled.get(step.core_id, ()))
         self._accept(batch, step.core_id)
 
-    def _reason(self, batch: _Batch, step: Step, shown: set[bytes] | None) -> str:
+    def _reason(self, batch: _Batch, step: Step, held: str, shown: set[bytes] | None) -> str:
         """Why this step is not applied, or ''."""
         if self.limits.refused is None:
-            held = self.limits.held(step.entity, step.op, step.changed)
             if held or shown is None or step.digest in shown:
                 return held
             return "niet in het goedgekeurde plan, of sindsdien veranderd"
@@ -596,6 +509,32 @@ class Planner:
         if not batch.said.accept.get(step.core_id):
             return "komt niet van een bron maar van beleid of een vastgezette waarde"
         return REFUSED
+
+    def _guarded(self, batch: _Batch, step: Step) -> str:
+        """Count the step for the guards, under its schools too; why it waits, or ''."""
+        least = self.context.policy.guards.desert_from
+        deserted = step.op == "change" and deserts(step.changed, step.state, least=least)
+        schools = self._schools_of(batch.said.claims[step.core_id])
+        tally = self.planned.tally
+        for part in (tally, tally.of(schools)) if schools else (tally,):
+            count(part, step.entity, step.op, changed=step.changed, deserted=deserted)
+        return self.limits.held(
+            step.entity, step.op, step.changed, schools=schools, deserted=deserted
+        )
+
+    def _schools_of(self, claims: Sequence[Claim]) -> Schools:
+        """The schools that a record belongs to: those of the scopes in which its koppeling has it.
+
+        A scope that has ended says nothing of now, unless there is no other.
+        """
+        own = [claim for claim in claims if claim.koppeling_id == self.context.koppeling.id]
+        live = [claim for claim in own if not claim.ended] or own
+        places = frozenset(claim.scope for claim in live)
+        schools = self._schools.get(places)
+        if schools is None:
+            names = {name for place in places for name in self._brins.get(place, ())}
+            schools = self._schools[places] = tuple(sorted(names))
+        return schools
 
     def _accept(self, batch: _Batch, core_id: int) -> None:
         new = core_id in self._new
@@ -643,6 +582,3 @@ class Planner:
                 STEP_COLUMNS,
                 [(number, *step[1:]) for number, step in zip(numbers, steps, strict=True)],
             )
-
-
-_OPEN_COLUMNS = ("koppeling_id", "entity", "source_key", "target_entity", "target_key")

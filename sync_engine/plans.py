@@ -39,6 +39,7 @@ class StepView:
     Attributes:
         changes: key of the flat state → [before, after]; personal numbers are masked.
         labels: number of another core record in them → what people call it.
+        pinned: fields of the record that a person has fixed now.
     """
 
     entity: str
@@ -49,6 +50,7 @@ class StepView:
     held_for: str
     changes: dict[str, list[Json]]
     labels: dict[str, str] = field(default_factory=dict)
+    pinned: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -282,9 +284,35 @@ def _slices(
 
 
 def _step_views(context: Context, rows: Sequence[Row]) -> list[StepView]:
-    opened = [_opened(context, row) for row in rows]
-    labels = _labels(context.work, opened)
-    for step in opened:
+    pinned = _pinned(context.work, sorted({row[2] for row in rows if row[2] > 0}))
+    opened = [_opened(context, row, pinned.get(row[2], ())) for row in rows]
+    _label(context.work, opened)
+    return opened
+
+
+def _pinned(work: Work, cores: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Core id → its fields that are fixed by hand now."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for core_id, name in work.execute(
+        "SELECT DISTINCT COALESCE(a.survivor_id, p.core_id) AS core_id, p.field FROM pin p "
+        "LEFT JOIN alias a ON a.core_id = p.core_id WHERE p.lifted_at IS NULL "
+        f"AND {work.many('COALESCE(a.survivor_id, p.core_id)')} ORDER BY 1, 2",
+        (work.values(cores),),
+    ):
+        found[core_id].append(name)
+    return {core_id: tuple(names) for core_id, names in found.items()}
+
+
+def labels_of(work: Work, entity: Entity, changes: dict[str, list[Json]]) -> dict[str, str]:
+    """Number of another record that these changes name → what people call it."""
+    step = StepView(str(entity), "", "", "", "", "", changes)
+    _label(work, [step])
+    return step.labels
+
+
+def _label(work: Work, steps: Sequence[StepView]) -> None:
+    labels = _labels(work, steps)
+    for step in steps:
         entity = Entity(step.entity)
         for key, pair in step.changes.items():
             target = target_of(entity, key)
@@ -293,17 +321,16 @@ def _step_views(context: Context, rows: Sequence[Row]) -> list[StepView]:
             for number in numbers_in(key, pair):
                 if (target, number) in labels:
                     step.labels[str(number)] = labels[target, number]
-    return opened
 
 
-def _opened(context: Context, row: Row) -> StepView:
+def _opened(context: Context, row: Row, pinned: tuple[str, ...]) -> StepView:
     _, entity, core_id, source, op, state, held_for, digest, salt, change = row
     changes: dict[str, list[Json]] = {}
     if salt is not None:
         plain = context.cipher.person(salt).decrypt(bytes(change), b"step|%s" % digest)
         changes = {name: masked(name, pair) for name, pair in _decode(plain).items()}
     key = hub_key(core_id) if core_id > 0 and op != "create" else "nieuw"
-    return StepView(entity, key, source, op, state, held_for, changes)
+    return StepView(entity, key, source, op, state, held_for, changes, pinned=pinned)
 
 
 def _decode(plain: bytes) -> dict[str, list[Json]]:
@@ -401,7 +428,8 @@ def _of_state(state: str, now: datetime) -> tuple[list[str], list[object]]:
 
 _LATER: Final = (
     "FROM plan q JOIN run s ON s.id = q.run_id WHERE s.koppeling_id = r.koppeling_id "
-    "AND q.id > p.id AND q.state NOT IN ('dry', 'planning')"
+    "AND q.id > p.id AND q.state NOT IN ('dry', 'planning') "
+    "AND s.kind NOT IN ('undo', 'decide')"  # a plan of one act shows that alone
 )
 """A later plan of the same koppeling: each looks at all that waits, and shows it again."""
 _WAITING_STEPS: Final = (

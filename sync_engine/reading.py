@@ -24,6 +24,7 @@ from sync_engine.groups import GroupLookup, Picked, Wanted
 from sync_engine.hub import Hub
 from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import Outcome, ReadingReport, RunReport
+from sync_engine.pupils import PupilLookup
 from sync_engine.scopes import keep_terms, open_scope, remember_contract
 from sync_engine.stage import Received, Stager
 
@@ -106,6 +107,13 @@ class Reader:
         """Scopes to read, each with the keys to look up in it; a round may rest on the last one."""
         if self.options.groups:
             yield from GroupLookup(context, self.options.groups, scopes).rounds()
+        elif self.options.pupils:
+            alone = {
+                resource.name
+                for resource in context.connector.manifest.resources
+                if Capability.LOOKUP in resource.capabilities
+            }
+            yield from PupilLookup(context, self.options.pupils, scopes, alone=alone).rounds()
         else:
             yield [(scope, self.options.only) for scope in scopes]
 
@@ -160,7 +168,9 @@ class Reader:
     def _read_scope(self, context: Context, scope: Scope, resource: Resource) -> bool:
         """Read one scope; False when the run must stop reading."""
         row = open_scope(context, scope)
-        report = ReadingReport(scope.resource, scope.label or scope.key, "failed")
+        report = ReadingReport(
+            scope.resource, scope.label or scope.key, "failed", schools=scope.brins
+        )
         self.report.readings.append(report)
         going_on = True
         try:

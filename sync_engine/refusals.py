@@ -46,11 +46,29 @@ _QUERY = (
 
 
 def list_refusals(
-    hub: Hub, *, koppeling: str | None = None, run_id: int | None = None, limit: int = 1_000
+    hub: Hub,
+    *,
+    koppelingen: Sequence[str] | None = None,
+    run_id: int | None = None,
+    limit: int = 1_000,
 ) -> list[Refusal]:
-    """What is received and not accepted by a person's word, oldest refusal first."""
-    where, params = _narrowed(koppeling, run_id)
+    """What is received and not accepted by a person's word, oldest refusal first.
+
+    Args:
+        hub: only of tenants that the actor may act for.
+        koppelingen: names; None for all.
+        run_id: of the refusal or undo; None for every one.
+        limit: at most so many.
+    """
     with hub.store.work() as work:
+        where = f"AND {work.many('k.tenant_id')}"
+        params: list[object] = [work.values(list(hub.tenants(work)))]
+        if koppelingen is not None:
+            where += f" AND {work.many('k.name')}"
+            params.append(work.values(list(koppelingen)))
+        if run_id is not None:
+            where += " AND s.refused_run = ?"
+            params.append(run_id)
         rows = work.execute(_QUERY.format(where), (*params, limit))
     return [
         Refusal(
@@ -66,16 +84,6 @@ def list_refusals(
         )
         for row in rows
     ]
-
-
-def _narrowed(koppeling: str | None, run_id: int | None) -> tuple[str, list[object]]:
-    where: str = ""
-    params: list[object] = []
-    if koppeling is not None:
-        where, params = "AND k.name = ?", [koppeling]
-    if run_id is not None:
-        where, params = f"{where} AND s.refused_run = ?", [*params, run_id]
-    return where, params
 
 
 def lift_refusals(

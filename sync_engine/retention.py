@@ -178,6 +178,7 @@ class Ages:
         yield from self._quarantine()
         yield self._plan_values()
         yield self._journal()
+        yield self._messages()
 
     def left(self) -> Iterator[Aged]:
         """Every kind of rows that go after the records, in order."""
@@ -228,6 +229,15 @@ class Ages:
         erase = "UPDATE quarantine SET salt = NULL, body = ?"
         yield Aged("quarantine content", "quarantine", kept, erase, (b"",))
         yield Aged("quarantine", "quarantine", gone, "DELETE FROM quarantine")
+
+    def _messages(self) -> Aged:
+        """Messages that say nothing any more: replaced ones, and deletions."""
+        where = Condition(
+            f"(t.gone OR NOT t.current) AND t.received_at < ? AND t.koppeling_id IN "
+            f"{self.koppelingen}",
+            (self.before(self.retention.run),),
+        )
+        return Aged("inbox", "inbox", where, "DELETE FROM inbox")
 
     def _plan_values(self) -> Aged:
         where = Condition(

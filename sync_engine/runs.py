@@ -22,14 +22,15 @@ from sync_engine import received
 from sync_engine.acts import Act, act_of
 from sync_engine.apply import apply, refuse
 from sync_engine.apply_act import apply_act
-from sync_engine.audit import note
+from sync_engine.audit import note, note_within
 from sync_engine.cases import QUARANTINE, keep_quarantine_cases
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.errors import StalePlanError, StoreError
 from sync_engine.garbage import fewer_collections
-from sync_engine.guard import Hold, judge
+from sync_engine.guard import ANY, Circumstances, Hold, judge
 from sync_engine.hub import Hub
 from sync_engine.inputs import note_changed_inputs
+from sync_engine.known import count_known, count_schools, unread
 from sync_engine.options import Decision, Kind, Options, Progress
 from sync_engine.outcome import READ_WELL, Outcome, RunReport
 from sync_engine.plan import Planner
@@ -48,6 +49,9 @@ _log = logging.getLogger(__name__)
 Inspect = Callable[[Context, int], None]
 """Called with the context of a dry run and the number of its plan, under the lock of the tenant."""
 
+Receive = Callable[[Context, RunReport], None]
+"""Takes in what there is to plan, in the place of reading the source."""
+
 _DEPENDENT = "wacht op een onderdeel dat is vastgehouden"
 
 
@@ -58,6 +62,7 @@ def run(
     *,
     progress: Progress | None = None,
     inspect: Inspect | None = None,
+    receive: Receive | None = None,
 ) -> RunReport:
     """Run one koppeling once.
 
@@ -67,6 +72,7 @@ def run(
         options: what to run.
         progress: told what goes on.
         inspect: looks at a dry run's plan while everything that it received can still be seen.
+        receive: takes in what there is to plan (kind ADOPT); the source is not asked.
 
     Raises: RunActiveError if another run of it is under way; ConfigurationError and StoreError
         before anything is done. What goes wrong later is in the report.
@@ -78,11 +84,11 @@ def run(
         fewer_collections(),
     ):
         made = _Run(hub, row, options, work, progress or (lambda *_: None))
-        made.inspect = inspect
+        made.inspect, made.receive = inspect, receive
         return made.execute()
 
 
-_READS_NOTHING = frozenset({Kind.APPLY, Kind.REFUSE, Kind.UNDO, Kind.DECIDE})
+_READS_NOTHING = frozenset({Kind.APPLY, Kind.REFUSE, Kind.UNDO, Kind.DECIDE, Kind.REFOLD})
 
 
 class _Asked(msgspec.Struct):
@@ -91,6 +97,15 @@ class _Asked(msgspec.Struct):
     undone: int | None = None
     lifted: int | None = None
     decision: Decision | None = None
+
+
+def _kind_of(options: Options) -> Kind:
+    """Approving the plan of an act carries out that act."""
+    if options.undone is not None:
+        return Kind.UNDO
+    if options.lifted is not None or options.decision is not None:
+        return Kind.DECIDE
+    return options.kind
 
 
 class _Run:
@@ -102,6 +117,7 @@ class _Run:
         self.hub, self.row, self.options, self.work = hub, row, options, work
         self.progress = progress
         self.inspect: Inspect | None = None
+        self.receive: Receive | None = None
         self.started = hub.clock.now()
         given = options.time_limit  # none at all is a limit too
         limit = hub.settings.policy.limits.run_time if given is None else given
@@ -140,6 +156,8 @@ class _Run:
         options.pop("why")  # a person's words; they stand with the plan or the decision
         options["only"] = len(self.options.only)  # not what a person typed: it may be a name
         options["groups"] = len(self.options.groups)
+        options["cores"] = len(self.options.cores)
+        options["pupils"] = len(self.options.pupils)
         with self.work.transaction():
             self.work.execute(
                 "UPDATE run SET state = 'failed', finished_at = ?, error = 'stopped from outside', "
@@ -159,7 +177,17 @@ class _Run:
                     self.started,
                 ),
             )
-        return int(rows[0][0])
+            run_id = int(rows[0][0])
+            if self.options.allowed:
+                note_within(
+                    self.hub,
+                    self.work,
+                    operator=self.options.operator,
+                    action="allow",
+                    subject=f"run {run_id}",
+                    why=", ".join(map(str, self.options.allowed)),
+                )
+        return run_id
 
     @contextmanager
     def _connected(self) -> Iterator[Context]:
@@ -267,6 +295,9 @@ class _Run:
         hub, options, report = self.hub, self.options, self.report
         if options.kind in _READS_NOTHING:
             return None
+        if self.receive is not None:
+            self.receive(context, report)
+            return None
         if options.kind is Kind.REPLAY:
             replayer = Replayer(
                 hub, options, context=context, report=report, progress=self.progress
@@ -293,12 +324,11 @@ class _Run:
         plan_id = self._open_plan(context)
         self.progress("plan", "", 0)
         act = act_of(context, options)
-        limits = Limits(approved=options.approved, refused=options.refused)
+        limits = Limits(approved=options.approved, refused=options.refused, cores=self._only_cores)
         planned = Planner(context, plan_id, limits, act=act).plan()
         holds: list[Hold] = []
-        if limits.shown is None and act is None:
-            self._known(context, planned)
-            holds = judge(planned.tally, context.policy)
+        if limits.shown is None and limits.cores is None and act is None and not context.adopting:
+            holds = self._judged(context, planned)  # the others a person has seen
             if holds and not options.dry and not options.plan_only:
                 planned = self._replan(context, plan_id, holds)
         self._report_plan(plan_id, planned, holds)
@@ -327,7 +357,11 @@ class _Run:
         elif options.refused is not None:
             refuse(context, plan_id, state="held" if planned.held else "refused")
         else:
-            apply(context, plan_id, state=state)
+            apply(context, plan_id, state=state, correlated=self._only_cores is None)
+
+    @property
+    def _only_cores(self) -> tuple[int, ...] | None:
+        return self.options.cores if self.options.kind is Kind.REFOLD else None
 
     def _decided(self, limits: Limits) -> None:
         state = "approved" if limits.refused is None else "refused"
@@ -368,6 +402,8 @@ class _Run:
             self.options = replace(
                 self.options, undone=act.undone, lifted=act.lifted, decision=act.decision
             )
+            kind = _kind_of(self.options)
+            self.work.execute("UPDATE run SET kind = ? WHERE id = ?", (str(kind), self.run_id))
         return self.options
 
     def _open_plan(self, context: Context) -> int:
@@ -389,14 +425,17 @@ class _Run:
                 (_DEPENDENT, plan_id),
             )
             last = work.execute("SELECT MAX(id) FROM step WHERE plan_id = ?", (plan_id,))[0][0]
-            for hold in holds:
-                if hold.field:  # which steps touch the field the second plan says
+            for hold in reversed(holds):  # the reason of the first one stays
+                if hold.field or hold.school:  # which steps those are the second plan says
                     continue
+                which = {"entity": hold.entity, "op": hold.op}
+                named = {column: text for column, text in which.items() if text != ANY}
                 work.execute(
-                    "UPDATE step SET held_for = ? WHERE plan_id = ? AND entity = ? AND op = ?",
-                    (hold.reason, plan_id, hold.entity, hold.op),
+                    "UPDATE step SET held_for = ? WHERE plan_id = ?"
+                    + "".join(f" AND {column} = ?" for column in named),
+                    (hold.reason, plan_id, *named.values()),
                 )
-        planned = Planner(context, plan_id, Limits(holds=tuple(holds))).plan()
+        planned = Planner(context, plan_id, Limits(tuple(holds), cores=self._only_cores)).plan()
         with work.transaction():
             work.execute(
                 "DELETE FROM step WHERE plan_id = ? AND id <= ? AND digest IN "
@@ -409,13 +448,18 @@ class _Run:
         planned.held = held[0][0]
         return planned
 
-    def _known(self, context: Context, planned: Planned) -> None:
-        for entity in {entity for entity, _ in planned.tally.steps}:
-            rows = self.work.execute(
-                "SELECT COUNT(*) FROM link WHERE koppeling_id = ? AND entity = ?",
-                (context.koppeling.id, entity),
-            )
-            planned.tally.known[entity] = rows[0][0]
+    def _judged(self, context: Context, planned: Planned) -> list[Hold]:
+        """What the guards hold, of the koppeling and of each school."""
+        read = [(r.state, r.schools) for r in self.report.readings]
+        at = Circumstances(
+            koppeling=self.row.name,
+            on=context.today,
+            allowed=self.options.allowed,
+            incomplete=unread(read, READ_WELL),
+        )
+        count_known(context, planned.tally)
+        schools = count_schools(context, planned.tally, at)
+        return judge(planned.tally, context.policy, at, schools=schools)
 
     def _report_plan(self, plan_id: int, planned: Planned, holds: list[Hold]) -> None:
         report = self.report

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import msgspec
 
+from config.errors import ConfigurationError
 from connectors.base import DeliveryContract, Scope
-from sync_engine.context import Context, ScopeRow
+from mappings.canonical.fields import Entity
+from sync_engine.context import Context, ScopeRow, chunks
 from sync_engine.store.values import instant
 
 
@@ -30,19 +32,30 @@ def load_scopes(context: Context) -> None:
     )
     rows = context.work.execute(
         "SELECT s.id, s.koppeling_id, s.resource, s.key, s.rank, s.schooljaar, s.label, s.brins, "
-        "s.ended_run FROM scope s JOIN koppeling k ON k.id = s.koppeling_id WHERE k.tenant_id = ?",
+        "s.ended_run, s.numbers_of, s.adopted FROM scope s "
+        "JOIN koppeling k ON k.id = s.koppeling_id WHERE k.tenant_id = ?",
         (tenant,),
     )
     context.ended_scopes = {row[0] for row in rows if row[8] is not None}
-    for number, koppeling_id, resource, key, rank, year, label, brins, _ in rows:
+    context.adopted_scopes |= {row[0] for row in rows if row[10]}
+    for number, koppeling_id, resource, key, rank, year, label, brins, _, numbers_of, _ in rows:
         context.scopes[number] = Scope(
-            resource, key, rank, tuple(msgspec.json.decode(brins)), year, label
+            resource, key, rank, tuple(msgspec.json.decode(brins)), year, label, numbers_of
         )
         context.scope_koppeling[number] = koppeling_id
 
 
 def open_scope(context: Context, scope: Scope) -> ScopeRow:
-    """The row of a scope that is about to be read; made where it is new."""
+    """The row of a scope that is about to be read; made where it is new.
+
+    Raises: ConfigurationError if its numbers are of a koppeling that the tenant has not.
+    """
+    if scope.numbers_of and scope.numbers_of not in context.koppelingen.values():
+        known = ", ".join(sorted(context.koppelingen.values()))
+        raise ConfigurationError(
+            f"numbers_of: this tenant has no koppeling {scope.numbers_of!r}",
+            advice=f"Kies een van: {known}.",
+        )
     work, own = context.work, context.koppeling.id
     rows = work.execute(
         "SELECT id, contract_fp, complete_at FROM scope "
@@ -70,7 +83,7 @@ def _create(context: Context, scope: Scope) -> int:
     with context.work.transaction():
         rows = context.work.execute(
             "INSERT INTO scope (koppeling_id, resource, key, rank, schooljaar, label, brins, "
-            "complete_count) VALUES (?, ?, ?, ?, ?, ?, ?, 0) RETURNING id",
+            "numbers_of, complete_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) RETURNING id",
             (
                 context.koppeling.id,
                 scope.resource,
@@ -79,6 +92,7 @@ def _create(context: Context, scope: Scope) -> int:
                 scope.schooljaar,
                 scope.label,
                 _json(scope.brins),
+                scope.numbers_of,
             ),
         )
     return int(rows[0][0])
@@ -90,9 +104,23 @@ def _refresh(context: Context, number: int, scope: Scope) -> None:
         return
     with context.work.transaction():
         context.work.execute(
-            "UPDATE scope SET rank = ?, schooljaar = ?, label = ?, brins = ? WHERE id = ?",
-            (scope.rank, scope.schooljaar, scope.label, _json(scope.brins), number),
+            "UPDATE scope SET rank = ?, schooljaar = ?, label = ?, brins = ?, numbers_of = ? "
+            "WHERE id = ?",
+            (
+                scope.rank,
+                scope.schooljaar,
+                scope.label,
+                _json(scope.brins),
+                scope.numbers_of,
+                number,
+            ),
         )
+        if known is not None and known.numbers_of != scope.numbers_of:
+            context.work.execute(  # the keys that its records bring are others now
+                "UPDATE shadow SET pending = true WHERE scope_id = ? AND accepted_fp IS NOT NULL "
+                "AND refused_fp IS NULL",
+                (number,),
+            )
 
 
 def end_vanished(context: Context, listed: Collection[Scope]) -> None:
@@ -196,6 +224,39 @@ def kept_terms(context: Context, scope_id: int) -> dict[bytes, DeliveryContract]
         )
         for terms in (msgspec.json.decode(text, type=_Terms),)
     }
+
+
+def of_former_years(context: Context, row: ScopeRow, records: Sequence[int]) -> int:
+    """How many of these records of a scope belong to schooljaren before the one it is read for.
+
+    A scope that moves on with the schooljaar holds other groepen from 1 August on: that last year's
+    are missing there says nothing of how much the source delivers.
+    """
+    if row.scope.schooljaar is None:
+        return 0
+    work = context.work
+    found: set[int] = set()
+    schooljaar = f"{row.scope.schooljaar}/{row.scope.schooljaar + 1}"
+    for part in chunks(records):
+        for entity in _YEARLY:
+            found.update(
+                record
+                for (record,) in work.execute(
+                    "SELECT s.record_id FROM shadow s JOIN link l "
+                    "ON l.koppeling_id = s.koppeling_id AND l.entity = s.entity "
+                    f"AND l.source_key = s.source_key JOIN {entity} c ON c.id = l.core_id "
+                    f"WHERE s.entity = ? AND c.schooljaar < ? AND {work.many('s.record_id')} "
+                    # a leerling who was placed last year is not of last year himself
+                    "AND NOT EXISTS (SELECT 1 FROM shadow o WHERE o.record_id = s.record_id "
+                    "AND o.entity = 'leerling')",
+                    (str(entity), schooljaar, work.values(part)),
+                )
+            )
+    return len(found)
+
+
+_YEARLY = (Entity.GROEP, Entity.INSCHRIJVING)
+"""Entities that belong to one schooljaar each, by their column of that name."""
 
 
 def _json(value: object) -> str:

@@ -23,24 +23,32 @@ class Candidate:
 
 
 def score_person(
-    form: Mapping[str, Json], person: Sequence[object], policy: Correlation
+    form: Mapping[str, Json],
+    person: Sequence[object],
+    policy: Correlation,
+    *,
+    dated: bool = True,
 ) -> Candidate | None:
     """Weigh names, birth date and postcode.
 
     Args:
         form: the canonical form of the source record.
-        person: (core id, achternaam, roepnaam, voornamen, postcode) with the same birth date; None
-            where there is none.
+        person: (core id, achternaam, roepnaam, voornamen, postcode, and where it is known the
+            voorvoegsel) with the same birth date; None where there is none.
         policy: weights per part, and the score from which a person is asked.
+        dated: False where one of both has no birth date; then it does not count.
 
     Returns: the candidate where the score reaches `case_at`, else None. The score is the share of
         the weight of the parts that both sides have, 0 to 1.
     """
-    core_id, achternaam, roepnaam, voornamen, postcode = person
+    core_id, achternaam, roepnaam, voornamen, postcode, *more = person
     adres = form.get("adres")
     pairs = (
-        ("geboortedatum", 1.0),
-        ("achternaam", _alike(form.get("achternaam"), achternaam)),
+        ("geboortedatum", 1.0 if dated else None),
+        (
+            "achternaam",
+            _surname(form, achternaam=achternaam, voorvoegsel=more[0] if more else None),
+        ),
         ("roepnaam", _best(form, roepnaam=roepnaam, voornamen=voornamen)),
         ("postcode", _alike(adres.get("postcode") if isinstance(adres, dict) else None, postcode)),
     )
@@ -58,6 +66,17 @@ def score_person(
     if score < policy.case_at or not isinstance(core_id, int):
         return None
     return Candidate(core_id, score, tuple(agrees))
+
+
+def _surname(form: Mapping[str, Json], *, achternaam: object, voorvoegsel: object) -> float | None:
+    """Surnames; where they differ also whole, for one side may have put the tussenvoegsel in it."""
+    plain = _alike(form.get("achternaam"), achternaam)
+    if plain is None or plain == 1.0 or not (form.get("voorvoegsel") or voorvoegsel):
+        return plain
+    sides = ((form.get("voorvoegsel"), form.get("achternaam")), (voorvoegsel, achternaam))
+    one, other = (" ".join(str(part) for part in side if part) for side in sides)
+    whole = _alike(one, other)
+    return plain if whole != 1.0 else whole
 
 
 def _best(form: Mapping[str, Json], *, roepnaam: object, voornamen: object) -> float | None:

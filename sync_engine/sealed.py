@@ -133,6 +133,16 @@ def sealed_columns() -> tuple[Sealed, ...]:
             context=lambda core_id: b"pin|%d" % core_id,
         ),
         Sealed(
+            "inbox",
+            "body",
+            **own,
+            joins="JOIN koppeling k ON k.id = t.koppeling_id",
+            salt="t.salt",
+            tenant="k.tenant_id = ?",
+            parts=("koppeling_id", "message_id"),
+            context=inbox_context,
+        ),
+        Sealed(
             "outbox",
             "body",
             **own,
@@ -144,6 +154,11 @@ def sealed_columns() -> tuple[Sealed, ...]:
         ),
         _identificatie(),
     )
+
+
+def inbox_context(koppeling_id: int, message_id: str) -> bytes:
+    """What a message in the inbox is bound to."""
+    return b"inbox|%d|%s" % (koppeling_id, message_id.encode())
 
 
 def _shadow(column: str) -> Sealed:

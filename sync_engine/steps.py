@@ -12,7 +12,7 @@ import msgspec
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from sync_engine.fold import Folded, Json
-from sync_engine.guard import MEMBERS, Hold, Tally, guard_field
+from sync_engine.guard import DESERTED, MEMBERS, Hold, Schools, Tally, guard_field
 from sync_engine.project import State
 
 STEP_COLUMNS = (
@@ -39,11 +39,14 @@ class Limits:
         holds: parts that a guard holds.
         approved: plan whose steps may pass, and no others; None lets everything pass.
         refused: plan whose steps are refused; nothing passes.
+        cores: of what is marked only these are folded again, and nothing that is received is
+            used; None is everything.
     """
 
     holds: tuple[Hold, ...] = ()
     approved: int | None = None
     refused: int | None = None
+    cores: tuple[int, ...] | None = None
 
     @property
     def shown(self) -> int | None:
@@ -52,15 +55,31 @@ class Limits:
 
     def may_create(self, entity: Entity) -> bool:
         """Whether new records of this entity may be made at all."""
-        return not any(h.entity == entity and h.op == "create" for h in self.holds)
+        return not any(h.covers(entity, "create", ()) for h in self.holds if not h.school)
 
-    def held(self, entity: Entity, op: str, changed: Mapping[str, object]) -> str:
-        """Why this step waits, or ''."""
+    def held(
+        self,
+        entity: Entity,
+        op: str,
+        changed: Mapping[str, object],
+        *,
+        schools: Schools = (),
+        deserted: bool = False,
+    ) -> str:
+        """Why this step waits, or ''.
+
+        Args:
+            entity: of its record.
+            op: what is done to it.
+            changed: what changes.
+            schools: that its record belongs to.
+            deserted: it takes all leerlingen from a groep.
+        """
         for hold in self.holds:
-            if (
-                hold.entity == entity
-                and hold.op == op
-                and (not hold.field or any(guard_field(key) == hold.field for key in changed))
+            if hold.covers(entity, op, schools) and (
+                not hold.field
+                or (hold.field == DESERTED and deserted)
+                or any(guard_field(key) == hold.field for key in changed)
             ):
                 return hold.reason
         return ""
@@ -106,7 +125,14 @@ class Step(msgspec.Struct):
     is_new: bool
 
 
-def count(tally: Tally, entity: Entity, op: str, *, changed: Mapping[str, Sequence[Json]]) -> None:
+def count(
+    tally: Tally,
+    entity: Entity,
+    op: str,
+    *,
+    changed: Mapping[str, Sequence[Json]],
+    deserted: bool = False,
+) -> None:
     """Add one step to what guards judge, under the fields by which `Limits.held` holds it.
 
     Members who only come are no change: nothing that the core knows is lost by them.
@@ -125,6 +151,28 @@ def count(tally: Tally, entity: Entity, op: str, *, changed: Mapping[str, Sequen
             fields.add(MEMBERS)
             tally.emptied[name, MEMBERS] += _is_lost(after)
     tally.fields.update((name, field_name) for field_name in fields)
+    tally.deserted[name] += deserted
+
+
+_LEERLINGEN = f"{MEMBERS}/leerling/"
+
+
+def deserts(changed: Mapping[str, Sequence[Json]], state: State, *, least: int) -> bool:
+    """Whether a change takes all leerlingen from a groep that had at least so many.
+
+    Args:
+        changed: key of the flat state → [before, after].
+        state: of the groep afterwards.
+        least: leerlingen that a groep has that is worth a question.
+    """
+    lost = sum(
+        before is not None and _is_lost(after)
+        for key, (before, after) in changed.items()
+        if key.startswith(_LEERLINGEN)
+    )
+    return lost >= least and all(
+        _is_lost(value) for key, value in state.items() if key.startswith(_LEERLINGEN)
+    )
 
 
 def _is_lost(after: Json) -> bool:

@@ -10,15 +10,15 @@ What another run changed since is in doubt: it is listed, and left as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-
-import msgspec
+from itertools import groupby
+from operator import itemgetter
 
 from mappings.canonical.fields import Entity
-from sync_engine.context import Context, chunks
-from sync_engine.correlate import KEY_COLUMNS, LINK_COLUMNS, WITH_KEYS, keys_of
+from sync_engine.context import BATCH, Context, chunks
 from sync_engine.fold import Json
+from sync_engine.nodes import KEY_COLUMNS, WITH_KEYS, keys_of
 from sync_engine.project import State
 from sync_engine.retention import referrers
 
@@ -33,22 +33,31 @@ class Doubt:
     run_id: int | None
 
 
+Node = tuple[int, str, str]
+"""Koppeling id, entity, source key."""
+
+
 @dataclass(slots=True)
 class Move:
-    """A source record that becomes another core record, or none (`to` is None)."""
+    """A source record that becomes another core record, or none.
+
+    Attributes:
+        to: None for none, 0 for a new one.
+        since_run, rule: of the link that it gets back.
+    """
 
     koppeling_id: int
-    entity: Entity
+    entity: str
     source_key: str
     before: int | None
     to: int | None
     since_run: int | None = None
-    rule: str = "moved"
+    rule: str | None = None
 
     @property
-    def node(self) -> tuple[int, str, str]:
-        """(koppeling id, entity, source key) of the record."""
-        return self.koppeling_id, str(self.entity), self.source_key
+    def node(self) -> Node:
+        """The record."""
+        return self.koppeling_id, self.entity, self.source_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,7 @@ class Turn:
 
     Attributes:
         context: of the run.
-        moves: links that move.
+        moves: links that move, besides those of the undone run.
         undone: the run whose forms and memberships go back; None where only links move.
         forms: whether its forms go back too; they are refused then.
         only: of the undone run, the records (koppeling id, entity, source key) whose links go back.
@@ -117,7 +126,7 @@ class Turn:
     moves: list[Move] = field(default_factory=list)
     undone: int | None = None
     forms: bool = True
-    only: Collection[tuple[int, str, str]] | None = None
+    only: Collection[Node] | None = None
     cascade: Callable[[Move], Iterable[Move]] = lambda _: ()
     doubts: list[Doubt] = field(default_factory=list)
 
@@ -130,7 +139,10 @@ class Turn:
             if self.only is not None:
                 self._narrow(self.only)
             self._members(self.undone)
-            self._settle()
+        self.context.work.load("w_move", _MOVE, map(_row, self.moves))
+        if self.undone is not None and self.forms:
+            self._keep_changed()
+        self._settle()
         self._concern()
 
     # -- what the run did --------------------------------------------------------------------------
@@ -174,22 +186,22 @@ class Turn:
             "NOT EXISTS (SELECT 1 FROM former_link n WHERE n.koppeling_id = {0}.koppeling_id "
             "AND n.entity = {0}.entity AND n.source_key = {0}.source_key AND n.run_id > {1:d})"
         )
-        for koppeling, entity, key, now, before, since in work.execute(
-            "SELECT l.koppeling_id, l.entity, l.source_key, l.core_id, f.core_id, f.since_run "
-            "FROM link l LEFT JOIN former_link f ON f.run_id = l.run_id "
-            "AND f.koppeling_id = l.koppeling_id AND f.entity = l.entity "
+        listed = ", ".join(_MOVE)
+        work.execute(
+            f"INSERT INTO w_move ({listed}) SELECT l.koppeling_id, l.entity, l.source_key, "
+            "l.core_id, f.core_id, f.since_run, f.rule FROM link l LEFT JOIN former_link f "
+            "ON f.run_id = l.run_id AND f.koppeling_id = l.koppeling_id AND f.entity = l.entity "
             f"AND f.source_key = l.source_key WHERE l.run_id = ? AND {later.format('l', run)}",
             (run,),
-        ):
-            self.moves.append(Move(koppeling, Entity(entity), key, now, before, since))
-        for koppeling, entity, key, now, before, since in work.execute(
-            "SELECT f.koppeling_id, f.entity, f.source_key, l.core_id, f.core_id, f.since_run "
-            "FROM former_link f LEFT JOIN link l ON l.koppeling_id = f.koppeling_id "
-            "AND l.entity = f.entity AND l.source_key = f.source_key "
-            f"WHERE f.run_id = ? AND COALESCE(l.run_id, 0) < ? AND {later.format('f', run)}",
+        )
+        work.execute(
+            f"INSERT INTO w_move ({listed}) SELECT f.koppeling_id, f.entity, f.source_key, "
+            "l.core_id, f.core_id, f.since_run, f.rule FROM former_link f LEFT JOIN link l "
+            "ON l.koppeling_id = f.koppeling_id AND l.entity = f.entity "
+            "AND l.source_key = f.source_key WHERE f.run_id = ? "
+            f"AND COALESCE(l.run_id, 0) < ? AND {later.format('f', run)}",
             (run, run),
-        ):
-            self.moves.append(Move(koppeling, Entity(entity), key, now, before, since))
+        )
         work.execute(
             "INSERT INTO w_unalias (core_id) SELECT core_id FROM alias WHERE run_id = ?", (run,)
         )
@@ -218,17 +230,20 @@ class Turn:
             "OR groep_id IN (SELECT core_id FROM w_unalias))"
         )
 
-    def _narrow(self, only: Collection[tuple[int, str, str]]) -> None:
+    def _narrow(self, only: Collection[Node]) -> None:
         """Some links go back, and of who loses his own nothing is accepted any more."""
-        self.moves = [move for move in self.moves if move.node in only]
+        work = self.context.work
+        found = [Move(*row) for row in work.execute(f"SELECT {', '.join(_MOVE)} FROM w_move")]
+        work.execute("DELETE FROM w_move")
+        self.moves += [move for move in found if move.node in only]
         waiting = [move for move in self.moves if move.to is None]
         while waiting:
-            found = [m for move in waiting for m in self.cascade(move) if m not in self.moves]
-            self.moves += found
-            waiting = found
+            more = [m for move in waiting for m in self.cascade(move) if m not in self.moves]
+            self.moves += more
+            waiting = more
         for move in self.moves:
             if move.to is None:
-                self.context.work.execute(
+                work.execute(
                     "INSERT INTO w_restore (shadow_id, koppeling_id, entity, source_key, gone) "
                     "SELECT id, koppeling_id, entity, source_key, false FROM shadow "
                     "WHERE koppeling_id = ? AND entity = ? AND source_key = ? "
@@ -236,110 +251,72 @@ class Turn:
                     move.node,
                 )
 
-    # -- what must stay ----------------------------------------------------------------------------
+    def _keep_changed(self) -> None:
+        """A record that is known by a form that stays keeps its link."""
+        self.context.work.execute(
+            "DELETE FROM w_move WHERE to_id IS NULL AND EXISTS (SELECT 1 FROM shadow s "
+            "WHERE s.koppeling_id = w_move.koppeling_id AND s.entity = w_move.entity "
+            "AND s.source_key = w_move.source_key AND s.accepted_fp IS NOT NULL AND NOT EXISTS "
+            "(SELECT 1 FROM w_restore r WHERE r.shadow_id = s.id AND r.former_fp IS NULL))"
+        )
 
     def _settle(self) -> None:
         """A core record that would go stays where something that stays leans on it.
 
         Its link and its forms stay with it, and what it leans on itself.
         """
-        if self.forms:
-            self._keep_changed()
+        work = self.context.work
         while True:
-            going = self._orphans()
-            kept = {core for core in going if self._is_needed(core, going[core], going)}
-            if not kept:
-                return
-            self._keep(kept)
-
-    def _keep_changed(self) -> None:
-        """A record that is known by a form that stays keeps its link."""
-        work = self.context.work
-        self.moves = [
-            move
-            for move in self.moves
-            if move.to is not None
-            or not work.execute(
-                "SELECT 1 FROM shadow s WHERE s.koppeling_id = ? AND s.entity = ? "
-                "AND s.source_key = ? AND s.accepted_fp IS NOT NULL AND NOT EXISTS "
-                "(SELECT 1 FROM w_restore r WHERE r.shadow_id = s.id AND r.former_fp IS NULL) "
-                "LIMIT 1",
-                move.node,
-            )
-        ]
-
-    def _orphans(self) -> dict[int, Entity]:
-        """Core records that would have no source left, and become no other."""
-        left: dict[int, set[tuple[int, str]]] = {}
-        entity_of: dict[int, Entity] = {}
-        became: dict[int, set[int | None]] = {}
-        for move in self.moves:
-            if move.before is not None:
-                left.setdefault(move.before, set()).add((move.koppeling_id, move.source_key))
-                entity_of[move.before] = move.entity
-                became.setdefault(move.before, set()).add(move.to)
-        arrived = {move.to for move in self.moves}
-        going: dict[int, Entity] = {}
-        for core_id, keys in left.items():
-            rows = self.context.work.execute(
-                "SELECT koppeling_id, source_key FROM link WHERE core_id = ? AND entity = ?",
-                (core_id, str(entity_of[core_id])),
-            )
-            if core_id not in arrived and {(k, key) for k, key in rows} <= keys:
-                going[core_id] = entity_of[core_id]
-        return going
-
-    def merged(self) -> dict[int, int]:
-        """Core record without a source left → the one that all its sources became."""
-        found: dict[int, int] = {}
-        for core_id in self._orphans():
-            to = {move.to for move in self.moves if move.before == core_id}
-            if len(to) == 1 and None not in to:
-                found[core_id] = next(t for t in to if t is not None)
-        return found
-
-    def removed(self) -> dict[int, Entity]:
-        """Core records that nothing says any more."""
-        merged = self.merged()
-        return {core: entity for core, entity in self._orphans().items() if core not in merged}
-
-    def _is_needed(self, core_id: int, entity: Entity, going: Mapping[int, Entity]) -> bool:
-        work = self.context.work
-        if core_id in self.merged():
-            return False
-        if work.execute("SELECT 1 FROM pin WHERE core_id = ? AND lifted_at IS NULL", (core_id,)):
-            return True
-        for table, column in referrers(entity):
-            if table == "groepsdeelname":
-                rows = work.execute(
-                    "SELECT d.groep_id FROM groepsdeelname d WHERE d.persoon_id = ? "
-                    "AND d.id NOT IN (SELECT member_id FROM w_back)",
-                    (core_id,),
-                )
-            else:
-                rows = work.execute(
-                    f"SELECT h.id FROM {table} h WHERE h.{column} = ? AND h.id NOT IN "
-                    "(SELECT l.core_id FROM link l CROSS JOIN w_restore r "
-                    "WHERE l.core_id = h.id AND r.koppeling_id = l.koppeling_id "
-                    "AND r.entity = l.entity AND r.source_key = l.source_key)",
-                    (core_id,),
-                )
-            if any(row[0] not in going for row in rows):
-                return True
-        return False
-
-    def _keep(self, cores: set[int]) -> None:
-        work = self.context.work
-        for move in [move for move in self.moves if move.before in cores]:
-            self.moves.remove(move)
+            self._find_going()
+            work.execute("DELETE FROM w_kept")
+            pinned = "EXISTS (SELECT 1 FROM pin WHERE core_id = g.core_id AND lifted_at IS NULL)"
             work.execute(
-                "DELETE FROM w_restore WHERE koppeling_id = ? AND entity = ? AND source_key = ?",
-                move.node,
+                "INSERT INTO w_kept SELECT g.core_id FROM w_going g WHERE g.survivor_id IS NULL "
+                f"AND {pinned}"
             )
-            name = self.context.koppelingen[move.koppeling_id]
-            self.doubts.append(
-                Doubt(str(move.entity), move.before, f"{name}/{move.source_key}", None)
-            )
+            for (entity,) in work.execute(
+                "SELECT DISTINCT entity FROM w_going WHERE survivor_id IS NULL"
+            ):
+                for table, column in referrers(Entity(entity)):
+                    work.execute(
+                        "INSERT INTO w_kept SELECT g.core_id FROM w_going g "
+                        "WHERE g.entity = ? AND g.survivor_id IS NULL AND EXISTS "
+                        f"({_leaning(table, column)}) ON CONFLICT DO NOTHING",
+                        (entity,),
+                    )
+            if not work.execute("SELECT 1 FROM w_kept LIMIT 1"):
+                return
+            self._keep()
+
+    def _find_going(self) -> None:
+        """Core records that would have no source left; `survivor_id` is the one they all become."""
+        work = self.context.work
+        work.execute("DELETE FROM w_going")
+        stays = (
+            "EXISTS (SELECT 1 FROM link l WHERE l.core_id = m.before_id AND l.entity = m.entity "
+            "AND NOT EXISTS (SELECT 1 FROM w_move n WHERE n.koppeling_id = l.koppeling_id "
+            "AND n.entity = l.entity AND n.source_key = l.source_key))"
+        )
+        work.execute(
+            "INSERT INTO w_going SELECT m.before_id, m.entity, CASE WHEN COUNT(DISTINCT "
+            "COALESCE(m.to_id, -1)) = 1 THEN MAX(m.to_id) END FROM w_move m "
+            f"WHERE m.before_id IS NOT NULL AND NOT {stays} AND NOT EXISTS "
+            "(SELECT 1 FROM w_move t WHERE t.to_id = m.before_id) GROUP BY m.before_id, m.entity"
+        )
+
+    def _keep(self) -> None:
+        """What must stay keeps its links and forms, and is told."""
+        work, names = self.context.work, self.context.koppelingen
+        kept = "SELECT * FROM w_move WHERE before_id IN (SELECT core_id FROM w_kept)"
+        self.doubts += [
+            Doubt(row[1], row[3], f"{names[row[0]]}/{row[2]}", None)
+            for row in work.execute(f"{kept} ORDER BY entity, koppeling_id, source_key")
+        ]
+        work.execute(
+            "DELETE FROM w_restore WHERE (koppeling_id, entity, source_key) IN "
+            f"(SELECT koppeling_id, entity, source_key FROM ({kept}) k)"
+        )
+        work.execute("DELETE FROM w_move WHERE before_id IN (SELECT core_id FROM w_kept)")
 
     # -- what is folded again ----------------------------------------------------------------------
 
@@ -352,106 +329,102 @@ class Turn:
             "AND l.source_key = r.source_key"
         )
         work.execute("INSERT INTO w_refold SELECT DISTINCT groep_id, 'groep' FROM w_back")
-        for move in self.moves:
-            for core_id in filter(None, (move.before, move.to)):
-                work.execute(
-                    "INSERT INTO w_refold (core_id, entity) VALUES (?, ?)",
-                    (core_id, str(move.entity)),
-                )
-            if move.before is not None:
-                self._referrers(move.entity, move.before)
-            self._waiting(move)
-
-    def _referrers(self, entity: Entity, core_id: int) -> None:
-        for table, column in referrers(entity):
-            wanted = (
-                "SELECT groep_id, 'groep' FROM groepsdeelname WHERE persoon_id = ? "
-                "AND NOT beeindigd"
-                if table == "groepsdeelname"
-                else f"SELECT id, '{table}' FROM {table} WHERE {column} = ?"
+        for column in ("before_id", "to_id"):
+            work.execute(
+                f"INSERT INTO w_refold SELECT DISTINCT {column}, entity FROM w_move "
+                f"WHERE {column} > 0"
             )
-            self.context.work.execute(f"INSERT INTO w_refold {wanted}", (core_id,))
-
-    def _waiting(self, move: Move) -> None:
-        """Whoever waits for this record hears of it."""
-        self.context.work.execute(
-            "INSERT INTO w_refold SELECT l.core_id, o.entity FROM open_reference o JOIN link l "
-            "ON l.koppeling_id = o.koppeling_id AND l.entity = o.entity "
-            "AND l.source_key = o.source_key WHERE o.koppeling_id = ? AND o.target_entity = ? "
-            "AND o.target_key = ?",
-            move.node,
+        for (entity,) in work.execute("SELECT DISTINCT entity FROM w_move"):
+            for table, column in referrers(Entity(entity)):
+                holder, name, where = ("id", table, "")
+                if table == "groepsdeelname":
+                    holder, name, where = ("groep_id", "groep", " AND NOT h.beeindigd")
+                work.execute(
+                    f"INSERT INTO w_refold SELECT DISTINCT h.{holder}, '{name}' FROM w_move m "
+                    f"CROSS JOIN {table} h WHERE m.entity = ? AND h.{column} = m.before_id{where}",
+                    (entity,),
+                )
+        work.execute(  # who waits for a record hears of it
+            "INSERT INTO w_refold SELECT l.core_id, o.entity FROM w_move m JOIN open_reference o "
+            "ON o.koppeling_id = m.koppeling_id AND o.target_entity = m.entity "
+            "AND o.target_key = m.source_key JOIN link l ON l.koppeling_id = o.koppeling_id "
+            "AND l.entity = o.entity AND l.source_key = o.source_key"
         )
 
     # -- one entity of the plan --------------------------------------------------------------------
 
     def entity(self, entity: Entity) -> None:
         """Lay the moves of one entity over the links, before its records are folded."""
-        work, run = self.context.work, self.context.run_id
-        moves = [move for move in self.moves if move.entity is entity]
-        for move in moves:  # a record of its own
-            if move.to == 0:
-                move.to = self.context.ids.take("core", 1)[0]
-                work.execute(
-                    "INSERT INTO w_refold (core_id, entity) VALUES (?, ?)", (move.to, str(entity))
-                )
-        work.load(
-            "w_link",
-            LINK_COLUMNS,
-            [
-                (m.koppeling_id, str(entity), m.source_key, m.to, m.rule, m.since_run or run)
-                for m in moves
-                if m.to is not None
-            ],
-        )
-        work.load(
-            "w_unlinked",
-            ("koppeling_id", "entity", "source_key"),
-            [(m.koppeling_id, str(entity), m.source_key) for m in moves if m.to is None],
-        )
-        work.load(
-            "w_alias",
-            ("core_id", "survivor_id", "entity"),
-            [
-                (younger, survivor, str(entity))
-                for younger, survivor in sorted(self.merged().items())
-                if any(move.before == younger for move in moves)
-            ],
-        )
-        self._keys(entity, moves)
-
-    def _keys(self, entity: Entity, moves: Sequence[Move]) -> None:
-        """The exact keys of what moves or gets another form, as it is accepted then."""
-        work = self.context.work
-        nodes = {(m.koppeling_id, m.source_key) for m in moves}
-        nodes |= set(
+        work, of_entity = self.context.work, (str(entity),)
+        if not work.execute("SELECT 1 FROM w_move LIMIT 1"):
+            self._keys(entity)
+            return
+        for koppeling_id, key in work.execute(
+            "SELECT koppeling_id, source_key FROM w_move WHERE entity = ? AND to_id = 0 "
+            "ORDER BY 1, 2",
+            of_entity,
+        ):
+            number = self.context.ids.take("core", 1)[0]  # a record of its own
             work.execute(
-                "SELECT DISTINCT koppeling_id, source_key FROM w_restore WHERE entity = ?",
-                (str(entity),),
+                "UPDATE w_move SET to_id = ? WHERE entity = ? AND koppeling_id = ? "
+                "AND source_key = ?",
+                (number, str(entity), koppeling_id, key),
             )
+            work.execute(
+                "INSERT INTO w_refold (core_id, entity) VALUES (?, ?)", (number, *of_entity)
+            )
+        node = "koppeling_id, entity, source_key"
+        moved = "FROM w_move WHERE entity = ? AND to_id IS"
+        work.execute(
+            f"INSERT INTO w_link ({node}, core_id, rule, run_id) SELECT {node}, to_id, 'moved', "
+            f"COALESCE(since_run, {self.context.run_id:d}) {moved} NOT NULL",
+            of_entity,
         )
-        own = self.context.koppeling.id
-        judged = {  # correlation brings the keys of their new form
-            (own, key)
-            for (key,) in work.execute(
-                "SELECT c.source_key FROM w_chosen c JOIN v_shadow s ON s.entity = c.entity "
-                "AND s.source_key = c.source_key WHERE c.entity = ? AND s.koppeling_id = ? "
-                "AND s.pending",
-                (str(entity), own),
-            )
-        }
-        by_koppeling: dict[int, list[str]] = {}
-        for koppeling_id, key in sorted(nodes - judged):
-            by_koppeling.setdefault(koppeling_id, []).append(key)
-        work.load(
-            "w_turned",
-            ("koppeling_id", "entity", "source_key"),
-            [(koppeling_id, str(entity), key) for koppeling_id, key in sorted(nodes)],
+        work.execute(
+            f"INSERT INTO w_rule ({node}, rule) SELECT {node}, rule {moved} NOT NULL "
+            "AND rule IS NOT NULL",
+            of_entity,
+        )
+        work.execute(f"INSERT INTO w_unlinked ({node}) SELECT {node} {moved} NULL", of_entity)
+        work.execute(
+            "INSERT INTO w_alias (core_id, survivor_id, entity) SELECT core_id, survivor_id, "
+            "entity FROM w_going WHERE entity = ? AND survivor_id IS NOT NULL",
+            of_entity,
+        )
+        self._keys(entity)
+
+    def _keys(self, entity: Entity) -> None:
+        """The exact keys of what moves or gets another form, as it is accepted then.
+
+        Of what is judged in this plan correlation brings the keys of the new form.
+        """
+        work, own = self.context.work, self.context.koppeling.id
+        nodes = "SELECT koppeling_id, entity, source_key FROM {} WHERE entity = ?"
+        both = (str(entity), str(entity))
+        work.execute(
+            "INSERT INTO w_turned (koppeling_id, entity, source_key) "
+            f"{nodes.format('w_move')} UNION {nodes.format('w_restore')}",
+            both,
         )
         if entity not in WITH_KEYS:
             return
-        for koppeling_id, keys in by_koppeling.items():
-            for part in chunks(keys):
-                work.load("w_key", KEY_COLUMNS, keys_of(self.context, entity, part, koppeling_id))
+        last: tuple[int, str] = (0, "")
+        while True:
+            found = work.execute(
+                "SELECT t.koppeling_id, t.source_key FROM w_turned t WHERE t.entity = ? "
+                "AND (t.koppeling_id > ? OR (t.koppeling_id = ? AND t.source_key > ?)) "
+                "AND NOT (t.koppeling_id = ? AND EXISTS (SELECT 1 FROM w_chosen c JOIN v_shadow s "
+                "ON s.entity = c.entity AND s.source_key = c.source_key WHERE c.entity = t.entity "
+                "AND c.source_key = t.source_key AND s.koppeling_id = t.koppeling_id "
+                f"AND s.pending)) ORDER BY 1, 2 LIMIT {BATCH}",
+                (str(entity), last[0], *last, own),
+            )
+            if not found:
+                return
+            last = found[-1]
+            for koppeling_id, rows in groupby(found, key=itemgetter(0)):
+                keys = [row[1] for row in rows]
+                work.load("w_key", KEY_COLUMNS, keys_of(self.context, entity, keys, koppeling_id))
 
     # -- memberships -------------------------------------------------------------------------------
 
@@ -484,12 +457,42 @@ class Turn:
         return found
 
     def removals(self) -> Iterator[tuple[Entity, Sequence[int]]]:
-        """Core records that go, by entity, what refers to others first."""
-        removed = self.removed()
+        """Core records that nothing says any more, by entity, what refers to others first."""
         for entity in reversed(Entity):
-            cores = sorted(core for core, kind in removed.items() if kind is entity)
-            if cores:
-                yield entity, cores
+            last = 0
+            while True:
+                rows = self.context.work.execute(
+                    "SELECT core_id FROM w_going WHERE entity = ? AND survivor_id IS NULL "
+                    f"AND core_id > ? ORDER BY core_id LIMIT {BATCH}",
+                    (str(entity), last),
+                )
+                if not rows:
+                    break
+                last = rows[-1][0]
+                yield entity, [row[0] for row in rows]
+
+
+def _leaning(table: str, column: str) -> str:
+    """Query of what refers to core record `g` and stays as it is."""
+    if table == "groepsdeelname":
+        return (
+            "SELECT 1 FROM groepsdeelname d WHERE d.persoon_id = g.core_id "
+            "AND d.id NOT IN (SELECT member_id FROM w_back) "
+            "AND d.groep_id NOT IN (SELECT core_id FROM w_going)"
+        )
+    return (
+        f"SELECT 1 FROM {table} h WHERE h.{column} = g.core_id "
+        "AND h.id NOT IN (SELECT core_id FROM w_going) AND NOT EXISTS (SELECT 1 FROM link l "
+        "CROSS JOIN w_restore r WHERE l.core_id = h.id AND r.koppeling_id = l.koppeling_id "
+        "AND r.entity = l.entity AND r.source_key = l.source_key)"
+    )
+
+
+_MOVE = ("koppeling_id", "entity", "source_key", "before_id", "to_id", "since_run", "rule")
+
+
+def _row(move: Move) -> tuple[object, ...]:
+    return (*move.node, move.before, move.to, move.since_run, move.rule)
 
 
 def prepare(context: Context) -> None:
@@ -502,7 +505,21 @@ def prepare(context: Context) -> None:
         f"shadow_id BIGINT PRIMARY KEY, {node}, former_fp {blob}, gone BOOLEAN, "
         f"former_run INTEGER, form {blob}",
     )
+    work.execute(
+        "CREATE INDEX IF NOT EXISTS w_restore_node ON w_restore (koppeling_id, entity, source_key)"
+    )
+    work.temp_table(
+        "w_move",
+        f"{node}, before_id BIGINT, to_id BIGINT, since_run INTEGER, rule TEXT, "
+        "PRIMARY KEY (koppeling_id, entity, source_key)",
+    )
+    work.execute("CREATE INDEX IF NOT EXISTS w_move_to ON w_move (to_id)")
+    work.execute("CREATE INDEX IF NOT EXISTS w_move_before ON w_move (before_id)")
+    work.temp_table("w_going", "core_id BIGINT PRIMARY KEY, entity TEXT, survivor_id BIGINT")
+    work.temp_table("w_kept", "core_id BIGINT PRIMARY KEY")
+    work.temp_table("w_chosen", "entity TEXT, source_key TEXT")
     work.temp_table("w_unlinked", node)
+    work.temp_table("w_rule", f"{node}, rule TEXT")
     work.temp_table("w_turned", node)
     work.temp_table("w_unalias", "core_id BIGINT PRIMARY KEY")
     work.temp_table("w_remove", "core_id BIGINT PRIMARY KEY, entity TEXT")
@@ -512,8 +529,3 @@ def prepare(context: Context) -> None:
         "persoon_id BIGINT, geldig_van DATE, geldig_tot DATE, tot_afgeleid BOOLEAN, "
         "beeindigd BOOLEAN, since_run INTEGER",
     )
-
-
-def told(doubts: Sequence[Doubt]) -> str:
-    """Doubts as they are kept with a plan."""
-    return msgspec.json.encode(doubts).decode()

@@ -1,1 +1,1 @@
-"""HTTP in and out. Nothing of it exists in this release."""
+"""HTTP in and out: the endpoints that other systems call."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from console.arguments import (
+    Allow,
     AnySource,
     Config,
     Debug,
@@ -55,6 +56,7 @@ def sync(
     delta: Annotated[bool, typer.Option("--delta/--full", help="Only what changed.")] = False,
     dry_run: DryRun = False,
     plan: PlanOnly = False,
+    allow: Allow = None,
     time_limit: TimeLimit = None,
     json: Json = False,
     config: Config = None,
@@ -65,6 +67,7 @@ def sync(
 
     from sync_engine.find import look_up
     from sync_engine.groups import find_groups
+    from sync_engine.guard import read_allowance
     from sync_engine.options import Kind, Options
 
     out = Output(json=json)
@@ -72,6 +75,7 @@ def sync(
         raise typer.BadParameter("--dry-run and --plan exclude each other")
     if groep and (only or entity or delta):
         raise typer.BadParameter("--groep goes without --only, --entity and --delta")
+    allowed = tuple(read_allowance(text) for text in allow or ())
     with open_hub(config, debug=debug) as hub:
         brins = hub.schools(source, school or [])
         keys: tuple[str, ...] = ()
@@ -90,6 +94,7 @@ def sync(
             plan_only=plan,
             time_limit=None if time_limit is None else timedelta(seconds=time_limit),
             operator=operator_name(),
+            allowed=allowed,
         )
         raise typer.Exit(run_and_show(out, hub, source, options))
 

@@ -8,7 +8,7 @@ the `id` of another core record. Lists are JSON. docs/core-database.md describes
 
 from datetime import date
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from sync_engine.store.values import Number
@@ -326,3 +326,24 @@ class Adres(SQLModel, table=True):
     regels: str | None = None
     geheim: bool = False
     run_id: int
+
+
+class KernInbox(SQLModel, table=True):
+    """The one table that another program writes: messages of the tracking application to the hub.
+
+    One row a message. The next run of the koppeling takes it over into the encrypted inbox and
+    removes the row, in the order of `id`. A row that is refused stays, with the reason in `fout`
+    and without its `body`: remove it, and send the message again. docs/kern.md says what goes in
+    which column.
+    """
+
+    __tablename__ = "kern_inbox"
+
+    id: int | None = Field(default=None, primary_key=True)
+    message_id: str
+    koppeling: str
+    resource: str
+    key: str
+    action: str
+    body: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    fout: str | None = None

@@ -13,8 +13,8 @@ from sync_engine.store import core_tables
 
 _HEAD = """# The core tracking database
 
-Other programs may read these tables; only the hub writes them, and only migrations change them.
-Generated from `sync_engine/store/core_tables.py`.
+Other programs may read these tables; only the hub writes them, but for `kern_inbox`, and only
+migrations change them. Generated from `sync_engine/store/core_tables.py`.
 
 Periods are half-open: `geldig_tot` is the first day after, empty is open. `tot_afgeleid` says that
 the end follows from absence and not from the source. References are the `id` of another record.
@@ -52,6 +52,13 @@ _COMMON = {
     "waarde": "the value; encrypted in `identificatie`",
     "blindindex": "keyed digest of the value, to find and compare it",
     "geheim": "secret: must not leave the school",
+    "message_id": "the application's own id of the message; no personal data",
+    "koppeling": "name of the koppeling in the configuration",
+    "resource": "an entity, as its table is named",
+    "key": "the application's key of the record; of what was adopted the `id`",
+    "action": "`put`: this is the record now, whole; `delete`: it is gone",
+    "body": "JSON object with the fields of the record; empty for a deletion",
+    "fout": "why the hub refuses the row; leave it empty",
 }
 
 _KINDS = {
@@ -89,6 +96,8 @@ def _models() -> list[type[SQLModel]]:
 
 
 def _meaning(table: str, column: str) -> str:
+    if (table, column) == ("kern_inbox", "id"):
+        return "order of the messages; given by the database"
     if column in _COMMON and column not in _own_fields(table):
         return _COMMON[column]
     description = _own_fields(table).get(column)

@@ -100,7 +100,11 @@ class Koppeling(SQLModel, table=True):
 
 
 class Scope(SQLModel, table=True):
-    """The unit that is read and closed as complete; `contract` is what it was last read under."""
+    """The unit that is read and closed as complete; `contract` is what it was last read under.
+
+    `numbers_of` names the koppeling that issued the numbers in it, where that is another one.
+    `adopted` is what stood in the core before any source: it is never read, and believed last.
+    """
 
     __tablename__ = "scope"
     __table_args__ = (UniqueConstraint("koppeling_id", "resource", "key"),)
@@ -117,6 +121,8 @@ class Scope(SQLModel, table=True):
     complete_at: datetime | None = Field(default=None, sa_column=_instant())
     complete_count: int = 0
     ended_run: int | None = None
+    numbers_of: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    adopted: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class Contract(SQLModel, table=True):
@@ -593,6 +599,42 @@ class Step(SQLModel, table=True):
     digest: bytes = Field(sa_column=_blob())
     salt: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
     change: bytes = Field(sa_column=_blob())
+
+
+class Inbox(SQLModel, table=True):
+    """A message that another program sent to a koppeling; `body` is encrypted.
+
+    Of each record the newest is `current`; of the others only the id and the `digest` of what they
+    said stay, so that one that comes again has no effect. Ids of one koppeling ascend in the order
+    in which messages were committed, and are never used again.
+    """
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        UniqueConstraint("koppeling_id", "message_id"),
+        Index(
+            "ux_inbox_current",
+            "koppeling_id",
+            "resource",
+            "source_key",
+            unique=True,
+            sqlite_where=text("current"),
+            postgresql_where=text("current"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    koppeling_id: int = Field(foreign_key="koppeling.id")
+    message_id: str
+    resource: str
+    source_key: str
+    gone: bool = False
+    current: bool = True
+    digest: bytes = Field(sa_column=_blob())
+    salt: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+    body: bytes = Field(sa_column=_blob())
+    received_at: datetime = Field(sa_column=_instant(nullable=False))
 
 
 class Outbox(SQLModel, table=True):

@@ -104,8 +104,8 @@ def keys(pages: Iterable[Page]) -> list[str]:
     return [key for page in pages for key in page.keys]
 
 
-class ConnectorSuite:
-    """The tests; a subclass gives the fixture `harness`."""
+class ReadingSuite:
+    """What every connector must do where nothing goes wrong; a subclass gives `harness`."""
 
     @pytest.fixture
     def harness(self) -> Harness:
@@ -180,6 +180,10 @@ class ConnectorSuite:
                 reading = connector.lookup(scope, keys=[key])
                 assert keys(read(reading)) == [key], scope.resource
                 assert not reading.completeness.complete
+
+
+class ConnectorSuite(ReadingSuite):
+    """And what it must do on a wire that fails; a subclass gives `harness`."""
 
     @pytest.mark.parametrize("fault", MENDED)
     def test_what_passes_by_itself_leaves_no_trace(

@@ -111,8 +111,9 @@ _NEVER = {
     "a record without its raw payload": "SELECT r.id FROM source_record r WHERE NOT EXISTS "
     "(SELECT 1 FROM raw_payload p WHERE p.record_id = r.id) AND NOT EXISTS (SELECT 1 FROM "
     "quarantine q WHERE q.scope_id = r.scope_id AND q.source_key = r.source_key)",
-    "a plan that was applied and does not say so": "SELECT id FROM plan "
-    "WHERE state IN ('applied', 'held') AND NOT applied",
+    "a plan that was applied and does not say so": "SELECT p.id FROM plan p JOIN run r "
+    "ON r.id = p.run_id WHERE p.state IN ('applied', 'held') AND NOT p.applied "
+    "AND r.kind <> 'refuse'",
     "a plan that says so and was not applied": "SELECT id FROM plan "
     "WHERE applied AND state NOT IN ('applied', 'held', 'approved', 'refused', 'expired')",
     "a shadow without its forms": "SELECT s.id FROM shadow s WHERE NOT EXISTS "

@@ -5,17 +5,17 @@ The pools are small, so that keys meet, contradict and bridge; names are either 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
 
 from fixtures.school.keys import synthetic_bsn
-from mappings.canonical.fields import Entity, Kind
+from mappings.canonical.fields import Entity, Field, Kind
 from mappings.canonical.schema import fields_of
 from mappings.mapping import Strength
-from tests.property.heard import Node
-from tests.property.members import Member
-from tests.property.oracle import PARTS
+from tests.property.history import Member, Node, Row
+from tests.property.oracle import NUMBERS
 from tests.support.hubs import Bench
 from tests.support.memory import MemoryMapping, MemorySource
 
@@ -190,76 +190,113 @@ def groups(bench: Bench) -> dict[int, frozenset[Node]]:
     return {core_id: frozenset(nodes) for core_id, nodes in found.items()}
 
 
-def core_tables(bench: Bench) -> dict[str, dict[frozenset[Node], dict[Any, Any]]]:
-    """Every row of every core table, as the oracle writes them."""
-    who = groups(bench)
-    tables: dict[str, dict[frozenset[Node], dict[Any, Any]]] = {}
-    parts = _parts(bench, who)
+def core_tables(bench: Bench, names: Mapping[int, Node]) -> dict[Node, Row]:
+    """Every row of every core table by field; what stands in it twice must agree.
+
+    Args:
+        bench: the hub.
+        names: core id → what the oracle calls it.
+    """
+    rows: dict[Node, Row] = {}
+    parts = _parts(bench, names)
     for entity in Entity:
-        tables[entity] = rows = {}
-        names = ["id", "geldig_van", "geldig_tot", "tot_afgeleid", *_columns(entity)]
-        for core_id, start, end, inferred, *values in bench.query(
-            f"SELECT {', '.join(names)} FROM {entity}"
+        fields = fields_of(entity)
+        columns = {f"{n}_id" if d.kind is Kind.REFERENCE else n: n for n, d in _plain(entity)}
+        for core_id, *values in bench.query(
+            f"SELECT {', '.join(('id', *PERIOD, *columns))} FROM {entity}"
         ):
-            row: dict[Any, Any] = {"geldig_van": start, "tot_afgeleid": bool(inferred)}
-            row["geldig_tot"] = end
-            for (name, kind), value in zip(_columns(entity).values(), values, strict=True):
-                refers = kind is Kind.REFERENCE and value is not None
-                row[name] = who.get(value, value) if refers else value
-                if kind is Kind.BOOLEAN and value is not None:
-                    row[name] = bool(value)
-            group = who.get(core_id, frozenset({("?", str(entity), str(core_id))}))
-            rows[group] = row | parts.pop(core_id, {})
+            row: Row = dict(zip((*PERIOD, *columns.values()), values, strict=True))
+            row["tot_afgeleid"] = bool(row["tot_afgeleid"])
+            own = parts.pop(core_id, {})
+            for name, description in fields.items():
+                value: Any = row.get(name)
+                match description.kind:
+                    case Kind.REFERENCE:
+                        row[name] = value and names.get(value, value)
+                    case Kind.BOOLEAN:
+                        row[name] = None if value is None else bool(value)
+                    case Kind.CONTACT | Kind.ADDRESS:
+                        row[name], secret = own.pop(name, (None, None))
+                        hidden = bool(row.get(description.hidden_by))
+                        assert row[name] is None or secret == hidden, (entity, name)
+                    case Kind.IDENTIFIER:
+                        row[name] = own.pop(name, {} if name in NUMBERS else None)
+                    case Kind.MEMBERS:
+                        row[name] = own.pop(name, {})
+                        ends = {tuple(end) for end in row[name].values()}
+                        assert ends <= {(row["geldig_tot"], row["tot_afgeleid"])}, name
+                        row[name] = set(row[name])
+                    case _:
+                        pass
+            assert not own, f"parts of another entity: {own}"
+            rows[names.get(core_id, ("?", str(entity), str(core_id)))] = row
     assert not parts, f"parts of nobody: {parts}"
-    return tables
+    return rows
 
 
-def members(bench: Bench) -> tuple[dict[Member, Any], dict[Member, list[Any]]]:
-    """Since when who is a member of what, and from when until when he was."""
-    who = groups(bench)
-    since: dict[Member, Any] = {}
-    left: dict[Member, list[Any]] = {}
+def members(bench: Bench, names: Mapping[int, Node]) -> dict[Member, list[Any]]:
+    """From when until when somebody is a member of a group, the oldest period first."""
+    found: dict[Member, list[Any]] = {}
     for group, role, person, start, end, ended in bench.query(
         "SELECT groep_id, rol, persoon_id, geldig_van, geldig_tot, beeindigd FROM groepsdeelname "
         "ORDER BY id"
     ):
-        member = (who[group], role, who[person])
-        if ended:
-            left.setdefault(member, []).append((start, end))
-        else:
-            since[member] = start
-    return since, left
+        member = (names[group], FIELDS["groep", Kind.MEMBERS, role], names[person])
+        found.setdefault(member, []).append((start, end if ended else None))
+    return found
 
 
-def _columns(entity: Entity) -> dict[str, tuple[str, Kind]]:
-    apart = {Kind.CONTACT, Kind.ADDRESS, Kind.IDENTIFIER, Kind.MEMBERS}
-    own = {Kind.PERIOD_START, Kind.PERIOD_END}
-    return {
-        f"{name}_id" if d.kind is Kind.REFERENCE else name: (name, d.kind)
-        for name, d in fields_of(entity).items()
-        if d.kind not in apart | own
-    }
+PERIOD = ("geldig_van", "geldig_tot", "tot_afgeleid")
+PARTS = ("straat", "huisnummer", "toevoeging", "postcode", "woonplaats", "land", "regels")
+APART = {Kind.CONTACT, Kind.ADDRESS, Kind.IDENTIFIER, Kind.MEMBERS}  # have tables of their own
+FIELDS = {
+    (str(entity), description.kind, description.role): name
+    for entity in Entity
+    for name, description in fields_of(entity).items()
+    if description.kind in APART
+}
 
 
-def _parts(bench: Bench, who: dict[int, frozenset[Node]]) -> dict[int, dict[Any, Any]]:
-    found: dict[int, dict[Any, Any]] = {}
+def _plain(entity: Entity) -> list[tuple[str, Field]]:
+    return [
+        (name, description)
+        for name, description in fields_of(entity).items()
+        if description.kind not in APART and name not in PERIOD
+    ]
+
+
+def _parts(bench: Bench, names: Mapping[int, Node]) -> dict[int, Row]:
+    """Core id → field → what the tables of contacts, addresses, numbers and members hold of it."""
+    found: dict[int, Row] = {}
+
+    def add(owner: int, kind: Kind, role: str) -> tuple[Row, str]:
+        entity = names[owner][1] if owner in names else "?"
+        return found.setdefault(owner, {}), FIELDS.get((entity, kind, role), f"? {role}")
+
     for owner, role, text, secret in bench.query(
         "SELECT eigenaar_id, soort, waarde, geheim FROM contactgegeven"
     ):
-        found.setdefault(owner, {})[Kind.CONTACT, role] = (text, bool(secret))
+        row, name = add(owner, Kind.CONTACT, role)
+        assert name not in row, f"a contact twice: {role}"
+        row[name] = (text, bool(secret))
     for owner, role, secret, *values in bench.query(
         f"SELECT eigenaar_id, soort, geheim, {', '.join(PARTS)} FROM adres"
     ):
-        found.setdefault(owner, {})[Kind.ADDRESS, role] = (tuple(values), bool(secret))
-    names = {0: "", **dict(bench.query("SELECT id, name FROM koppeling"))}
+        row, name = add(owner, Kind.ADDRESS, role)
+        assert name not in row, f"an address twice: {role}"
+        told = {part: value for part, value in zip(PARTS, values, strict=True) if value is not None}
+        row[name] = (told, bool(secret))
+    issuers: dict[int, str] = dict(bench.query("SELECT id, name FROM koppeling"))
     for (owner, role, issuer), text in bench.identifiers().items():
-        found.setdefault(owner, {})[Kind.IDENTIFIER, role, names[issuer]] = text
+        row, name = add(owner, Kind.IDENTIFIER, role)
+        assert issuer or name not in row, f"a number twice: {role}"
+        row[name] = row.get(name, {}) | {issuers[issuer]: text} if issuer else text
     for group, role, person, end, inferred in bench.query(
         "SELECT groep_id, rol, persoon_id, geldig_tot, tot_afgeleid FROM groepsdeelname "
         "WHERE NOT beeindigd"
     ):
-        held = (end, bool(inferred))
-        key = (Kind.MEMBERS, role, who.get(person, person))
-        assert key not in found.get(group, {}), f"a member twice: {role}"
-        found.setdefault(group, {})[key] = held
+        row, name = add(group, Kind.MEMBERS, role)
+        who = names.get(person, ("?", "", str(person)))
+        assert who not in row.setdefault(name, {}), f"a member twice: {role}"
+        row[name][who] = (end, bool(inferred))
     return found

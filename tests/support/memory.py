@@ -74,6 +74,8 @@ class MemorySource:
 
     Attributes:
         fields: resource → fields that are delivered; absent: all.
+        brins: scope key → the schools that it is of.
+        schooljaar: first calendar year of the schooljaar that its scopes are read for.
         faults: (resource, scope) → what the next reading of it does.
         said: every reading so far, oldest first; a test may empty it.
     """
@@ -84,6 +86,8 @@ class MemorySource:
     page_size: int = 3
     records: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)
     fields: dict[str, frozenset[str]] = field(default_factory=dict)
+    brins: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    schooljaar: int | None = None
     faults: dict[tuple[str, str], str] = field(default_factory=dict)
     journal: list[tuple[str, str, str, bool]] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
@@ -189,7 +193,9 @@ class MemoryConnector:
 
     def scopes(self, *, today: date) -> Sequence[Scope]:
         return [
-            Scope(str(entity), key, rank=rank, label=key)
+            Scope(
+                str(entity), key, rank, self.source.brins.get(key, ()), self.source.schooljaar, key
+            )
             for entity in Entity
             if entity in self.source.entities
             for rank, key in enumerate(self.source.scope_keys)

@@ -85,9 +85,18 @@ class Shell:
         return [request.path for request in self.line.sandbox.requests]
 
 
-def shell_of(folder: Path, patch: pytest.MonkeyPatch, *, url: str | None = None) -> Iterator[Shell]:
-    """A fresh installation against a sandbox of its own, and the commands of it."""
-    with new_line(folder / "installatie", url=url) as line:
+def shell_of(
+    folder: Path, patch: pytest.MonkeyPatch, *, url: str | None = None, **more: Any
+) -> Iterator[Shell]:
+    """A fresh installation against a sandbox of its own, and the commands of it.
+
+    Args:
+        folder: where it stands.
+        patch: gives the secret and the clock; both go with it.
+        url: of its database.
+        more: for `new_line`.
+    """
+    with new_line(folder / "installatie", url=url, **more) as line:
         patch.setenv(SECRET, line.sandbox.credentials.client_secret)
         patch.setattr(config.clock, "SystemClock", lambda: line.clock)
         yield Shell(line)

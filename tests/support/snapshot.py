@@ -28,3 +28,17 @@ def core(bench: Bench) -> dict[str, Any]:
     )
     found["match_key"] = sorted((bytes(row[0]), *row[1:]) for row in keys)
     return found
+
+
+def changed(
+    before: dict[str, Any], after: dict[str, Any]
+) -> dict[str, tuple[list[Any], list[Any]]]:
+    """Table → rows that are gone and rows that came, where there are any."""
+    return {
+        name: (
+            [row for row in rows if row not in after[name]],
+            [row for row in after[name] if row not in rows],
+        )
+        for name, rows in before.items()
+        if rows != after[name]
+    }

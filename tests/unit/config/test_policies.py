@@ -11,20 +11,25 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from config.errors import ConfigurationError
+from config.guards import GuardKind, Rest, Threshold
 from config.policies import (
     Absence,
     Authority,
     Correlation,
     DriftReaction,
     Gone,
-    GuardKind,
     Policy,
     Reactions,
-    Threshold,
     Unlinked,
     Unmatched,
     default_values,
 )
+
+ALL_YEAR = {"from": "01-01", "to": "12-31"}
+FEW = {"number": 2}
+NAMED = {
+    name for names in Policy.defaults().guards.entities().values() for name in names
+}  # the packaged policies name them
 
 
 def changed(section: str, **values: Any) -> Policy:
@@ -199,7 +204,8 @@ def test_a_score_links_only_above_a_case() -> None:
 
 
 def test_a_name_that_the_schema_does_not_have_is_refused() -> None:
-    schema = {"leerling": {"email"}, "groep": {"naam"}}
+    schema: dict[str, set[str]] = {name: set() for name in NAMED}
+    schema |= {"leerling": {"email"}, "groep": {"naam"}}
     changed("authority", order={"*": ["a"], "leerling": ["a"], "groep.naam": ["a"]}).check_names(
         schema
     )
@@ -213,7 +219,93 @@ def test_a_name_that_the_schema_does_not_have_is_refused() -> None:
         changed("reactions", entities={"klas": {}}),
         changed("retention", entities={"klas": "30d"}),
         changed("guards", empty={"share": 0.2, "entities": {"klas": {"number": 2}}}),
+        changed("guards", sources={"las": {"close": {"entities": {"klas": {"number": 2}}}}}),
+        changed("guards", schools={"99XX": {"close": {"entities": {"klas": {"number": 2}}}}}),
+        changed("guards", seasons={"a": {**ALL_YEAR, "close": {"entities": {"klas": FEW}}}}),
     ]
     for policy in wrong:
         with pytest.raises(ConfigurationError, match=r"policy\.\w+.*the schema has no"):
             policy.check_names(schema)
+
+
+def test_the_most_specific_threshold_counts() -> None:
+    guards = changed(
+        "guards",
+        close={"number": 1, "entities": {"groep": {"number": 2}}},
+        sources={"las": {"close": {"number": 3, "entities": {"vak": {"number": 4}}}}},
+        schools={
+            "99XX": {"close": {"number": 5}},
+            "99XX01": {"close": {"entities": {"leerling": {"number": 6}}}},
+        },
+    ).guards
+
+    def number(entity: str, source: str = "", school: str = "") -> int | None:
+        return guards.threshold(GuardKind.CLOSE, entity, source=source, school=school).number
+
+    assert (number("leerling"), number("groep")) == (1, 2)
+    assert (number("leerling", "las"), number("groep", "las"), number("vak", "las")) == (3, 3, 4)
+    assert number("vak", "ander") == 1
+    assert (number("leerling", "las", "99XX"), number("leerling", "las", "99XX00")) == (5, 5)
+    assert (number("leerling", "las", "99XX01"), number("groep", "las", "99XX01")) == (6, 5)
+    assert number("leerling", "las", "98XX00") == 3
+
+
+@pytest.mark.parametrize(
+    ("on", "number"),
+    [
+        (date(2027, 7, 14), 1),
+        (date(2027, 7, 15), 2),
+        (date(2027, 9, 15), 2),
+        (date(2027, 9, 16), 1),
+        (None, 1),
+    ],
+)
+def test_a_season_has_thresholds_of_its_own(on: date | None, number: int) -> None:
+    zomer = {"from": "07-15", "to": "09-15", "close": {"number": 2}}
+    guards = changed("guards", close={"number": 1}, seasons={"zomer": zomer}).guards
+    assert guards.threshold(GuardKind.CLOSE, "leerling", on=on).number == number
+
+
+def test_a_school_goes_before_a_season_and_has_seasons_of_its_own() -> None:
+    summer = date(2027, 8, 1)
+    zomer = {**ALL_YEAR, "close": {"number": 2}}
+    school = {"close": {"number": 3}, "seasons": {"eigen": {**ALL_YEAR, "close": {"number": 4}}}}
+    guards = changed(
+        "guards",
+        close={"number": 1},
+        seasons={"zomer": zomer},
+        schools={"99XX": {"close": {"number": 3}}, "98XX": school},
+    ).guards
+    for place, number in (("", 2), ("99XX00", 3), ("98XX00", 4)):
+        assert guards.threshold(GuardKind.CLOSE, "groep", school=place, on=summer).number == number
+
+
+def test_what_becomes_of_the_rest_is_said_per_school() -> None:
+    guards = changed(
+        "guards",
+        sources={"las": {"incomplete": "hold"}},
+        schools={"99XX": {"held_rest": "hold"}, "99XX01": {"held_rest": "go"}},
+    ).guards
+    assert (guards.rest_of("las", ""), guards.incomplete_of("las", "")) == (Rest.GO, Rest.HOLD)
+    assert guards.rest_of("las", "99XX00") is Rest.HOLD
+    assert guards.rest_of("las", "99XX01") is Rest.GO
+    assert guards.incomplete_of("ander", "99XX01") is Rest.GO
+
+
+@pytest.mark.parametrize(
+    "guards",
+    [
+        {"schools": {"99XX": {"close": {"share": 5}}}},
+        {"seasons": {"a": {**ALL_YEAR, "change": {"entities": {"groep": {"share": 5}}}}}},
+    ],
+)
+def test_a_share_is_at_most_the_whole_wherever_it_stands(guards: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="at most 1"):
+        changed("guards", **guards)
+
+
+def test_a_guard_that_says_nothing_is_refused() -> None:
+    with pytest.raises(ValidationError, match="needs a share"):
+        changed("guards", schools={"99XX": {"close": {}}})
+    with pytest.raises(ValidationError, match="needs a share"):
+        changed("guards", schools={"99XX": {"close": {"floor": 3}}})

@@ -13,7 +13,8 @@ import pytest
 
 from config.duration import parse_schedule
 from config.errors import ConfigurationError
-from config.policies import GuardKind, Policy
+from config.guards import GuardKind
+from config.policies import Policy
 from config.settings import LogFormat, Settings, example
 from config.sources import PgnPurpose
 from config.toml import laid_over

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connectors.base import Capability, Manifest, Reading, Scope
 from sync_engine.store.engine import Store
 from tests.support.hubs import Bench, bench
+from tests.support.memory import MemoryConnector, MemorySource
 
 Make = Callable[..., Bench]
 
@@ -26,3 +29,22 @@ def make(sqlite_store: Store, tmp_path: Path) -> Iterator[Make]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def without_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sources in memory that cannot be asked for single records."""
+    declared = MemorySource.manifest
+    read = frozenset({Capability.CHECK, Capability.SNAPSHOT})
+
+    def manifest(self: MemorySource) -> Manifest:
+        made = declared(self)
+        return replace(
+            made, resources=tuple(replace(one, capabilities=read) for one in made.resources)
+        )
+
+    def refused(self: MemoryConnector, scope: Scope, *, keys: Any) -> Reading:
+        raise AssertionError("a look-up is not declared")
+
+    monkeypatch.setattr(MemorySource, "manifest", manifest)
+    monkeypatch.setattr(MemoryConnector, "lookup", refused)

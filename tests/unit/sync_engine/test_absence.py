@@ -287,3 +287,55 @@ def test_a_member_who_left_gets_an_end_and_one_who_returns_a_new_row(make: Make)
     bench.later(48)
     group("l0")
     assert rows() == [(None, "2026-10-06", True), ("2026-10-09", None, False)]
+
+
+def last_year(make: Make) -> Bench:
+    """A hub with the stamgroepen of 2026/2027, and a source that has gone on to the next year."""
+    bench = make()
+    source = bench.sources["s0"]
+    source.schooljaar = 2026
+    for number in range(6):
+        source.put(
+            Entity.GROEP, f"oud{number}", naam=f"{number}A", soort="stamgroep", schooljaar=OLD
+        )
+    bench.sync()
+    source.schooljaar = 2027
+    for number in range(6):
+        source.remove(Entity.GROEP, f"oud{number}")
+        bench.later()
+    return bench
+
+
+OLD, NEW = "2026/2027", "2027/2028"
+
+
+def test_last_years_groepen_that_are_missing_are_no_shrunken_source(make: Make) -> None:
+    bench = last_year(make)
+    for number in range(6):
+        bench.sources["s0"].put(
+            Entity.GROEP, f"nieuw{number}", naam=f"{number}A", soort="stamgroep", schooljaar=NEW
+        )
+    report = bench.sync()
+    assert (report.outcome, report.events) == (Outcome.DONE, [])
+    bench.later()
+    assert bench.sync().steps == {"groep.close": 6}
+
+
+def test_an_empty_answer_after_the_turn_closes_nothing_all_the_same(make: Make) -> None:
+    bench = last_year(make)
+    for _ in range(3):
+        bench.later()
+        assert "groep.close" not in bench.sync().steps
+
+
+def test_this_years_groepen_that_are_missing_count_as_ever(make: Make) -> None:
+    bench = last_year(make)
+    for number in range(6):
+        bench.sources["s0"].put(
+            Entity.GROEP, f"nieuw{number}", naam=f"{number}A", soort="stamgroep", schooljaar=NEW
+        )
+    bench.sync()
+    for number in range(4):
+        bench.sources["s0"].remove(Entity.GROEP, f"nieuw{number}")
+    bench.later()
+    assert any("shrunk" in event for event in bench.sync().events)

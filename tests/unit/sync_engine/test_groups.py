@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.base import Capability, Manifest, Reading, Scope
+from connectors.base import Reading, Scope
 from connectors.errors import RequestRefusedError
 from mappings.canonical.fields import Entity
 from sync_engine.errors import SyncError
@@ -184,24 +183,6 @@ def test_a_look_up_of_a_groep_moves_no_cursor_and_completes_no_scope(make: Make)
 
 
 # -- a source without look-ups ---------------------------------------------------------------------
-
-
-@pytest.fixture
-def without_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    declared = MemorySource.manifest
-    read = frozenset({Capability.CHECK, Capability.SNAPSHOT})
-
-    def manifest(self: MemorySource) -> Manifest:
-        made = declared(self)
-        return replace(
-            made, resources=tuple(replace(one, capabilities=read) for one in made.resources)
-        )
-
-    def refused(self: MemoryConnector, scope: Scope, *, keys: Any) -> Reading:
-        raise AssertionError("a look-up is not declared")
-
-    monkeypatch.setattr(MemorySource, "manifest", manifest)
-    monkeypatch.setattr(MemoryConnector, "lookup", refused)
 
 
 @pytest.mark.usefixtures("without_look_up")

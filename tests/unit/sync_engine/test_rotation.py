@@ -14,6 +14,7 @@ from sqlalchemy import LargeBinary
 from sqlmodel import SQLModel
 
 from config.keyring import Keyring
+from connectors.base import Action, Message
 from fixtures.school.keys import synthetic_bsn
 from mappings.canonical.fields import Entity
 from sync_engine import masters, pins, rotation
@@ -30,7 +31,7 @@ from tests.unit.sync_engine.test_races import while_reading
 
 COLUMNS = {
     *("shadow_form.received", "shadow_form.accepted", "raw_payload.body", "quarantine.body"),
-    *("former_form.form", "zaak_notitie.body"),
+    *("former_form.form", "zaak_notitie.body", "inbox.body"),
     *("step.change", "pin.value", "outbox.body", "identificatie.waarde"),
 }
 
@@ -77,6 +78,7 @@ def filled(made: Bench) -> None:
         bytes(16),
         body,
     )
+    made.hub.inbox("s0").put([Message("m1", "leerling", "l0", Action.PUT, b"bericht")])
     salt = bytes(16)
     body = made.hub.cipher(1).person(salt).encrypt(b"bericht", b"outbox|m1")
     with made.hub.store.work() as work:
@@ -188,7 +190,7 @@ def test_killed_at_any_statement_the_next_call_goes_on(
 ) -> None:
     monkeypatch.setattr(rotation, "BATCH_ROWS", 2)
     before, hub, killed, mixed = plain(made), made.hub, 0, 0
-    for statements in range(1, 400, 9):
+    for statements in range(1, 400, 8):
         doomed: Any = DoomedStore(hub.store, statements)
         made.hub = replace(hub, store=doomed)
         try:

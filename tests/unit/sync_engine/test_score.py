@@ -54,3 +54,31 @@ def test_given_names_may_agree_instead_of_the_calling_name() -> None:
         POLICY,
     )
     assert found is not None
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ({"achternaam": "de Vries"}, ("Vries", "de")),
+        ({"achternaam": "Vries", "voorvoegsel": "de"}, ("de Vries", None)),
+    ],
+)
+def test_a_tussenvoegsel_may_stand_in_the_surname(
+    here: dict[str, str], there: tuple[str, str | None]
+) -> None:
+    surname, prefix = there
+    found = score_person(form(**here), (5, surname, "Anna", None, "1234AB", prefix), POLICY)
+    assert found is not None
+    assert found.score == 1.0
+
+
+def test_another_tussenvoegsel_makes_no_other_person() -> None:
+    person = (5, "Vries", "Anna", None, "1234AB", "van")
+    assert score_person(form(achternaam="Vries", voorvoegsel="de"), person, POLICY) is not None
+
+
+def test_without_a_birth_date_names_alone_are_weighed() -> None:
+    found = score_person(form(), PERSON, POLICY, dated=False)
+    assert found is not None
+    assert found.agrees == ("achternaam", "roepnaam", "postcode")
+    assert score_person(form(roepnaam="Piet"), PERSON, POLICY, dated=False) is None

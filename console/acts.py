@@ -1,0 +1,105 @@
+"""Acts of a person, at the keyboard: show what it comes to, ask, do it whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from console.arguments import asked, run_and_show
+from console.output import Output
+from console.plans import show_plan
+from console.views import show_report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sync_engine.decisions import DecisionView
+    from sync_engine.hub import Hub
+    from sync_engine.options import Options
+    from sync_engine.refusals import Refusal
+    from sync_engine.turn import Doubt
+
+_SHOWN = 20
+_SAYS = {"nieuw": "nieuw", "gewijzigd": "gewijzigd", "verdwenen": "verdwenen"}
+
+
+def act(
+    out: Output, hub: Hub, koppeling: str, options: Options, *, yes: bool, question: str
+) -> int:
+    """Show what an act comes to, ask, and do exactly that. Returns the exit code.
+
+    Args:
+        out: where to.
+        hub: of the koppeling.
+        koppeling: its name.
+        options: of the act.
+        yes: nobody is asked.
+        question: that is asked.
+    """
+    from sync_engine.decisions import put_away
+    from sync_engine.plans import Chosen, read_plan
+    from sync_engine.runs import run
+
+    if yes:
+        return run_and_show(out, hub, koppeling, options)
+    shown = run(hub, koppeling, replace(options, plan_only=True))
+    if shown.plan_id is None or shown.error:
+        show_report(out, shown)
+        return shown.exit_code
+    operator = options.operator
+    show_plan(out, read_plan(hub, shown.plan_id, chosen=Chosen(), limit=_SHOWN, operator=operator))
+    show_doubts(out, shown.doubts)
+    if not asked(out, question, yes=False):
+        put_away(hub, shown.plan_id, operator=operator)
+        return 0
+    return run_and_show(out, hub, koppeling, replace(options, approved=shown.plan_id))
+
+
+def show_doubts(out: Output, doubts: Sequence[Doubt]) -> None:
+    """What an undo leaves as it is, and why."""
+    for doubt in doubts[:_SHOWN]:
+        because = "een later record leunt erop"
+        if doubt.run_id is not None:
+            because = f"run {doubt.run_id} heeft het sindsdien gewijzigd"
+        out.line(f"  blijft zoals het is: {doubt.entity} {doubt.source} ({because})")
+    if len(doubts) > _SHOWN:
+        out.line(f"  ... en nog {len(doubts) - _SHOWN} die blijven zoals ze zijn")
+
+
+def show_decisions(out: Output, decisions: list[DecisionView]) -> None:
+    """What persons decided, newest first."""
+    if out.data(decisions):
+        return
+    out.table(
+        ("besluit", "wat", "entiteit", "records", "werd", "zaak", "door", "op", "waarom", "stand"),
+        [
+            (
+                *(d.act, d.kind, d.entity, ", ".join(d.records), d.key, d.case_id or ""),
+                *(d.operator, d.at[:16], d.why),
+                "geldt" if d.lifted_at is None else f"teruggenomen {d.lifted_at[:10]}",
+            )
+            for d in decisions
+        ],
+    )
+    if not decisions:
+        out.line("Er is niets besloten.")
+
+
+def show_refusals(out: Output, refusals: list[Refusal]) -> None:
+    """What sources say and the core does not use, by a person's word."""
+    if out.data(refusals):
+        return
+    out.table(
+        ("koppeling", "entiteit", "bronsleutel", "hubsleutel", "bron zegt", "run", "door", "op"),
+        [
+            (
+                *(r.koppeling, r.entity, r.source_key, r.key, _SAYS[r.says]),
+                *(f"{r.run_id} ({r.kind})", r.operator, r.at[:16]),
+            )
+            for r in refusals
+        ],
+    )
+    if not refusals:
+        out.line("Er is niets geweigerd.")
+    else:
+        out.line("Weer laten meetellen: `koppelhub refused lift --source KOPPELING --run RUN`.")

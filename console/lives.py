@@ -1,0 +1,156 @@
+"""How one record is shown: why it is so, what happened to it, and what it was."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import TYPE_CHECKING, Final
+
+from console.output import Output
+from console.sheet import as_text
+from console.views import cell
+
+if TYPE_CHECKING:
+    from sync_engine.explain import Explanation, FieldReason
+    from sync_engine.fold import Json
+    from sync_engine.life import Life
+    from sync_engine.past import Moment
+
+
+def show_explanation(out: Output, answers: list[tuple[str, Explanation]]) -> None:
+    """Why a record is as it is."""
+    if out.data([{"key": key, "explanation": explanation} for key, explanation in answers]):
+        return
+    for key, explanation in answers:
+        out.title(f"{explanation.entity} {key}{' (afgesloten)' if explanation.closed else ''}")
+        for source, situation in explanation.situation.items():
+            out.line(f"  {source}: {situation}")
+        for waiting in explanation.waiting:
+            gone = "" if waiting.state == "quarantined" else "heeft dit record niet meer: "
+            out.line(f"  {waiting.koppeling}: {gone}{waiting.why}")
+        out.table(
+            ("veld", "waarde", "door", "regel", "run", "anderen zeggen"),
+            [_reason(reason) for reason in explanation.fields],
+        )
+        alone = len(explanation.fields) == 1
+        for reason in explanation.fields:
+            _show_reason(out, reason, whole=alone)
+
+
+def _show_reason(out: Output, reason: FieldReason, *, whole: bool) -> None:
+    for change in reason.history[1:]:
+        out.line(
+            f"  {reason.name}: {_text(change.before)} werd {_text(change.after)} "
+            f"in run {change.run_id} ({change.at[:16]})"
+        )
+    pin = reason.pin
+    if pin is not None:
+        until = f" tot en met {pin.until}" if pin.until else ""
+        out.line(
+            f"  {reason.name}: pin {pin.id} op {_text(pin.value)}{until}, "
+            f"door {pin.operator} op {pin.since[:10]}: {pin.reason}"
+        )
+    for each in reason.waiting:
+        out.line(f"  {reason.name}: {each.koppeling} zegt {_text(each.value)}, {each.why}")
+    if whole or pin is not None or reason.waiting:
+        out.line(f"  {reason.name}: {reason.changes_when}")
+
+
+def _reason(reason: FieldReason) -> tuple[object, ...]:
+    others = [
+        f"{claim.koppeling}: {_text(claim.value)} ({claim.state})"
+        for claim in reason.claims
+        if claim.value != reason.value or claim.koppeling != reason.koppeling
+    ]
+    by = f"vastgezet ({reason.pin_id})" if reason.pin_id is not None else reason.koppeling
+    return (reason.name, _text(reason.value), by, reason.rule, reason.run_id, "; ".join(others))
+
+
+# -- what happened ---------------------------------------------------------------------------------
+
+
+def show_life(out: Output, life: Life, *, page: int) -> None:
+    """What happened to a record, a line each, oldest first."""
+    if out.data(life):
+        return
+    out.title(f"{life.entity} {life.key}: {life.total} gebeurtenissen")
+    for happening in life.happenings:
+        run = "" if happening.run_id is None else f"run {happening.run_id}"
+        about = ", ".join(filter(None, (run, happening.source, happening.operator)))
+        out.line(f"{happening.at[:16] or 'onbekend':16}  {happening.text}  ({about})")
+        for name, (before, after) in happening.changes.items():
+            if before is None:
+                out.line(f"{'':18}{name}: {_text(after)}")
+            else:
+                out.line(f"{'':18}{name}: {_text(before)} -> {_text(after)}")
+    if life.more:
+        out.line(f"... en nog {life.more}: --page {page + 1}, of alles als CSV met --csv")
+
+
+LIFE_COLUMNS: Final = (
+    "moment",
+    "soort",
+    "entiteit",
+    "hubsleutel",
+    "run",
+    "koppeling",
+    "door",
+    "gebeurtenis",
+    "veld",
+    "voor",
+    "na",
+)
+
+
+def write_life(life: Life) -> None:
+    """What happened as CSV on standard output: a line for each changed field."""
+    rows = csv.writer(sys.stdout, delimiter=";")
+    rows.writerow(LIFE_COLUMNS)
+    for h in life.happenings:
+        head = [h.at, h.kind, h.entity, h.subject, h.run_id, h.source, h.operator, h.text]
+        changes: dict[str, list[Json]] = h.changes or {"": [None, None]}
+        for name, (before, after) in changes.items():
+            cells = [
+                *head,
+                name,
+                *("" if side is None else _text(side) for side in (before, after)),
+            ]
+            rows.writerow([as_text("" if part is None else str(part)) for part in cells])
+
+
+# -- what was --------------------------------------------------------------------------------------
+
+
+def show_moment(out: Output, moments: list[Moment]) -> None:
+    """A record as it was."""
+    if out.data(moments):
+        return
+    for told in moments:
+        when = ", ".join(
+            filter(
+                None,
+                (
+                    told.on and f"op {told.on}",
+                    told.as_known and f"zoals bekend op {told.as_known}",
+                ),
+            )
+        )
+        out.title(f"{told.entity} {told.key}" + (f" {when}" if when else ""))
+        if not told.known:
+            out.line("De hub kende dit record toen niet.")
+            continue
+        if not told.holds:
+            out.line("Dit record gold die dag niet: de dag valt buiten zijn periode.")
+        out.table(("veld", "waarde"), [(name, _text(value)) for name, value in told.values.items()])
+        out.table(
+            ("groep", "sleutel", "als", "van", "tot en met"),
+            [(m.groep, m.key, m.role, m.first, m.last) for m in told.groepen],
+        )
+        for other in told.others:
+            values = ", ".join(f"{name} {_text(value)}" for name, value in other.values.items())
+            out.line(f"{other.entity} {other.key}: {values}")
+
+
+def _text(value: Json) -> str:
+    """One value in words; a dash for none."""
+    return {True: "ja", False: "nee"}[value] if isinstance(value, bool) else cell(value)

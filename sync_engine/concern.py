@@ -1,0 +1,130 @@
+"""Who is concerned: the core records that a plan folds again, and who waits to be told.
+
+Works in the temporary tables of a plan, set-based.
+"""
+
+from __future__ import annotations
+
+from mappings.canonical.fields import Entity, Kind
+from mappings.canonical.schema import fields_of
+from sync_engine.context import Context, chunks
+from sync_engine.correlate import Correlated
+from sync_engine.nodes import KEYED, load_nodes
+
+OPEN_COLUMNS = ("koppeling_id", "entity", "source_key", "target_entity", "target_key")
+
+
+def find_pending(context: Context, entity: Entity, *, chosen: bool) -> None:
+    """What is received and not accepted of one entity, or has other keys by what this plan does.
+
+    Args:
+        context: of the run.
+        entity: which.
+        chosen: only what a person acts on (`w_chosen`).
+    """
+    work = context.work
+    only = f"AND source_key IN (SELECT source_key FROM w_chosen WHERE entity = '{entity}') "
+    work.execute(
+        # not DISTINCT: that would lead SQLite away from the index of what is pending
+        "INSERT INTO w_pending SELECT source_key, id FROM v_shadow "
+        f"WHERE koppeling_id = ? AND entity = ? AND pending {only if chosen else ''}"
+        "ON CONFLICT (source_key) DO NOTHING",
+        (context.koppeling.id, str(entity)),
+    )
+    work.execute(
+        "INSERT INTO w_pending SELECT w.source_key, s.id FROM w_rekey w CROSS JOIN v_shadow s "
+        "WHERE w.koppeling_id = ? AND w.entity = ? AND s.koppeling_id = w.koppeling_id "
+        "AND s.entity = w.entity AND s.source_key = w.source_key "
+        "ON CONFLICT (source_key) DO NOTHING",
+        (context.koppeling.id, str(entity)),
+    )
+
+
+def tell_waiting(context: Context, entity: Entity, keys: set[str]) -> None:
+    """A record that waits is told when its target appears."""
+    opened = []
+    for part in chunks(sorted(keys)):
+        for node in load_nodes(context, entity, part):
+            for name, description in fields_of(entity).items():
+                value = node.form.get(name)
+                if description.required and description.target and value is not None:
+                    opened.append(
+                        (
+                            context.koppeling.id,
+                            str(entity),
+                            node.source_key,
+                            str(description.target),
+                            str(value),
+                        )
+                    )
+    context.work.load("w_open", OPEN_COLUMNS, opened)
+
+
+def refold_referrers(context: Context, entity: Entity, correlated: Correlated) -> None:
+    """Records that refer to what was linked or merged in this run are folded again."""
+    work = context.work
+    work.execute(
+        "INSERT INTO w_refold SELECT l.core_id, o.entity FROM w_link w "
+        "JOIN open_reference o ON o.koppeling_id = w.koppeling_id "
+        "AND o.target_entity = w.entity AND o.target_key = w.source_key "
+        "JOIN link l ON l.koppeling_id = o.koppeling_id AND l.entity = o.entity "
+        "AND l.source_key = o.source_key WHERE w.entity = ? AND w.koppeling_id = ?",
+        (str(entity), context.koppeling.id),
+    )
+    work.execute(
+        "INSERT INTO w_rekey SELECT o.koppeling_id, o.entity, o.source_key FROM w_link w "
+        "JOIN open_reference o ON o.koppeling_id = w.koppeling_id "
+        "AND o.target_entity = w.entity AND o.target_key = w.source_key "
+        "WHERE w.entity = ? AND w.koppeling_id = ?",
+        (str(entity), context.koppeling.id),
+    )
+    for younger, survivor in correlated.merges.items():
+        _rekey(context, entity, younger)
+        for holder in Entity:
+            for name, description in fields_of(holder).items():
+                if description.kind is Kind.REFERENCE and description.target is entity:
+                    work.execute(
+                        f"INSERT INTO w_refold SELECT id, ? FROM {holder} WHERE {name}_id = ?",
+                        (str(holder), younger),
+                    )
+        work.execute(
+            "INSERT INTO w_refold SELECT groep_id, 'groep' FROM groepsdeelname "
+            "WHERE persoon_id = ? AND NOT beeindigd",
+            (younger,),
+        )
+        work.execute(
+            "INSERT INTO w_refold (core_id, entity) VALUES (?, ?)", (survivor, str(entity))
+        )
+
+
+def _rekey(context: Context, entity: Entity, younger: int) -> None:
+    """The keys of what refers to a record that was merged are others now: match it again."""
+    for holder, names in KEYED.items():
+        for name in names:
+            if fields_of(holder)[name].target is entity:
+                context.work.execute(
+                    "INSERT INTO w_rekey SELECT l.koppeling_id, l.entity, l.source_key "
+                    f"FROM {holder} h JOIN link l ON l.core_id = h.id WHERE h.{name}_id = ?",
+                    (younger,),
+                )
+
+
+def concerned(context: Context, entity: Entity, *, has_pending: bool) -> None:
+    """The core records of this entity whose fold may have changed."""
+    work, own = context.work, context.koppeling.id
+    work.execute("DELETE FROM w_core")
+    # CROSS JOIN keeps SQLite from going over all links of the entity instead of what is pending
+    if has_pending:
+        for table in ("w_link", "link"):
+            work.execute(
+                "INSERT INTO w_core SELECT l.core_id FROM w_pending p "
+                f"CROSS JOIN {table} l WHERE l.koppeling_id = ? AND l.entity = ? "
+                "AND l.source_key = p.source_key ON CONFLICT (core_id) DO NOTHING",
+                (own, str(entity)),
+            )
+    work.execute(
+        "INSERT INTO w_core SELECT DISTINCT core_id FROM w_refold WHERE entity = ? "
+        "AND core_id IS NOT NULL ON CONFLICT (core_id) DO NOTHING",
+        (str(entity),),
+    )
+    work.execute("DELETE FROM w_core WHERE core_id IN (SELECT core_id FROM w_alias)")

@@ -1,0 +1,208 @@
+"""Decisions for people: what a case is about, what was decided, and a preview that is put away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from mappings.canonical.fields import Entity
+from sync_engine.audit import note
+from sync_engine.errors import SyncError
+from sync_engine.hub import Hub
+from sync_engine.hubkeys import hub_key, read_hub_key
+from sync_engine.nearby import near_numbers
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRecord:
+    """The record that a case is about.
+
+    Attributes:
+        candidates: core ids of the records that it may be.
+    """
+
+    id: int
+    koppeling: str
+    entity: Entity
+    source_key: str
+    kind: str
+    state: str
+    candidates: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """One act of a person.
+
+    Attributes:
+        act: its number, by which it is taken back.
+        records: `koppeling/source key` of the records that it is about.
+        key: of the record that they became, where there is one.
+        lifted_at: since when it no longer counts.
+    """
+
+    act: int
+    kind: str
+    koppeling: str
+    entity: str
+    records: list[str]
+    key: str
+    case_id: int | None
+    operator: str
+    why: str
+    at: str
+    run_id: int | None
+    lifted_at: str | None
+    lifted_by: str | None
+
+
+def record_of_case(hub: Hub, case_id: int) -> CaseRecord:
+    """The record of a case that is open.
+
+    Raises: SyncError if there is none that the actor may see, or it is closed.
+    """
+    with hub.store.work() as work:
+        tenants = work.values(list(hub.tenants(work)))
+        mine = work.many("z.tenant_id")
+        rows = work.execute(
+            "SELECT z.id, k.name, z.entity, z.source_key, z.kind, z.state, z.detail FROM zaak z "
+            f"JOIN koppeling k ON k.id = z.koppeling_id WHERE {mine} AND z.id = ?",
+            (tenants, case_id),
+        )
+        if not rows:
+            near = near_numbers(work, f"zaak z WHERE {mine}", "z.id", case_id, (tenants,))
+            raise SyncError(
+                f"there is no case {case_id}", advice=f"{near} Zie `koppelhub case list`."
+            )
+    number, koppeling, entity, key, kind, state, detail = rows[0]
+    if state != "open":
+        raise SyncError(
+            f"case {case_id} is {state}",
+            advice="Er is al over beslist, of de twijfel is weg. Zie `koppelhub case decisions`.",
+        )
+    told = msgspec.json.decode(detail)
+    listed = told if isinstance(told, list) else []
+    found = [item["core_id"] for item in listed if isinstance(item, dict) and "core_id" in item]
+    return CaseRecord(number, koppeling, Entity(entity), key, kind, state, tuple(found))
+
+
+def core_of_key(text: str) -> int:
+    """The core id of a hub key. Raises: SyncError if it is none."""
+    core_id = read_hub_key(text)
+    if core_id is None:
+        raise SyncError(
+            "that is no key of the hub",
+            advice="Een sleutel van de hub begint met K-; zie `koppelhub case show`.",
+        )
+    return core_id
+
+
+def list_decisions(
+    hub: Hub, *, koppelingen: Sequence[str] | None = None, everything: bool = False, limit: int = 50
+) -> list[DecisionView]:
+    """What persons decided, newest first; with `everything` also what was taken back."""
+    with hub.store.work() as work:
+        where, params = "", [work.values(list(hub.tenants(work)))]
+        if koppelingen is not None:
+            where, params = f"AND {work.many('k.name')}", [*params, work.values(list(koppelingen))]
+        if not everything:
+            where = f"{where} AND d.lifted_at IS NULL"
+        acts = work.execute(
+            "SELECT DISTINCT d.act FROM decision d JOIN koppeling k ON k.id = d.koppeling_id "
+            f"WHERE {work.many('k.tenant_id')} AND d.act IS NOT NULL {where} "
+            f"ORDER BY d.act DESC LIMIT {limit:d}",
+            params,
+        )
+        rows = work.execute(
+            "SELECT d.act, d.kind, k.name, d.entity, d.source_key, COALESCE(a.survivor_id, "
+            "d.core_id), d.case_id, d.operator, d.why, d.created_at, d.run_id, d.lifted_at, "
+            "d.lifted_by FROM decision d JOIN koppeling k ON k.id = d.koppeling_id "
+            f"LEFT JOIN alias a ON a.core_id = d.core_id WHERE {work.many('d.act')} "
+            "ORDER BY d.act DESC, d.id",
+            (work.values([row[0] for row in acts]),),
+        )
+    found: dict[int, DecisionView] = {}
+    for act, kind, name, entity, key, core, case_id, operator, why, at, run, lifted, by in rows:
+        if act not in found:
+            found[act] = DecisionView(
+                act=act,
+                kind=kind,
+                koppeling=name,
+                entity=entity,
+                records=[],
+                key="" if core is None else hub_key(core),
+                case_id=case_id,
+                operator=operator,
+                why=why,
+                at=str(at),
+                run_id=run,
+                lifted_at=None if lifted is None else str(lifted),
+                lifted_by=by,
+            )
+        found[act].records.append(f"{name}/{key}")
+    return list(found.values())
+
+
+def koppeling_of_act(hub: Hub, act: int) -> str:
+    """The koppeling whose run carried a decision out.
+
+    Raises: SyncError if there is none that the actor may see.
+    """
+    with hub.store.work() as work:
+        tenants = work.values(list(hub.tenants(work)))
+        mine = f"{work.many('k.tenant_id')}"
+        joined = "decision d JOIN koppeling k ON k.id = d.koppeling_id"
+        rows = work.execute(
+            f"SELECT q.name FROM {joined} JOIN run r ON r.id = d.run_id JOIN koppeling q "
+            f"ON q.id = r.koppeling_id WHERE {mine} AND d.act = ? LIMIT 1",
+            (tenants, act),
+        )
+        if rows:
+            return str(rows[0][0])
+        near = near_numbers(work, f"{joined} WHERE {mine}", "d.act", act, (tenants,))
+    raise SyncError(f"there is no decision {act}", advice=f"{near} Zie `koppelhub case decisions`.")
+
+
+def koppeling_of_core(hub: Hub, entity: Entity, core_id: int) -> str:
+    """A koppeling that knows a core record, the first one.
+
+    Raises: SyncError if there is no such record that the actor may see.
+    """
+    with hub.store.work() as work:
+        rows = work.execute(
+            "SELECT k.name FROM link l JOIN koppeling k ON k.id = l.koppeling_id LEFT JOIN alias a "
+            "ON a.core_id = ? WHERE l.core_id = COALESCE(a.survivor_id, ?) AND l.entity = ? "
+            f"AND {work.many('k.tenant_id')} ORDER BY k.id LIMIT 1",
+            (core_id, core_id, str(entity), work.values(list(hub.tenants(work)))),
+        )
+    if not rows:
+        raise SyncError(
+            f"there is no {entity} with that key",
+            advice="Neem de sleutel over zoals `koppelhub explain` of `case show` hem toont.",
+        )
+    return str(rows[0][0])
+
+
+def koppeling_of_run(hub: Hub, run_id: int) -> str:
+    """The koppeling of a run. Raises: SyncError if there is none that the actor may see."""
+    with hub.store.work() as work:
+        tenants = work.values(list(hub.tenants(work)))
+        joined = f"run r JOIN koppeling k ON k.id = r.koppeling_id WHERE {work.many('k.tenant_id')}"
+        rows = work.execute(f"SELECT k.name FROM {joined} AND r.id = ?", (tenants, run_id))
+        if rows:
+            return str(rows[0][0])
+        near = near_numbers(work, joined, "r.id", run_id, (tenants,))
+    raise SyncError(f"there is no run {run_id}", advice=f"{near} Zie `koppelhub runs`.")
+
+
+def put_away(hub: Hub, plan_id: int, *, operator: str) -> None:
+    """A plan that a person was shown and did not want waits for nobody any more."""
+    with hub.store.work() as work:
+        work.execute(
+            "UPDATE plan SET state = 'refused', decided_by = ?, decided_at = ?, "
+            "decided_why = 'niet bevestigd' WHERE id = ? AND state = 'open'",
+            (operator, hub.clock.now(), plan_id),
+        )
+        note(hub, work, operator=operator, action="not confirmed", subject=f"plan {plan_id}")
