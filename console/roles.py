@@ -33,6 +33,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "diff": _READ,
     "explain": _READ,
     "history": _READ,
+    "inbox": _READ,
     "keys": _READ,
     "pin list": _READ,
     "plan list": _READ,

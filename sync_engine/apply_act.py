@@ -30,6 +30,7 @@ def apply_act(context: Context, plan_id: int, act: Act, *, operator: str, why: s
             "UPDATE link SET rule = w.rule FROM w_rule w WHERE w.koppeling_id = link.koppeling_id "
             "AND w.entity = link.entity AND w.source_key = link.source_key"
         )
+        _chains(context)
         for entity in Entity:
             apply.core_rows(context, entity)
         apply.parts(context)
@@ -56,7 +57,25 @@ def _unlink(context: Context) -> None:
     work.execute(f"DELETE FROM link WHERE {_MOVED.format('w_unlinked')}")
     work.execute(f"DELETE FROM open_reference WHERE {_MOVED.format('w_unlinked')}")
     work.execute(f"DELETE FROM match_key WHERE {_MOVED.format('w_turned')}")
+    work.execute(
+        "INSERT INTO w_chain SELECT a.core_id FROM alias a WHERE a.survivor_id IN (SELECT "
+        "b.survivor_id FROM alias b JOIN w_unalias u ON u.core_id = b.core_id) "
+        "AND a.core_id NOT IN (SELECT core_id FROM w_unalias)"
+    )
     work.execute("DELETE FROM alias WHERE core_id IN (SELECT core_id FROM w_unalias)")
+
+
+def _chains(context: Context) -> None:
+    """What became a record that is parted again is an alias of that, and not of what it became."""
+    was = (
+        "SELECT MIN(l.core_id) FROM former_link f JOIN link l ON l.koppeling_id = f.koppeling_id "
+        "AND l.entity = f.entity AND l.source_key = f.source_key "
+        "WHERE f.core_id = alias.core_id AND f.run_id = alias.run_id"
+    )
+    context.work.execute(
+        f"UPDATE alias SET survivor_id = ({was}) "
+        f"WHERE core_id IN (SELECT core_id FROM w_chain) AND ({was}) IS NOT NULL"
+    )
 
 
 def _members(context: Context) -> None:

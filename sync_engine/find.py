@@ -11,7 +11,7 @@ from mappings.canonical.fields import Entity
 from sync_engine.errors import SyncError
 from sync_engine.hub import Hub
 from sync_engine.hubkeys import KEY, MISTYPED, hub_key, key_number, read_hub_key
-from sync_engine.mistyped import near_hub_keys, near_leerlingnummers
+from sync_engine.mistyped import meant
 from sync_engine.store.work import Work
 
 __all__ = ["find_leerlingen", "hub_key", "look_up", "read_hub_key", "source_keys"]
@@ -45,17 +45,12 @@ def find_leerlingen(hub: Hub, work: Work, text: str) -> list[int]:
 
 def _nobody(hub: Hub, work: Work, text: str) -> SyncError:
     """What to say where nobody has what was typed: the hub keys of who comes near to it."""
-    looks_like_key = KEY.fullmatch(text.strip()) is not None
-    near = (
-        near_hub_keys(hub, work, text) if looks_like_key else near_leerlingnummers(hub, work, text)
-    )
-    keys = " of ".join(map(hub_key, near))
-    meant = f" Bedoelt u {keys}? Dat scheelt één teken." if keys else ""
-    if looks_like_key and key_number(text) is None:
-        return SyncError("that key is mistyped", advice=f"{MISTYPED}{meant}")
+    near = meant(hub, work, text)
+    if KEY.fullmatch(text.strip()) is not None and key_number(text) is None:
+        return SyncError("that key is mistyped", advice=f"{MISTYPED}{near}")
     return SyncError(
         "there is no leerling with that key or leerlingnummer",
-        advice="Gebruik de sleutel van de hub (K-...) of het leerlingnummer van de school." + meant,
+        advice="Gebruik de sleutel van de hub (K-...) of het leerlingnummer van de school." + near,
     )
 
 

@@ -8,21 +8,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from mappings.canonical.fields import Entity
 from sync_engine.hub import Hub
-from sync_engine.hubkeys import ALPHABET, key_number
+from sync_engine.hubkeys import ALPHABET, KEY, hub_key, key_number
 from sync_engine.store.work import Work
 
 _LONGEST: Final = 16
 _MOST: Final = 3
 
 
-def near_hub_keys(hub: Hub, work: Work, text: str) -> list[int]:
-    """Core ids of pupils whose hub key differs in one character, or two that changed places.
+def meant(hub: Hub, work: Work, text: str, entity: Entity = Entity.LEERLING) -> str:
+    """Advice (Dutch): the hub keys that come near to what was typed; empty where none does."""
+    if KEY.fullmatch(text.strip()) is not None:
+        near = near_hub_keys(hub, work, text, entity)
+    else:
+        near = near_leerlingnummers(hub, work, text) if entity is Entity.LEERLING else []
+    keys = " of ".join(map(hub_key, near))
+    return f" Bedoelt u {keys}? Dat scheelt één teken." if keys else ""
+
+
+def near_hub_keys(hub: Hub, work: Work, text: str, entity: Entity = Entity.LEERLING) -> list[int]:
+    """Core ids of records whose hub key differs in one character, or two that changed places.
 
     Args:
         hub: whose tenants the actor may act for.
         work: of the hub.
         text: a hub key with a wrong check symbol, or of nobody.
+        entity: whose key it should be.
     """
     typed = text.strip().upper()
     if len(typed) > _LONGEST:
@@ -39,7 +51,7 @@ def near_hub_keys(hub: Hub, work: Work, text: str) -> list[int]:
         for symbol in ALPHABET
         if (number := key_number(f"{head}{body[:-1]}{symbol}")) is not None
     }
-    return _existing(hub, work, wanted)
+    return _existing(hub, work, wanted, entity)
 
 
 def near_leerlingnummers(hub: Hub, work: Work, text: str) -> list[int]:
@@ -64,7 +76,7 @@ def near_leerlingnummers(hub: Hub, work: Work, text: str) -> list[int]:
         "SELECT DISTINCT i.eigenaar_id FROM n_index n CROSS JOIN identificatie i "
         "WHERE i.blindindex = n.blindindex AND i.soort = 'leerlingnummer'"
     )
-    return _existing(hub, work, {row[0] for row in rows})
+    return _existing(hub, work, {row[0] for row in rows}, Entity.LEERLING)
 
 
 def _indexes(hub: Hub, tenant_id: int, koppeling_id: int, number: str) -> Iterator[bytes]:
@@ -84,9 +96,9 @@ def _variants(text: str, alphabet: str) -> Iterator[str]:
         yield f"{head}{rest[:1]}{this}{rest[1:]}"
 
 
-def _existing(hub: Hub, work: Work, cores: set[int]) -> list[int]:
+def _existing(hub: Hub, work: Work, cores: set[int], entity: Entity) -> list[int]:
     rows = work.execute(
-        f"SELECT id FROM leerling WHERE {work.many('id')} AND {work.many('tenant_id')} "
+        f"SELECT id FROM {entity} WHERE {work.many('id')} AND {work.many('tenant_id')} "
         f"ORDER BY id LIMIT {_MOST}",
         (work.values(sorted(cores)), work.values(list(hub.tenants(work)))),
     )

@@ -46,6 +46,11 @@ from sync_engine.steps import (
 from sync_engine.store.cipher import PersonCipher
 from sync_engine.turn import Touched, put_back
 
+
+def _references(step: Step) -> list[list[Json]]:
+    return [pair for key, pair in step.changed.items() if key.endswith("_id")]
+
+
 REFUSED = "geweigerd"
 """Why a step is not applied that a person refused."""
 
@@ -107,6 +112,7 @@ class Planner:
         self._opened: list[tuple[object, ...]] = []
         self._skip: set[str] = set()
         self._judged: set[str] | None = None
+        self._merged: set[int] = set()  # core ids that this plan merges into others
         self._made = range(0)  # core ids of the records of this entity that this plan makes
         self._digest = context.cipher.fingerprint(b"step")
         self._accepted_only = limits.cores is not None
@@ -242,6 +248,7 @@ class Planner:
         planned.situations["unlinked"] += len(correlated.linked)
         planned.waiting += len(correlated.waiting)
         self._skip = set(correlated.disputes)
+        self._merged.update(correlated.merges)
         encode = msgspec.json.encode
         work.load(
             "w_case",
@@ -501,6 +508,8 @@ class Planner:
     def _reason(self, batch: _Batch, step: Step, held: str, shown: set[bytes] | None) -> str:
         """Why this step is not applied, or ''."""
         if self.limits.refused is None:
+            if any(pair[0] in self._merged for pair in _references(step)):
+                return ""  # whom it refers to is no more: what is merged takes it along
             if held or shown is None or step.digest in shown:
                 return held
             return "niet in het goedgekeurde plan, of sindsdien veranderd"

@@ -30,6 +30,8 @@ from sync_engine.audit import note
 from sync_engine.errors import SyncError
 from sync_engine.find import hub_key, read_hub_key
 from sync_engine.hub import Hub
+from sync_engine.hubkeys import KEY, MISTYPED, key_number
+from sync_engine.mistyped import meant
 from sync_engine.store.work import Row, Work
 
 MOST: Final = 20
@@ -104,8 +106,11 @@ def by_key(hub: Hub, work: Work, entity: Entity, text: str) -> list[int]:
     Raises: SyncError if there is none; its advice says what comes nearest.
     """
     text = text.strip()
-    core_id = read_hub_key(text)
-    if core_id is not None:
+    if KEY.fullmatch(text) is not None:
+        core_id = key_number(text)
+        if core_id is None:
+            advice = f"{MISTYPED}{meant(hub, work, text, entity)}"
+            raise SyncError("that key is mistyped", advice=advice)
         return [_checked(hub, work, entity, core_id)]
     found = _by_source(hub, work, entity, text)
     if not found and entity in _NUMBERS:
@@ -215,6 +220,7 @@ def _nothing(hub: Hub, work: Work, entity: Entity, text: str) -> SyncError:
     advice = f"Bedoelt u: {', '.join(sorted(near))}? " if near else ""
     advice += f"Gebruik {', of '.join(ways)}"
     advice += "; of zoek met --find -." if entity in _PERSONS else "."
+    advice += meant(hub, work, text, entity)
     return SyncError(f"there is no {entity} with that key", advice=advice)
 
 

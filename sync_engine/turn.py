@@ -522,6 +522,7 @@ def prepare(context: Context) -> None:
     work.temp_table("w_rule", f"{node}, rule TEXT")
     work.temp_table("w_turned", node)
     work.temp_table("w_unalias", "core_id BIGINT PRIMARY KEY")
+    work.temp_table("w_chain", "core_id BIGINT PRIMARY KEY")
     work.temp_table("w_remove", "core_id BIGINT PRIMARY KEY, entity TEXT")
     work.temp_table(
         "w_back",

@@ -6,7 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import create_engine
 
+from sync_engine.store import schema
 from tests.support.lines import SECRET
 from tests.support.shell import Shell, paragraph, run_cli
 
@@ -98,18 +102,38 @@ def test_a_missing_or_foreign_key_file_is_refused(quick: Shell, tmp_path: Path) 
 def test_an_older_and_a_newer_database_are_told_apart(quick: Shell) -> None:
     line = quick.line
     head = line.query("SELECT version_num FROM alembic_version")[0][0]
-    for newest in (
-        "ALTER TABLE tenant_key DROP COLUMN emptied_at",
-        "DROP INDEX ix_medewerker_geboortedatum",
-        "DROP INDEX ix_contactgegeven_waarde",
-        "UPDATE alembic_version SET version_num = '0004'",
-    ):
-        line.query(newest)
+    _older(quick, "0004")
     assert "koppelhub db upgrade" in paragraph(quick("runs"))
     upgraded = quick("db", "upgrade", "--json")
     assert upgraded.data["before"]["current"] == "0004"
     assert upgraded.data["after"]["current"] == head
+    assert quick("audit", "verify").code == 0  # the lines of before are anchored
+    assert quick.line.query("SELECT action, why FROM audit")[0] == (
+        "db upgrade",
+        "0 former lines anchored",
+    )
     assert quick("runs").code == 0
     line.query("UPDATE alembic_version SET version_num = '9999'")
     assert "nieuwere versie van Koppelhub" in paragraph(quick("runs"))
     assert "nieuwere versie van Koppelhub" in paragraph(quick("db", "upgrade"))
+
+
+def _older(quick: Shell, revision: str) -> None:
+    """An empty database of an earlier schema in the place of the newest, with the same keys."""
+    store = quick.line.hub.store
+    known = quick.line.query("SELECT master_id, check_value, created_at FROM key_check")
+    store.close()
+    assert store.path is not None
+    for name in (store.path, *(Path(f"{store.path}{end}") for end in ("-wal", "-shm"))):
+        name.unlink(missing_ok=True)
+    engine = create_engine(f"sqlite:///{store.path}")
+    with engine.begin() as connection:
+        config = AlembicConfig()
+        config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        for row in known:
+            sql = "INSERT INTO key_check (master_id, check_value, created_at) VALUES (?, ?, ?)"
+            connection.exec_driver_sql(sql, tuple(row))
+    engine.dispose()
+    store.path.chmod(0o600)

@@ -291,3 +291,19 @@ def test_a_step_says_that_it_leans_on_what_is_held_where_its_own_field_is_not(ma
         ("groep", "wacht op een onderdeel dat is vastgehouden", 1),
         ("vak", "5 van 1 keer vak zou worden nieuw", 5),
     ]
+
+
+def test_what_refers_to_a_merged_record_follows_it_whatever_a_guard_holds(make: Make) -> None:
+    bench = make(2)
+    eck = "https://ketenid.nl/pilot/" + "a" * 128
+    for name, key in (("s0", "a"), ("s1", "b")):
+        bench.sources[name].put(Entity.LEERLING, key, achternaam="Jansen")
+        bench.sources[name].put(Entity.INSCHRIJVING, f"i{key}", leerling=key)
+    bench.sources["s1"].put(Entity.LEERLING, "b", achternaam="Jansen", eck_id=eck)
+    bench.settle(rounds=1)
+    bench.policy(guards={"change": {"share": None, "number": 1, "floor": 0}})
+    bench.sources["s0"].put(Entity.LEERLING, "a", achternaam="Jansen", eck_id=eck)
+    bench.sync("s0")
+    pupils = {row[0] for row in bench.query("SELECT id FROM leerling")}
+    assert len(pupils) == 1
+    assert {row[0] for row in bench.query("SELECT leerling_id FROM inschrijving")} == pupils
