@@ -58,10 +58,7 @@ def act(
 def show_doubts(out: Output, doubts: Sequence[Doubt]) -> None:
     """What an undo leaves as it is, and why."""
     for doubt in doubts[:_SHOWN]:
-        because = "een later record leunt erop"
-        if doubt.run_id is not None:
-            because = f"run {doubt.run_id} heeft het sindsdien gewijzigd"
-        out.line(f"  blijft zoals het is: {doubt.entity} {doubt.source} ({because})")
+        out.line(f"  blijft zoals het is: {doubt.entity} {doubt.source} ({doubt.why})")
     if len(doubts) > _SHOWN:
         out.line(f"  ... en nog {len(doubts) - _SHOWN} die blijven zoals ze zijn")
 

@@ -25,12 +25,18 @@ from sync_engine.retention import referrers
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A record that stays as it is, for a later run changed it or leans on it."""
+    """A record that stays as it is.
+
+    Attributes:
+        run_id: the later run that changed it, where that is why.
+        why: in Dutch.
+    """
 
     entity: str
     core_id: int | None
     source: str
     run_id: int | None
+    why: str
 
 
 Node = tuple[int, str, str]
@@ -144,6 +150,8 @@ class Turn:
             self._keep_changed()
         self._settle()
         self._concern()
+        if self.undone is not None and self.forms:
+            self._tell_rest(self.undone)
 
     # -- what the run did --------------------------------------------------------------------------
 
@@ -177,7 +185,10 @@ class Turn:
             "GROUP BY s.entity, l.core_id, k.name, s.source_key ORDER BY 1, 3, 4",
             (run, run, run),
         )
-        self.doubts += [Doubt(e, core, f"{name}/{key}", r) for e, core, name, key, r in rows]
+        self.doubts += [
+            Doubt(e, core, f"{name}/{key}", later, f"run {later} heeft het sindsdien gewijzigd")
+            for e, core, name, key, later in rows
+        ]
 
     def _links(self, run: int) -> None:
         """Every link that the run made, moved or took away, and that no later run touched."""
@@ -309,7 +320,7 @@ class Turn:
         work, names = self.context.work, self.context.koppelingen
         kept = "SELECT * FROM w_move WHERE before_id IN (SELECT core_id FROM w_kept)"
         self.doubts += [
-            Doubt(row[1], row[3], f"{names[row[0]]}/{row[2]}", None)
+            Doubt(row[1], row[3], f"{names[row[0]]}/{row[2]}", None, "iets van later leunt erop")
             for row in work.execute(f"{kept} ORDER BY entity, koppeling_id, source_key")
         ]
         work.execute(
@@ -350,6 +361,23 @@ class Turn:
             "AND o.target_key = m.source_key JOIN link l ON l.koppeling_id = o.koppeling_id "
             "AND l.entity = o.entity AND l.source_key = o.source_key"
         )
+
+    def _tell_rest(self, run: int) -> None:
+        """What the run changed for another reason than what it read: that reason is still there."""
+        rows = self.context.work.execute(
+            "SELECT DISTINCT s.entity, s.core_id, s.source FROM step s JOIN plan p "
+            "ON p.id = s.plan_id WHERE p.run_id = ? AND p.applied AND s.state = 'planned' "
+            "AND s.core_id NOT IN (SELECT core_id FROM w_refold WHERE core_id IS NOT NULL) "
+            "AND s.core_id NOT IN (SELECT core_id FROM w_kept) ORDER BY 1, 2",
+            (run,),
+        )
+        known = {doubt.core_id for doubt in self.doubts}
+        why = "dat volgt uit beleid, een vastgezette waarde of een ander record"
+        self.doubts += [
+            Doubt(entity, core_id, source, None, why)
+            for entity, core_id, source in rows
+            if core_id not in known
+        ]
 
     # -- one entity of the plan --------------------------------------------------------------------
 
