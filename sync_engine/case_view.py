@@ -282,11 +282,12 @@ def _enrolments(work: Work, core_id: int) -> list[str]:
 def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[Choice]:
     """What each decision would do; a decision is remembered and can be taken back."""
     number = case.id
+    entity = "" if case.entity == Entity.LEERLING else f" --entity {case.entity}"
     made = [
         Choice(
             f"dit bronrecord is {c.key} {c.name}: voortaan vult het die {noun} aan; "
             f"het zegt iets anders over {_named(c)}",
-            f"koppelhub case link {number} {c.key}",
+            f"koppelhub case link {number} --to {c.key}",
         )
         for c in candidates
         if not c.is_linked
@@ -297,26 +298,26 @@ def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[
             Choice(
                 f"{keys[0]} en {keys[1]} zijn dezelfde {noun}: groepen, inschrijvingen en "
                 "resultaten gaan naar de oudste",
-                f"koppelhub case merge {number} {keys[0]} {keys[1]}",
+                f"koppelhub case merge {keys[0]} {keys[1]}{entity}",
             )
         )
-    if any(c.is_linked for c in candidates):
-        made.append(
-            Choice(
-                f"dit bronrecord hoort niet bij {next(c.key for c in candidates if c.is_linked)}: "
-                f"maak het los, het wordt een eigen {noun}",
-                f"koppelhub case split {number}",
-            )
-        )
-    else:
-        made.append(
+    linked = next((c for c in candidates if c.is_linked), None)
+    if linked is None:
+        made += [
             Choice(
                 f"dit is geen van hen: maak een nieuwe {noun}", f"koppelhub case create {number}"
+            ),
+            Choice("neem dit bronrecord nooit over in de kern", f"koppelhub case ignore {number}"),
+        ]
+    elif len(linked.known_by) > 1:  # alone it is that record, and nothing is left to part
+        made.append(
+            Choice(
+                f"dit bronrecord hoort niet bij {linked.key}: maak het los, het wordt een eigen "
+                f"{noun}",
+                f"koppelhub case split --source {case.koppeling} --record {case.source_key}"
+                f"{entity}",
             )
         )
-    made.append(
-        Choice("neem dit bronrecord nooit over in de kern", f"koppelhub case ignore {number}")
-    )
     return made
 
 

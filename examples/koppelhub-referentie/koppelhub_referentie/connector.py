@@ -54,7 +54,9 @@ EVERYTHING: Final = "alles"
 _CAN: Final = frozenset(
     {Capability.CHECK, Capability.SNAPSHOT, Capability.DELTA, Capability.LOOKUP}
 )
-_SPECIAL: Final = frozenset({"bsn"})  # never read unless the configuration names a purpose
+_SPECIAL: Final = frozenset(
+    {"bsn", "onderwijsnummer"}
+)  # never read unless the configuration names a purpose
 _IDENTIFIERS: Final = frozenset({"key", "eck_id", "leerlingnummer", "personeelsnummer"})
 _ABOUT_PERSONS: Final = frozenset({"inschrijving", "verzorger_relatie"})
 

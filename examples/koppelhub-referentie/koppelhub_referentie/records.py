@@ -59,6 +59,7 @@ class Leerling(Persoon):
     leerlingnummer: Text | None = None
     eck_id: Text | None = None
     bsn: Text | None = None  # special: cut off before it gets here, unless a purpose is configured
+    onderwijsnummer: Text | None = None  # likewise
     mobiel: Text | None = None
 
 
