@@ -279,6 +279,10 @@ class Matcher:
         for holder in holders:
             for kind, digest in self._says.get(holder, {}).items():
                 said[kind].add(digest)
+        if joins:  # and whose number became that of somebody else is not joined with him by it
+            for kind, digest in self._said.get((self.context.koppeling.id, key), {}).items():
+                if kind in EXCLUSIVE:
+                    said[kind].add(digest)
         for kind in sorted(said):
             if len(said[kind]) > 1 and (kind in EXCLUSIVE or (joins and kind not in NUMBERS)):
                 return f"two values of {kind}"

@@ -93,6 +93,9 @@ def put_back(
     """
     handled: set[str] = set()
     chosen: list[int] = []
+    moving = {r.now[1] for r in rows if r.now and r.former and r.now[0] == group != r.former[0]}
+    moving |= {r.now[1] for r in rows if r.now and r.former and r.now[1] != r.former[1]}
+    stays = (actual or {}).keys() - moving  # of two that became one, the other row comes back
     for row in rows:
         if row.now is not None and row.now[0] == group and row.now != row.former:
             after = target.get(row.now[1])
@@ -103,7 +106,7 @@ def put_back(
         if row.former is not None and row.former[0] == group:
             key = row.former[1]
             after = target.get(key)
-            if isinstance(after, list) and len(after) == _OPEN and key not in (actual or {}):
+            if isinstance(after, list) and len(after) == _OPEN and key not in stays:
                 target[key] = row.period
                 handled.add(key)
                 chosen.append(row.member_id)

@@ -170,6 +170,8 @@ class Oracle:
                 found.add(one)
         group = {n for n, one in self.core.items() if one in found} - {node}
         said = keys.union(*(self._keys(n, source) for n in group))
+        if found != {own}:  # a number that became another's tells nobody to be that other
+            said |= {(kind, v) for kind, v in self._keys(node, "") if kind in PERSONAL}
         clash = {kind for kind, _ in said if len({v for k, v in said if k == kind}) > 1}
         live = {(one, n[0]) for n, one in self.core.items() if one in found and self._alive(n)}
         if clash & PERSONAL or (clash - NUMBERS and found != {own}):

@@ -484,3 +484,21 @@ def test_a_group_that_is_made_anew_in_one_source_rejoins_through_another_only(ma
     bench.sync("s0", kind=RunKind.DELTA)
     assert bench.core(Entity.GROEP, "g2") == bench.core(Entity.GROEP, "g1", "s1")
     assert bench.core(Entity.GROEP, "anew") != bench.core(Entity.GROEP, "alone")
+
+
+def test_who_gets_the_number_of_another_is_a_case_and_not_that_other(make: Make) -> None:
+    """A BSN typed over: two children of one source stay two, until the school mends it."""
+    bench = make()
+    for number, key in enumerate("ab", start=1):
+        bench.sources["s0"].put(
+            Entity.LEERLING, key, achternaam=f"Naam{number}", bsn=synthetic_bsn(number)
+        )
+    bench.sync()
+    bench.sources["s0"].put(Entity.LEERLING, "a", achternaam="Naam1", bsn=synthetic_bsn(2))
+    bench.sync()
+    assert [row[3] for row in bench.cases()] == ["contradiction"]
+    assert bench.core(Entity.LEERLING, "a") != bench.core(Entity.LEERLING, "b")
+    bench.sources["s0"].put(Entity.LEERLING, "a", achternaam="Naam1", bsn=synthetic_bsn(1))
+    bench.sync()
+    assert bench.cases() == []
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(2,)]

@@ -218,3 +218,21 @@ def test_a_decision_is_shown_before_it_is_taken(make: Make) -> None:
     assert (done.outcome, done.error) == (Outcome.DONE, "")
     assert bench.query("SELECT COUNT(*) FROM leerling") == [(2,)]
     assert bench.query("SELECT kind, operator FROM decision") == [("split", "test")]
+
+
+def test_classmates_who_were_merged_are_both_in_their_groep_again(make: Make) -> None:
+    """Whichever of the two rows of the groep is the older one."""
+    bench = make()
+    source = bench.sources["s0"]
+    for key in ("a", "b"):
+        source.put(Entity.LEERLING, key, achternaam=f"Naam {key}")
+    source.put(Entity.GROEP, "g", naam="1A", soort="stamgroep", leerlingen=["b"])
+    bench.sync()
+    source.put(Entity.GROEP, "g", naam="1A", soort="stamgroep", leerlingen=["a", "b"])
+    bench.later()
+    bench.sync()
+    before = core(bench)
+    one, other = bench.core(Entity.LEERLING, "a"), bench.core(Entity.LEERLING, "b")
+    decide(bench, Verdict.MERGE, core_id=one, other=other)
+    assert lift(bench, act_of(bench)).error == ""
+    assert core(bench) == before
