@@ -121,9 +121,8 @@ def test_who_looks_at_the_history_is_in_it_the_next_time(make: Make) -> None:
 
 def test_a_merge_is_told_and_what_was_of_the_other_with_it(make: Make) -> None:
     made = make(2)
-    eck = {"s0": ECK, "s1": f"https://ketenid.nl/pilot/{'d' * 128}"}
-    for name in ("s0", "s1"):
-        made.sources[name].put(Entity.LEERLING, "l", achternaam=name, eck_id=eck[name])
+    for name, said in (("s0", {"eck_id": ECK}), ("s1", {})):
+        made.sources[name].put(Entity.LEERLING, "l", achternaam=name, **said)
         made.sync(name)
     younger = made.core(Entity.LEERLING, "l", "s1")
     made.later()
