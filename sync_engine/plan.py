@@ -128,6 +128,9 @@ class Planner:
         prepare(self.context)
         self._asked = Asked(self.context)
         context = self.context
+        before = context.work.execute(  # what an earlier pass over this plan held stands there too
+            "SELECT COALESCE(MAX(id), 0) FROM step WHERE plan_id = ?", (self.plan_id,)
+        )[0][0]
         if self.act is None:
             context.work.execute(
                 "INSERT INTO w_refold SELECT core_id, entity FROM v_refold WHERE tenant_id = ?",
@@ -145,11 +148,11 @@ class Planner:
             self._entity(entity)
         self._known_members()
         self._remove()
-        if False and self.planned.held:  # a form that waits tells nobody apart yet
+        if self.planned.held:  # a form that waits tells nobody apart yet
             context.work.execute(
                 "DELETE FROM w_key WHERE core_id IN "
-                "(SELECT core_id FROM step WHERE plan_id = ? AND state = 'held' AND op = 'change')",
-                (self.plan_id,),
+                "(SELECT core_id FROM step WHERE plan_id = ? AND state = 'held' AND id > ?)",
+                (self.plan_id, before),
             )
         return self.planned
 
