@@ -153,7 +153,7 @@ def test_the_first_sync_shows_who_is_recognised_new_and_in_doubt_before_anything
     assert leerlingen(shell) == rows
     assert linked(shell) == {}
     assert set(report["situations"]) >= {"unlinked", "unmatched", "disputed"}
-    shell("plan", "apply", str(report["plan_id"]))
+    assert shell("plan", "apply", str(report["plan_id"]), "--yes").code in {0, 1}
     nobody_is_doubled(shell, legacy, rows=rows)
     again = shell.report()
     assert again["applied"] == {}

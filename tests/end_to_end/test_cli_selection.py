@@ -47,7 +47,7 @@ def test_entity_and_school_select_what_is_read(quick: Shell) -> None:
         assert "vestigingsnummer (99XX00) uit de configuratie" in paragraph(refused)
     nothing = quick.sync("--school", "99XX77")
     assert nothing.code == 2
-    assert "koppelhub connectors check" in nothing.err + nothing.out
+    assert "Kies een van: 99XX01, 99XX, 99XX02." in nothing.err + nothing.out
     unknown = quick.sync("--entity", "toverstaf")
     assert unknown.code in {2, 4}
     assert "toverstaf" in unknown.err + unknown.out
