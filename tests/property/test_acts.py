@@ -43,9 +43,10 @@ PASS = {
 }
 HOLD = {kind: {"number": 1, "share": None, "floor": 0} for kind in ("close", "create", "change")}
 LEERLING = Entity.LEERLING
+ALIKE = {"achternaam": "Jansen", "roepnaam": "Anna", "geboortedatum": "2012-03-04"}
 PUPIL = st.one_of(
     world.RECORDS[LEERLING],
-    st.just({"achternaam": "Jansen", "roepnaam": "Anna", "geboortedatum": "2012-03-04"}),
+    st.just(ALIKE),
 )
 DISPUTED = (Verdict.LINK, Verdict.CREATE, Verdict.IGNORE, Verdict.SPLIT)
 SETTLED = (Verdict.LINK, Verdict.SPLIT)
@@ -99,6 +100,8 @@ class Machine(RuleBasedStateMachine):
         """A school, and some pupils of it in any source, each placed and in a groep."""
         for entity, number, record in school:
             self.bench.sources["s0"].put(entity, world.KEYS[entity][number], **record)
+        for name, number in (("s0", 0), ("s1", 2)):  # two who look alike
+            self.bench.sources[name].put(LEERLING, world.KEYS[LEERLING][number], **ALIKE)
         for name, number, record in pupils:
             source, key = self.bench.sources[name], world.KEYS[LEERLING][number]
             source.put(LEERLING, key, **record)
@@ -240,9 +243,10 @@ class Machine(RuleBasedStateMachine):
         check_invariants(self.bench.hub)
 
 
+# create and ignore are too rare here; test_decisions.py has them
 ACTS = (
     *("refuse", "approve", "lift", "undo", "undo any", "doubt", "take back"),
-    *("merge", "link", "create", "split", "ignore"),
+    *("merge", "link", "split"),
 )
 
 
@@ -271,4 +275,4 @@ def test_any_acts_on_any_history_leave_a_core_that_stands(template: Path) -> Non
 
 @pytest.mark.postgres
 def test_any_acts_on_any_history_on_postgresql(postgres_server: PostgresServer) -> None:
-    assert _hold(lambda: on_postgres(postgres_server), examples=3, steps=10)
+    assert _hold(lambda: on_postgres(postgres_server), examples=2, steps=8)
