@@ -183,6 +183,10 @@ class _Reader:
             "quarantine": self._named_by_scope(
                 "SELECT scope_id, source_key, path, rule, raw_fp FROM quarantine"
             ),
+            "quarantine cases": self._query(
+                "SELECT koppeling_id, entity, source_key, rule FROM zaak "
+                "WHERE kind = 'quarantine' AND state = 'open'"
+            ),
             "scope": self._named_by_scope(
                 "SELECT id, rank, label, contract_fp, complete_at, complete_count, ended_run "
                 "FROM scope"
@@ -325,8 +329,9 @@ class _Reader:
         )
 
     def _cases(self) -> Table:
-        rows = self.work.execute(
-            "SELECT koppeling_id, kind, entity, source_key, state, rule, detail FROM zaak"
+        rows = self.work.execute(  # who is in quarantine is known from what was read
+            "SELECT koppeling_id, kind, entity, source_key, state, rule, detail FROM zaak "
+            "WHERE kind <> 'quarantine'"
         )
         return _sorted((*row[:6], len(json.loads(row[6]))) for row in rows)
 
