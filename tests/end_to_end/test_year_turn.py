@@ -194,7 +194,7 @@ def test_leavers_that_are_too_many_for_the_policy_wait_and_say_why(
 
         shown = year.shell("plan", "show", str(held["plan_id"]), "--json").data
         assert {s["op"] for s in shown["steps"] if s["state"] == "held"} == {"close"}
-        assert year.shell("plan", "apply", str(held["plan_id"])).code == 0
+        assert year.shell("plan", "approve", str(held["plan_id"]), "--yes").code == 0
         assert year.at_school() == year.shown(Selection.HUIDIG)
 
 
