@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sync_engine.turn import Doubt
 
 _SHOWN = 20
-_SAYS = {"nieuw": "nieuw", "gewijzigd": "gewijzigd", "verdwenen": "verdwenen"}
 
 
 def act(
@@ -90,7 +89,7 @@ def show_refusals(out: Output, refusals: list[Refusal]) -> None:
         ("koppeling", "entiteit", "bronsleutel", "hubsleutel", "bron zegt", "run", "door", "op"),
         [
             (
-                *(r.koppeling, r.entity, r.source_key, r.key, _SAYS[r.says]),
+                *(r.koppeling, r.entity, r.source_key, r.key, r.says),
                 *(f"{r.run_id} ({r.kind})", r.operator, r.at[:16]),
             )
             for r in refusals

@@ -147,19 +147,33 @@ def run_and_show(out: Output, hub: Hub, source: str, options: Options) -> int:
     from sync_engine.runs import run
 
     hub.koppeling(source)  # a name that is not there is no attempt on anything
-    if options.approved is None and not options.dry:  # those are noted with their plan
+    acts = options.undone is not None or options.lifted is not None or options.decision is not None
+    if (acts or options.approved is None) and not options.dry:  # others are noted with their plan
         with hub.store.work() as work:
             note(
                 hub,
                 work,
                 operator=options.operator,
                 action=COMMAND.get() or str(options.kind),
-                subject=f"koppeling {source}",
+                subject=_subject(options) or f"koppeling {source}",
             )
     with out.progress() as progress:
         report = run(hub, source, options, progress=progress)
     show_report(out, report)
     return report.exit_code
+
+
+def _subject(options: Options) -> str:
+    """What an act is about, by its number; empty for a run of a koppeling."""
+    for what, number in (
+        ("run", options.undone),
+        ("plan", options.refused),
+        ("decision", options.lifted),
+        ("case", options.decision.case_id if options.decision else None),
+    ):
+        if number is not None:
+            return f"{what} {number}"
+    return ""
 
 
 def must_ask(out: Output, *, yes: bool) -> None:

@@ -344,7 +344,11 @@ class _Run:
         if limits.refused is None:
             self.report.applied = self._applied(plan_id)
         if limits.shown is not None:
-            self._decided(limits)
+            state = "approved" if limits.refused is None else "refused"
+            self.work.execute("UPDATE plan SET state = ? WHERE id = ?", (state, limits.shown))
+            self._decided(limits.shown)
+        elif act is not None:  # nobody was asked: its own plan says who, when and why
+            self._decided(plan_id)
 
     def _carry_out(self, context: Context, plan_id: int, planned: Planned, act: Act | None) -> None:
         """Apply, refuse, or do what a person acts on: that whole, or not at all."""
@@ -363,18 +367,11 @@ class _Run:
     def _only_cores(self) -> tuple[int, ...] | None:
         return self.options.cores if self.options.kind is Kind.REFOLD else None
 
-    def _decided(self, limits: Limits) -> None:
-        state = "approved" if limits.refused is None else "refused"
+    def _decided(self, plan_id: int) -> None:
+        options = self.options
         self.work.execute(
-            "UPDATE plan SET state = ?, decided_by = ?, decided_at = ?, decided_why = ? "
-            "WHERE id = ?",
-            (
-                state,
-                self.options.operator,
-                self.hub.clock.now(),
-                self.options.why or None,
-                limits.shown,
-            ),
+            "UPDATE plan SET decided_by = ?, decided_at = ?, decided_why = ? WHERE id = ?",
+            (options.operator, self.hub.clock.now(), options.why or None, plan_id),
         )
 
     def _shown(self) -> Options:

@@ -30,13 +30,13 @@ def test_a_run_is_undone_after_it_was_shown(shell: Shell) -> None:
     assert differences(core_dump(shell.line.hub), before)
     assert shell("plan", "list", "--json").data == []
 
-    done = shell(
-        "run",
-        "undo",
-        run,
-        stdin="y\n",
-    )
+    done = shell("run", "undo", run, "--why", "verkeerd getypt", stdin="y\n")
     assert done.code == 0
+    assert shell.line.query(
+        "SELECT decided_why FROM plan WHERE decided_at IS NOT NULL ORDER BY id DESC LIMIT 1"
+    ) == [("verkeerd getypt",)]
+    trail = shell("audit", "show", "--json").data
+    assert ("run undo", f"run {run}") in {(line["action"], line["subject"]) for line in trail}
     assert differences(core_dump(shell.line.hub), before) == {}
     shell.line.later(hours=8)
     assert shell.report()["applied"] == {}

@@ -188,3 +188,11 @@ def test_a_run_that_is_too_old_is_refused(make: Make) -> None:
     bench = school(make)
     bench.later(24 * 91)
     assert "too old" in undo(bench, bench.reports[0].run_id).error
+
+
+def test_who_undid_when_and_why_is_kept_also_where_nobody_was_asked(make: Make) -> None:
+    bench = school(make)
+    report = undo(bench, bench.reports[0].run_id, why="verkeerde school")
+    assert bench.query("SELECT decided_by, decided_why FROM plan WHERE id = ?", report.plan_id) == [
+        ("test", "verkeerde school")
+    ]
