@@ -351,29 +351,14 @@ class _Adoption:
             sealed = context.cipher.person(salt).encrypt(form, b"shadow|%d" % number)
             batch.new_records.append((record_id, scope.id, key, digest, salt, None, False))
             batch.new_shadows.append(
-                ShadowRow(
-                    id=number,
-                    koppeling_id=context.koppeling.id,
+                ShadowRow.first(
+                    context,
+                    number,
                     scope_id=scope.id,
-                    record_id=record_id,
-                    entity=str(entity),
-                    source_key=key,
-                    received_fp=digest,
-                    received_gone=False,
-                    accepted_fp=None,
-                    accepted_gone=False,
-                    refused_fp=None,
-                    pending=True,
-                    first_on=context.today,
-                    observed_on=context.today,
-                    held_until=None,
+                    record=(record_id, salt),
+                    identity=(str(entity), key),
+                    form=(sealed, digest),
                     situation="linked",
-                    run_id=context.run_id,
-                    accepted_run=None,
-                    refused_run=None,
-                    received=sealed,
-                    accepted=None,
-                    salt=salt,
                 )
             )
         write(context, scope.id, batch)

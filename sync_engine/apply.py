@@ -251,8 +251,8 @@ def accept(context: Context) -> None:
     work = context.work
     forget = "UPDATE shadow_form SET accepted = NULL WHERE shadow_id IN"
     work.execute(  # what undo brings back
-        "INSERT INTO former_form (shadow_id, run_id, accepted_fp, gone, accepted_run, form) "
-        "SELECT s.id, ?, s.accepted_fp, s.accepted_gone, s.accepted_run, "
+        "INSERT INTO former_form (shadow_id, run_id, accepted_fp, gone, accepted_run, held, form) "
+        "SELECT s.id, ?, s.accepted_fp, s.accepted_gone, s.accepted_run, s.accepted_held, "
         "COALESCE(f.accepted, f.received) FROM p_accept p CROSS JOIN shadow s "
         "CROSS JOIN shadow_form f WHERE p.replaces AND s.id = p.shadow_id "
         f"AND f.shadow_id = s.id AND NOT ({_SAME.format('s.')})",
@@ -262,6 +262,7 @@ def accept(context: Context) -> None:
     work.execute(f"{forget} ({_shadows_of('w_vanished')})", (context.koppeling.id,))
     accepted = (
         "accepted_fp = received_fp, accepted_gone = received_gone, pending = false, "
+        "accepted_held = NULL, "
         f"accepted_run = CASE WHEN {_SAME.format('')} THEN accepted_run ELSE {context.run_id} END"
     )
     work.execute(

@@ -127,8 +127,9 @@ def _restore(context: Context, *, refuse: bool) -> None:
     """Shadows get the accepted form back that they had, or none."""
     work, run = context.work, context.run_id
     work.execute(
-        "INSERT INTO former_form (shadow_id, run_id, accepted_fp, gone, accepted_run, form) "
+        "INSERT INTO former_form (shadow_id, run_id, accepted_fp, gone, accepted_run, held, form) "
         "SELECT s.id, ?, s.accepted_fp, s.accepted_gone, s.accepted_run, "
+        "CASE WHEN s.accepted_gone THEN COALESCE(s.accepted_held, s.held_until) END, "
         "COALESCE(f.accepted, f.received) FROM w_restore r CROSS JOIN shadow s "
         "CROSS JOIN shadow_form f WHERE s.id = r.shadow_id AND f.shadow_id = s.id "
         "AND s.accepted_fp IS NOT NULL",
@@ -146,7 +147,8 @@ def _restore(context: Context, *, refuse: bool) -> None:
     refused = f"CASE WHEN {same} THEN NULL ELSE {{}} END" if refuse else "NULL"
     work.execute(
         "UPDATE shadow SET accepted_fp = r.former_fp, accepted_gone = r.gone, "
-        f"accepted_run = r.former_run, refused_fp = {refused.format('received_fp')}, "
+        "accepted_run = r.former_run, accepted_held = r.held, "
+        f"refused_fp = {refused.format('received_fp')}, "
         f"refused_run = {refused.format(run)}, "
         f"pending = {'false' if refuse else f'NOT {same}'}, "
         "situation = CASE WHEN r.former_fp IS NULL THEN 'unmatched' WHEN r.gone THEN 'gone' "

@@ -157,7 +157,8 @@ class _Gatherer:
             for row in work.execute(
                 "SELECT s.id, s.scope_id, s.source_key, false, s.received_gone, "
                 "r.former_fp IS NOT NULL, r.gone, s.first_on, s.observed_on, s.held_until, "
-                "s.run_id, s.received, r.form, s.salt FROM w_restore r CROSS JOIN v_shadow s "
+                "s.run_id, s.received, r.form, s.salt, r.held "
+                "FROM w_restore r CROSS JOIN v_shadow s "
                 f"WHERE s.id = r.shadow_id AND {work.many('r.shadow_id')}",
                 (work.values(part),),
             ):
@@ -166,7 +167,7 @@ class _Gatherer:
 
     def _claim(self, core_id: int, koppeling_id: int, row: Row) -> None:
         number, scope_id, key, pending, received_gone, is_accepted, accepted_gone = row[:7]
-        first_on, observed_on, held_until, run_id, received, accepted, salt = row[7:]
+        first_on, observed_on, held_until, run_id, received, accepted, salt, accepted_held = row[7:]
         context = self.context
         fresh = pending and koppeling_id == context.koppeling.id and key not in self.skip
         fresh = fresh and not self.accepted_only and (self.only is None or key in self.only)
@@ -179,6 +180,8 @@ class _Gatherer:
         blob = received if fresh or accepted is None else accepted
         plain = context.cipher.person(salt).decrypt(blob, b"shadow|%d" % number)
         gone = bool(received_gone if fresh else accepted_gone)
+        if gone and not fresh and accepted_held is not None:  # what came since moves no last day
+            held_until = accepted_held
         scope, adopted = context.scopes[scope_id], scope_id in context.adopted_scopes
         self.said.claims[core_id].append(
             Claim(
@@ -237,8 +240,8 @@ class _Gatherer:
 
 _SHADOWS = (
     "SELECT id, scope_id, source_key, pending, received_gone, accepted_fp IS NOT NULL, "
-    "accepted_gone, first_on, observed_on, held_until, run_id, received, accepted, salt "
-    "FROM v_shadow WHERE koppeling_id = ? AND entity = ?"
+    "accepted_gone, first_on, observed_on, held_until, run_id, received, accepted, salt, "
+    "accepted_held FROM v_shadow WHERE koppeling_id = ? AND entity = ?"
 )
 
 

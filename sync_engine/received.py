@@ -39,6 +39,7 @@ SHADOW_COLUMNS = (
     "run_id",
     "accepted_run",
     "refused_run",
+    "accepted_held",
 )
 FORM_COLUMNS = ("shadow_id", "received", "accepted")
 WHOLE_COLUMNS = (*SHADOW_COLUMNS, "received", "accepted", "salt")
@@ -82,6 +83,7 @@ _TYPES = {
     "first_on": "DATE",
     "observed_on": "DATE",
     "held_until": "DATE",
+    "accepted_held": "DATE",
     "stored_on": "DATE",
 }
 
@@ -147,9 +149,60 @@ class ShadowRow(msgspec.Struct):
     run_id: int
     accepted_run: int | None
     refused_run: int | None
+    accepted_held: date | str | None
     received: bytes
     accepted: bytes | None
     salt: bytes | None
+
+    @classmethod
+    def first(
+        cls,
+        context: Context,
+        number: int,
+        *,
+        scope_id: int,
+        record: tuple[int, bytes],
+        identity: tuple[str, str],
+        form: tuple[bytes, bytes],
+        situation: str,
+    ) -> ShadowRow:
+        """A shadow that is received for the first time today; nothing of it is accepted.
+
+        Args:
+            context: of the run.
+            number: of the shadow.
+            scope_id: where it was read.
+            record: raw record and its salt.
+            identity: (entity, source key).
+            form: encrypted, and its fingerprint.
+            situation: until it is correlated.
+        """
+        (record_id, salt), (entity, source_key), (blob, fingerprint) = record, identity, form
+        return cls(
+            id=number,
+            koppeling_id=context.koppeling.id,
+            scope_id=scope_id,
+            record_id=record_id,
+            entity=entity,
+            source_key=source_key,
+            received_fp=fingerprint,
+            received_gone=False,
+            accepted_fp=None,
+            accepted_gone=False,
+            refused_fp=None,
+            pending=True,
+            first_on=context.today,
+            observed_on=context.today,
+            held_until=None,
+            situation=situation,
+            run_id=context.run_id,
+            accepted_run=None,
+            refused_run=None,
+            accepted_held=None,
+            received=blob,
+            accepted=None,
+            salt=salt,
+        )
 
     def receive(self, blob: bytes, fingerprint: bytes, *, gone: bool) -> None:
         """Take another received form; the accepted one is kept beside it while they differ.
@@ -160,6 +213,8 @@ class ShadowRow(msgspec.Struct):
             self.received = blob
             return
         self.refused_fp = self.refused_run = None
+        if self.accepted_gone and self.accepted_held is None:  # the days below tell of what comes
+            self.accepted_held = self.held_until or self.observed_on
         if self.accepted is None and self.accepted_fp == self.received_fp:
             self.accepted = self.received
         self.received, self.received_fp, self.received_gone = blob, fingerprint, gone

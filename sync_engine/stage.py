@@ -356,31 +356,15 @@ class Stager:
         if shadow is None:
             number = context.ids.take("shadow", 1)[0]
             sealed = person.encrypt(form, b"shadow|%d" % number)
-            entity, source_key = identity
             batch.new_shadows.append(
-                ShadowRow(
-                    id=number,
-                    koppeling_id=context.koppeling.id,
+                ShadowRow.first(
+                    context,
+                    number,
                     scope_id=self.scope.id,
-                    record_id=record_id,
-                    entity=entity,
-                    source_key=source_key,
-                    received_fp=self._form_fp(form),
-                    received_gone=False,
-                    accepted_fp=None,
-                    accepted_gone=False,
-                    refused_fp=None,
-                    pending=True,
-                    first_on=context.today,
-                    observed_on=context.today,
-                    held_until=None,
+                    record=(record_id, salt),
+                    identity=identity,
+                    form=(sealed, self._form_fp(form)),
                     situation="unmatched",
-                    run_id=context.run_id,
-                    accepted_run=None,
-                    refused_run=None,
-                    received=sealed,
-                    accepted=None,
-                    salt=salt,
                 )
             )
             return

@@ -161,9 +161,11 @@ class Turn:
     def _forms(self, run: int) -> None:
         """Every shadow that the run accepted or gave back, with what it had before."""
         work = self.context.work
-        columns = "shadow_id, koppeling_id, entity, source_key, former_fp, gone, former_run, form"
+        columns = (
+            "shadow_id, koppeling_id, entity, source_key, former_fp, gone, former_run, held, form"
+        )
         shadow = "s.id, s.koppeling_id, s.entity, s.source_key"
-        former = "f.accepted_fp, COALESCE(f.gone, false), f.accepted_run, f.form"
+        former = "f.accepted_fp, COALESCE(f.gone, false), f.accepted_run, f.held, f.form"
         work.execute(  # it accepted the form that counts now
             f"INSERT INTO w_restore ({columns}) SELECT {shadow}, {former} FROM shadow s "
             "LEFT JOIN former_form f ON f.shadow_id = s.id AND f.run_id = ? "
@@ -534,7 +536,7 @@ def prepare(context: Context) -> None:
     work.temp_table(
         "w_restore",
         f"shadow_id BIGINT PRIMARY KEY, {node}, former_fp {blob}, gone BOOLEAN, "
-        f"former_run INTEGER, form {blob}",
+        f"former_run INTEGER, held DATE, form {blob}",
     )
     work.execute(
         "CREATE INDEX IF NOT EXISTS w_restore_node ON w_restore (koppeling_id, entity, source_key)"

@@ -184,7 +184,8 @@ class Shadow(SQLModel, table=True):
 
     `pending` says that received and accepted differ and that the difference was not refused.
     `refused_fp` is the received form that `refused_run` refused or undid; another form clears both.
-    `accepted_run` is the run that accepted the form that the core uses.
+    `accepted_run` is the run that accepted the form that the core uses; where that says that the
+    record is gone and another form came since, `accepted_held` is the last day that it was held.
     """
 
     __tablename__ = "shadow"
@@ -226,6 +227,7 @@ class Shadow(SQLModel, table=True):
     run_id: int
     accepted_run: int | None = None
     refused_run: int | None = None
+    accepted_held: date | None = None
 
 
 class ShadowForm(SQLModel, table=True):
@@ -255,6 +257,7 @@ class FormerForm(SQLModel, table=True):
     accepted_fp: bytes = Field(sa_column=_blob())
     gone: bool
     accepted_run: int | None = None
+    held: date | None = None
     form: bytes = Field(sa_column=_blob())
 
 

@@ -196,3 +196,46 @@ def test_who_undid_when_and_why_is_kept_also_where_nobody_was_asked(make: Make) 
     assert bench.query("SELECT decided_by, decided_why FROM plan WHERE id = ?", report.plan_id) == [
         ("test", "verkeerde school")
     ]
+
+
+def left_and_listed_again(make: Make) -> tuple[Bench, RunReport]:
+    """A pupil who left on Monday, and whom the source lists again days later by mistake."""
+    bench = school(make)
+    bench.sources["s0"].remove(Entity.INSCHRIJVING, "i3")
+    bench.sources["s0"].remove(Entity.LEERLING, "l3")
+    bench.settle(rounds=2)
+    bench.later(72)
+    bench.sources["s0"].put(
+        Entity.LEERLING,
+        "l3",
+        achternaam="Naam3",
+        roepnaam="Kim",
+        geboortedatum="2012-03-04",
+        email="l3@thuis.example",
+    )
+    return bench, bench.reports[-1]
+
+
+def test_who_was_reopened_by_mistake_left_on_the_day_on_which_he_left(make: Make) -> None:
+    bench, _ = left_and_listed_again(make)
+    before = core(bench)
+    reopened = bench.sync()
+    assert reopened.applied == {"leerling.reopen": 1}
+    assert undo(bench, reopened.run_id).doubts == []
+    assert core(bench) == before
+    bench.later(72)
+    bench.sync()
+    assert core(bench) == before
+
+
+def test_a_return_that_is_not_accepted_moves_no_last_day(make: Make) -> None:
+    bench, _ = left_and_listed_again(make)
+    before = core(bench)
+    bench.sync(plan_only=True)
+    bench.later(72)
+    bench.sync(plan_only=True)
+    bench.policy(authority={"order": {"*": ["s0"]}})  # everything is folded again
+    bench.sync(kind=Kind.REFUSE, refused=bench.reports[-1].plan_id)
+    bench.later()
+    assert bench.sync().applied == {}
+    assert core(bench) == before

@@ -11,7 +11,11 @@ revision = "0006"
 down_revision = "0005"
 
 _COLUMNS: dict[str, list[sa.Column[object]]] = {
-    "shadow": [sa.Column("accepted_run", sa.Integer()), sa.Column("refused_run", sa.Integer())],
+    "shadow": [
+        sa.Column("accepted_run", sa.Integer()),
+        sa.Column("refused_run", sa.Integer()),
+        sa.Column("accepted_held", sa.Date()),
+    ],
     "decision": [
         sa.Column("act", sa.Integer()),
         sa.Column("case_id", sa.Integer()),
@@ -54,6 +58,7 @@ def upgrade() -> None:
         sa.Column("accepted_fp", sa.LargeBinary(), nullable=False),
         sa.Column("gone", sa.Boolean(), nullable=False),
         sa.Column("accepted_run", sa.Integer()),
+        sa.Column("held", sa.Date()),
         sa.Column("form", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("shadow_id", "run_id"),
         sqlite_with_rowid=False,
