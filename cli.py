@@ -58,9 +58,10 @@ def sandbox_serve(
     seed: Annotated[int, typer.Option("--seed")] = 1,
 ) -> None:
     """Serve a synthetic school as Somtoday Connect on loopback, until interrupted."""
+    from config.clock import SystemClock
     from console.demo import serve_sandbox
 
-    serve_sandbox(port=port, pupils=pupils, seed=seed)
+    serve_sandbox(port=port, pupils=pupils, seed=seed, clock=SystemClock())
 
 
 @app.command()
@@ -70,9 +71,11 @@ def demo(
     json: Json = False,
 ) -> None:
     """Play five nights of a synthetic school, against a real server on loopback."""
+    from config.clock import SystemClock
     from console.demo import play
 
-    raise typer.Exit(play(Output(json=json), directory, pupils=pupils))
+    out = Output(json=json)
+    raise typer.Exit(play(out, directory, pupils=pupils, clock=SystemClock()))
 
 
 def main() -> None:
