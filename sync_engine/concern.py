@@ -10,6 +10,7 @@ from mappings.canonical.schema import fields_of
 from sync_engine.context import Context, chunks
 from sync_engine.correlate import Correlated
 from sync_engine.nodes import KEYED, load_nodes
+from sync_engine.project import required_references
 
 OPEN_COLUMNS = ("koppeling_id", "entity", "source_key", "target_entity", "target_key")
 
@@ -38,6 +39,33 @@ def find_pending(context: Context, entity: Entity, *, chosen: bool) -> None:
         "ON CONFLICT (source_key) DO NOTHING",
         (context.koppeling.id, str(entity)),
     )
+
+
+def wait_with_disputed(context: Context, entity: Entity) -> set[str]:
+    """Source keys of what a source tells in one record with somebody who is in doubt, and of him.
+
+    What is his waits as he does: it is taken out of what is pending, and stays so in the store.
+    """
+    work = context.work
+    theirs = {fields_of(entity)[name].target for name in required_references(entity)}
+    asked = [str(target) for target in sorted(theirs - {None}, key=str)]
+    if not asked:
+        return set()
+    work.execute(
+        "INSERT INTO w_disputed SELECT DISTINCT s.entity, s.source_key FROM w_disputed w "
+        "CROSS JOIN v_shadow d CROSS JOIN v_shadow s WHERE d.koppeling_id = ? "
+        f"AND w.entity IN ({', '.join('?' for _ in asked)}) AND d.entity = w.entity "
+        "AND d.source_key = w.source_key AND s.record_id = d.record_id AND s.entity = ? "
+        "AND s.pending",
+        (context.koppeling.id, *asked, str(entity)),
+    )
+    rows = work.execute("SELECT source_key FROM w_disputed WHERE entity = ?", (str(entity),))
+    work.execute(
+        "DELETE FROM w_pending WHERE source_key IN "
+        "(SELECT source_key FROM w_disputed WHERE entity = ?)",
+        (str(entity),),
+    )
+    return {row[0] for row in rows}
 
 
 def tell_waiting(context: Context, entity: Entity, keys: set[str]) -> None:
