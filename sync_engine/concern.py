@@ -48,24 +48,25 @@ def wait_with_disputed(context: Context, entity: Entity) -> set[str]:
     """
     work = context.work
     theirs = {fields_of(entity)[name].target for name in required_references(entity)}
-    asked = [str(target) for target in sorted(theirs - {None}, key=str)]
-    if not asked:
-        return set()
-    work.execute(
-        "INSERT INTO w_disputed SELECT DISTINCT s.entity, s.source_key FROM w_disputed w "
-        "CROSS JOIN v_shadow d CROSS JOIN v_shadow s WHERE d.koppeling_id = ? "
-        f"AND w.entity IN ({', '.join('?' for _ in asked)}) AND d.entity = w.entity "
-        "AND d.source_key = w.source_key AND s.record_id = d.record_id AND s.entity = ? "
-        "AND s.pending",
-        (context.koppeling.id, *asked, str(entity)),
-    )
-    rows = work.execute("SELECT source_key FROM w_disputed WHERE entity = ?", (str(entity),))
-    work.execute(
-        "DELETE FROM w_pending WHERE source_key IN "
-        "(SELECT source_key FROM w_disputed WHERE entity = ?)",
-        (str(entity),),
-    )
-    return {row[0] for row in rows}
+    found: set[str] = set()
+    for target in theirs - {None}:
+        rows = work.execute("SELECT source_key FROM w_disputed WHERE entity = ?", (str(target),))
+        for part in chunks([row[0] for row in rows]):
+            records = work.execute(
+                "SELECT record_id FROM v_shadow WHERE koppeling_id = ? AND entity = ? "
+                f"AND {work.many('source_key')}",
+                (context.koppeling.id, str(target), work.values(part)),
+            )
+            told = work.execute(
+                f"SELECT source_key FROM v_shadow WHERE {work.many('record_id')} "
+                "AND entity = ? AND pending",
+                (work.values([row[0] for row in records]), str(entity)),
+            )
+            found.update(row[0] for row in told)
+    work.load("w_disputed", ("entity", "source_key"), [(str(entity), k) for k in sorted(found)])
+    for part in chunks(sorted(found)):
+        work.execute(f"DELETE FROM w_pending WHERE {work.many('source_key')}", (work.values(part),))
+    return found
 
 
 def tell_waiting(context: Context, entity: Entity, keys: set[str]) -> None:
