@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context
 from sync_engine.errors import SyncError
+from sync_engine.matching import EXCHANGED
 from sync_engine.nodes import accepted_forms
 from sync_engine.options import Decision, Options, Verdict
 from sync_engine.project import required_references
@@ -117,9 +118,9 @@ def _decide(context: Context, decision: Decision) -> Act:
     match decision.verdict:
         case Verdict.LINK:
             target = _target(context, decision)
-            if core_id == target:
+            if core_id == target and not _is_exchanged(context, decision):
                 raise SyncError("it is linked to that record already", advice=_NOTHING)
-            if core_id is not None:
+            if core_id not in {None, target}:
                 act.turn.moves.append(_move(node, core_id, target))
         case Verdict.SPLIT:
             _refuse_if(core_id is None, "it is not linked to any record", "Gebruik `create`.")
@@ -141,6 +142,12 @@ _NOTHING = "Er is niets te doen."
 def _refuse_if(condition: bool, what: str, advice: str) -> None:
     if condition:
         raise SyncError(what, advice=advice)
+
+
+def _is_exchanged(context: Context, decision: Decision) -> bool:
+    """Whether the case is about two records that each took the other's number: it may stay so."""
+    rows = context.work.execute("SELECT rule FROM zaak WHERE id = ?", (decision.case_id,))
+    return bool(rows) and str(rows[0][0]).startswith(EXCHANGED)
 
 
 def _merge(act: Act, decision: Decision) -> None:
