@@ -219,12 +219,12 @@ def _lift(context: Context, act_id: int) -> Act:
             advice="Zie `koppelhub case decisions` voor wat er besloten is.",
         )
     context.lifting = frozenset(row[0] for row in rows)
-    nodes = {(row[2], row[3], row[4]): Verdict(row[1]) for row in rows}
+    nodes = {(row[2], row[3], row[4]) for row in rows}
     run_id = rows[0][5]
     turn = Turn(context, undone=run_id, forms=False)
     act = Act(context, turn, lifted=act_id)
     act.chosen = {(e, key) for k, e, key in nodes if k == context.koppeling.id}
-    turn.only = {node for node, verdict in nodes.items() if verdict is not Verdict.CREATE}
+    turn.only = nodes
     turn.cascade = lambda move: _dependents(context, move)
     return act
 
