@@ -14,7 +14,7 @@ from sync_engine.context import Context
 from sync_engine.errors import SyncError
 from sync_engine.matching import EXCHANGED
 from sync_engine.nodes import accepted_forms
-from sync_engine.options import Decision, Options, Verdict
+from sync_engine.options import Decision, Kind, Options, Verdict
 from sync_engine.project import required_references
 from sync_engine.retention import referrers
 from sync_engine.store.values import instant
@@ -87,6 +87,13 @@ def _undo(context: Context, run_id: int) -> Act:
         raise SyncError(
             f"run {run_id} changed nothing that can be undone",
             advice=f"Er is niets om ongedaan te maken.{hint}",
+        )
+    if kind == Kind.ADOPT:  # what nothing says any more would go, and it was there before the hub
+        raise SyncError(
+            f"run {run_id} is an adoption: what it took over stood in the core before it",
+            advice="Adopteren verandert de kern niet en wordt niet ongedaan gemaakt. Twee records "
+            "voor één persoon: `koppelhub case merge`. Een verkeerde herkenning door een latere "
+            "run: maak die run ongedaan, of neem het besluit terug met `koppelhub case lift`.",
         )
     if instant(started) < context.now - context.policy.retention.undo:
         raise SyncError(

@@ -321,6 +321,19 @@ def act_of(kern: KernBench) -> int:
     return int(kern.bench.query("SELECT MAX(act) FROM decision")[0][0])
 
 
+def test_an_adoption_is_not_undone_and_takes_nothing_away(kern: KernBench) -> None:
+    """What it took over stood there before it: undoing it would be removing that."""
+    school(kern)
+    run = adopted(kern).run
+    assert run is not None
+    before = core_rows(kern.bench)
+    report = kern.bench.sync(KERN, kind=Kind.UNDO, undone=run.run_id, operator="test")
+    assert (report.outcome, report.applied) == ("failed", {})
+    assert "adoption" in report.error
+    assert "case merge" in report.advice
+    assert core_rows(kern.bench) == before
+
+
 def test_the_case_of_a_double_outlives_later_runs(kern: KernBench) -> None:
     for core_id in (4, 5):
         stand(kern.bench, L, core_id, achternaam="Voorbeeld", roepnaam="J", geboortedatum=BORN)
