@@ -26,7 +26,7 @@ from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import Outcome, ReadingReport, RunReport
 from sync_engine.pupils import PupilLookup
 from sync_engine.scopes import keep_terms, open_scope, remember_contract
-from sync_engine.stage import Received, Stager
+from sync_engine.stage import DROPPED, Received, Stager
 
 _log = logging.getLogger(__name__)
 
@@ -340,10 +340,7 @@ class Reader:
     def _aftermath(
         self, context: Context, row: ScopeRow, stager: Stager, report: ReadingReport
     ) -> None:
-        for (path, rule), count in sorted(stager.problems.items()):
-            context.events.append(
-                (row.id, "dropped field", {"path": path, "rule": rule, "n": count})
-            )
+        context.events += [(row.id, DROPPED, detail) for detail in stager.dropped()]
 
     def _tell_drift(self, context: Context) -> None:
         """One event per resource and run: what a source added, it added to all its scopes."""
