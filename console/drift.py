@@ -35,6 +35,7 @@ _OPS: Final = {
     "change": "anders",
     "close": "alleen in de kern",
     "reopen": "terug in de bron",
+    "pinned": "vastgezet",
 }
 
 
