@@ -140,8 +140,9 @@ def drift(
     found = teller.drift(report)
     if report.outcome is not Outcome.FAILED:
         found.pinned = _pinned(hub, koppeling, options.brins)
-        for pin in found.pinned if each is not None else ():
-            each(_of_pin(pin, koppeling))
+        if each is not None:
+            for pin in found.pinned:
+                each(_of_pin(pin, koppeling))
     return found
 
 

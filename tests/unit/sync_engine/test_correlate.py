@@ -520,11 +520,8 @@ def twins(make: Make) -> Bench:
 
 
 def tell(made: Bench, key: str, name: str, *, bsn: int, leerlingnummer: str) -> None:
-    put(
-        *(made, "s0", Entity.LEERLING, key),
-        **LEERLING
-        | {"roepnaam": name, "bsn": synthetic_bsn(bsn), "leerlingnummer": leerlingnummer},
-    )
+    told = {"roepnaam": name, "bsn": synthetic_bsn(bsn), "leerlingnummer": leerlingnummer}
+    put(made, "s0", Entity.LEERLING, key, **LEERLING | told)
 
 
 def names(made: Bench) -> dict[str, str]:
