@@ -54,13 +54,14 @@ for group in (
 @sandbox_app.command("serve")
 def sandbox_serve(
     port: Annotated[int, typer.Option("--port")] = 8765,
+    magister_port: Annotated[int, typer.Option("--magister-port")] = 8766,
     pupils: Annotated[int, typer.Option("--pupils")] = 200,
     seed: Annotated[int, typer.Option("--seed")] = 1,
 ) -> None:
-    """Serve a synthetic school as Somtoday Connect on loopback, until interrupted."""
+    """Serve a synthetic school as Somtoday Connect and as Magister on loopback, until stopped."""
     from console.demo import serve_sandbox
 
-    serve_sandbox(port=port, pupils=pupils, seed=seed)
+    serve_sandbox(port=port, magister_port=magister_port, pupils=pupils, seed=seed)
 
 
 @app.command()
