@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from connectors.magister.layouts import ALL, CONTRACT_VERSIE, Layout
+
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "magister-layouts.md").read_text(encoding="utf-8")
 TEXTS = {
@@ -130,7 +132,16 @@ def without_assumed(text: str) -> str:
 def test_the_page_lists_every_text_and_links_it() -> None:
     links = {row["name"]: row["link"] for row in ROW.finditer(PAGE)}
     assert links == {name: f"magister-layouts/{name}.sql" for name in TEXTS}
-    assert len(links) == 11
+    assert links.keys() == {layout.name for layout in ALL}
+
+
+@pytest.mark.assumed("magister-layouts")
+@pytest.mark.parametrize("layout", ALL, ids=lambda layout: layout.name)
+def test_the_page_asks_for_the_columns_that_the_connector_reads(layout: Layout) -> None:
+    columns = listed()[layout.name]
+    assert tuple(name for name, _ in columns) == layout.names
+    assert tuple(name for name, required in columns if required) == layout.required
+    assert set(layout.key) <= set(layout.names)
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -318,5 +329,5 @@ def test_the_contract_version_is_that_of_the_page() -> None:
     _, (row,) = School().run(TEXTS["presentis-versie"])
     found = re.search(r"Contractversie: \*\*(\d+)\*\*", PAGE)
     assert found is not None
-    assert str(row["contract_versie"]) == found[1]
+    assert str(row["contract_versie"]) == found[1] == CONTRACT_VERSIE
     assert row["gegenereerd_op"] == "2026-11-03T10:00:00"
