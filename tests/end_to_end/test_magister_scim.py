@@ -49,6 +49,17 @@ token_url = "TOKEN_URL"
 client_id = "CLIENT_ID"
 client_secret = { env = "SCIM_SECRET" }
 per_second = 0
+numbers_of = "lijsten"
+[[source]]
+name = "lijsten"
+system = "magister"
+tenant = "bestuur"
+resources = ["leerling"]
+[source.options]
+base_url = "BASE_URL"
+username = "koppelhub"
+password = { env = "LIJSTEN_SECRET" }
+per_second = 0
 """
 
 
@@ -60,10 +71,10 @@ class Accounts:
     clock: FixedClock
     sandbox: MagisterSandbox
 
-    def night(self) -> RunReport:
+    def night(self, name: str = "accounts") -> RunReport:
         """Let a day go by, and read."""
         self.clock.advance(timedelta(days=1))
-        return run(self.hub, "accounts", Options())
+        return run(self.hub, name, Options())
 
     def query(self, sql: str, *params: object) -> list[Row]:
         """Rows of the database."""
@@ -90,9 +101,11 @@ class Accounts:
 def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Accounts]:
     with MagisterSandbox(School(plan_school(60))) as sandbox:
         monkeypatch.setenv("SCIM_SECRET", sandbox.client.client_secret)
+        monkeypatch.setenv("LIJSTEN_SECRET", sandbox.account.password)
         text = _SETTINGS
         for name, value in (
             ("SCIM_URL", sandbox.scim_base),
+            ("BASE_URL", sandbox.base_url),
             ("TOKEN_URL", sandbox.token_url),
             ("CLIENT_ID", sandbox.client.client_id),
         ):
@@ -109,7 +122,7 @@ def test_every_pupil_comes_once_with_what_scim_says_and_no_more(accounts: Accoun
     assert first.outcome is Outcome.DONE, first.error
     assert first.applied == {"leerling.create": len(accounts.pupils())}
     linked = {str(key) for (key,) in accounts.query("SELECT source_key FROM link")}
-    assert linked == {f"scim:{one}" for one in accounts.ids()}
+    assert linked == accounts.ids()
     told = accounts.query(
         "SELECT COUNT(achternaam), COUNT(roepnaam), COUNT(gebruikersnaam), COUNT(geboortedatum), "
         "COUNT(geslacht) FROM leerling"
@@ -154,3 +167,13 @@ def test_who_has_no_account_any_more_is_closed_after_two_whole_readings(
     Changes(accounts.sandbox.school).leave(accounts.pupils()[0])
     assert accounts.night().applied == {}
     assert accounts.night().applied == {"leerling.close": 1}
+
+
+def test_beside_the_lists_of_the_same_school_nobody_is_doubled(accounts: Accounts) -> None:
+    """A number without a birth date proves nothing: each pupil is a case, not a second pupil."""
+    assert accounts.night("lijsten").outcome is Outcome.DONE
+    known = accounts.query("SELECT COUNT(*) FROM leerling")
+    report = accounts.night()
+    assert report.cases == len(accounts.ids())
+    assert report.applied == {}
+    assert accounts.query("SELECT COUNT(*) FROM leerling") == known
