@@ -19,13 +19,11 @@ import msgspec
 
 from connectors.base import DeliveryContract
 from connectors.errors import ParseError
+from connectors.magister.wire import LAYOUT
 from connectors.protocols.rest import Answer
 
 RESOURCE: Final = "gebruiker"
 ACCEPT: Final = "application/scim+json, application/json"
-LAYOUT: Final = "layout"
-"""`where` of an attribute that the server does not have."""
-
 MOST_USERS: Final = 200_000
 """More than any board has: a larger total is a mistake, and would cost memory."""
 

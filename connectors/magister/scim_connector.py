@@ -15,16 +15,12 @@ from urllib.parse import quote
 
 from config.clock import Clock
 from connectors.base import CheckResult, Cursor, Layer, Link, Manifest, Parsed, Reading, Scope
-from connectors.errors import (
-    AuthenticationError,
-    ConnectorError,
-    ProtocolViolationError,
-    RequestRefusedError,
-)
+from connectors.errors import ConnectorError, RequestRefusedError
+from connectors.magister.check import layer_of
 from connectors.magister.manifest import MANIFEST
 from connectors.magister.options import Options, wrong
 from connectors.magister.records import Gebruiker
-from connectors.magister.scim import ACCEPT, LAYOUT, Schema, read_schemas, read_total
+from connectors.magister.scim import ACCEPT, Schema, read_schemas, read_total
 from connectors.magister.users import UserLookup, UserReading
 from connectors.protocols.oauth import BearerSession, ClientCredentials, Credentials
 from connectors.protocols.parsing import parse_model
@@ -108,7 +104,8 @@ class ScimConnector:
         def ask(key: str) -> Answer:
             return self._get(f"/Users/{quote(key, safe='')}", "GET User")
 
-        return UserLookup(self._discover, ask, wanted=keys)
+        # a segment of dots would be another path
+        return UserLookup(self._discover, ask, wanted=[key for key in keys if key.strip(".")])
 
     def parse(self, resource: str, body: bytes) -> Parsed:
         """Turn one body into a `Gebruiker`.
@@ -155,7 +152,7 @@ class ScimConnector:
             query = (("startIndex", "1"), ("count", "0"))
             total = read_total(self._get("/Users", "GET Users", query=query))
         except ConnectorError as error:
-            layer = _layer_of(error)
+            layer = layer_of(error)
             advice = error.advice if layer is Layer.LAYOUT else _ADVICE[layer]
             return [*results, CheckResult(layer, False, str(error), advice)]
         missing = [name for name, sent in schema.contract.fields.items() if not sent]
@@ -182,26 +179,8 @@ class ScimConnector:
         try:
             self._tokens.token()
         except ConnectorError as error:
-            layer = _layer_of(error)
+            layer = layer_of(error)
             layers = [result.layer for result in passed]
             reached = layers.index(layer) if layer in layers else len(layers) - 1
             return [*passed[:reached], CheckResult(layer, False, str(error), _ADVICE[layer])]
         return passed
-
-
-def _layer_of(error: ConnectorError) -> Layer:
-    match error:
-        case AuthenticationError():
-            return Layer.LOGIN
-        case RequestRefusedError(code="401" | "403"):
-            return Layer.RIGHTS
-        case RequestRefusedError():
-            return Layer.SHAPE
-        case ProtocolViolationError(where="tls"):
-            return Layer.TLS
-        case ProtocolViolationError(where=where) if where == LAYOUT:
-            return Layer.LAYOUT
-        case ProtocolViolationError():
-            return Layer.SHAPE
-        case _:
-            return Layer.NETWORK

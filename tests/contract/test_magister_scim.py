@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -26,12 +27,13 @@ from connectors.protocols.rest import Limits
 from fixtures.sandbox import faults
 from fixtures.sandbox.faults import AnyFault
 from fixtures.sandbox.magister import MagisterSandbox
+from fixtures.sandbox.tls import Certificates, serve_with
 from fixtures.school.plan import plan_school
 from fixtures.school.population import Leerling, Medewerker
 from fixtures.school.school import School, Selection
 from tests.contract.suite import ConnectorSuite, Fault, Harness, keys, read
 
-PUPILS = 250  # three pages
+PUPILS = 130  # two pages
 
 _FAULTS: dict[Fault, AnyFault] = {
     Fault.SHORT_PAGE: faults.ShortPage(after=1, drop=3),
@@ -56,7 +58,7 @@ _FAULTS: dict[Fault, AnyFault] = {
 
 
 class ScimHarness(Harness):
-    """A school whose accounts fill three pages."""
+    """A school whose accounts fill two pages."""
 
     def __init__(self, sandbox: MagisterSandbox) -> None:
         self.sandbox = sandbox
@@ -241,6 +243,14 @@ def test_refused_credentials_stop_the_source(harness: ScimHarness) -> None:
         read(reading)
 
 
+@pytest.mark.parametrize("key", ["", ".", "..", "../Schemas", "a/b?c#d", "é", "%2e%2e"])
+def test_a_key_stays_one_segment_of_the_path(harness: ScimHarness, key: str) -> None:
+    reading = harness.connect().lookup(harness.scope(), keys=[key])
+    assert keys(read(reading)) == []
+    asked = {one.path for one in harness.sandbox.requests} - {"/connect/token", "/scim/Schemas"}
+    assert all(path.startswith("/scim/Users/") and path.count("/") == 3 for path in asked)
+
+
 # -- check -----------------------------------------------------------------------------------------
 
 
@@ -259,7 +269,7 @@ def test_check_proves_every_layer_and_reads_no_user(harness: ScimHarness) -> Non
         ("/scim/Schemas", faults.Forbidden(), Layer.RIGHTS),
         ("/scim/Users", faults.Unauthorized(count=None), Layer.RIGHTS),
         ("/scim/Schemas", faults.NotJson(), Layer.SHAPE),
-        ("/scim/Users", faults.NotFound(), Layer.SHAPE),
+        ("/scim/Users", faults.NotFound(), Layer.NETWORK),
         ("/scim/Schemas", faults.EmptyPage(), Layer.LAYOUT),
         ("/scim/Users", faults.WrongContentType(), Layer.SHAPE),
     ],
@@ -285,6 +295,18 @@ def test_check_finds_a_closed_port(harness: ScimHarness) -> None:
     harness.sandbox.stop()
     (failed,) = connector.check()
     assert failed.layer is Layer.NETWORK
+
+
+def test_check_finds_a_certificate_that_is_not_trusted(school: School, tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    with MagisterSandbox(School(school.plan), tls=serve_with(certificates.server())) as sandbox:
+        harness = ScimHarness(sandbox)
+        *_, failed = harness.connect().check()
+        assert failed.layer is Layer.TLS
+        trusted = harness.connect(ca_bundle=str(certificates.authority)).check()
+        assert all(result.ok for result in trusted)
+        for connector in harness.made:
+            connector.close()
 
 
 @pytest.mark.parametrize("name", ["scim_number", "scim_prefix"])

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from connectors.base import Page
 from connectors.errors import ConnectorError, ProtocolViolationError, RequestRefusedError
 from connectors.magister.records import Gebruiker
-from connectors.magister.scim import LAYOUT, Schema, read_page, read_schemas, read_total
+from connectors.magister.scim import Schema, read_page, read_schemas, read_total
 from connectors.magister.users import UserLookup, UserReading
+from connectors.magister.wire import LAYOUT
 from connectors.protocols.parsing import parse_model
 from connectors.protocols.rest import Answer
 
