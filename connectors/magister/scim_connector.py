@@ -16,6 +16,7 @@ from urllib.parse import quote
 from config.clock import Clock
 from connectors.base import CheckResult, Cursor, Layer, Link, Manifest, Parsed, Reading, Scope
 from connectors.errors import ConnectorError, RequestRefusedError
+from connectors.magister.assemble import SCHOOL
 from connectors.magister.check import layer_of
 from connectors.magister.manifest import MANIFEST
 from connectors.magister.options import Options, wrong
@@ -27,9 +28,6 @@ from connectors.protocols.parsing import parse_model
 from connectors.protocols.rest import Answer, RestTransport
 
 RESOURCE: Final = "gebruiker"
-SCOPE: Final = "gebruikers"
-"""Key of the one scope: what a client may see is one school's accounts (ASSUMED)."""
-
 PAGE: Final = 100
 
 _ADVICE: Final = {
@@ -79,11 +77,11 @@ class ScimConnector:
         self._rest.close()
 
     def scopes(self, *, today: date) -> Sequence[Scope]:
-        """All accounts are one scope; asks nothing."""
+        """All accounts that the client may see are one scope (ASSUMED: one school); asks nothing."""
         if not self._chosen:
             return []
         numbers_of = self._options.numbers_of
-        return [Scope(RESOURCE, SCOPE, label="accounts", numbers_of=numbers_of)]
+        return [Scope(RESOURCE, SCHOOL, label="accounts", numbers_of=numbers_of)]
 
     def snapshot(self, scope: Scope) -> Reading:
         """Read every account; nothing is asked before the iteration begins."""

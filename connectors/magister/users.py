@@ -17,14 +17,15 @@ from typing import Final
 
 from connectors.base import Completeness, DeliveryContract, Page
 from connectors.errors import ParseError, RequestRefusedError
+from connectors.magister.assemble import UNFINISHED
 from connectors.magister.scim import UNKEYED, Schema, User, UserPage, read_page, read_user
+from connectors.magister.wire import AGAIN
 from connectors.protocols.rest import Answer
 
 _log = logging.getLogger(__name__)
 
 _KEYS_A_PAGE: Final = 50
 
-_AGAIN: Final = "De hub leest dit onderdeel vanzelf opnieuw; er wordt niets afgesloten."
 _KEYLESS: Final = (
     "Magister levert een account zonder bruikbaar kenmerk. Meld dit aan Magister; tot dan sluit de "
     "hub in dit onderdeel niets af."
@@ -37,8 +38,6 @@ _NO_PUPIL: Final = (
     "Geen enkel account in Magister heeft een leerlingnummer. Laat ops de instelling `scim_number` "
     "nakijken; er wordt niets afgesloten."
 )
-
-UNFINISHED: Final = Completeness(False, "the reading did not come to its end", _AGAIN)
 
 
 class UserReading:
@@ -143,7 +142,7 @@ class UserReading:
         self._completeness = self._fault if self._fault is not None else Completeness(True)
         _log.info("GET Users: %s pupils; %s without a pupil number", self._pupils, self.others)
 
-    def _blame(self, reason: str, advice: str = _AGAIN) -> None:
+    def _blame(self, reason: str, advice: str = AGAIN) -> None:
         """Note the first reason why the reading is not complete."""
         if self._fault is None:
             self._fault = Completeness(False, reason, advice)
