@@ -77,7 +77,7 @@ class ScimConnector:
         self._rest.close()
 
     def scopes(self, *, today: date) -> Sequence[Scope]:
-        """All accounts that the client may see are one scope (ASSUMED: one school); asks nothing."""
+        """All accounts that the client sees are one scope (ASSUMED: one school); asks nothing."""
         if not self._chosen:
             return []
         numbers_of = self._options.numbers_of
