@@ -101,7 +101,12 @@ def _not_alike(view: CaseView, offered: Counter[str]) -> str:
 
 
 def _differs(pair: FieldPair) -> bool:
-    """Whether both sides have the field and it is another; how it is written does not count."""
+    """Whether both sides have the field and it is another; how it is written does not count.
+
+    Of secrecy and of wishes both sides may say different things and mean one person.
+    """
+    if isinstance(pair.source, bool):
+        return False
     return pair.verdict == DIFFERS and _written(pair.source) != _written(pair.candidate)
 
 
