@@ -20,6 +20,7 @@ from typer.exceptions import TyperException
 from console.arguments import COMMAND, Json
 from console.commands import (
     acts,
+    alike,
     cases,
     inbox,
     pins,
@@ -45,7 +46,7 @@ app = typer.Typer(
 sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_args_is_help=True)
 app.add_typer(sandbox_app, name="sandbox")
 for group in (
-    *(runs, resync, plans, cases, acts, quarantine, records, pins),
+    *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
     *(inbox, systems, trail, upkeep),
 ):
     app.add_typer(group.app)
