@@ -3,7 +3,8 @@
 SCIM has pages by number (`startIndex`, from 1) and a total, and promises no order. So a reading is
 complete only when three things hold: the total stayed the same; each page began with the last user
 of the page before it (they overlap by one, so that a list that shifts in between is noticed); and
-as many different ids were seen as the total says.
+as many different ids were seen as the total says. That costs the memory of one id for each user, of
+whom there are at most `MOST_USERS`.
 Only users with a pupil number are handed over. Nothing that is known of a user says that he is
 staff, so the others are no medewerkers to us: they are counted, and left.
 Spec: magister.md, section 11 (ASSUMED: paging as in RFC 7644, section 3.4.2.4).

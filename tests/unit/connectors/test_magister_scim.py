@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -12,9 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.base import Page
-from connectors.errors import ConnectorError, ProtocolViolationError, RequestRefusedError
+from connectors.errors import (
+    ConnectorError,
+    ParseError,
+    ProtocolViolationError,
+    RequestRefusedError,
+)
 from connectors.magister.records import Gebruiker
-from connectors.magister.scim import Schema, read_page, read_schemas, read_total
+from connectors.magister.scim import Schema, read_page, read_schemas, read_total, read_user
 from connectors.magister.users import UserLookup, UserReading
 from connectors.magister.wire import LAYOUT
 from connectors.protocols.parsing import parse_model
@@ -223,6 +229,43 @@ def test_a_list_that_is_none_is_a_violation_without_its_content(body: Any) -> No
     with pytest.raises(ProtocolViolationError) as caught:
         read_page(answer(body), schema())
     assert "secret" not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
+
+
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda below: (
+        st.lists(below, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["id", "ID", "name", "givenName", EXTRA, "stamnummer", "meta", "x"])
+            | st.text(max_size=4),
+            below,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.binary(max_size=200) | JSON.map(msgspec.json.encode))
+def test_any_answer_is_read_or_refused_by_an_error_of_our_own(body: bytes) -> None:
+    for step in (
+        lambda: read_page(answer(body), schema()),
+        lambda: read_user(answer(body), schema()),
+        lambda: read_schemas(answer(body), number="stamnummer", prefix="middleName"),
+        lambda: read_total(answer(body)),
+    ):
+        with suppress(ProtocolViolationError):
+            step()
+
+
+@given(JSON)
+def test_any_user_is_one_body_that_can_be_parsed_or_quarantined(one: Any) -> None:
+    hostile = {"totalResults": 1, "Resources": [one if isinstance(one, dict) else {"id": one}]}
+    for read_one in read_page(answer(hostile), schema()).users:
+        told = msgspec.json.decode(read_one.body)
+        assert told.get("meta") is None, "what is not read leaves no value"
+        with suppress(ParseError):
+            parse_model(Gebruiker, read_one.body, key_field="id")
 
 
 def test_html_that_calls_itself_so_is_a_violation() -> None:
