@@ -11,7 +11,7 @@ RFC 7643 (attributes), RFC 7644 sections 3.4.2 (lists) and 4 (discovery).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
 
@@ -22,12 +22,11 @@ from connectors.errors import ParseError
 from connectors.magister.wire import LAYOUT
 from connectors.protocols.rest import Answer
 
-RESOURCE: Final = "gebruiker"
 ACCEPT: Final = "application/scim+json, application/json"
 MOST_USERS: Final = 200_000
 """More than any board has: a larger total is a mistake, and would cost memory."""
 
-_LARGEST_KEY: Final = 200
+_LARGEST_KEY: Final = 100  # that of records.py
 _CORE: Final = "urn:ietf:params:scim:schemas:core:2.0:user"
 _VERSION: Final = "RFC 7643"
 _STANDARD: Final = frozenset({"schemas", "meta", "externalid"})
@@ -36,8 +35,9 @@ _NOT_SENT: Final = frozenset({"request", "never"})
 _ABSENT: Final = frozenset({b"", b"null", b'""'})
 
 _NO_NUMBER: Final = (
-    "Magister kent het attribuut niet waarin het leerlingnummer moet staan; zonder dat is niet te "
-    "zien wie een leerling is. Laat ops de instelling `scim_number` van deze koppeling nakijken."
+    "Het leerlingnummer moet in Magister in precies één attribuut staan, en het ingestelde is er "
+    "niet, of twee keer; zo is niet te zien wie een leerling is. Laat ops de instelling "
+    "`scim_number` van deze koppeling nakijken."
 )
 
 
@@ -46,7 +46,7 @@ _NO_NUMBER: Final = (
 
 class _Attribute(msgspec.Struct, frozen=True):
     name: str
-    returned: str = "default"
+    returned: str | None = None
     subAttributes: list[_Attribute] = []  # noqa: N815 - SCIM's own spelling
 
 
@@ -118,7 +118,7 @@ def read_schemas(
 def _delivered(core: frozenset[str], parts: frozenset[str], *, prefix: str) -> Mapping[str, bool]:
     """Our fields, and whether the server sends them."""
     fields = {"id": True, "leerlingnummer": True}
-    fields |= {field: field.lower() in core for field in ("userName", "name", "active")}
+    fields |= {ours: ours.lower() in core for ours in ("userName", "name", "active")}
     named = {"givenName": "givenname", "middleName": prefix, "familyName": "familyname"}
     fields |= {f"name.{ours}": fields["name"] and their in parts for ours, their in named.items()}
     return fields
@@ -126,7 +126,9 @@ def _delivered(core: frozenset[str], parts: frozenset[str], *, prefix: str) -> M
 
 def _sent(attributes: Sequence[_Attribute]) -> frozenset[str]:
     """The names of attributes that come without being asked for."""
-    return frozenset(a.name.lower() for a in attributes if a.returned.lower() not in _NOT_SENT)
+    return frozenset(
+        a.name.lower() for a in attributes if (a.returned or "").lower() not in _NOT_SENT
+    )
 
 
 # -- lists ---------------------------------------------------------------------------------------
@@ -155,8 +157,8 @@ class User:
         has_key: its id can be used as a key.
     """
 
-    mark: str
-    body: bytes
+    mark: str = field(repr=False)
+    body: bytes = field(repr=False)
     has_number: bool
     has_key: bool
 

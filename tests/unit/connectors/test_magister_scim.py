@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -204,7 +205,7 @@ def test_who_has_no_number_is_no_pupil(number: Any) -> None:
     assert [one.has_number for one in page.users] == [False]
 
 
-@pytest.mark.parametrize("key", [..., None, 7, "", "x" * 201, "a\nb", {"id": "x"}])
+@pytest.mark.parametrize("key", [..., None, 7, "", "x" * 101, "a\nb", {"id": "x"}])
 def test_an_id_that_can_be_no_key_is_none(key: Any) -> None:
     page = read_page(answer({"totalResults": 1, "Resources": [user(1, id=key)]}), schema())
     assert [one.has_key for one in page.users] == [False]
@@ -266,6 +267,11 @@ def test_any_user_is_one_body_that_can_be_parsed_or_quarantined(one: Any) -> Non
         assert told.get("meta") is None, "what is not read leaves no value"
         with suppress(ParseError):
             parse_model(Gebruiker, read_one.body, key_field="id")
+
+
+def test_a_user_shows_nothing_of_itself() -> None:
+    page = read_page(answer({"totalResults": 1, "Resources": [user(1)]}), schema())
+    assert not {"id-1", "Zand", "gebruiker1", "01"} & set(re.findall(r"[\w-]+", repr(page)))
 
 
 def test_html_that_calls_itself_so_is_a_violation() -> None:
