@@ -266,15 +266,7 @@ def _elements(
         breaks off (unless it is partial), or holds more at once.
     """
     body = _DECLARATION.sub("", text.text, count=1).lstrip().encode()
-    parser = etree.XMLPullParser(
-        events=("start", "end"),
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_pis=True,
-        remove_comments=True,
-    )
+    parser = _parser()
     depth = -1
     held = 0
     try:
@@ -306,6 +298,19 @@ def _elements(
         if depth < 0:
             raise violation(operation, "is not XML", advice=_INVALID) from None
         raise _incomplete(operation, "breaks off, or is no readable XML") from None
+
+
+def _parser() -> etree.XMLPullParser:
+    """A parser that resolves no entity, loads nothing, and refuses what is too deep."""
+    return etree.XMLPullParser(
+        events=("start", "end"),
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_pis=True,
+        remove_comments=True,
+    )
 
 
 def _content(element: etree._Element) -> str:

@@ -41,11 +41,6 @@ def end_of_period(einddatum: date, begindatum: object) -> object:
     return end_of_stay(einddatum, None, begindatum)
 
 
-def vertrekdatum_is_readable(record: Any) -> bool:
-    """Not where a vertrekdatum came that is no date: nobody knows whether he has left."""
-    return "vertrekdatum" not in record.dropped
-
-
 # -- schooljaar ------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,8 @@ NOTES: Final = (
     "the years is not documented, and a groep belongs to one schooljaar.",
     "`einddatum` and `vertrekdatum` are taken as the last day, counted in (ASSUMED); the earlier "
     "one ends the inschrijving. Who left before his first day has an inschrijving of no days.",
-    "Where a vertrekdatum came that cannot be read, the end of the inschrijving is not delivered.",
+    "Where vertrekdatum is not delivered or cannot be read, the end of the inschrijving is not "
+    "delivered: einddatum alone would make somebody stay who has left.",
     "Person columns come from the newest aanmelding of the lesperiode that is read.",
     "A member of a groep counts where its dates hold today; for next schooljaar on its first day.",
     "Where the list of members has nobody in any klas (it may be built on lesgroepen alone), the "

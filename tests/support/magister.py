@@ -17,7 +17,7 @@ from fixtures.sandbox.faults import AnyFault
 from fixtures.sandbox.magister import MagisterSandbox
 from tests.contract.suite import Fault, Harness, read
 
-PUPILS: Final = 50
+PUPILS: Final = 30
 LEERLINGEN: Final = "Layout=presentis-leerlingen"
 TODAY: Final = date(2026, 11, 2)
 
