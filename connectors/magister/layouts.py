@@ -38,7 +38,9 @@ class Layout:
     Attributes:
         per: what one row is about, in Dutch.
         key: the columns without which a row says nothing.
-        tables: the SQL behind `from`; `{columns}` is not in it.
+        tables: the SQL behind the columns.
+        purpose: what it is for, in Dutch.
+        note: what the list author must look at, in Dutch.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Layout:
     columns: tuple[Column, ...]
     tables: str
     purpose: str
+    note: str = ""
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -180,7 +183,7 @@ VERZORGERS: Final = Layout(
     (
         _must("leer_id", "l.idLeer"),
         _must("verzorger_id", "o.idoudr"),
-        _guess("volgnummer", "1"),
+        _may("volgnummer", "case when o.idoudr = l.idoudr1 then 1 else 2 end"),
         _guess("relatie", "o.relatie"),
         _guess("voorletters", "o.voorlett"),
         _guess("tussenvoegsel", "o.tussenvoeg"),
@@ -191,10 +194,11 @@ VERZORGERS: Final = Layout(
         _guess("geheim", "o.geheim"),
         _guess("gezag", "o.gezag"),
     ),
-    "from sis_leer l\njoin sis_oudr o on o.idoudr = l.idoudr1\n"
+    "from sis_leer l\njoin sis_oudr o on o.idoudr in (l.idoudr1, l.idoudr2)\n"
     "where exists (select 1 from sis_aanm a join sis_blpe p on p.idblpe = a.idblpe\n"
     f"  where a.idleer = l.idLeer and {_OPEN})",
     "verzorgers met hun kinderen",
+    "`idoudr2` (de tweede verzorger) is een aanname: kijk na hoe de school die vastlegt.",
 )
 
 MEDEWERKERS: Final = Layout(
@@ -251,13 +255,16 @@ GROEPSLEDEN: Final = Layout(
     ),
     "from (\n"
     "  select v.idBgrp, v.idleer, v.c_vak, v.dbegin, v.deinde\n"
-    "  from sis_lvak v where v.idBgrp is not null and v.deinde >= CONVERT(date, GETDATE())\n"
+    "  from sis_lvak v where v.idBgrp is not null\n"
+    "    and (v.deinde is null or v.deinde >= CONVERT(date, GETDATE()))\n"
     "  union all\n"
     "  select a.idBgrp, a.idleer, null, a.dBegin, coalesce(a.dVertrek, a.dEinde)\n"
     "  from sis_aanm a join sis_blpe p on p.idblpe = a.idblpe\n"
     f"  where a.idBgrp is not null and {_OPEN}\n"
     ") d",
     "wie in welke klas of lesgroep zit",
+    "Ook de leerlingen van klassen horen erin: die staan niet in `sis_lvak`, maar bij de "
+    "aanmelding.",
 )
 
 DOCENTGROEPEN: Final = Layout(
