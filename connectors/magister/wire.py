@@ -201,7 +201,7 @@ class Rows:
             raise violation(self.operation, "is empty", advice=_INVALID)
 
     def _head(self, captions: Sequence[str]) -> None:
-        columns = [plain_name(caption) for caption in captions]
+        columns = [plain_name(caption) for caption in captions[: _MOST_COLUMNS + 1]]
         if len(columns) > _MOST_COLUMNS or len(set(columns)) != len(columns):
             raise violation(self.operation, "names a column twice, or too many", where=LAYOUT)
         self.columns = columns
@@ -249,6 +249,7 @@ class Rows:
 _CONTAINERS: Final = frozenset({"table", "data"})
 _ROW: Final = 3  # the depth at which rows stand
 _CHUNK: Final = 1 << 16
+_MOST_HELD: Final = 4 * _MOST_COLUMNS  # events between two rows: each element has two
 
 
 def _local(element: etree._Element) -> str:
@@ -260,33 +261,34 @@ def _elements(
 ) -> Iterator[tuple[str, int, etree._Element]]:
     """The start and end of each element with its depth (the root is 0); rows are freed behind us.
 
-    Raises: ProtocolViolationError if it is no XML with the root `Response`, has a document type, or
-        breaks off (unless it is partial).
+    What the parser holds at once is bounded: a row has so many elements, and a tag or value ends.
+    Raises: ProtocolViolationError if it is no XML with the root `Response`, has a document type,
+        breaks off (unless it is partial), or holds more at once.
     """
     body = _DECLARATION.sub("", text.text, count=1).lstrip().encode()
-    parser = etree.XMLPullParser(
-        events=("start", "end"),
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_pis=True,
-        remove_comments=True,
-    )
+    parser = _parser()
     depth = -1
+    held = 0
     try:
         for start in range(0, len(body), _CHUNK):
-            parser.feed(body[start : start + _CHUNK])
+            chunk = body[start : start + _CHUNK]
+            if len(chunk) == _CHUNK and b"<" not in chunk:
+                raise violation(operation, "holds a value that is too long", where=DATA)
+            parser.feed(chunk)
             for event, element in parser.read_events():
                 if not isinstance(element, etree._Element):
                     continue  # of events that were not asked for
                 depth += event == "start"
                 if depth == 0 and event == "start":
                     _check_root(element, operation)
+                held += 1
+                if held > _MOST_HELD:
+                    raise violation(operation, "holds a row of too many values", where=LAYOUT)
                 yield event, depth, element
                 if event == "end":
                     if depth == _ROW:
                         _free(element)
+                        held = 0
                     depth -= 1
         if not partial:
             parser.close()
@@ -296,6 +298,19 @@ def _elements(
         if depth < 0:
             raise violation(operation, "is not XML", advice=_INVALID) from None
         raise _incomplete(operation, "breaks off, or is no readable XML") from None
+
+
+def _parser() -> etree.XMLPullParser:
+    """A parser that resolves no entity, loads nothing, and refuses what is too deep."""
+    return etree.XMLPullParser(
+        events=("start", "end"),
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_pis=True,
+        remove_comments=True,
+    )
 
 
 def _content(element: etree._Element) -> str:

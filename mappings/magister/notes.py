@@ -7,13 +7,15 @@ from typing import Final
 NOTES: Final = (
     "Persons, groepen and aanmeldingen are known by Magister's own numbers, never by name, e-mail "
     "address or name of a group. The fixed functions have no number of a person but the "
-    "leerlingnummer or staff number (`stamnr:…`), SCIM has ids of its own (`scim:…`); each stands "
-    "apart from the others, and people are found back by leerlingnummer and birth date.",
+    "leerlingnummer or staff number (`stamnr:…`), SCIM has the user ids that UWLR has (a UUID as "
+    "it is, else `scim:…`); each stands apart from the others, and people are found back by "
+    "leerlingnummer and birth date.",
     "A groep is known by its id and lesperiode (`1234/2627`): whether Magister keeps the id over "
     "the years is not documented, and a groep belongs to one schooljaar.",
     "`einddatum` and `vertrekdatum` are taken as the last day, counted in (ASSUMED); the earlier "
     "one ends the inschrijving. Who left before his first day has an inschrijving of no days.",
-    "Where a vertrekdatum came that cannot be read, the end of the inschrijving is not delivered.",
+    "Where vertrekdatum is not delivered or cannot be read, the end of the inschrijving is not "
+    "delivered: einddatum alone would make somebody stay who has left.",
     "Person columns come from the newest aanmelding of the lesperiode that is read.",
     "A member of a groep counts where its dates hold today; for next schooljaar on its first day.",
     "Where the list of members has nobody in any klas (it may be built on lesgroepen alone), the "
@@ -29,7 +31,9 @@ NOTES: Final = (
     "iD, e-mail of staff, and who is in which klas as far as no lesson names its number. Mentors "
     "come by name only and are not linked. A vestiging is linked where the setting `locaties` "
     "gives its name a key. A second telephone number counts where it is a mobile one.",
-    "SCIM: a user with a leerlingnummer is a leerling; others are not mapped, `active` neither.",
+    "SCIM: a user with a leerlingnummer is a leerling; nothing says who is staff, so others are "
+    "not read. `active` is false for a blocked account: it ends nobody. There is no birth date, so "
+    "who is known already by his leerlingnummer is a case for a person.",
     "ECK iD: only where the school's own list has it; Magister itself delivers none here.",
     "Not delivered by Magister in this release: absence and grades.",
 )

@@ -64,13 +64,6 @@ INSCHRIJVING: Final = Table(
         Row("kenmerken", ("pro_indicatie",), own.pro_indicatie),
         Row("geldig_van", ("begindatum",), f.day),
         Row("geldig_tot", ("einddatum", "vertrekdatum"), own.end_of_stay, ("begindatum",)),
-        Row(
-            "geldig_tot",
-            ("einddatum",),
-            own.end_of_period,
-            ("begindatum",),
-            condition=own.vertrekdatum_is_readable,
-        ),
     ),
     model=Aanmelding,
     prefix="aanmeldingen",

@@ -360,7 +360,6 @@ def test_fewer_rows_are_for_the_guards_of_the_engine(harness: MagisterHarness) -
     assert reading.completeness.complete
 
 
-@pytest.mark.parametrize("form", ["csv", "xml"])
 @pytest.mark.parametrize(
     ("fault", "kind", "said"),
     [
@@ -383,16 +382,29 @@ def test_fewer_rows_are_for_the_guards_of_the_engine(harness: MagisterHarness) -
     ],
 )
 def test_what_cannot_be_read_ends_the_scope_by_its_class(
-    harness: MagisterHarness, fault: AnyFault, kind: type[ConnectorError], said: str, form: str
+    harness: MagisterHarness, fault: AnyFault, kind: type[ConnectorError], said: str
 ) -> None:
     harness.arm(fault)
-    reading = harness.connect(format=form).snapshot(harness.scope())
+    reading = harness.connect().snapshot(harness.scope())
     with pytest.raises(ConnectorError) as caught:
         read(reading)
     if not isinstance(fault, faults.NotJson):  # text that is no list: what of it fails is its form
         assert type(caught.value) is kind
     assert said in caught.value.advice
     assert not reading.completeness.complete
+
+
+@pytest.mark.parametrize(
+    "fault", [faults.HtmlPage(), faults.NoRight(), faults.MissingColumn(column="stamnr")]
+)
+def test_in_xml_as_in_csv(harness: MagisterHarness, fault: AnyFault) -> None:
+    caught: list[tuple[type[ConnectorError], str]] = []
+    for form in ("csv", "xml"):
+        harness.arm(fault)
+        with pytest.raises(ConnectorError) as error:
+            read(harness.connect(format=form).snapshot(harness.scope()))
+        caught.append((error.type, error.value.advice))
+    assert caught[0] == caught[1]
 
 
 def test_an_answer_that_hangs_ends_by_its_time_out(harness: MagisterHarness) -> None:
