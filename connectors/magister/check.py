@@ -37,10 +37,8 @@ from connectors.magister.layouts import (
 )
 from connectors.magister.lists import other_version
 from connectors.magister.options import Mode, Options
-from connectors.magister.scim import fetch_users
 from connectors.magister.transport import Call, MagisterTransport, function_call, list_call
 from connectors.magister.wire import DATA, LAYOUT
-from connectors.protocols.oauth import BearerSession, ClientCredentials
 
 _ORDER: Final = (
     Layer.NETWORK,
@@ -194,15 +192,3 @@ def _look(
         findings.add(Layer.DATA, f"{call.operation}: no row", EMPTY_ADVICE)
     if text.looks_broken:
         findings.add(Layer.DATA, f"{call.operation}: damaged text", _LOOKS_BROKEN)
-
-
-def scim(tokens: ClientCredentials, session: BearerSession, base: str) -> Sequence[CheckResult]:
-    """Check SCIM: a token, and the number of users, of which none is asked."""
-    layers = (Layer.NETWORK, Layer.TLS, Layer.LOGIN, Layer.RIGHTS, Layer.SHAPE)
-    findings = _Findings()
-    try:
-        tokens.token()
-        fetch_users(session, base, start=1, count=0)
-    except ConnectorError as error:
-        findings.add_error(error)
-    return findings.results(layers)

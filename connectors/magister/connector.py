@@ -19,6 +19,7 @@ from config.errors import ConfigurationError
 from connectors.base import (
     Budget,
     CheckResult,
+    Connector,
     Cursor,
     Link,
     Manifest,
@@ -36,17 +37,15 @@ from connectors.magister.manifest import MANIFEST, MODELS
 from connectors.magister.options import Mode, Options, read_options
 from connectors.magister.periods import HUIDIG, Periods, asked_of_functions, choose
 from connectors.magister.reading import ListReading, PersonsReading
-from connectors.magister.scim import UsersReading
+from connectors.magister.scim_connector import ScimConnector
 from connectors.magister.transport import MagisterTransport
 from connectors.magister.wire import SYSTEM
-from connectors.protocols.oauth import BearerSession, ClientCredentials, Credentials
 from connectors.protocols.parsing import parse_model
 from connectors.protocols.rest import Limits, RestTransport
 
 _OF_MODE: Final = {
     Mode.LAYOUTS: ("vestiging", "vak", "medewerker", "studie", "leerling", "verzorger", "groep"),
     Mode.FUNCTIONS: ("vestiging", "vak", "actief_personeelslid", "actieve_leerling", "lesgroep"),
-    Mode.SCIM: ("gebruiker",),
 }
 _YEARLY: Final = frozenset({"leerling", "groep", "actieve_leerling"})
 
@@ -58,9 +57,6 @@ class MagisterConnector:
         self._link, self._options, self._clock, self._rest = link, options, clock, rest
         self._transport = MagisterTransport(rest, options)
         self._lists = Lists(self._transport, options)
-        credentials = Credentials(options.token_url, options.client_id, options.client_secret)
-        self._tokens = ClientCredentials(rest, credentials, clock=clock)
-        self._session = BearerSession(rest, self._tokens)
         self._assembler: Assembler | None = None
         self._functions: Functions | None = None
         self._held: dict[Place, Part] = {}
@@ -77,8 +73,6 @@ class MagisterConnector:
 
     def check(self) -> Sequence[CheckResult]:
         """Prove network, TLS, login, rights, layout and data, in that order; keeps no record."""
-        if self._options.mode is Mode.SCIM:
-            return check.scim(self._tokens, self._session, self._options.scim_url)
         return check.service(self._transport, self._options, drop=self._link.drop)
 
     def scopes(self, *, today: date) -> Sequence[Scope]:
@@ -89,8 +83,6 @@ class MagisterConnector:
         """
         chosen = {MANIFEST.resource(name).name for name in self._link.resources}
         names = [n for n in _OF_MODE[self._options.mode] if not chosen or n in chosen]
-        if self._options.mode is Mode.SCIM:
-            return [self._scope(name, SCHOOL) for name in names]
         if self._options.mode is Mode.FUNCTIONS:
             periods = self._start_functions(today).periods
             found: list[Scope] = []
@@ -163,9 +155,6 @@ class MagisterConnector:
         if scope.resource not in _OF_MODE[self._options.mode]:
             message = f"{SYSTEM}: {scope.resource} is not read in mode {self._options.mode}"
             raise ConfigurationError(message)
-        if self._options.mode is Mode.SCIM:
-            drop = {name.removeprefix("gebruiker.") for name in self._link.drop}
-            return UsersReading(self._session, self._options.scim_url, drop=frozenset(drop))
         if self._options.mode is Mode.LAYOUTS:
             return ListReading(lambda: self._assembled(scope))
         functions = self._functions or self._start_functions(self._today())
@@ -238,7 +227,7 @@ class MagisterFactory:
         clock: Clock | None = None,
         limits: Limits | None = None,
         tls: ssl.SSLContext | None = None,
-    ) -> MagisterConnector:
+    ) -> Connector:
         """A connector for one koppeling; asks nothing yet.
 
         Raises: ConfigurationError, naming the setting that is wrong.
@@ -252,6 +241,8 @@ class MagisterFactory:
             limits=limits if limits is not None else Limits(total=link.timeout),
             tls=tls if tls is not None else options.tls,
         )
+        if options.mode is Mode.SCIM:
+            return ScimConnector(link, options, rest=rest, clock=clock)
         return MagisterConnector(link, options, rest=rest, clock=clock)
 
     def parse(self, resource: str, body: bytes) -> Parsed:

@@ -70,12 +70,14 @@ def _data_class(resource: str, path: str) -> DataClass:
 
 
 _CAN: Final = frozenset({Capability.CHECK, Capability.SNAPSHOT})
+_BY_KEY: Final = frozenset({"gebruiker"})
+"""What can be asked for by key; a list of the web service cannot."""
 
 RESOURCES: Final = tuple(
     Resource(
         name,
         key,
-        _CAN,
+        _CAN | {Capability.LOOKUP} if name in _BY_KEY else _CAN,
         # a location that is listed no more may be out of the list's reach: never a deletion
         DeletionSign.NEVER if name == "vestiging" else DeletionSign.ABSENCE,
         {path: _data_class(name, path) for path in field_paths(model)},
@@ -133,6 +135,18 @@ _SETTINGS: Final = (
         default="https://accounts.magister.net/connect/token",
     ),
     Setting("client_id", "The client of SCIM", required=False),
+    Setting(
+        "scim_number",
+        "Attribute of a user with the leerlingnummer, with its schema before it where two have one",
+        required=False,
+        default="stamnummer",
+    ),
+    Setting(
+        "scim_prefix",
+        "Part of a user's name with the tussenvoegsel",
+        required=False,
+        default="middleName",
+    ),
     Setting("client_secret", "Its secret, used exactly as it is", required=False, secret=True),
 )
 
@@ -199,8 +213,20 @@ _ASSUMPTIONS: Final = (
     ),
     Assumption(
         "magister-scim",
-        "SCIM logs in by client credentials, pages by startIndex and count, and tells the pupil "
-        "number in an attribute called stamnummer or leerlingnummer.",
+        "SCIM logs in by client credentials, which see one school's accounts; pages go by "
+        "startIndex and count, and count=0 gives the total alone.",
+        "magister.md, section 11; RFC 7644, section 3.4.2.4",
+    ),
+    Assumption(
+        "magister-scim-number",
+        "A user has a pupil number, in the attribute that `scim_number` names, if and only if he "
+        "is a pupil: staff have none there.",
+        "magister.md, section 11",
+    ),
+    Assumption(
+        "magister-scim-name",
+        "givenName is the roepnaam; the tussenvoegsel stands in the part of the name that "
+        "`scim_prefix` names.",
         "magister.md, section 11",
     ),
 )

@@ -17,6 +17,7 @@ from connectors.magister.wire import SYSTEM
 from connectors.protocols.rest import check_url
 
 _PERIOD: Final = re.compile(r"[0-9]{4}")
+_ATTRIBUTE: Final = re.compile(r"(?:urn:[!-~]{1,200}:)?[A-Za-z][A-Za-z0-9_-]{0,99}")
 _LONGEST_PATTERN: Final = 200
 _LONGEST_MATCHED: Final = 60
 _REPEATED_GROUP: Final = re.compile(r"\)\s*[+*{]|\\[1-9]|\(\?P=")
@@ -97,6 +98,8 @@ class Options:
     token_url: str
     client_id: str
     client_secret: str = field(repr=False)
+    scim_number: str
+    scim_prefix: str
 
     def asks_next_year(self, today: date) -> bool:
         """Whether the fixed functions are asked for next schooljaar on this day."""
@@ -150,6 +153,8 @@ def read_options(given: Mapping[str, str], *, manifest: Manifest) -> Options:
         token_url=_url(values, "token_url", plain=plain),
         client_id=values["client_id"],
         client_secret=values["client_secret"],
+        scim_number=_attribute(values, "scim_number"),
+        scim_prefix=_attribute(values, "scim_prefix"),
     )
 
 
@@ -180,6 +185,14 @@ def _flag(values: Mapping[str, str], name: str) -> bool:
 
 def _url(values: Mapping[str, str], name: str, *, plain: bool) -> str:
     return check_url(name, values[name], allow_plain_http=plain) if values[name] else ""
+
+
+def _attribute(values: Mapping[str, str], name: str) -> str:
+    """An attribute of SCIM, with its schema before it or not."""
+    text = values[name].strip()
+    if _ATTRIBUTE.fullmatch(text) is None:
+        raise wrong(name, "must be the name of an attribute, or its schema, a colon and its name")
+    return text
 
 
 def _encoding(text: str) -> str:

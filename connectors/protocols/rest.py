@@ -103,13 +103,16 @@ class Answer:
                 kind = "is not readable JSON"
             raise self.violation(kind, where="body") from None
 
-    def violation(self, what: str, *, where: str) -> ProtocolViolationError:
+    def violation(
+        self, what: str, *, where: str, advice: str | None = None
+    ) -> ProtocolViolationError:
         """An error about this answer."""
         return ProtocolViolationError(
             f"{self.operation}: the answer {what}",
             where=where,
             system=self.system,
             operation=self.operation,
+            advice=advice,
         )
 
 

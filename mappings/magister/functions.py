@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any, Final
@@ -21,6 +22,7 @@ too early. Spec: magister.md, section 6.1 (ASSUMED; the assumption `magister-las
 
 _STAFF_MARKS: Final = "*_"
 _MOBILE: Final = "+316"
+_IS_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}").fullmatch
 
 
 def _end(last: date) -> date:
@@ -229,6 +231,15 @@ def adres(
 
 
 # -- the fixed functions know persons by number ----------------------------------------------------
+
+
+def gebruiker_key(user_id: str) -> str:
+    """The user id as it is where it is a UUID, as UWLR has it; else behind `scim:`.
+
+    A UUID can be no number of our lists, so a koppeling that was once read in another mode keeps
+    its people apart. Spec: magister.md, section 11 (CONFIRMED that the id is that of UWLR).
+    """
+    return user_id if _IS_UUID(user_id) else f"scim:{user_id}"
 
 
 def number_key(stamnr: str) -> str:

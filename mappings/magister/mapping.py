@@ -1,8 +1,8 @@
 """Which records of Magister go through which tables, and what is known around them.
 
 Every reference is a source key of the same koppeling. The fixed functions and SCIM know persons by
-other keys than our lists do: theirs have a word before them (`stamnr:`, `lesgroep:`, `scim:`), so
-that one is never taken for another.
+other keys than our lists do: theirs have a word before them (`stamnr:`, `lesgroep:`, `scim:`) or
+are UUIDs, so that one is never taken for another.
 Spec: magister.md, sections 6, 8 and 12.
 """
 
@@ -25,7 +25,7 @@ from connectors.magister.records import (
 from connectors.protocols.parsing import SourceModel
 from mappings.canonical.fields import Entity
 from mappings.magister import organisatie, personen
-from mappings.magister.functions import groep_key, number_key
+from mappings.magister.functions import gebruiker_key, groep_key, number_key
 from mappings.table import Around
 from mappings.tabular import Item, Part, Sight, TabularMapping, itself
 from sector.identifiers import Schooljaar
@@ -90,8 +90,8 @@ def _lesgroep(record: Lesgroep, sight: Sight) -> Iterable[Item]:
 
 
 def _gebruiker(record: Gebruiker, sight: Sight) -> Iterator[Item]:
-    """A user with a pupil number is a pupil; who the others are, SCIM does not say."""
-    key = f"scim:{record.id}"
+    """A user with a pupil number is a pupil; the connector hands over no other."""
+    key = gebruiker_key(record.id)
     if not sight.contract.delivers("leerlingnummer") or "leerlingnummer" in record.dropped:
         sight.silent_keys.add((Entity.LEERLING, key))
     elif record.leerlingnummer:

@@ -7,8 +7,9 @@ from typing import Final
 NOTES: Final = (
     "Persons, groepen and aanmeldingen are known by Magister's own numbers, never by name, e-mail "
     "address or name of a group. The fixed functions have no number of a person but the "
-    "leerlingnummer or staff number (`stamnr:…`), SCIM has ids of its own (`scim:…`); each stands "
-    "apart from the others, and people are found back by leerlingnummer and birth date.",
+    "leerlingnummer or staff number (`stamnr:…`), SCIM has the user ids that UWLR has (a UUID as "
+    "it is, else `scim:…`); each stands apart from the others, and people are found back by "
+    "leerlingnummer and birth date.",
     "A groep is known by its id and lesperiode (`1234/2627`): whether Magister keeps the id over "
     "the years is not documented, and a groep belongs to one schooljaar.",
     "`einddatum` and `vertrekdatum` are taken as the last day, counted in (ASSUMED); the earlier "
@@ -30,7 +31,9 @@ NOTES: Final = (
     "iD, e-mail of staff, and who is in which klas as far as no lesson names its number. Mentors "
     "come by name only and are not linked. A vestiging is linked where the setting `locaties` "
     "gives its name a key. A second telephone number counts where it is a mobile one.",
-    "SCIM: a user with a leerlingnummer is a leerling; others are not mapped, `active` neither.",
+    "SCIM: a user with a leerlingnummer is a leerling; nothing says who is staff, so others are "
+    "not read. `active` is false for a blocked account: it ends nobody. There is no birth date, so "
+    "who is known already by his leerlingnummer is a case for a person.",
     "ECK iD: only where the school's own list has it; Magister itself delivers none here.",
     "Not delivered by Magister in this release: absence and grades.",
 )

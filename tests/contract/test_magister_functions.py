@@ -1,4 +1,4 @@
-"""The fixed functions and SCIM, for a school without our lists: what they give, and lack."""
+"""The fixed functions, for a school without our lists: what they give, and lack."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import pytest
 
 from connectors.base import Layer, Scope
 from connectors.errors import (
-    AuthenticationError,
     ConnectorError,
-    ProtocolViolationError,
     RequestRefusedError,
 )
 from connectors.magister.connector import MagisterConnector
@@ -25,7 +23,6 @@ from tests.support.magister import PUPILS, TODAY, MagisterHarness, asked
 
 STUDENTS = "function=GetActiveStudents"
 STAFF = "function=GetActiveEmpoyees"
-USERS = "/scim/Users"
 
 
 @pytest.fixture
@@ -257,58 +254,3 @@ def test_filters_hold_for_the_functions_too(harness: MagisterHarness) -> None:
     assert all(body["klas"].startswith("P") for body in pupils.values())
     groups, _ = harness.read_all(connector, GROUPS)
     assert {n for body in groups.values() for n in body["leden"]} <= set(pupils)
-
-
-# -- SCIM ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def scim(harness: MagisterHarness) -> MagisterConnector:
-    return harness.connect(mode="scim", base_url="", username="", password="")
-
-
-def arm_users(harness: MagisterHarness, fault: AnyFault) -> None:
-    harness.sandbox.misbehave(msgspec.structs.replace(fault, path=USERS))
-
-
-def test_every_user_is_read_page_by_page(harness: MagisterHarness, scim: MagisterConnector) -> None:
-    (scope,) = scim.scopes(today=TODAY)
-    users, reading = harness.read_all(scim, scope)
-    assert reading.completeness.complete, reading.completeness.reason
-    numbers = {user.get("leerlingnummer") for user in users.values()} - {None}
-    assert numbers <= pupils_now(harness)
-    assert len(numbers) > PUPILS / 2
-    parsed = [scim.parse("gebruiker", msgspec.json.encode(user)) for user in users.values()]
-    assert {(p.problems, p.unknown) for p in parsed} == {((), ())}
-
-
-@pytest.mark.parametrize("fault", [faults.ExpiredToken(), faults.ServerError()])
-def test_scim_overcomes_what_passes_by_itself(
-    harness: MagisterHarness, scim: MagisterConnector, fault: AnyFault
-) -> None:
-    whole = harness.read_all(scim, Scope("gebruiker", "SCHOOL"))[0]
-    arm_users(harness, fault)
-    again, reading = harness.read_all(scim, Scope("gebruiker", "SCHOOL"))
-    assert again == whole
-    assert reading.completeness.complete
-
-
-@pytest.mark.parametrize("fault", [faults.Forbidden(), faults.NotJson(), faults.TruncatedJson()])
-def test_scim_ends_with_an_error_on_what_it_cannot_read(
-    harness: MagisterHarness, scim: MagisterConnector, fault: AnyFault
-) -> None:
-    arm_users(harness, fault)
-    reading = scim.snapshot(Scope("gebruiker", "SCHOOL"))
-    with pytest.raises((RequestRefusedError, ProtocolViolationError)):
-        read(reading)
-    assert not reading.completeness.complete
-
-
-def test_scim_is_checked_without_asking_a_user(
-    harness: MagisterHarness, scim: MagisterConnector
-) -> None:
-    assert [r for r in scim.check() if not r.ok] == []
-    wrong = harness.connect(mode="scim", client_secret="x")
-    assert [r.layer for r in wrong.check() if not r.ok] == [Layer.LOGIN]
-    with pytest.raises(AuthenticationError):
-        read(wrong.snapshot(Scope("gebruiker", "SCHOOL")))

@@ -87,6 +87,7 @@ class MagisterHarness(Harness):
         link = Link("proef", given, resources=resources, drop=drop)
         limits = Limits(total=timeout, connect=timedelta(seconds=2), body_bytes=2_000_000)
         connector = MAGISTER.connect(link, clock=self.clock, limits=limits)
+        assert isinstance(connector, MagisterConnector)  # mode `scim` has another
         self.made.append(connector)
         return connector
 
