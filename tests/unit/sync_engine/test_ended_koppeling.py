@@ -90,6 +90,19 @@ def test_it_keeps_nobody_who_left_the_other(make: Make) -> None:
     assert there(bench) == {"Twee", "Drie"}
 
 
+def test_who_had_left_before_stays_closed(make: Make) -> None:
+    bench = two(make)
+    order = {"order": {"*": ["s1", "s0"]}}
+    guards = {"close": {"share": None, "number": 100}}
+    bench.policy(authority=order, guards=guards, absence={"block_shrink": 1.0})
+    bench.sources["s0"].remove(Entity.LEERLING, "b")
+    bench.settle("s0")
+    assert there(bench) == {"Een"}
+    without(bench, "s0")
+    assert bench.sync("s1").steps == {}
+    assert there(bench) == {"Een"}
+
+
 def test_a_dry_run_shows_it_and_ends_nothing(make: Make) -> None:
     bench = two(make)
     bench.policy(authority={"order": {"*": ["s0", "s1"]}})
