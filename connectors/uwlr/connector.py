@@ -84,10 +84,15 @@ class _Asked:
 
 @dataclass(slots=True)
 class _Held:
-    """What came of one question, and the resources that have not read it yet."""
+    """What came of one question, and the resources that have not read it yet.
+
+    Attributes:
+        changed: it is everything because something changed.
+    """
 
     outcome: Outcome
     unread: set[str]
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +204,8 @@ class UwlrConnector:
         """What came of asking for changes; where it is data, the whole reading is given that."""
         asked = self._asked(scope)
         known = self._held.get(asked)
-        if known is not None and isinstance(known.outcome, Answered):
+        heard = known is not None and known.changed and scope.resource in known.unread
+        if known is not None and heard and isinstance(known.outcome, Answered):
             return known.outcome  # another resource of this place heard that something changed
         if self._options.mode is Mode.STAGED or not is_moment(cursor):
             raise CursorExpiredError(
@@ -208,7 +214,7 @@ class UwlrConnector:
         answered = self._answer(scope, _Asked(asked.place, asked.schooljaar, cursor))
         if answered.delivery is not None:
             self._held.pop(_Asked(asked.place, asked.schooljaar, cursor), None)
-            self._held[asked] = _Held(answered, set(self._resources))
+            self._held[asked] = _Held(answered, set(self._resources), changed=True)
         return answered
 
     def _with_versions(self, attempt: Callable[[], _T]) -> _T:
@@ -221,8 +227,10 @@ class UwlrConnector:
                 return attempt()
             except RequestRefusedError as error:
                 lower = [version for version in VERSIONS if version < self._version]
-                if error.code != VERSION or not lower:
+                if error.code in _REFUSED | _NOWHERE:
                     raise _told_well(error) from error
+                if error.code != VERSION or not lower:
+                    raise
                 self._version = lower[-1]
                 _log.info("the administration does not speak this version; trying %s", lower[-1])
 
@@ -365,15 +373,13 @@ def _told_well(error: RequestRefusedError) -> ConnectorError:
             "certificaat en de HTTP-headers van deze koppeling nakijken.",
             **names,
         )
-    if error.code in _NOWHERE:
-        return RequestRefusedError(
-            str(error),
-            code=error.code,
-            advice="Op dit adres antwoordt geen UWLR-dienst. Laat ops de instelling `endpoint` "
-            "nakijken bij de leverancier van de administratie.",
-            **names,
-        )
-    return error
+    return RequestRefusedError(
+        str(error),
+        code=error.code,
+        advice="Op dit adres antwoordt geen UWLR-dienst. Laat ops de instelling `endpoint` "
+        "nakijken bij de leverancier van de administratie.",
+        **names,
+    )
 
 
 def _chosen(names: Sequence[str], profiel: Profiel) -> Sequence[str]:
