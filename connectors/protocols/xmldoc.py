@@ -107,9 +107,9 @@ def elements(
                         yield "start", element
                 elif element.tag in ends:
                     yield "end", element
-        _check_doctype(parser.close())
-    except etree.XMLSyntaxError as exc:
-        raise _refusal(exc) from None
+    except etree.XMLSyntaxError:
+        raise _malformed() from None
+    _check_doctype(_close(parser))
     for event, element in _events_of(parser):  # what the last bytes completed
         if event == "end" and element.tag in ends:
             yield "end", element
@@ -141,9 +141,9 @@ def whole(document: bytes, *, bounds: Bounds | None = None) -> Element:
     try:
         for chunk in _past_prolog((document,)):
             parser.feed(chunk)
-        root = parser.close()
-    except etree.XMLSyntaxError as exc:
-        raise _refusal(exc) from None
+    except etree.XMLSyntaxError:
+        raise _malformed() from None
+    root = _close(parser)
     _check_doctype(root)
     return root
 
@@ -165,22 +165,23 @@ def text_of(element: Element | None) -> str | None:
     return (element.text or "").strip() or None
 
 
-_UNFINISHED: Final = frozenset(
-    {
-        etree.ErrorTypes.ERR_DOCUMENT_EMPTY,
-        etree.ErrorTypes.ERR_DOCUMENT_END,
-        etree.ErrorTypes.ERR_TAG_NOT_FINISHED,
-        etree.ErrorTypes.ERR_GT_REQUIRED,
-        etree.ErrorTypes.ERR_LT_REQUIRED,
-        etree.ErrorTypes.ERR_ATTRIBUTE_NOT_FINISHED,
-    }
-)
+def _close(parser: etree.XMLParser | etree.XMLPullParser) -> Element:
+    """The root of a document that was fed whole.
+
+    What the parser finds wrong only now is that something is missing, but for an entity that
+    nobody declared: then it says at the end, without a rule, that there is no document.
+    Raises: XmlRefusedError.
+    """
+    try:
+        return parser.close()
+    except etree.XMLSyntaxError as exc:
+        if getattr(exc, "code", None) == etree.ErrorTypes.ERR_INTERNAL_ERROR:
+            raise _malformed() from None
+        raise XmlRefusedError("is cut off", cut_off=True) from None
 
 
-def _refusal(exc: etree.XMLSyntaxError) -> XmlRefusedError:
+def _malformed() -> XmlRefusedError:
     """The rule that was broken; lxml's own text may quote the document."""
-    if getattr(exc, "code", None) in _UNFINISHED:
-        return XmlRefusedError("is cut off", cut_off=True)
     return XmlRefusedError("is not well-formed XML within its bounds")
 
 
