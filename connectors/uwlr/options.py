@@ -123,6 +123,7 @@ def read_options(
     plain = _flag(values, "allow_plain_http")
     endpoint = check_url("endpoint", values["endpoint"], allow_plain_http=plain)
     staged = values["staged_endpoint"]
+    next_year = _month_day(values["next_year_from"])
     return Options(
         endpoint=endpoint,
         staged_endpoint=(
@@ -135,7 +136,7 @@ def read_options(
         gegevenssetid=_short(values, "gegevenssetid"),
         mode=Mode(_one_of(values, "mode", tuple(Mode))),
         groups_per_call=_number(values, "groups_per_call", 1, _LARGEST_BATCH),
-        next_year_from=_month_day(values["next_year_from"]) if _flag(values, "volgend") else None,
+        next_year_from=next_year if _flag(values, "volgend") else None,
         headers=_headers(values["http_headers"]),
         tls=tls if tls is not None else _tls(values),
         proxy=_proxy(values["proxy"]),

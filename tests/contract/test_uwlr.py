@@ -173,6 +173,7 @@ def test_every_profile_and_version_is_read_whole(
     assert len(harness.sandbox.requests) == 1  # every resource read the same answer
 
 
+@pytest.mark.assumed("uwlr-delivered-when-seen")
 def test_what_the_profile_does_not_allow_is_not_delivered(harness: UwlrHarness) -> None:
     wanted = {
         (SMALL, "2.2"): {"geboortedatum"},
@@ -254,6 +255,7 @@ def test_members_of_a_group_are_those_who_say_so(harness: UwlrHarness) -> None:
 # -- ECK iD in the place of a key ------------------------------------------------------------------
 
 
+@pytest.mark.assumed("uwlr-2.3-optional-key")
 def test_in_2_3_a_pupil_may_be_known_by_eck_id_alone(harness: UwlrHarness) -> None:
     tell(harness.sandbox, keyless=True)
     reading = harness.connect(xsdversie="2.3").snapshot(scope())
@@ -425,6 +427,7 @@ def test_an_answer_that_never_comes_is_a_time_out(harness: UwlrHarness) -> None:
 # -- refusals --------------------------------------------------------------------------------------
 
 
+@pytest.mark.assumed("uwlr-lower-version")
 def test_a_lower_version_is_tried_where_this_one_is_not_spoken(harness: UwlrHarness) -> None:
     harness.sandbox.uwlr.versions = ("2.1",)
     connector = harness.connect(xsdversie="2.3")
@@ -518,6 +521,7 @@ def test_next_year_is_a_scope_of_its_own_where_it_is_asked_for(harness: UwlrHarn
     assert reading.completeness.complete
 
 
+@pytest.mark.assumed("uwlr-whole-school")
 def test_an_answer_about_another_school_is_refused(harness: UwlrHarness) -> None:
     for name, content in (("schooljaar", "2025-2026"), ("brincode", "88AA")):
         harness.sandbox.uwlr.misread = (name, content)
@@ -540,6 +544,7 @@ def test_no_data_closes_nobody(harness: UwlrHarness) -> None:
 # -- what changed ----------------------------------------------------------------------------------
 
 
+@pytest.mark.assumed("uwlr-aanmaakdatum-as-cursor")
 def test_no_changes_is_one_small_question_for_all_resources(harness: UwlrHarness) -> None:
     connector = harness.connect()
     cursor = _cursor(connector)
@@ -607,6 +612,7 @@ def _cursor(connector: UwlrConnector) -> str:
 # -- staged ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.assumed("uwlr-staged-everybody")
 @pytest.mark.parametrize("size", ["1", "20"])
 @pytest.mark.parametrize("version", ["2.2", "2.3"])
 def test_group_by_group_gives_what_one_answer_gives(
