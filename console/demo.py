@@ -22,6 +22,7 @@ from console.output import Output
 from console.setup import initialise
 from console.views import show_report, show_steps
 from fixtures.sandbox.faults import TruncatedJson
+from fixtures.sandbox.magister import MagisterSandbox
 from fixtures.sandbox.server import serve
 from fixtures.sandbox.somtoday import SomtodaySandbox
 from fixtures.school.changes import Changes
@@ -122,21 +123,27 @@ def _log_beside(directory: Path, ends: ExitStack) -> None:
     ends.callback(logs.reset)
 
 
-def serve_sandbox(*, port: int, pupils: int, seed: int) -> None:
-    """Serve the synthetic school until interrupted, and say how to log in."""
-    server = SomtodaySandbox(School(plan_school(pupils, seed)), port)
+def serve_sandbox(*, port: int, magister_port: int, pupils: int, seed: int) -> None:
+    """Serve one synthetic school until interrupted, in both systems, and say how to log in."""
+    school = School(plan_school(pupils, seed))
+    server = SomtodaySandbox(school, port)
     known = server.credentials
+    with MagisterSandbox(school, magister_port) as magister:
 
-    def announce(url: str) -> None:
-        out = Output()
-        out.line(f"Somtoday Connect (synthetisch) op {url}; Ctrl-C stopt.")
-        out.line(f'api_base = "{server.api_base}"')
-        out.line(f'token_url = "{server.token_url}"')
-        out.line(f'organisation = "{server.school.uuid}"')
-        out.line(f'client_id = "{known.client_id}"')
-        out.line(f"client_secret, met zijn spaties: {known.client_secret!r}")
+        def announce(url: str) -> None:
+            out = Output()
+            out.line(f"Somtoday Connect (synthetisch) op {url}; Ctrl-C stopt.")
+            out.line(f'api_base = "{server.api_base}"')
+            out.line(f'token_url = "{server.token_url}"')
+            out.line(f'organisation = "{server.school.uuid}"')
+            out.line(f'client_id = "{known.client_id}"')
+            out.line(f"client_secret, met zijn spaties: {known.client_secret!r}")
+            out.line(f"Magister (synthetisch, dezelfde school) op {magister.url}.")
+            out.line(f'url = "{magister.base_url}"')
+            out.line(f'gebruiker = "{magister.account.user}"')
+            out.line(f"wachtwoord, met zijn spaties: {magister.account.password!r}")
 
-    serve(server, announce)
+        serve(server, announce)
 
 
 # -- the acts --------------------------------------------------------------------------------------

@@ -197,7 +197,7 @@ def _decisions(context: Context, act: Act, *, operator: str, why: str) -> None:
                 why,
                 context.now,
                 first,
-                None if act.decision is None else act.decision.case_id,
+                act.answered.get((koppeling_id, entity, key)),
                 context.run_id,
                 context.evidence.get((entity, key)),
             ),

@@ -304,6 +304,8 @@ class Matcher:
             for kind, digest in self._said.get((self.context.koppeling.id, key), {}).items():
                 if kind in EXCLUSIVE:
                     said[kind].add(digest)
+        if len(said.get("plaatsing", ())) == 1:  # two systems name one opleiding each in its way
+            said.pop("inschrijving", None)
         for kind in sorted(said):
             if len(said[kind]) > 1 and (kind in EXCLUSIVE or (joins and kind not in NUMBERS)):
                 return f"two values of {kind}"

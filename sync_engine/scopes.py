@@ -140,10 +140,11 @@ def end_vanished(context: Context, listed: Collection[Scope]) -> None:
             continue
         ended = (scope.resource, scope.key) not in names
         if ended != (scope_id in context.ended_scopes):
-            _end(context, scope_id, ended=ended)
+            end_scope(context, scope_id, ended=ended)
 
 
-def _end(context: Context, scope_id: int, *, ended: bool) -> None:
+def end_scope(context: Context, scope_id: int, *, ended: bool) -> None:
+    """End a scope, or take it back; what leaned on it is folded again."""
     with context.work.transaction():
         if not context.dry:
             context.work.execute(

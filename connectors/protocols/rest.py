@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Generic, TypeVar
+from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
@@ -53,6 +54,8 @@ _log = logging.getLogger(__name__)
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _REFUSAL_BYTES: Final = 64 * 1024
 """How much is read of an answer that says no."""
+
+_SEALED: Final = "koppelhub.sealed"
 
 _REFUSALS: Final[Mapping[int, str]] = {
     400: "Het bronsysteem begrijpt de vraag van de hub niet. Meld dit bij ops, met het runnummer.",
@@ -118,13 +121,16 @@ class Answer:
                 kind = "is not readable JSON"
             raise self.violation(kind, where="body") from None
 
-    def violation(self, what: str, *, where: str) -> ProtocolViolationError:
+    def violation(
+        self, what: str, *, where: str, advice: str | None = None
+    ) -> ProtocolViolationError:
         """An error about this answer."""
         return ProtocolViolationError(
             f"{self.operation}: the answer {what}",
             where=where,
             system=self.system,
             operation=self.operation,
+            advice=advice,
         )
 
 
@@ -163,6 +169,33 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A query that is part of the address on the wire only."""
+
+    query: tuple[tuple[str, str], ...] = field(repr=False)
+
+
+class _SealedWire(httpx.HTTPTransport):
+    """Puts a sealed query into the address below all that httpx logs, raises and remembers."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send it; the only function in which such an address exists."""
+        sealed = request.extensions.get(_SEALED)
+        if not isinstance(sealed, _Sealed):
+            return super().handle_request(request)
+        query = urlencode(sealed.query, safe="", quote_via=quote)
+        return super().handle_request(
+            httpx.Request(
+                request.method,
+                request.url.copy_with(query=query.encode("ascii")),
+                headers=request.headers,
+                stream=request.stream,
+                extensions={k: v for k, v in request.extensions.items() if k != _SEALED},
+            )
+        )
+
+
 class RestTransport:
     """Requests to one system over one reused client; synchronous.
 
@@ -195,10 +228,13 @@ class RestTransport:
         self._circuit = circuit if circuit is not None else Circuit(clock=clock)
         total = self._limits.total.total_seconds()
         self._client = httpx.Client(
-            verify=tls if tls is not None else True,
-            proxy=proxy,
+            transport=_SealedWire(
+                verify=tls if tls is not None else True,
+                limits=httpx.Limits(max_connections=budget.simultaneous),
+                trust_env=False,
+                proxy=proxy,
+            ),
             timeout=httpx.Timeout(total, connect=self._limits.connect.total_seconds()),
-            limits=httpx.Limits(max_connections=budget.simultaneous),
             follow_redirects=False,
             trust_env=False,
             headers={"Accept-Encoding": "gzip", "User-Agent": "Koppelhub"},
@@ -220,17 +256,31 @@ class RestTransport:
         operation: str,
         query: Query = (),
         headers: Mapping[str, str] | None = None,
+        sealed: Query = (),
+        enough: Callable[[bytes], bool] | None = None,
         repeat_timeouts: bool = True,
     ) -> Answer:
         """Read; repeated by the retry policy.
 
-        With `repeat_timeouts` false a time-out is raised at once, for a caller that then asks for
-        less.
+        Args:
+            url: of what is read.
+            operation: what the call is named by.
+            query: of the address.
+            headers: besides our own.
+            sealed: the query of a protocol that prescribes credentials or keys of persons in it: it
+                takes the place of `query`, and exists on the wire only.
+            enough: asked with what has come so far; true ends the answer there.
+            repeat_timeouts: if false a time-out is raised at once, for a caller that then asks for
+                less.
+
         Raises: ConnectorError; RequestRefusedError with the status as `.code` for 4xx.
         """
         request = self._request("GET", url, query=query, headers=headers or {})
+        if sealed:
+            request.extensions[_SEALED] = _Sealed(tuple(sealed))
         return self._call(
-            lambda: self._attempt(request, operation=operation), repeat_timeouts=repeat_timeouts
+            lambda: self._attempt(request, operation=operation, enough=enough),
+            repeat_timeouts=repeat_timeouts,
         )
 
     def post_form(
@@ -299,7 +349,13 @@ class RestTransport:
             attempt, patience=self._limits.patience, clock=self._clock, may_repeat=may_repeat
         )
 
-    def _attempt(self, request: httpx.Request, *, operation: str) -> Answer:
+    def _attempt(
+        self,
+        request: httpx.Request,
+        *,
+        operation: str,
+        enough: Callable[[bytes], bool] | None = None,
+    ) -> Answer:
         """One request and its whole answer."""
         return self._guarded(
             lambda: self._send(request, operation=operation), request, operation=operation
@@ -361,13 +417,20 @@ class RestTransport:
             return b""
         return begin[:_REFUSAL_BYTES]
 
-    def _send(self, request: httpx.Request, *, operation: str) -> Answer:
+    def _send(
+        self,
+        request: httpx.Request,
+        *,
+        operation: str,
+        enough: Callable[[bytes], bool] | None = None,
+    ) -> Answer:
         """Send, judge the status, read the body; the edge at which httpx ends."""
         try:
             response = self._client.send(request, stream=True)
             try:
                 self._judge(response, operation=operation)
-                body = b"".join(self._chunks(response, operation=operation))
+                chunks = self._chunks(response, operation=operation)
+                body = b"".join(chunks) if enough is None else _until(chunks, enough)
             finally:
                 response.close()
         except httpx.TimeoutException as exc:
@@ -463,6 +526,16 @@ class RestTransport:
         ):
             return SourceUnavailableError(text, **names)
         return ProtocolViolationError(text, where="request", **names)
+
+
+def _until(chunks: Iterator[bytes], enough: Callable[[bytes], bool]) -> bytes:
+    """What comes until it is enough."""
+    body = b""
+    for chunk in chunks:
+        body += chunk
+        if enough(body):
+            break
+    return body
 
 
 def _media_type(response: httpx.Response) -> str:

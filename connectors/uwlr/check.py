@@ -54,7 +54,7 @@ def run(
         questions: one for each place, since now.
         attempts: tries lower versions.
     """
-    order = tuple(Layer)
+    order = tuple(_PASSED)
     for question in questions:
         try:
             said = attempts(lambda: _peek(client, head, question))  # noqa: B023 - called at once
