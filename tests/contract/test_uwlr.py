@@ -687,7 +687,7 @@ def test_check_names_the_layer_that_fails(
     results = harness.connect().check()
     assert [r.layer for r in results if not r.ok] == [layer]
     assert results[-1].advice
-    order = [one for one in Layer if one is not Layer.LAYOUT]  # UWLR has none
+    order: list[Layer] = [one for one in Layer if one is not Layer.LAYOUT]  # UWLR has none
     assert [r.layer for r in results] == order[: order.index(layer) + 1]
 
 

@@ -19,6 +19,7 @@ from fixtures.school.edexml import LVS, Telling
 from fixtures.school.plan import NARROW, WIDE, Rights, plan_school
 from fixtures.school.population import Leerling
 from fixtures.school.school import School
+from sync_engine.alike import alike_cases
 from sync_engine.hub import Hub
 from sync_engine.outcome import Outcome, RunReport
 from sync_engine.runs import Kind, Options, run
@@ -259,6 +260,24 @@ def test_who_agrees_in_name_and_birth_date_alone_is_a_case(make: Maker) -> None:
     assert beside.counts()["leerling"] == before
     assert report.cases >= len(beside.told()) * 0.9  # one for each: a person says who it is
     assert beside.eck_ids() == 0
+
+
+def test_hundreds_of_such_cases_are_answered_at_once(make: Maker) -> None:
+    beside = make(telling=Telling(profile=LVS), beside=ONLY_ADDS)
+    beside.sync(LAS)
+    before = beside.counts()
+    cases = beside.sync(UWLR).cases
+    found = alike_cases(beside.hub, UWLR, "leerling")
+    assert len(found.cases) >= cases * 0.8
+    decided = Options(kind=Kind.DECIDE, alike=found.cases, operator="proef", why="UWLR ernaast")
+    assert run(beside.hub, UWLR, decided).outcome is Outcome.DONE
+    told, pairs = beside.told(), dict(beside.pairs())
+    assert len(pairs) == len(found.cases)
+    assert all(told[one] == other for one, other in pairs.items())
+    beside.night()
+    beside.sync(UWLR)
+    assert beside.counts() == before
+    assert beside.eck_ids() >= len(pairs) * 0.9
 
 
 def test_equal_eck_ids_make_one_pupil_without_anything_said(make: Maker) -> None:
