@@ -56,13 +56,15 @@ for group in (
 def sandbox_serve(
     port: Annotated[int, typer.Option("--port")] = 8765,
     magister_port: Annotated[int, typer.Option("--magister-port")] = 8766,
+    uwlr_port: Annotated[int, typer.Option("--uwlr-port")] = 8767,
     pupils: Annotated[int, typer.Option("--pupils")] = 200,
     seed: Annotated[int, typer.Option("--seed")] = 1,
 ) -> None:
-    """Serve a synthetic school as Somtoday Connect and as Magister on loopback, until stopped."""
+    """Serve a synthetic school as Somtoday, Magister and over UWLR on loopback, until stopped."""
     from console.demo import serve_sandbox
 
-    serve_sandbox(port=port, magister_port=magister_port, pupils=pupils, seed=seed)
+    ports = {"magister": magister_port, "uwlr": uwlr_port}
+    serve_sandbox(port=port, ports=ports, pupils=pupils, seed=seed)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from fixtures.sandbox.faults import TruncatedJson
 from fixtures.sandbox.magister import MagisterSandbox
 from fixtures.sandbox.server import serve
 from fixtures.sandbox.somtoday import SomtodaySandbox
+from fixtures.sandbox.uwlr import UwlrSandbox
 from fixtures.school.changes import Changes
 from fixtures.school.day import Change, Day
 from fixtures.school.plan import plan_school
@@ -123,12 +125,15 @@ def _log_beside(directory: Path, ends: ExitStack) -> None:
     ends.callback(logs.reset)
 
 
-def serve_sandbox(*, port: int, magister_port: int, pupils: int, seed: int) -> None:
-    """Serve one synthetic school until interrupted, in both systems, and say how to log in."""
+def serve_sandbox(*, port: int, ports: Mapping[str, int], pupils: int, seed: int) -> None:
+    """Serve one synthetic school until interrupted, in every system, and say how to log in."""
     school = School(plan_school(pupils, seed))
     server = SomtodaySandbox(school, port)
     known = server.credentials
-    with MagisterSandbox(school, magister_port) as magister:
+    with (
+        MagisterSandbox(school, ports["magister"]) as magister,
+        UwlrSandbox(school, ports["uwlr"]) as uwlr,
+    ):
 
         def announce(url: str) -> None:
             out = Output()
@@ -142,6 +147,12 @@ def serve_sandbox(*, port: int, magister_port: int, pupils: int, seed: int) -> N
             out.line(f'url = "{magister.base_url}"')
             out.line(f'gebruiker = "{magister.account.user}"')
             out.line(f"wachtwoord, met zijn spaties: {magister.account.password!r}")
+            out.line(f"UWLR (synthetisch, dezelfde school) op {uwlr.url}.")
+            out.line(f'endpoint = "{uwlr.endpoint}"')
+            out.line(f'vestigingen = "{school.plan.brin}"')
+            out.line(f'autorisatiesleutel = "{uwlr.grant.sleutel}"')
+            out.line(f'klantcode = "{uwlr.grant.klantcode}"')
+            out.line(f'klantnaam = "{uwlr.grant.klantnaam}"')
 
         serve(server, announce)
 

@@ -15,6 +15,7 @@ from config.policies import Unlinked
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context, chunks
 from sync_engine.fold import Json
+from sync_engine.nodes import lookup_links
 
 # Kinds of keys that name one person for good: two that differ contradict each other.
 EXCLUSIVE = frozenset({"bsn", "onderwijsnummer", "eck_id"})
@@ -25,6 +26,9 @@ NUMBERS = frozenset({"leerlingnummer", "personeelsnummer"})
 # Keys that tell two records of one and the same koppeling to be the same. The others only link
 # across koppelingen: two lesgroepen of one school may share a name, and are two.
 WITHIN = EXCLUSIVE | NUMBERS | {"relatie"}
+
+SAME_KEY = "source_key"
+"""The kind of a match by the key itself: of koppelingen that are said to have the same keys."""
 
 _PROVISIONAL = 1 << 62
 """From here on: numbers of records that this run will make; younger than any that exists."""
@@ -142,6 +146,7 @@ class Matcher:
             self._found[key].setdefault(core_id, kind)
             if own_core is not None:
                 self._core[key] = own_core
+        self._by_same_keys()
         involved = set(self._found) | self._shared()
         exclusive = ", ".join(f"'{kind}'" for kind in sorted(EXCLUSIVE))
         for table, condition in (("match_key", settled), ("w_key", "m.entity = k.entity")):
@@ -154,6 +159,22 @@ class Matcher:
             self._core.update(rows)
             involved.update(row[0] for row in rows)
         return involved
+
+    def _by_same_keys(self) -> None:
+        """Persons whose key is that of a person of a koppeling that has the same keys."""
+        context, entity = self.context, self.entity
+        if not context.same_keys or entity not in {Entity.LEERLING, Entity.MEDEWERKER}:
+            return
+        others = [k for k, name in context.koppelingen.items() if name in context.same_keys]
+        pending = [row[0] for row in context.work.execute("SELECT source_key FROM w_pending")]
+        for part in chunks(pending):
+            own = lookup_links(context, entity, part)
+            for other in others:
+                for key, core_id in lookup_links(context, entity, part, koppeling_id=other).items():
+                    if own.get(key) != core_id:
+                        self._found[key].setdefault(core_id, SAME_KEY)
+                        if key in own:
+                            self._core[key] = own[key]
 
     def _shared(self) -> set[str]:
         """Keys that several pending records have."""

@@ -208,10 +208,11 @@ class _Run:
                 reader=connector,
                 mapping=hub.mapping(self.row.system),
                 mappings=hub.mappings(self.row.tenant_id),
-                policy=hub.settings.policy,
+                policy=hub.settings.policy_of(source),
                 dry=dry,
                 ids=Ids(self.work, dry=dry),
                 step_ids=Ids(self.work, dry=False),
+                same_keys=hub.settings.same_keys(source),
             )
             received.prepare(context)
             load_scopes(context)
