@@ -342,6 +342,7 @@ def keep_quarantine_cases(context: Context) -> None:
             "JOIN scope s ON s.id = q.scope_id WHERE s.koppeling_id = ? AND NOT EXISTS "
             "(SELECT 1 FROM zaak z WHERE z.koppeling_id = s.koppeling_id AND z.state = 'open' "
             "AND z.kind = ? AND z.entity = s.resource AND z.source_key = q.source_key) "
-            "GROUP BY s.resource, q.source_key ON CONFLICT DO NOTHING",
+            "GROUP BY s.resource, q.source_key ORDER BY s.resource, q.source_key "
+            "ON CONFLICT DO NOTHING",
             (context.koppeling.tenant_id, own, QUARANTINE, context.run_id, own, QUARANTINE),
         )
