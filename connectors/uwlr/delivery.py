@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import blake2b
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
@@ -108,12 +107,12 @@ class Delivery:
         self._cut = {r: _CUT[r] | (_LOCAL[r].keys() - self._taken[r]) for r in _LOCAL}
         self._nameless = {r for r in _PERSONS if "eckid" not in allowed.get(r, ())}
         self._spools: dict[str, Spool] = defaultdict(Spool)
-        self._digests: dict[str, dict[str, bytes]] = defaultdict(dict)
+        self._digests: dict[str, dict[str, int]] = defaultdict(dict)
         self._doubled: set[str] = set()
         self._seen: dict[str, set[str]] = defaultdict(set)
         self._eckids: Counter[str] = Counter()
-        self._holder: dict[bytes, str] = {}
-        self._doubtful: set[bytes] = set()
+        self._holder: dict[int, str] = {}
+        self._doubtful: set[int] = set()
         self._in: dict[str, dict[str, list[str]]] = {kind: defaultdict(list) for kind in _PERSONS}
         self._groups: dict[str, str] = {}
 
@@ -170,17 +169,17 @@ class Delivery:
         groups: Sequence[str],
         merging: bool = False,
     ) -> None:
-        digest = blake2b(body, digest_size=16).digest()
-        known = self._digests[kind].setdefault(key, digest)
-        if known is not digest:
-            if known != digest or not merging:
+        digest, digests = hash(body), self._digests[kind]
+        if key in digests:
+            if digests[key] != digest or not merging:
                 self._doubled.add(kind)
             return
+        digests[key] = digest
         if kind in _MEMBERS and self._groups.setdefault(key, kind) != kind:
             self._doubled.add(kind)
             return
         if eckid is not None:
-            mark = blake2b(eckid.encode(), digest_size=16).digest()
+            mark = hash(eckid)
             self._eckids[kind] += 1
             if self._holder.setdefault(mark, key) != key:
                 self._doubtful.add(mark)
@@ -264,7 +263,7 @@ class Delivery:
         found = _ECKID.search(body)
         if found is None:
             return body
-        if blake2b(found[1], digest_size=16).digest() not in self._doubtful:
+        if hash(found[1].decode()) not in self._doubtful:
             return body
         return body[: found.start()] + f' {DOUBTFUL}="ja"'.encode() + body[found.end() :]
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape
 
 import msgspec
 from pydantic import Field, StringConstraints
@@ -150,10 +150,11 @@ _LISTS: Final = frozenset({"samengestelde_groepen", "groepen"})
 
 def with_members(group: bytes, *, leerlingen: Iterable[str], leerkrachten: Iterable[str]) -> bytes:
     """A group as it was sent, with the keys of who is in it, in an order of their own."""
-    parts = [b"<%s>" % MEMBERS.encode(), group]
-    for name, keys in (("leerling", leerlingen), ("leerkracht", leerkrachten)):
-        parts += [f"<{name} key={quoteattr(key)}/>".encode() for key in sorted(keys)]
-    return b"".join([*parts, b"</%s>" % MEMBERS.encode()])
+    told = (
+        f"<{name}>{escape(msgspec.json.encode(sorted(keys)).decode())}</{name}>"
+        for name, keys in (("leerlingen", leerlingen), ("leerkrachten", leerkrachten))
+    )
+    return f"<{MEMBERS}>{group.decode()}{''.join(told)}</{MEMBERS}>".encode()
 
 
 def parse(resource: str, body: bytes) -> Parsed:
@@ -188,10 +189,7 @@ def _fields(root: Element, *, problems: list[FieldProblem], unknown: list[str]) 
         group, *members = root
         fields = _fields(group, problems=problems, unknown=unknown)
         for member in members:
-            listed = "leerlingen" if name_of(member) == "leerling" else "leerkrachten"
-            fields.setdefault(listed, []).append(member.get("key"))
-        fields.setdefault("leerlingen", [])
-        fields.setdefault("leerkrachten", [])
+            fields[name_of(member)] = msgspec.json.decode(member.text or "[]")
         return fields
     fields = {str(name): value for name, value in root.attrib.items()}
     for child in root:
