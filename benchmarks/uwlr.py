@@ -1,11 +1,11 @@
 """An answer of UWLR: how quickly its bytes become records that are handed over, and the floors.
 
-The answer is that of the synthetic school under the LVS-set, as its sandbox sends it, in pieces as a
-network gives them. The floors read the same bytes and give nothing to anybody: lxml's `iterparse`
-over every element, clearing each pupil and group that has gone by; and the same where lxml itself is
-told to hand over these alone. The connector checks all that hostile bytes call for, keeps every
-record as it was sent until the answer is whole, checks keys, ECK iDs and references, gathers who is
-in which group, and hands everything over.
+The answer is that of the synthetic school under the LVS-set, as its sandbox sends it, in pieces as
+a network gives them. The floors read the same bytes and give nothing to anybody: lxml's `iterparse`
+over every element, clearing each person who has gone by; and the same where lxml itself is told to
+hand over these alone. The connector checks all that hostile bytes call for, keeps every record until
+the answer is whole, checks keys, ECK iDs and references, gathers who is in which group, and hands
+everything over.
 """
 
 from __future__ import annotations

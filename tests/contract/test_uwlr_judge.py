@@ -32,7 +32,7 @@ from fixtures.school.edexml import FULL, LVS, PROFILES, SMALL, Telling
 from fixtures.school.plan import plan_school
 from fixtures.school.school import School
 from tests.contract.suite import read
-from tests.support.uwlr import connect, scope, tell
+from tests.support.uwlr import body_of, connect, scope, tell
 
 ROOT = Path(__file__).parents[2]
 SPECS = Path(os.environ.get("KOPPELHUB_SPECS", ROOT.parent / "shared/specs")) / "uwlr"
@@ -248,7 +248,8 @@ class Kept:
         self.sections.append(name)
 
     def record(self, kind: str, element: etree._Element) -> None:
-        self.records.append((kind, etree.tostring(element, with_tail=False)))
+        xml = etree.tostring(element, with_tail=False, encoding="unicode")
+        self.records.append((kind, body_of(kind, xml)))
 
 
 def _answer(name: str, call: Call) -> Kept:
