@@ -3,9 +3,9 @@
 The answer is that of the synthetic school under the LVS-set, as its sandbox sends it, in pieces as
 a network gives them. The floors read the same bytes and give nothing to anybody: lxml's `iterparse`
 over every element, clearing each person who has gone by; and the same where lxml itself is told to
-hand over these alone. The connector checks all that hostile bytes call for, keeps every record until
-the answer is whole, checks keys, ECK iDs and references, gathers who is in which group, and hands
-everything over.
+hand over these alone. The connector checks all that hostile bytes call for, keeps every record
+until the answer is whole, checks keys, ECK iDs and references, gathers who is in which group, and
+hands everything over.
 """
 
 from __future__ import annotations
