@@ -61,10 +61,11 @@ def sandbox_serve(
     seed: Annotated[int, typer.Option("--seed")] = 1,
 ) -> None:
     """Serve a synthetic school as Somtoday, Magister and over UWLR on loopback, until stopped."""
+    from config.clock import SystemClock
     from console.demo import serve_sandbox
 
     ports = {"magister": magister_port, "uwlr": uwlr_port}
-    serve_sandbox(port=port, ports=ports, pupils=pupils, seed=seed)
+    serve_sandbox(port=port, ports=ports, pupils=pupils, seed=seed, clock=SystemClock())
 
 
 @app.command()
@@ -74,9 +75,11 @@ def demo(
     json: Json = False,
 ) -> None:
     """Play five nights of a synthetic school, against a real server on loopback."""
+    from config.clock import SystemClock
     from console.demo import play
 
-    raise typer.Exit(play(Output(json=json), directory, pupils=pupils))
+    out = Output(json=json)
+    raise typer.Exit(play(out, directory, pupils=pupils, clock=SystemClock()))
 
 
 def main() -> None:

@@ -135,7 +135,7 @@ class MagisterTransport:
         try:
             answer = self._send(query, operation=call.operation, enough=enough)
         except AuthenticationError:  # status 401 or 403
-            return Text(""), _EXPIRED
+            return Text(b""), _EXPIRED
         text = read_text(
             answer.body,
             operation=call.operation,

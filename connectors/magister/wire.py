@@ -12,9 +12,9 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lxml import etree
 
@@ -29,12 +29,16 @@ DATA: Final = "data"
 LAYOUT: Final = "layout"
 """`where` of what is wrong with a list that the school installed."""
 
+_SLICE: Final = 1 << 20
 _LONGEST_VALUE: Final = 10_000
 _MOST_COLUMNS: Final = 500
-_REPLACEMENT: Final = "\ufffd"
-_DECLARATION: Final = re.compile(r"\s*<\?xml[^>]{0,200}\?>")
+_REPLACEMENT: Final = "\ufffd".encode()
+_DECLARATION: Final = re.compile(rb"\s*(?:<\?xml[^>]{0,200}\?>\s*)?")
+_MARKUP: Final = re.compile(rb"\s*<")
 _DECLARED: Final = re.compile(rb"""^\s*<\?xml[^>]{0,150}encoding=["']([A-Za-z0-9._-]{1,40})["']""")
-_MOJIBAKE: Final = re.compile("\u00c3[\u00a0-\u00bf\u0192\u20ac\u2018-\u201e\u2020-\u2026\u2030]")
+_MOJIBAKE: Final = re.compile(  # of what UTF-8 becomes when it is read as Windows-1252
+    rb"\xc3\x83(?:\xc2[\xa0-\xbf]|\xc6\x92|\xe2(?:\x82\xac|\x80[\x98-\x9e\xa0-\xa6\xb0]))"
+)
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _CODECS: Final = {
     "utf-8": "utf-8",
@@ -85,19 +89,21 @@ def _incomplete(operation: str, what: str) -> IncompleteAnswerError:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """An answer as text.
+    """An answer as text: in UTF-8, for what reads it reads bytes, and a str may be four times that.
 
     Attributes:
+        start: where it begins, behind a byte order mark.
         looks_broken: it holds what UTF-8 looks like when it is read as Windows-1252.
     """
 
-    text: str = field(repr=False)
+    body: bytes = field(repr=False)
+    start: int = 0
     looks_broken: bool = False
 
     @property
     def is_markup(self) -> bool:
         """XML or HTML: what an error is told in, also where CSV was asked."""
-        return self.text.lstrip()[:1] == "<"
+        return _MARKUP.match(self.body, self.start) is not None
 
 
 def read_text(
@@ -115,18 +121,27 @@ def read_text(
         before it came (U+FFFD).
     Spec: section 5 (UTF-8 with byte order mark CONFIRMED; ANSI as Windows-1252 ASSUMED).
     """
-    text = _decode(body, operation, encoding=encoding, partial=partial)
-    if _REPLACEMENT in text or "\x00" in text:
+    start, body = _in_utf8(body, operation, encoding=encoding, partial=partial)
+    if _REPLACEMENT in body or b"\x00" in body:
         raise violation(operation, "holds damaged text", where=DATA, advice=_ENCODING)
-    return Text(text, _MOJIBAKE.search(text) is not None)
+    return Text(body, start, _MOJIBAKE.search(body) is not None)
 
 
-def _decode(body: bytes, operation: str, *, encoding: str, partial: bool) -> str:
+def _in_utf8(body: bytes, operation: str, *, encoding: str, partial: bool) -> tuple[int, bytes]:
+    """Where the text begins, and the same text in UTF-8; what is in it already is not copied."""
     for codec in _candidates(body, encoding):
+        decoder = codecs.getincrementaldecoder(codec)("strict")
         try:
-            return codecs.getincrementaldecoder(codec)("strict").decode(body, final=not partial)
+            if not codec.startswith("utf-8"):
+                return 0, decoder.decode(body, final=not partial).encode()
+            for at in range(0, len(body), _SLICE):
+                decoder.decode(body[at : at + _SLICE])
+            unread = len(decoder.getstate()[0])  # of a character that breaks off
+            decoder.decode(b"", final=not partial)
         except UnicodeError:
             continue
+        mark = len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0
+        return mark, body[: len(body) - unread]
     raise violation(operation, "is in no known encoding", where=DATA, advice=_ENCODING)
 
 
@@ -163,7 +178,11 @@ class Rows:
         self.operation = operation
         self._text = text
         self._partial = partial
-        self._rows = self._xml() if text.is_markup else self._csv()
+        self._names: dict[str, str] = {}  # tag → column
+        if not text.is_markup:
+            self._rows = self._csv()
+        else:
+            self._rows = self._beginning() if partial else self._xml()
         self._first = next(self._rows, None)
 
     def __iter__(self) -> Iterator[Row]:
@@ -182,17 +201,23 @@ class Rows:
     # A header that is repeated as a row is left out: one connector met it. Spec: section 5.
 
     def _csv(self) -> Iterator[Row]:
-        lines = csv.reader(io.StringIO(self._text.text, newline=""), delimiter=";", strict=True)
+        raw = io.BytesIO(self._text.body)
+        raw.seek(self._text.start)
+        text = io.TextIOWrapper(raw, encoding="utf-8", newline="")
         try:
-            for values in lines:
+            for values in csv.reader(text, delimiter=";", strict=True):
+                columns = self.columns
                 if not any(values):
                     continue
-                if not self.columns:
+                if not columns:
                     self._head(values)
-                elif len(values) != len(self.columns):
+                elif len(values) != len(columns):
                     self.crooked += 1
-                elif [plain_name(value) for value in values] != self.columns:
-                    yield self._row(zip(self.columns, values, strict=True))
+                elif values[0][:1].isdigit() or [plain_name(one) for one in values] != columns:
+                    if len("".join(values)) > _LONGEST_VALUE:  # hardly ever, and quicker to ask
+                        self._check_lengths(values)
+                    pairs = zip(columns, map(str.strip, values), strict=True)
+                    yield {column: value for column, value in pairs if value}
         except csv.Error:
             if self._partial:
                 return
@@ -204,51 +229,71 @@ class Rows:
         columns = [plain_name(caption) for caption in captions[: _MOST_COLUMNS + 1]]
         if len(columns) > _MOST_COLUMNS or len(set(columns)) != len(columns):
             raise violation(self.operation, "names a column twice, or too many", where=LAYOUT)
+        self._check_lengths(captions)
         self.columns = columns
 
-    def _row(self, pairs: Iterator[tuple[str, str]]) -> Row:
-        row: Row = {}
-        for column, value in pairs:
-            value = value.strip()
-            if len(value) > _LONGEST_VALUE:
-                raise violation(self.operation, "holds a value that is too long", where=DATA)
-            if value:
-                row[column] = value
-        return row
+    def _check_lengths(self, values: Sequence[str]) -> None:
+        if max(map(len, values)) > _LONGEST_VALUE:
+            raise self._too_long()
+
+    def _too_long(self) -> ProtocolViolationError:
+        return violation(self.operation, "holds a value that is too long", where=DATA)
+
+    def _beginning(self) -> Iterator[Row]:
+        """Rows of an answer that may break off, as `_xml` gives them."""
+        for element in _rows_of(self._text, self.operation, event="end", partial=True):
+            yield self._row(element)
 
     def _xml(self) -> Iterator[Row]:
         """Rows below the first child of `Response/Table` or `Response/Data`, whatever it is called.
 
+        What rows are called is found out first: then the parser hands over rows alone, not every
+        element of theirs, which is several times quicker.
+
+        Raises: ProtocolViolationError also where the answer tells of a failure behind its rows.
         Spec: sections 3.2 and 5 (CONFIRMED); its absence is an error, not an empty list (ASSUMED).
         """
-        held = within = False
-        lists = 0
-        for event, depth, element in _elements(self._text, self.operation, partial=self._partial):
-            if event == "start":
-                if depth == 1:
-                    within, lists = _local(element) in _CONTAINERS, 0
-                    held = held or within
-                lists += depth == 2
-            elif depth == 3 and within and lists == 1:
-                yield self._xml_row(element)
-        if not held and not self._partial:
-            raise violation(self.operation, "holds no list", advice=_INVALID)
+        first = next(_rows_of(self._text, self.operation, event="start", partial=False), None)
+        if first is None:
+            return
+        lists = _Lists()
+        for element in _whole_rows(self._text, self.operation, tag=first.tag):
+            for row in lists.due(element):
+                yield self._row(row)
+        for row in lists.rest():
+            yield self._row(row)
+        if _verdict_of(lists.told()).failed:
+            raise _incomplete(self.operation, "tells of a failure behind its rows")
 
-    def _xml_row(self, element: etree._Element) -> Row:
-        pairs: list[tuple[str, str]] = []
+    def _row(self, element: etree._Element) -> Row:
+        row: Row = {}
+        names = self._names
         for child in element:
-            column = plain_name(_local(child))
-            if column not in self.columns:
-                if len(self.columns) >= _MOST_COLUMNS:
-                    raise violation(self.operation, "holds too many columns", where=LAYOUT)
-                self.columns.append(column)
-            pairs.append((column, _content(child)))
-        return self._row(iter(pairs))
+            value = child.text if not len(child) else _content(child)
+            column = names.get(child.tag) or self._column(child)
+            if value and (value := value.strip()):
+                if len(value) > _LONGEST_VALUE:
+                    raise self._too_long()
+                row[column] = value
+        return row
 
+    def _column(self, cell: etree._Element) -> str:
+        """The column of a tag that was not met before."""
+        column = self._names[cell.tag] = plain_name(_local(cell))
+        if column not in self.columns:
+            if len(self.columns) >= _MOST_COLUMNS:
+                raise violation(self.operation, "holds too many columns", where=LAYOUT)
+            self.columns.append(column)
+        return column
+
+
+# -- XML -----------------------------------------------------------------------------------------
 
 _CONTAINERS: Final = frozenset({"table", "data"})
-_ROW: Final = 3  # the depth at which rows stand
-_CHUNK: Final = 1 << 16
+_LIST: Final = 2  # the depth at which lists stand
+_ROW: Final = 3  # and their rows
+_CHUNK: Final = 1 << 15
+_MOST_QUIET: Final = 3  # chunks in which no row ends
 _MOST_HELD: Final = 4 * _MOST_COLUMNS  # events between two rows: each element has two
 
 
@@ -265,15 +310,11 @@ def _elements(
     Raises: ProtocolViolationError if it is no XML with the root `Response`, has a document type,
         breaks off (unless it is partial), or holds more at once.
     """
-    body = _DECLARATION.sub("", text.text, count=1).lstrip().encode()
-    parser = _parser()
+    parser = _parser("start", "end")
     depth = -1
     held = 0
     try:
-        for start in range(0, len(body), _CHUNK):
-            chunk = body[start : start + _CHUNK]
-            if len(chunk) == _CHUNK and b"<" not in chunk:
-                raise violation(operation, "holds a value that is too long", where=DATA)
+        for chunk in _chunks(text, operation):
             parser.feed(chunk)
             for event, element in parser.read_events():
                 if not isinstance(element, etree._Element):
@@ -300,10 +341,11 @@ def _elements(
         raise _incomplete(operation, "breaks off, or is no readable XML") from None
 
 
-def _parser() -> etree.XMLPullParser:
+def _parser(*events: Literal["start", "end"], tag: str | None = None) -> etree.XMLPullParser:
     """A parser that resolves no entity, loads nothing, and refuses what is too deep."""
     return etree.XMLPullParser(
-        events=("start", "end"),
+        events=events,
+        tag=tag,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -311,6 +353,110 @@ def _parser() -> etree.XMLPullParser:
         remove_pis=True,
         remove_comments=True,
     )
+
+
+def _chunks(text: Text, operation: str) -> Iterator[bytes]:
+    """The document without its declaration, which may name another encoding than it is in by now.
+
+    Raises: ProtocolViolationError if a tag or a value does not end.
+    """
+    declared = _DECLARATION.match(text.body, text.start)
+    for start in range(declared.end() if declared else text.start, len(text.body), _CHUNK):
+        chunk = text.body[start : start + _CHUNK]
+        if len(chunk) == _CHUNK and b"<" not in chunk:
+            raise violation(operation, "holds a value that is too long", where=DATA)
+        yield chunk
+
+
+def _rows_of(text: Text, operation: str, *, event: str, partial: bool) -> Iterator[etree._Element]:
+    """Every row, at its start or end, by the depth at which it stands.
+
+    Raises: as `_elements`; ProtocolViolationError where there is no list.
+    """
+    held = within = False
+    lists = 0
+    for met, depth, element in _elements(text, operation, partial=partial):
+        if met == "start" and depth < _ROW:
+            if depth == 1:
+                within, lists = _local(element) in _CONTAINERS, 0
+                held = held or within
+            lists += depth == _LIST
+        elif met == event and depth == _ROW and within and lists == 1:
+            yield element
+    if not held and not partial:
+        raise violation(operation, "holds no list", advice=_INVALID)
+
+
+def _whole_rows(text: Text, operation: str, *, tag: str) -> Iterator[etree._Element]:
+    """Every element of that tag, at its end; the document type was refused before.
+
+    Raises: ProtocolViolationError if the document breaks off, or if no row ends for long.
+    """
+    parser = _parser("end", tag=tag)
+    quiet = 0
+    try:
+        for chunk in _chunks(text, operation):
+            parser.feed(chunk)
+            quiet += 1
+            for _, element in parser.read_events():
+                quiet = 0
+                if isinstance(element, etree._Element):
+                    yield element
+            if quiet > _MOST_QUIET:
+                raise violation(operation, "holds a row of too many values", where=LAYOUT)
+        parser.close()
+    except etree.XMLSyntaxError:
+        raise _incomplete(operation, "breaks off, or is no readable XML") from None
+
+
+class _Lists:
+    """The lists whose rows go by; each row is let go of when the next one has come."""
+
+    def __init__(self) -> None:
+        self._list: etree._Element | None = None  # the one that rows come of
+        self._read: list[etree._Element] = []  # the row of each list that was handed over last
+
+    def due(self, row: etree._Element) -> Iterator[etree._Element]:
+        """The rows that are due when one of them ends: it, and those before it of another name."""
+        listed = row.getparent()
+        if listed is not self._list or listed is None:
+            if listed is None or not _is_first_list(listed):
+                return  # of another list, or within a row
+            self._list = listed
+            self._read.append(row)
+        while (first := listed[0]) is not row:
+            if first is not self._read[-1]:
+                yield first
+            del listed[0]
+        yield row
+        row.clear()
+        self._read[-1] = row
+
+    def rest(self) -> Iterator[etree._Element]:
+        """Rows of another name that stood behind the last one."""
+        for container in self._containers():
+            for row in container[0] if len(container) else ():
+                if row not in self._read:
+                    yield row
+
+    def told(self) -> dict[str, str]:
+        """What stands beside the lists."""
+        return _told(child for child in self._root() if _local(child) not in _CONTAINERS)
+
+    def _containers(self) -> Iterator[etree._Element]:
+        return (child for child in self._root() if _local(child) in _CONTAINERS)
+
+    def _root(self) -> Iterator[etree._Element]:
+        return iter(()) if self._list is None else iter(self._list.getroottree().getroot())
+
+
+def _is_first_list(element: etree._Element) -> bool:
+    """Whether an element is the first child of `Table` or `Data` below the root."""
+    container = element.getparent()
+    root = None if container is None else container.getparent()
+    if container is None or root is None or root.getparent() is not None:
+        return False
+    return _local(container) in _CONTAINERS and container[0] is element
 
 
 def _content(element: etree._Element) -> str:
@@ -375,11 +521,24 @@ def read_verdict(text: Text, *, operation: str, partial: bool = False) -> Verdic
     """
     if not text.is_markup:
         return Verdict()
-    found: dict[str, str] = {}
+    beside = []
     for event, depth, element in _elements(text, operation, partial=partial):
-        if event == "end" and depth == 1 and _local(element) not in _CONTAINERS:
-            told = _content(element).strip()
-            found.setdefault(_local(element), told[:_LONGEST_VALUE])
+        if depth == 1 and _local(element) in _CONTAINERS:
+            break  # what stands behind a list is read with its rows
+        if depth == 1 and event == "end":
+            beside.append(element)
+    return _verdict_of(_told(beside))
+
+
+def _told(elements: Iterable[etree._Element]) -> dict[str, str]:
+    """Name → text, of each name the first."""
+    found: dict[str, str] = {}
+    for element in elements:
+        found.setdefault(_local(element), _content(element).strip()[:_LONGEST_VALUE])
+    return found
+
+
+def _verdict_of(found: Mapping[str, str]) -> Verdict:
     result = found.get("result", "").lower()
     exception = found.get("exception", "")
     return Verdict(

@@ -91,6 +91,18 @@ GOLDEN = {
         xml("<Table><L><R><a>1</a></R></L><M><R><a>2</a></R></M></Table>"),
         [{"a": "1"}],
     ),
+    "rows of several names, between and behind each other": (
+        xml("<Table><L><R><a>1</a></R><S><a>2</a></S><R><a>3</a></R><T><a>4</a></T></L></Table>"),
+        [{"a": "1"}, {"a": "2"}, {"a": "3"}, {"a": "4"}],
+    ),
+    "a column, and an element within one, that are called as rows are": (
+        xml("<Table><L><R><R>1</R></R><R><R>2<R>3</R></R></R></L><M><R><R>4</R></R></M></Table>"),
+        [{"r": "1"}, {"r": "23"}],
+    ),
+    "a list in both places": (
+        xml("<Data><L><R><a>1</a></R></L></Data><Table><L><S><a>2</a></S></L></Table>"),
+        [{"a": "1"}, {"a": "2"}],
+    ),
     "white space around values": (b"a;b\n 1 ;\t2\n", [{"a": "1", "b": "2"}]),
     "comments and instructions": (
         xml("<!-- # --><Table><?p?><L><!-- x --><R><a>1<!-- y -->2</a></R></L></Table>"),
@@ -110,6 +122,27 @@ def test_a_row_that_does_not_fit_is_counted_and_left_out() -> None:
     listed = Rows(text, operation=OPERATION)
     assert [row["a"] for row in listed] == ["1", "7"]
     assert listed.crooked == 2
+
+
+def test_a_long_list_is_the_same_in_both_forms() -> None:
+    said = [{"nr": str(n), "naam": f"Ñ {n} & 'zo'", "leeg": ""} for n in range(3000)]
+    rows_ = "".join(
+        f"<R><nr>{row['nr']}</nr><naam>{row['naam'].replace('&', '&amp;')}</naam><leeg/></R>\n"
+        for row in said
+    )
+    lines = "".join(f"{row['nr']};{row['naam']};\r\n" for row in said)
+    expected = [{"nr": row["nr"], "naam": row["naam"]} for row in said]
+    assert rows(xml(f"<Table><L>{rows_}</L></Table>")) == expected
+    assert rows(f"\ufeffnr;naam;leeg\r\n{lines}".encode()) == expected
+
+
+def test_a_failure_behind_the_rows_makes_them_a_part_only() -> None:
+    body = xml("<Table><L><R><a>1</a></R></L></Table><Exception>EMTimeOut</Exception>")
+    assert not verdict(body).failed
+    found = iter(Rows(read_text(body, operation=OPERATION), operation=OPERATION))
+    assert next(found) == {"a": "1"}
+    with pytest.raises(IncompleteAnswerError):
+        next(found)
 
 
 VERDICTS = {
