@@ -19,8 +19,10 @@ from connectors.protocols.rest import check_url
 _PERIOD: Final = re.compile(r"[0-9]{4}")
 _ATTRIBUTE: Final = re.compile(r"(?:urn:[!-~]{1,200}:)?[A-Za-z][A-Za-z0-9_-]{0,99}")
 _LONGEST_PATTERN: Final = 200
-_LONGEST_MATCHED: Final = 100
-_NESTED: Final = re.compile(r"\([^)]*[+*{][^)]*\)\s*[+*{]|\\[1-9]|\(\?P=")
+_LONGEST_MATCHED: Final = 60
+_REPEATED_GROUP: Final = re.compile(r"\)\s*[+*{]|\\[1-9]|\(\?P=")
+_REPETITION: Final = re.compile(r"[+*{]")
+_MOST_REPETITIONS: Final = 4
 
 
 class Mode(StrEnum):
@@ -245,12 +247,14 @@ def _filters(values: Mapping[str, str]) -> Sequence[Filter]:
 
 
 def _pattern(values: Mapping[str, str], name: str) -> re.Pattern[str] | None:
-    """A regular expression that cannot run for ever: bounded, and without repeated repetitions."""
+    """A regular expression that cannot run for ever: few repetitions, and none of a group."""
     text = values[name]
     if not text:
         return None
-    if len(text) > _LONGEST_PATTERN or _NESTED.search(text):
-        raise wrong(name, f"must be at most {_LONGEST_PATTERN} signs, without nested repetition")
+    many = len(_REPETITION.findall(text)) > _MOST_REPETITIONS
+    if len(text) > _LONGEST_PATTERN or many or _REPEATED_GROUP.search(text):
+        rule = f"must be at most {_LONGEST_PATTERN} signs with {_MOST_REPETITIONS} repetitions, "
+        raise wrong(name, f"{rule}none of them of a group")
     try:
         return re.compile(text, re.IGNORECASE)
     except (re.error, RecursionError, OverflowError):
