@@ -13,6 +13,7 @@ import pytest
 from config.settings import Settings
 from console.setup import initialise
 from fixtures.sandbox import faults
+from fixtures.sandbox.faults import AnyFault
 from fixtures.sandbox.magister import MagisterSandbox
 from fixtures.school.changes import Changes
 from fixtures.school.plan import plan_school
@@ -170,7 +171,7 @@ def test_numbers_that_came_with_a_purpose_stay_when_it_goes(nights: Nights) -> N
     assert again == asked
 
 
-_BAD = {
+_BAD: dict[str, tuple[AnyFault, str]] = {
     "no row": (faults.ZeroRows(count=None), "presentis-leerlingen"),
     "code 10": (faults.NoRight(count=None), "presentis-leerlingen"),
     "no vertrekdatum": (

@@ -10,7 +10,7 @@ import pytest
 
 from config.errors import ConfigurationError
 from connectors.base import Link
-from connectors.magister.connector import MAGISTER
+from connectors.magister.connector import MAGISTER, MagisterConnector
 from connectors.magister.manifest import MANIFEST
 from connectors.magister.options import Filter, Format, Mode, Options, read_options
 
@@ -92,6 +92,7 @@ def test_a_file_that_holds_no_certificates_is_refused(tmp_path: Path) -> None:
 def test_secrets_are_in_no_repr() -> None:
     options = read(client_secret="OOK-GEHEIM")
     connector = MAGISTER.connect(Link("proef", GIVEN))
+    assert isinstance(connector, MagisterConnector)
     shown = f"{options!r} {connector!r} {vars(connector)!r}"
     assert "GEHEIM" not in shown.replace(repr(connector._link), "")
     connector.close()
