@@ -13,9 +13,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from connectors.magister.layouts import ALL, CONTRACT_VERSIE, Layout
+from connectors.magister.records import Aanmelding, Groep, Kind, Lid, Medewerker
+from connectors.magister.wire import Row, read_text
+from connectors.magister.wire import Rows as CsvRows
+from connectors.protocols.parsing import SourceModel, parse_model
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "magister-layouts.md").read_text(encoding="utf-8")
@@ -331,3 +336,43 @@ def test_the_contract_version_is_that_of_the_page() -> None:
     assert found is not None
     assert str(row["contract_versie"]) == found[1] == CONTRACT_VERSIE
     assert row["gegenereerd_op"] == "2026-11-03T10:00:00"
+
+
+def read_as_csv(rows: Rows, layout: Layout) -> list[Row]:
+    """The rows as the web service would send them, read by the connector."""
+    lines = [";".join(layout.names)]
+    lines += [
+        ";".join(str(row[n]) if row[n] is not None else "" for n in layout.names) for row in rows
+    ]
+    text = read_text("\r\n".join(lines).encode("utf-8-sig"), operation="GET lijst")
+    return list(CsvRows(text, operation="GET lijst"))
+
+
+def test_what_the_texts_give_is_read_without_a_problem() -> None:
+    """Dates, yes and no, and numbers come in a shape that the records of the connector take."""
+    made = school()
+    enrol(made, 1, period=2, number=2, idBgrp=1)
+    made.put("sis_pers", idPers=7, stamnr="17", dvertrek=ago(3))
+    models: dict[str, tuple[type[SourceModel], str]] = {
+        "presentis-leerlingen": (Aanmelding, "begindatum"),
+        "presentis-verzorgers": (Kind, "gezag"),
+        "presentis-groepen": (Groep, "is_stamklas"),
+        "presentis-groepsleden": (Lid, "einddatum"),
+        "presentis-medewerkers": (Medewerker, "datum_uit"),
+    }
+    found = {}
+    for layout in ALL:
+        if layout.name in models:
+            model, field = models[layout.name]
+            _, rows = made.run(TEXTS[layout.name])
+            row = read_as_csv(rows, layout)[0]
+            parsed = parse_model(model, msgspec.json.encode(row))
+            assert parsed.problems == ()
+            found[layout.name] = getattr(parsed.record, field)
+    assert found == {
+        "presentis-leerlingen": date(2026, 8, 1),
+        "presentis-verzorgers": False,
+        "presentis-groepen": True,
+        "presentis-groepsleden": date(2027, 7, 31),
+        "presentis-medewerkers": date.fromordinal(ago(3)),
+    }
