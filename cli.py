@@ -56,13 +56,16 @@ for group in (
 def sandbox_serve(
     port: Annotated[int, typer.Option("--port")] = 8765,
     magister_port: Annotated[int, typer.Option("--magister-port")] = 8766,
+    uwlr_port: Annotated[int, typer.Option("--uwlr-port")] = 8767,
     pupils: Annotated[int, typer.Option("--pupils")] = 200,
     seed: Annotated[int, typer.Option("--seed")] = 1,
 ) -> None:
-    """Serve a synthetic school as Somtoday Connect and as Magister on loopback, until stopped."""
+    """Serve a synthetic school as Somtoday, Magister and over UWLR on loopback, until stopped."""
+    from config.clock import SystemClock
     from console.demo import serve_sandbox
 
-    serve_sandbox(port=port, magister_port=magister_port, pupils=pupils, seed=seed)
+    ports = {"magister": magister_port, "uwlr": uwlr_port}
+    serve_sandbox(port=port, ports=ports, pupils=pupils, seed=seed, clock=SystemClock())
 
 
 @app.command()
@@ -72,9 +75,11 @@ def demo(
     json: Json = False,
 ) -> None:
     """Play five nights of a synthetic school, against a real server on loopback."""
+    from config.clock import SystemClock
     from console.demo import play
 
-    raise typer.Exit(play(Output(json=json), directory, pupils=pupils))
+    out = Output(json=json)
+    raise typer.Exit(play(out, directory, pupils=pupils, clock=SystemClock()))
 
 
 def main() -> None:

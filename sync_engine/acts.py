@@ -14,8 +14,9 @@ import msgspec
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context, chunks
 from sync_engine.errors import SyncError
+from sync_engine.matching import EXCHANGED
 from sync_engine.nodes import accepted_forms
-from sync_engine.options import Decision, Options, Verdict
+from sync_engine.options import Decision, Kind, Options, Verdict
 from sync_engine.project import required_references
 from sync_engine.retention import referrers
 from sync_engine.store.values import instant
@@ -32,6 +33,7 @@ class Act:
         remembered: (record, verdict, core id) of every decision that is kept.
         lifted: the act that is taken back.
         answered: record → the case that its decision answers.
+        merged: the entity of two records that become one.
     """
 
     context: Context
@@ -40,6 +42,7 @@ class Act:
     remembered: list[tuple[Node, Verdict, int | None]] = field(default_factory=list)
     lifted: int | None = None
     answered: dict[Node, int] = field(default_factory=dict)
+    merged: Entity | None = None
 
     def begin(self) -> None:
         """Lay it over the store, for this plan alone."""
@@ -91,6 +94,13 @@ def _undo(context: Context, run_id: int) -> Act:
             f"run {run_id} changed nothing that can be undone",
             advice=f"Er is niets om ongedaan te maken.{hint}",
         )
+    if kind == Kind.ADOPT:  # what nothing says any more would go, and it was there before the hub
+        raise SyncError(
+            f"run {run_id} is an adoption: what it took over stood in the core before it",
+            advice="Adopteren verandert de kern niet en wordt niet ongedaan gemaakt. Twee records "
+            "voor één persoon: `koppelhub case merge`. Een verkeerde herkenning door een latere "
+            "run: maak die run ongedaan, of neem het besluit terug met `koppelhub case lift`.",
+        )
     if instant(started) < context.now - context.policy.retention.undo:
         raise SyncError(
             f"run {run_id} is too old: what it replaced is not kept any more",
@@ -121,9 +131,9 @@ def _decide(context: Context, decision: Decision) -> Act:
     match decision.verdict:
         case Verdict.LINK:
             target = _target(context, decision)
-            if core_id == target:
+            if core_id == target and not _is_exchanged(context, decision):
                 raise SyncError("it is linked to that record already", advice=_NOTHING)
-            if core_id is not None:
+            if core_id not in {None, target}:
                 act.turn.moves.append(_move(node, core_id, target))
         case Verdict.SPLIT:
             _refuse_if(core_id is None, "it is not linked to any record", "Gebruik `create`.")
@@ -178,6 +188,12 @@ def _refuse_if(condition: bool, what: str, advice: str) -> None:
         raise SyncError(what, advice=advice)
 
 
+def _is_exchanged(context: Context, decision: Decision) -> bool:
+    """Whether the case is about two records that each took the other's number: it may stay so."""
+    rows = context.work.execute("SELECT rule FROM zaak WHERE id = ?", (decision.case_id,))
+    return bool(rows) and str(rows[0][0]).startswith(EXCHANGED)
+
+
 def _merge(act: Act, decision: Decision) -> None:
     """All that is linked to the younger record goes to the older one; both are held together."""
     context = act.context
@@ -186,6 +202,7 @@ def _merge(act: Act, decision: Decision) -> None:
     for core_id in (one, other):
         known = context.work.execute(f"SELECT 1 FROM {decision.entity} WHERE id = ?", (core_id,))
         _refuse_if(not known, f"there is no such {decision.entity}", "Controleer de sleutel.")
+    act.merged = decision.entity
     older, younger = sorted((one, other))
     for core_id in (older, younger):
         for koppeling_id, key in _links_of(context, core_id):
@@ -247,12 +264,12 @@ def _lift(context: Context, act_id: int) -> Act:
             advice="Zie `koppelhub case decisions` voor wat er besloten is.",
         )
     context.lifting = frozenset(row[0] for row in rows)
-    nodes = {(row[2], row[3], row[4]): Verdict(row[1]) for row in rows}
+    nodes = {(row[2], row[3], row[4]) for row in rows}
     run_id = rows[0][5]
     turn = Turn(context, undone=run_id, forms=False)
     act = Act(context, turn, lifted=act_id)
     act.chosen = {(e, key) for k, e, key in nodes if k == context.koppeling.id}
-    turn.only = {node for node, verdict in nodes.items() if verdict is not Verdict.CREATE}
+    turn.only = nodes
     turn.cascade = lambda move: _dependents(context, move)
     return act
 

@@ -24,6 +24,7 @@ from sync_engine.concern import (
     find_pending,
     refold_referrers,
     tell_waiting,
+    wait_with_disputed,
 )
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator
@@ -187,6 +188,7 @@ class Planner:
             self.act.turn.entity(entity)
         if self.limits.cores is None:
             find_pending(self.context, entity, chosen=self.act is not None)
+        self._skip = wait_with_disputed(self.context, entity)
         self._made = range(0)
         if self.act is not None:  # what is judged now, and no other form, may be believed
             self._judged = {row[0] for row in work.execute("SELECT source_key FROM w_pending")}
@@ -261,7 +263,7 @@ class Planner:
         planned.situations["unmatched"] += len(correlated.new)
         planned.situations["unlinked"] += len(correlated.linked)
         planned.waiting += len(correlated.waiting)
-        self._skip = set(correlated.disputes)
+        self._skip |= set(correlated.disputes)
         self._merged.update(correlated.merges)
         encode = msgspec.json.encode
         work.load(

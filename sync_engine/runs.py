@@ -208,10 +208,11 @@ class _Run:
                 reader=connector,
                 mapping=hub.mapping(self.row.system),
                 mappings=hub.mappings(self.row.tenant_id),
-                policy=hub.settings.policy,
+                policy=hub.settings.policy_of(source),
                 dry=dry,
                 ids=Ids(self.work, dry=dry),
                 step_ids=Ids(self.work, dry=False),
+                same_keys=hub.settings.same_keys(source),
             )
             received.prepare(context)
             load_scopes(context)
@@ -348,7 +349,7 @@ class _Run:
             state = "approved" if limits.refused is None else "refused"
             self.work.execute("UPDATE plan SET state = ? WHERE id = ?", (state, limits.shown))
             self._decided(limits.shown)
-        elif act is not None:  # nobody was asked: its own plan says who, when and why
+        if act is not None:  # whether it was shown or not: its own plan says who, when and why
             self._decided(plan_id)
 
     def _carry_out(self, context: Context, plan_id: int, planned: Planned, act: Act | None) -> None:

@@ -82,7 +82,9 @@ class Identity:
             said |= {(kind, v) for kind, v in self._keys(node, "") if kind in PERSONAL}
         clash = {kind for kind, _ in said if len({v for k, v in said if k == kind}) > 1}
         live = {(one, n[0]) for n, one in self.core.items() if one in found and self._alive(n)}
-        if clash & PERSONAL or (clash - NUMBERS and found != {own}):
+        others = {n for n in mine if self.core[n] != own and self._takes(node, n)}
+        swap = any(self._takes(n, node) for n in others)  # each describes whom the other described
+        if swap or clash & PERSONAL or (clash - NUMBERS and found != {own}):
             self.cases[node] = "contradiction", group
         elif keys and {k for k, _ in keys} <= LOOSE and len({s for _, s in live}) < len(live):
             self.cases[node] = "match", group  # two live records of one source would become one
@@ -120,6 +122,11 @@ class Identity:
         keys = {kind: [is_[name] for name in names] for kind, names in KEYS.items()}
         none = {"afkorting"} if "code" in said else set()
         return {(kind, (node[1], *v)) for kind, v in keys.items() if all(v) and kind not in none}
+
+    def _takes(self, node: Node, other: Node) -> bool:
+        """Whether a node has a personal number that was another's."""
+        now, was = self._said(node, self.received), self._said(other, self.accepted)
+        return any(kind in now and now[kind] == was.get(kind) for kind in PERSONAL)
 
     def _resolve(self, value: Any) -> Any:
         """A value; of a reference, which core record it is to."""

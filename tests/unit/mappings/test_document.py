@@ -10,7 +10,8 @@ import pytest
 from connectors.base import Manifest
 from connectors.magister.manifest import MANIFEST as MAGISTER
 from connectors.somtoday.manifest import MANIFEST as SOMTODAY
-from mappings import magister, somtoday
+from connectors.uwlr.manifest import MANIFEST as UWLR
+from mappings import magister, somtoday, uwlr
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from mappings.document import canonical_page, mapping_page
@@ -24,11 +25,12 @@ PAGES = {
     "canonical-schema.md": canonical_page(),
     "mapping-magister.md": mapping_page(magister.MAPPING, title="Magister", notes=MAGISTER_NOTES),
     "mapping-somtoday.md": mapping_page(somtoday.MAPPING, title="Somtoday", notes=SOMTODAY_NOTES),
+    "mapping-uwlr.md": mapping_page(uwlr.MAPPING, title="UWLR", notes=uwlr.NOTES),
 }
 SYSTEMS = pytest.mark.parametrize(
     ("mapping", "manifest"),
-    [(magister.MAPPING, MAGISTER), (somtoday.MAPPING, SOMTODAY)],
-    ids=["magister", "somtoday"],
+    [(magister.MAPPING, MAGISTER), (somtoday.MAPPING, SOMTODAY), (uwlr.MAPPING, UWLR)],
+    ids=["magister", "somtoday", "uwlr"],
 )
 
 
