@@ -6,7 +6,7 @@ it gone, by itself or because a person decided. Cases of quarantined records are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -120,7 +120,7 @@ def each_case(
     kind: str | None = None,
     state: str = "open",
     assignee: str | None = None,
-) -> Iterator[CaseRow]:
+) -> Generator[CaseRow, None, None]:
     """All of them, oldest first, in bounded memory; see `list_cases`."""
     condition, params = _asked(work, chosen, kind=kind, state=state, assignee=assignee)
     yield from _each(work, condition, params)
