@@ -147,7 +147,7 @@ def run_and_show(out: Output, hub: Hub, source: str, options: Options) -> int:
     from sync_engine.runs import run
 
     hub.koppeling(source)  # a name that is not there is no attempt on anything
-    acts = options.undone is not None or options.lifted is not None or options.decision is not None
+    acts = options.undone is not None or options.is_decision
     if (acts or options.approved is None) and not options.dry:  # others are noted with their plan
         with hub.store.work() as work:
             note(

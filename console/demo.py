@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -25,8 +26,10 @@ from console.output import Output
 from console.setup import initialise
 from console.views import show_report, show_steps
 from fixtures.sandbox.faults import TruncatedJson
+from fixtures.sandbox.magister import MagisterSandbox
 from fixtures.sandbox.server import serve
 from fixtures.sandbox.somtoday import SomtodaySandbox
+from fixtures.sandbox.uwlr import UwlrSandbox
 from fixtures.school.changes import Changes
 from fixtures.school.day import Change, Day
 from fixtures.school.plan import plan_school
@@ -163,22 +166,38 @@ def _school(pupils: int, *, nights: list[datetime], seed: int = 1) -> School:
     return School(plan_school(pupils, seed, year=year, today=local_date(nights[0])))
 
 
-def serve_sandbox(*, port: int, pupils: int, seed: int, clock: Clock) -> None:
-    """Serve the synthetic school until interrupted, and say how to log in."""
+def serve_sandbox(
+    *, port: int, ports: Mapping[str, int], pupils: int, seed: int, clock: Clock
+) -> None:
+    """Serve one synthetic school until interrupted, in every system, and say how to log in."""
     school = _school(pupils, nights=_nights(clock.now()), seed=seed)
     server = SomtodaySandbox(school, port)
     known = server.credentials
+    with (
+        MagisterSandbox(school, ports["magister"]) as magister,
+        UwlrSandbox(school, ports["uwlr"]) as uwlr,
+    ):
 
-    def announce(url: str) -> None:
-        out = Output()
-        out.line(f"Somtoday Connect (synthetisch) op {url}; Ctrl-C stopt.")
-        out.line(f'api_base = "{server.api_base}"')
-        out.line(f'token_url = "{server.token_url}"')
-        out.line(f'organisation = "{server.school.uuid}"')
-        out.line(f'client_id = "{known.client_id}"')
-        out.line(f"client_secret, met zijn spaties: {known.client_secret!r}")
+        def announce(url: str) -> None:
+            out = Output()
+            out.line(f"Somtoday Connect (synthetisch) op {url}; Ctrl-C stopt.")
+            out.line(f'api_base = "{server.api_base}"')
+            out.line(f'token_url = "{server.token_url}"')
+            out.line(f'organisation = "{server.school.uuid}"')
+            out.line(f'client_id = "{known.client_id}"')
+            out.line(f"client_secret, met zijn spaties: {known.client_secret!r}")
+            out.line(f"Magister (synthetisch, dezelfde school) op {magister.url}.")
+            out.line(f'url = "{magister.base_url}"')
+            out.line(f'gebruiker = "{magister.account.user}"')
+            out.line(f"wachtwoord, met zijn spaties: {magister.account.password!r}")
+            out.line(f"UWLR (synthetisch, dezelfde school) op {uwlr.url}.")
+            out.line(f'endpoint = "{uwlr.endpoint}"')
+            out.line(f'vestigingen = "{school.plan.brin}"')
+            out.line(f'autorisatiesleutel = "{uwlr.grant.sleutel}"')
+            out.line(f'klantcode = "{uwlr.grant.klantcode}"')
+            out.line(f'klantnaam = "{uwlr.grant.klantnaam}"')
 
-    serve(server, announce)
+        serve(server, announce)
 
 
 # -- the acts --------------------------------------------------------------------------------------

@@ -6,11 +6,13 @@ from a source; a plan shows what it comes to, and it is applied whole or not at 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from mappings.canonical.fields import Entity
-from sync_engine.context import Context
+from sync_engine.context import Context, chunks
 from sync_engine.errors import SyncError
 from sync_engine.matching import EXCHANGED
 from sync_engine.nodes import accepted_forms
@@ -30,7 +32,8 @@ class Act:
         chosen: records of the running koppeling that are judged in this run.
         remembered: (record, verdict, core id) of every decision that is kept.
         lifted: the act that is taken back.
-        decision: what was asked.
+        answered: record → the case that its decision answers.
+        merged: the entity of two records that become one.
     """
 
     context: Context
@@ -38,7 +41,8 @@ class Act:
     chosen: set[tuple[str, str]] = field(default_factory=set)
     remembered: list[tuple[Node, Verdict, int | None]] = field(default_factory=list)
     lifted: int | None = None
-    decision: Decision | None = None
+    answered: dict[Node, int] = field(default_factory=dict)
+    merged: Entity | None = None
 
     def begin(self) -> None:
         """Lay it over the store, for this plan alone."""
@@ -64,6 +68,8 @@ def act_of(context: Context, options: Options) -> Act | None:
         return _lift(context, options.lifted)
     if options.decision is not None:
         return _decide(context, options.decision)
+    if options.alike:
+        return _link_alike(context, options.alike)
     return None
 
 
@@ -107,7 +113,7 @@ def _undo(context: Context, run_id: int) -> Act:
 
 
 def _decide(context: Context, decision: Decision) -> Act:
-    act = Act(context, Turn(context), decision=decision)
+    act = Act(context, Turn(context))
     if decision.verdict is Verdict.MERGE:
         _merge(act, decision)
         return act
@@ -140,7 +146,38 @@ def _decide(context: Context, decision: Decision) -> Act:
             _refuse_if(core_id is not None, "it is linked to a record", "Gebruik eerst `split`.")
     act.chosen.add((node[1], node[2]))
     act.remembered.append((node, decision.verdict, target))
+    if decision.case_id is not None:
+        act.answered[node] = decision.case_id
     return act
+
+
+def _link_alike(context: Context, cases: Sequence[int]) -> Act:
+    """Each record of these cases is its one candidate. What was settled meanwhile is left out."""
+    act = Act(context, Turn(context))
+    own, work = context.koppeling.id, context.work
+    rows = []
+    for part in chunks(sorted(set(cases))):
+        rows += work.execute(
+            "SELECT id, entity, source_key, detail FROM zaak WHERE koppeling_id = ? "
+            f"AND state = 'open' AND kind = 'score' AND {work.many('id')} ORDER BY id",
+            (own, work.values(part)),
+        )
+    for number, entity, key, detail in rows:
+        told = msgspec.json.decode(detail, type=list[_Candidate])
+        node = (own, str(entity), str(key))
+        if len(told) != 1 or _core_of(context, node) is not None:
+            continue
+        act.chosen.add((node[1], node[2]))
+        act.remembered.append((node, Verdict.LINK, _survivor(context, told[0].core_id)))
+        act.answered[node] = number
+    _refuse_if(not act.remembered, "none of these cases is open any more", _NOTHING)
+    return act
+
+
+class _Candidate(msgspec.Struct):
+    """What a case keeps of whom a record may be, as far as it is needed here."""
+
+    core_id: int
 
 
 _NOTHING = "Er is niets te doen."
@@ -165,6 +202,7 @@ def _merge(act: Act, decision: Decision) -> None:
     for core_id in (one, other):
         known = context.work.execute(f"SELECT 1 FROM {decision.entity} WHERE id = ?", (core_id,))
         _refuse_if(not known, f"there is no such {decision.entity}", "Controleer de sleutel.")
+    act.merged = decision.entity
     older, younger = sorted((one, other))
     for core_id in (older, younger):
         for koppeling_id, key in _links_of(context, core_id):

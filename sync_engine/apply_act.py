@@ -43,8 +43,8 @@ def apply_act(context: Context, plan_id: int, act: Act, *, operator: str, why: s
         apply.accept(context)
         _decisions(context, act, operator=operator, why=why)
         apply.cases(context, only="w_chosen")
-        if act.decision is not None and act.decision.verdict is Verdict.MERGE:
-            close_merged(context, act.decision.entity, operator=operator)
+        if act.merged is not None:
+            close_merged(context, act.merged, operator=operator)
         if act.lifted is not None:
             open_again(context, act.lifted)
         work.execute("UPDATE plan SET state = 'applied', applied = true WHERE id = ?", (plan_id,))
@@ -209,7 +209,7 @@ def _decisions(context: Context, act: Act, *, operator: str, why: str) -> None:
                 why,
                 context.now,
                 first,
-                None if act.decision is None else act.decision.case_id,
+                act.answered.get((koppeling_id, entity, key)),
                 context.run_id,
                 context.evidence.get((entity, key)),
             ),

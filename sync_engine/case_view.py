@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -118,6 +118,20 @@ def read_case(hub: Hub, number: int) -> CaseView:
         Choice("schrijf op wat u nagevraagd hebt", f"koppelhub case note {number}"),
     ]
     return view
+
+
+def read_cases(hub: Hub, cases: Sequence[CaseRow]) -> Iterator[CaseView]:
+    """Cases of correlation of one koppeling, each with its candidates, one after another."""
+    if not cases:
+        return
+    first = cases[0]
+    system = _system(hub, first.koppeling)
+    own = KoppelingRow(first.koppeling_id, first.koppeling, system, first.tenant_id)
+    with store_context(hub, first.tenant_id, koppeling=own) as context:
+        for case in cases:
+            view = CaseView(case)
+            _Side(context, case, view).compare()
+            yield view
 
 
 def _system(hub: Hub, koppeling: str) -> str:

@@ -270,21 +270,30 @@ class Correlator:
             yield [row[0] for row in rows if row[0] not in self._decided]
 
     def _overlap(self, keys: Sequence[str], cores: Sequence[int]) -> Callable[[str, int], bool]:
-        """Inschrijvingen are the same only when their periods overlap."""
+        """Inschrijvingen are the same only in one schooljaar, and when their periods overlap."""
         work = self.context.work
         said: dict[str, tuple[Json, Json]] = {}
         held: dict[int, tuple[Json, Json]] = {}
+        years: dict[str | int, Json] = {}
         for key_part in chunks(keys):
             for node in load_nodes(self.context, Entity.INSCHRIJVING, key_part):
                 period = (node.form.get("geldig_van"), node.form.get("geldig_tot"))
                 said[node.source_key] = period
+                years[node.source_key] = node.form.get("schooljaar")
         for part in chunks(cores):
-            rows = work.execute(
-                f"SELECT id, geldig_van, geldig_tot FROM inschrijving WHERE {work.many('id')}",
+            for core_id, start, end, year in work.execute(
+                "SELECT id, geldig_van, geldig_tot, schooljaar FROM inschrijving "
+                f"WHERE {work.many('id')}",
                 (work.values(part),),
-            )
-            held.update((row[0], (row[1], row[2])) for row in rows)
-        return lambda key, core: core in held and periods_overlap(said[key], held[core])
+            ):
+                held[core_id], years[core_id] = (start, end), year
+
+        def fits(key: str, core: int) -> bool:
+            if core not in held or (years[key] and years[core] and years[key] != years[core]):
+                return False
+            return periods_overlap(said[key], held[core])
+
+        return fits
 
     # -- score -----------------------------------------------------------------------------------
 

@@ -153,7 +153,7 @@ def fold(
         _take_only(folded, claims[0])
         _close(folded, claims)
         return folded
-    live = [claim for claim in claims if not claim.ended]
+    live = _judging(claims)
     folded.closed = bool(live) and all(claim.gone for claim in live)
     folded.first_on = min(claim.first_on for claim in claims)
     folded.observed_on = max(claim.observed_on for claim in claims)
@@ -170,6 +170,16 @@ def fold(
     return folded
 
 
+def _judging(claims: Sequence[Claim]) -> list[Claim]:
+    """The claims that say whether the record is there still.
+
+    What is not read any more says nothing of that; where nothing else is left, whoever was gone
+    before stays gone.
+    """
+    live = [claim for claim in claims if not claim.ended]
+    return live or [claim for claim in claims if not claim.adopted]
+
+
 @cache
 def _special(entity: Entity) -> tuple[tuple[str, Field], ...]:
     """The fields whose value is more than what the form holds."""
@@ -183,7 +193,7 @@ def _special(entity: Entity) -> tuple[tuple[str, Field], ...]:
 def _take_only(folded: Folded, claim: Claim) -> None:
     """One claim and no pin: every field that it delivers is the record's, as below."""
     form, entity = claim.form, folded.entity
-    folded.closed = claim.gone and not claim.ended
+    folded.closed = claim.gone and not claim.adopted
     folded.first_on, folded.observed_on = claim.first_on, claim.observed_on
     known = fields_of(entity)
     values: dict[str, object] = {name: value for name, value in form.items() if name in known}
@@ -327,7 +337,7 @@ def _close(folded: Folded, claims: Sequence[Claim]) -> None:
     _stood(folded, claims)
     if not folded.closed:
         return
-    held = max(claim.held_until or claim.observed_on for claim in claims if not claim.ended)
+    held = max(claim.held_until or claim.observed_on for claim in _judging(claims))
     inferred = held + timedelta(days=1)
     if folded.end is None or inferred < folded.end:
         folded.end, folded.inferred = inferred, True

@@ -15,6 +15,7 @@ from config.policies import Unlinked
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context, chunks
 from sync_engine.fold import Json
+from sync_engine.nodes import lookup_links
 
 # Kinds of keys that name one person for good: two that differ contradict each other.
 EXCLUSIVE = frozenset({"bsn", "onderwijsnummer", "eck_id"})
@@ -25,6 +26,9 @@ NUMBERS = frozenset({"leerlingnummer", "personeelsnummer"})
 # Keys that tell two records of one and the same koppeling to be the same. The others only link
 # across koppelingen: two lesgroepen of one school may share a name, and are two.
 WITHIN = EXCLUSIVE | NUMBERS | {"relatie"}
+
+SAME_KEY = "source_key"
+"""The kind of a match by the key itself: of koppelingen that are said to have the same keys."""
 
 EXCHANGED = "exchanged with another record:"
 """How the rule of a case begins where two records of a source each took the other's number."""
@@ -151,6 +155,7 @@ class Matcher:
                 takes[key, holder] = (kind, core_id)
             if own_core is not None:
                 self._core[key] = own_core
+        self._by_same_keys()
         self._exchanged = {
             key: what for (key, holder), what in sorted(takes.items()) if (holder, key) in takes
         }
@@ -166,6 +171,22 @@ class Matcher:
             self._core.update(rows)
             involved.update(row[0] for row in rows)
         return involved
+
+    def _by_same_keys(self) -> None:
+        """Persons whose key is that of a person of a koppeling that has the same keys."""
+        context, entity = self.context, self.entity
+        if not context.same_keys or entity not in {Entity.LEERLING, Entity.MEDEWERKER}:
+            return
+        others = [k for k, name in context.koppelingen.items() if name in context.same_keys]
+        pending = [row[0] for row in context.work.execute("SELECT source_key FROM w_pending")]
+        for part in chunks(pending):
+            own = lookup_links(context, entity, part)
+            for other in others:
+                for key, core_id in lookup_links(context, entity, part, koppeling_id=other).items():
+                    if own.get(key) != core_id:
+                        self._found[key].setdefault(core_id, SAME_KEY)
+                        if key in own:
+                            self._core[key] = own[key]
 
     def _shared(self) -> set[str]:
         """Keys that several pending records have."""
@@ -303,6 +324,8 @@ class Matcher:
             for kind, digest in self._said.get((self.context.koppeling.id, key), {}).items():
                 if kind in EXCLUSIVE:
                     said[kind].add(digest)
+        if len(said.get("plaatsing", ())) == 1:  # two systems name one opleiding each in its way
+            said.pop("inschrijving", None)
         for kind in sorted(said):
             if len(said[kind]) > 1 and (kind in EXCLUSIVE or (joins and kind not in NUMBERS)):
                 return f"two values of {kind}"

@@ -81,6 +81,7 @@ class Options:
         refused: plan to refuse (kind REFUSE).
         undone: run to undo (kind UNDO).
         decision: what to decide (kind DECIDE).
+        alike: cases whose records are their one candidate (kind DECIDE), all in one act.
         lifted: the decision to take back (kind DECIDE), by the number of its act.
         why: of a refusal, a decision or an undo, in the words of who acts.
         time_limit: after this the run ends by itself, cleanly.
@@ -104,8 +105,14 @@ class Options:
     refused: int | None = None
     undone: int | None = None
     decision: Decision | None = None
+    alike: tuple[int, ...] = ()
     lifted: int | None = None
     why: str = ""
     time_limit: timedelta | None = None
     operator: str = "system"
     allowed: tuple[Allowance, ...] = ()
+
+    @property
+    def is_decision(self) -> bool:
+        """Whether a person decides who records are, or takes that back."""
+        return bool(self.decision or self.alike or self.lifted is not None)

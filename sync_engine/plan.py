@@ -146,7 +146,8 @@ class Planner:
                 (context.work.values(self.limits.cores),),
             )
         for entity in Entity:
-            self._entity(entity)
+            if self.act is not None or self._has_work(entity):
+                self._entity(entity)
         self._known_members()
         self._remove()
         if self.planned.held:  # a form that waits tells nobody apart yet
@@ -169,6 +170,16 @@ class Planner:
             tally.members[entity] = rows_[0][0]
 
     # -- one entity ------------------------------------------------------------------------------
+
+    def _has_work(self, entity: Entity) -> bool:
+        """Whether anything of an entity waits to be judged or to be folded; most nights few do."""
+        found = self.context.work.execute(
+            "SELECT 1 FROM w_refold WHERE entity = ? UNION ALL "
+            "SELECT 1 FROM w_rekey WHERE entity = ? UNION ALL "
+            "SELECT 1 FROM v_shadow WHERE koppeling_id = ? AND entity = ? AND pending LIMIT 1",
+            (str(entity), str(entity), self.context.koppeling.id, str(entity)),
+        )
+        return bool(found)
 
     def _entity(self, entity: Entity) -> None:
         work = self.context.work

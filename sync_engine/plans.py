@@ -322,9 +322,9 @@ def _label(work: Work, steps: Sequence[StepView]) -> None:
                 unnamed = hub_key(number) if number > 0 else "nieuw"
                 step.labels[str(number)] = labels.get((target, number), unnamed)
         often = Counter(step.labels.values())
-        for label, name in step.labels.items():
-            if often[name] > 1 and int(label) > 0:  # two of one name are told apart
-                step.labels[label] = f"{name} {hub_key(int(label))}"
+        for written, name in step.labels.items():
+            if often[name] > 1 and int(written) > 0:  # two of one name are told apart
+                step.labels[written] = f"{name} {hub_key(int(written))}"
 
 
 def _opened(context: Context, row: Row, pinned: tuple[str, ...]) -> StepView:

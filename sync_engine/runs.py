@@ -97,13 +97,14 @@ class _Asked(msgspec.Struct):
     undone: int | None = None
     lifted: int | None = None
     decision: Decision | None = None
+    alike: tuple[int, ...] = ()
 
 
 def _kind_of(options: Options) -> Kind:
     """Approving the plan of an act carries out that act."""
     if options.undone is not None:
         return Kind.UNDO
-    if options.lifted is not None or options.decision is not None:
+    if options.is_decision:
         return Kind.DECIDE
     return options.kind
 
@@ -207,10 +208,11 @@ class _Run:
                 reader=connector,
                 mapping=hub.mapping(self.row.system),
                 mappings=hub.mappings(self.row.tenant_id),
-                policy=hub.settings.policy,
+                policy=hub.settings.policy_of(source),
                 dry=dry,
                 ids=Ids(self.work, dry=dry),
                 step_ids=Ids(self.work, dry=False),
+                same_keys=hub.settings.same_keys(source),
             )
             received.prepare(context)
             load_scopes(context)
@@ -400,7 +402,11 @@ class _Run:
         act = msgspec.json.decode(asked, type=_Asked)
         if self.options.approved is not None:
             self.options = replace(
-                self.options, undone=act.undone, lifted=act.lifted, decision=act.decision
+                self.options,
+                undone=act.undone,
+                lifted=act.lifted,
+                decision=act.decision,
+                alike=act.alike,
             )
             kind = _kind_of(self.options)
             self.work.execute("UPDATE run SET kind = ? WHERE id = ?", (str(kind), self.run_id))

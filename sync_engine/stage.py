@@ -26,7 +26,7 @@ from sync_engine.bounds import check_bounds
 from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
 from sync_engine.expected import Expected
 from sync_engine.received import RECORD_COLUMNS, WHOLE_COLUMNS, Batch, ShadowRow, retain, write
-from sync_engine.scopes import of_former_years
+from sync_engine.scopes import of_former_years, under_another_key
 from sync_engine.store.cipher import PersonCipher
 from sync_engine.store.values import instant
 
@@ -493,7 +493,10 @@ class Stager:
         absence = context.policy.absence
         lost, still = len(missing), self.received.same + self.received.changed
         if absence.warns(lost, lost + still) and self.received.read:
-            lost -= of_former_years(context, scope, [record_id for record_id, _ in missing])
+            records = [record_id for record_id, _ in missing]
+            lost -= of_former_years(context, scope, records)
+            same = under_another_key(context, scope, records)
+            lost -= len({record for record, other in same if other in self.seen})
         self.received.shrunk = absence.warns(lost, lost + still)
         self.received.blocked = absence.blocks(lost, lost + still)
         if self.received.blocked:

@@ -96,7 +96,7 @@ class Oracle(Identity):
                     return None
             strong = best and (*best.node[:2], name) in self.history.strong and row[name]
             row[name] = row[name] if strong else pins.get(name, row[name])
-        live = [c for c in ours if not c.ended]
+        live = [c for c in ours if not c.ended] or ours
         if live and all(c.gone for c in live):
             end, own = str(max(c.held or c.day for c in live) + DAY), row["geldig_tot"] or "9"
             row |= {"geldig_tot": min(own, end), "tot_afgeleid": end < own}

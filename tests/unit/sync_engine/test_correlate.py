@@ -141,6 +141,49 @@ def test_inschrijvingen_are_one_when_their_periods_overlap(
     ("change", "same"),
     [
         ({}, True),
+        ({"opleiding": "p"}, True),  # each system names an opleiding in its way
+        ({"opleiding": None}, True),
+        ({"schooljaar": "2027/2028"}, False),
+        ({"schooljaar": "2027/2028", "opleiding": "p"}, False),
+        ({"schooljaar": None, "opleiding": "p"}, False),
+        ({"vestiging": None}, False),
+        ({"geldig_van": "2027-02-01"}, False),
+    ],
+)
+def test_inschrijvingen_of_one_schooljaar_and_vestiging_are_one_in_two_systems(
+    make: Make, change: dict[str, str | None], *, same: bool
+) -> None:
+    bench = make(2)
+    vestigingen(bench)
+    for name in bench.sources:
+        put(bench, name, Entity.OPLEIDING, "o", naam="PrO", code="0090")
+        put(bench, name, Entity.OPLEIDING, "p", naam="PrO 3", code="0091")
+        put(bench, name, Entity.LEERLING, "l", achternaam="Jansen", eck_id=ECK)
+    at = {"leerling": "l", "vestiging": "v", "opleiding": "o", "schooljaar": "2026/2027"}
+    first = at | {"geldig_van": "2026-08-01", "geldig_tot": "2027-02-01"}
+    second = at | {"geldig_van": "2026-10-01", "geldig_tot": "2027-08-01"} | change
+    assert together(bench, Entity.INSCHRIJVING, first, second) is same
+
+
+def test_two_inschrijvingen_of_one_system_at_one_time_stay_two(make: Make) -> None:
+    bench = make(2)
+    vestigingen(bench)
+    at = {"leerling": "l", "vestiging": "v", "schooljaar": "2026/2027"}
+    for name in bench.sources:
+        put(bench, name, Entity.LEERLING, "l", achternaam="Jansen", eck_id=ECK)
+    for key in "ab":
+        put(bench, "s0", Entity.INSCHRIJVING, key, **at)
+    bench.sync("s0")
+    assert bench.core(Entity.INSCHRIJVING, "a") != bench.core(Entity.INSCHRIJVING, "b")
+    put(bench, "s1", Entity.INSCHRIJVING, "c", **at)
+    bench.sync("s1")
+    assert bench.cases() == [("s1", "inschrijving", "c", "match")]  # which of both, a person says
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
         ({"naam": "1a"}, True),
         ({"naam": "1B"}, False),
         ({"soort": "lesgroep"}, False),
@@ -520,8 +563,8 @@ def twins(make: Make) -> Bench:
 
 
 def tell(made: Bench, key: str, name: str, *, bsn: int, leerlingnummer: str) -> None:
-    told = {"roepnaam": name, "bsn": synthetic_bsn(bsn), "leerlingnummer": leerlingnummer}
-    put(made, "s0", Entity.LEERLING, key, **LEERLING | told)
+    said = {"roepnaam": name, "bsn": synthetic_bsn(bsn), "leerlingnummer": leerlingnummer}
+    put(made, "s0", Entity.LEERLING, key, **LEERLING | said)
 
 
 def names(made: Bench) -> dict[str, str]:
