@@ -21,6 +21,7 @@ from console.arguments import COMMAND, Json
 from console.commands import (
     acts,
     cases,
+    herinrichtingen,
     inbox,
     pins,
     plans,
@@ -46,7 +47,7 @@ sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_ar
 app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, quarantine, records, pins),
-    *(inbox, systems, trail, upkeep),
+    *(herinrichtingen, inbox, systems, trail, upkeep),
 ):
     app.add_typer(group.app)
 

@@ -147,7 +147,8 @@ def run_and_show(out: Output, hub: Hub, source: str, options: Options) -> int:
     from sync_engine.runs import run
 
     hub.koppeling(source)  # a name that is not there is no attempt on anything
-    acts = options.undone is not None or options.lifted is not None or options.decision is not None
+    asked_for = (options.undone, options.lifted, options.decision, options.herinrichting)
+    acts = any(act is not None for act in asked_for)
     if (acts or options.approved is None) and not options.dry:  # others are noted with their plan
         with hub.store.work() as work:
             note(
@@ -173,7 +174,7 @@ def _subject(options: Options) -> str:
     ):
         if number is not None:
             return f"{what} {number}"
-    return ""
+    return f"herinrichting {options.herinrichting.name}" if options.herinrichting else ""
 
 
 def must_ask(out: Output, *, yes: bool) -> None:

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context
 from sync_engine.errors import SyncError
+from sync_engine.herinrichtingen import load, of_run
 from sync_engine.nodes import accepted_forms
 from sync_engine.options import Decision, Options, Verdict
 from sync_engine.project import required_references
+from sync_engine.renumbering import Herinrichting, at_odds
 from sync_engine.retention import referrers
 from sync_engine.store.values import instant
 from sync_engine.turn import Move, Node, Turn
@@ -30,6 +32,9 @@ class Act:
         remembered: (record, verdict, core id) of every decision that is kept.
         lifted: the act that is taken back.
         decision: what was asked.
+        herinrichting: what is put in force.
+        withdrawn: the herinrichting that is taken back.
+        accepts: whether what is received of the records that are matched again may be used.
     """
 
     context: Context
@@ -38,6 +43,9 @@ class Act:
     remembered: list[tuple[Node, Verdict, int | None]] = field(default_factory=list)
     lifted: int | None = None
     decision: Decision | None = None
+    herinrichting: Herinrichting | None = None
+    withdrawn: int = 0
+    accepts: bool = True
 
     def begin(self) -> None:
         """Lay it over the store, for this plan alone."""
@@ -63,6 +71,8 @@ def act_of(context: Context, options: Options) -> Act | None:
         return _lift(context, options.lifted)
     if options.decision is not None:
         return _decide(context, options.decision)
+    if options.herinrichting is not None:
+        return _reorganise(context, options.herinrichting)
     return None
 
 
@@ -92,7 +102,31 @@ def _undo(context: Context, run_id: int) -> Act:
             f"run {run_id} is too old: what it replaced is not kept any more",
             advice="Herstel de waarden in de bron, of zet ze vast met `koppelhub pin set`.",
         )
-    return Act(context, Turn(context, undone=run_id))
+    act = Act(context, Turn(context, undone=run_id), withdrawn=of_run(context, run_id))
+    if act.withdrawn:
+        _count_anew(context, withdrawn=act.withdrawn)
+        act.accepts = False
+    return act
+
+
+# -- herinrichtingen -------------------------------------------------------------------------------
+
+
+def _reorganise(context: Context, made: Herinrichting) -> Act:
+    """The numbers count from now on; what is one school by them is matched and folded again."""
+    if problem := at_odds(context.renumbering.every, made):
+        raise SyncError(problem, advice="Zie `koppelhub herinrichting list`.")
+    _count_anew(context, proposed=made)
+    return Act(context, Turn(context), herinrichting=made, accepts=False)
+
+
+def _count_anew(
+    context: Context, *, proposed: Herinrichting | None = None, withdrawn: int = 0
+) -> None:
+    context.changed_scopes = set(context.former_scopes)
+    context.proposed, context.withdrawn = proposed, withdrawn
+    load(context)
+    context.rekeying = True
 
 
 # -- decide ----------------------------------------------------------------------------------------

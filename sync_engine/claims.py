@@ -189,7 +189,7 @@ class _Gatherer:
                 context.koppelingen[koppeling_id],
                 koppeling_id,
                 key,
-                scope.rank,
+                context.rank(scope_id),
                 f"{scope.resource}/{scope.key}",
                 msgspec.json.decode(plain),
                 gone and not self._keeps(),
@@ -197,9 +197,10 @@ class _Gatherer:
                 _day(observed_on),
                 None if held_until is None else _day(held_until),
                 run_id,
-                adopted or scope_id in context.ended_scopes,
+                adopted or scope_id in context.ended_scopes or scope_id in context.stopped_scopes,
                 adopted,
                 context.issuer(scope_id),
+                scope_id in context.former_scopes,
             )
         )
 

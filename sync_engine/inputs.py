@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from sync_engine import herinrichtingen
 from sync_engine.context import Context
 
 
@@ -19,6 +20,7 @@ def note_changed_inputs(context: Context) -> None:
     """
     _policy(context)
     _expired_pins(context)
+    herinrichtingen.note_changed(context)
 
 
 def _policy(context: Context) -> None:

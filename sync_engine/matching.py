@@ -15,6 +15,10 @@ from config.policies import Unlinked
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context, chunks
 from sync_engine.fold import Json
+from sync_engine.herinrichtingen import former_keys
+from sync_engine.nodes import lookup_links
+from sync_engine.renumbering import HERINRICHTING
+from sync_engine.store.work import Row
 
 # Kinds of keys that name one person for good: two that differ contradict each other.
 EXCLUSIVE = frozenset({"bsn", "onderwijsnummer", "eck_id"})
@@ -24,7 +28,10 @@ NUMBERS = frozenset({"leerlingnummer", "personeelsnummer"})
 
 # Keys that tell two records of one and the same koppeling to be the same. The others only link
 # across koppelingen: two lesgroepen of one school may share a name, and are two.
-WITHIN = EXCLUSIVE | NUMBERS | {"relatie"}
+WITHIN = EXCLUSIVE | NUMBERS | {"relatie", HERINRICHTING}
+
+# Keys of which a record may have several, and two records that are one different ones.
+_MANY = NUMBERS | {HERINRICHTING}
 
 _PROVISIONAL = 1 << 62
 """From here on: numbers of records that this run will make; younger than any that exists."""
@@ -66,6 +73,8 @@ class Matcher:
     """Matches the pending records of one entity; their keys stand in `w_key`.
 
     Of records that are `settled` a person decided: others are matched with them, they are not.
+    What stands in former scopes alone is matched with the rest of its koppeling as if it were of
+    another: there a school goes on after it changed its number or its records.
     """
 
     def __init__(
@@ -75,7 +84,19 @@ class Matcher:
         *,
         overlap: Overlap | None,
         settled: Collection[str] = (),
+        going_on: Mapping[str, int] | None = None,
     ) -> None:
+        """Begin.
+
+        Args:
+            context: of the run.
+            entity: of the records.
+            overlap: where periods or places must fit too.
+            settled: of whom a person decided.
+            going_on: source key → core record that it goes on from, by another road than keys.
+        """
+        self._going_on = going_on or {}
+        self._former: set[str] = set()  # of the running koppeling
         self.settled = settled
         self.context, self.entity, self.overlap = context, entity, overlap
         self.matched = Matched()
@@ -127,21 +148,25 @@ class Matcher:
     def _involved(self) -> set[str]:
         """The pending records that share a key with any other record, or contradict their own."""
         work, own = self.context.work, self.context.koppeling.id
+        pairs: list[tuple[str, int | None, str, int, int, str]] = []
         settled = (
             f"NOT (m.koppeling_id = {own} AND m.source_key IN (SELECT source_key FROM w_pending))"
         )
         rows = work.execute(
-            "SELECT k.source_key, k.core_id, k.kind, m.core_id, m.koppeling_id FROM w_key k "
+            "SELECT k.source_key, k.core_id, k.kind, m.core_id, m.koppeling_id, m.source_key "
+            "FROM w_key k "
             "JOIN match_key m ON m.digest = k.digest WHERE k.entity = ? AND m.entity = k.entity "
             f"AND (k.core_id IS NULL OR k.core_id <> m.core_id) AND {settled}",
             (str(self.entity),),
         )
-        for key, own_core, kind, core_id, koppeling_id in rows:
+        for key, own_core, kind, core_id, koppeling_id, other in rows:
             if koppeling_id == own and kind not in WITHIN:
+                pairs.append((key, own_core, kind, core_id, koppeling_id, other))
                 continue
             self._found[key].setdefault(core_id, kind)
             if own_core is not None:
                 self._core[key] = own_core
+        self._across(pairs)
         involved = set(self._found) | self._shared()
         exclusive = ", ".join(f"'{kind}'" for kind in sorted(EXCLUSIVE))
         for table, condition in (("match_key", settled), ("w_key", "m.entity = k.entity")):
@@ -155,21 +180,59 @@ class Matcher:
             involved.update(row[0] for row in rows)
         return involved
 
+    def _across(self, pairs: Sequence[tuple[str, int | None, str, int, int, str]]) -> None:
+        """Records of this koppeling that share a key, one of a former scope and one that is not."""
+        if not self.context.former_scopes:
+            return
+        keys = {pair[0] for pair in pairs} | {pair[5] for pair in pairs} | set(self._going_on)
+        self._former = former_keys(self.context, self.entity, sorted(keys))
+        for key, own_core, kind, core_id, _, other in pairs:
+            if (key in self._former) != (other in self._former):
+                self._found[key].setdefault(core_id, kind)
+                if own_core is not None:
+                    self._core[key] = own_core
+        linked = lookup_links(self.context, self.entity, sorted(self._going_on))
+        for key, core_id in self._going_on.items():
+            if key not in self._former and linked.get(key) != core_id:
+                self._found[key].setdefault(core_id, HERINRICHTING)
+                if key in linked:
+                    self._core[key] = linked[key]
+
+    def _is_of(self, holder: Holder) -> tuple[int, bool]:
+        """The koppeling of a record; its former scopes are one of their own."""
+        koppeling_id, key = holder
+        return koppeling_id, koppeling_id == self.context.koppeling.id and key in self._former
+
     def _shared(self) -> set[str]:
         """Keys that several pending records have."""
-        within = ", ".join(f"'{kind}'" for kind in sorted(WITHIN))
-        rows = self.context.work.execute(
-            "SELECT digest, kind, source_key, core_id FROM w_key WHERE digest IN (SELECT digest "
-            f"FROM w_key WHERE entity = ? AND kind IN ({within}) GROUP BY digest "
-            "HAVING COUNT(*) > 1)",
-            (str(self.entity),),
-        )
+        rows = self._shared_rows()
         for digest, kind, key, core_id in rows:
             self._digests[key].append((bytes(digest), kind))
             if core_id is not None:
                 self._core[key] = core_id
                 self._sharing[bytes(digest)][core_id] += 1
         return {row[2] for row in rows}
+
+    def _shared_rows(self) -> list[Row]:
+        """(digest, kind, source key, core id) of every key that two pending records share.
+
+        Of keys that do not count within a koppeling those that join it to its former scopes.
+        """
+        within = ", ".join(f"'{kind}'" for kind in sorted(WITHIN))
+        query = (
+            "SELECT digest, kind, source_key, core_id FROM w_key WHERE digest IN (SELECT digest "
+            f"FROM w_key WHERE entity = ? AND kind {{}} ({within}) GROUP BY digest "
+            "HAVING COUNT(*) > 1)"
+        )
+        rows = self.context.work.execute(query.format("IN"), (str(self.entity),))
+        if not self.context.former_scopes:
+            return rows
+        others = self.context.work.execute(query.format("NOT IN"), (str(self.entity),))
+        self._former |= former_keys(self.context, self.entity, sorted({row[2] for row in others}))
+        sides: dict[bytes, set[bool]] = defaultdict(set)
+        for digest, _, key, _ in others:
+            sides[bytes(digest)].add(key in self._former)
+        return rows + [row for row in others if len(sides[bytes(row[0])]) > 1]
 
     def _evidence(self, involved: set[str]) -> None:
         """What all holders of the core records concerned say."""
@@ -178,6 +241,10 @@ class Matcher:
         pending = self._pending_say(involved, cores)
         for part in chunks(sorted(cores)):
             self._core_says(part, pending)
+        if self.context.former_scopes:
+            own = self.context.koppeling.id
+            holders = {key for live in self._live.values() for k, key in live if k == own}
+            self._former |= former_keys(self.context, self.entity, sorted(holders | involved))
         self._apart = {
             row[0]
             for row in self.context.work.execute(
@@ -257,14 +324,17 @@ class Matcher:
             for core_id, number in self._sharing[digest].items():
                 if number > 0:
                     found.setdefault(self._survivor(core_id), kind)
-        ours = self.context.koppeling.id
+        ours = self._is_of((self.context.koppeling.id, key))
         return {
             core_id: kind
             for core_id, kind in found.items()
             if core_id != own
             and (
                 kind in WITHIN
-                or not any(k == ours and other != key for k, other in self._live[core_id])
+                or not any(
+                    self._is_of(holder) == ours and holder[1] != key
+                    for holder in self._live[core_id]
+                )
             )
         }
 
@@ -284,7 +354,7 @@ class Matcher:
                 if kind in EXCLUSIVE:
                     said[kind].add(digest)
         for kind in sorted(said):
-            if len(said[kind]) > 1 and (kind in EXCLUSIVE or (joins and kind not in NUMBERS)):
+            if len(said[kind]) > 1 and (kind in EXCLUSIVE or (joins and kind not in _MANY)):
                 return f"two values of {kind}"
         return ""
 
@@ -300,7 +370,7 @@ class Matcher:
         kinds = self._says.get((self.context.koppeling.id, key), {}).keys()
         if kinds & WITHIN:
             return False
-        sources = [k for c in cores for k in {koppeling_id for koppeling_id, _ in self._live[c]}]
+        sources = [of for c in cores for of in {self._is_of(holder) for holder in self._live[c]}]
         return len(sources) > len(set(sources))
 
     def _dispute(

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from mappings.canonical.fields import Entity
 from sync_engine.guard import Allowance
+from sync_engine.renumbering import Herinrichting
 
 Progress = Callable[[str, str, int], None]
 """Called with (phase, what, records so far); for progress bars."""
@@ -82,6 +83,7 @@ class Options:
         undone: run to undo (kind UNDO).
         decision: what to decide (kind DECIDE).
         lifted: the decision to take back (kind DECIDE), by the number of its act.
+        herinrichting: what to put in force (kind DECIDE).
         why: of a refusal, a decision or an undo, in the words of who acts.
         time_limit: after this the run ends by itself, cleanly.
         operator: who asked for it.
@@ -105,6 +107,7 @@ class Options:
     undone: int | None = None
     decision: Decision | None = None
     lifted: int | None = None
+    herinrichting: Herinrichting | None = None
     why: str = ""
     time_limit: timedelta | None = None
     operator: str = "system"

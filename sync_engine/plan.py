@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from mappings.canonical.fields import Entity
-from sync_engine import correlate, nodes, rows, turn
+from sync_engine import correlate, herinrichtingen, nodes, rows, turn
 from sync_engine.acts import Act
 from sync_engine.asked import Asked
 from sync_engine.claims import Said, gather
@@ -44,11 +44,19 @@ from sync_engine.steps import (
     stable,
 )
 from sync_engine.store.cipher import PersonCipher
+from sync_engine.succession import left_behind
 from sync_engine.turn import Touched, put_back
 
 
 def _references(step: Step) -> list[list[Json]]:
     return [pair for key, pair in step.changed.items() if key.endswith("_id")]
+
+
+def _members_of(states: Mapping[int, State]) -> list[int]:
+    """Who is in any of these groepen."""
+    start = f"{MEMBERS}/"
+    keys = {key for state in states.values() for key in state if key.startswith(start)}
+    return sorted({int(key.rpartition("/")[2]) for key in keys})
 
 
 REFUSED = "geweigerd"
@@ -67,6 +75,7 @@ class _Batch:
     folded: dict[int, Folded] = field(default_factory=dict)
     resolved: dict[tuple[int, str, str], int] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
+    behind: set[int] = field(default_factory=set)  # members who are not met in new scopes yet
 
 
 def prepare(context: Context) -> None:
@@ -118,7 +127,7 @@ class Planner:
         self._accepted_only = limits.cores is not None
         self._schools: dict[frozenset[str], Schools] = {}
         self._brins = {
-            f"{scope.resource}/{scope.key}": scope.brins
+            f"{scope.resource}/{scope.key}": context.renumbering.schools(scope.brins)
             for number, scope in context.scopes.items()
             if context.scope_koppeling[number] == context.koppeling.id
         }
@@ -131,6 +140,7 @@ class Planner:
         before = context.work.execute(  # what an earlier pass over this plan held stands there too
             "SELECT COALESCE(MAX(id), 0) FROM step WHERE plan_id = ?", (self.plan_id,)
         )[0][0]
+        herinrichtingen.concern(context)
         if self.act is None:
             context.work.execute(
                 "INSERT INTO w_refold SELECT core_id, entity FROM v_refold WHERE tenant_id = ?",
@@ -178,7 +188,9 @@ class Planner:
             find_pending(self.context, entity, chosen=self.act is not None)
         self._made = range(0)
         if self.act is not None:  # what is judged now, and no other form, may be believed
-            self._judged = {row[0] for row in work.execute("SELECT source_key FROM w_pending")}
+            self._judged = set()
+            if self.act.accepts:
+                self._judged = {row[0] for row in work.execute("SELECT source_key FROM w_pending")}
         has_pending = bool(work.execute("SELECT 1 FROM w_pending LIMIT 1"))
         if has_pending:
             correlated = self._correlator.correlate(
@@ -307,6 +319,8 @@ class Planner:
             batch.touched = self.act.turn.touched(cores)
         known = [core_id for core_id in cores if core_id not in self._made]
         states = self._states.read(entity, known)
+        if entity is Entity.GROEP and self.context.former_scopes:
+            batch.behind = left_behind(self.context, _members_of(states))
         salts = self._core_salts(entity, known)
         waiting = self._compare(batch, states, salts)
         self._asked.flush()
@@ -386,6 +400,7 @@ class Planner:
             resolve=lambda r: batch.resolved.get((r.koppeling_id, r.entity, r.key)),
             index=self._index,
             held_until=max(held) if held else None,
+            stays=batch.behind,
         )
         self._open(batch, claims, projected.unresolved)
         source = min(f"{claim.koppeling}/{claim.source_key}" for claim in claims)

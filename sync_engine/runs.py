@@ -35,6 +35,7 @@ from sync_engine.options import Decision, Kind, Options, Progress
 from sync_engine.outcome import READ_WELL, Outcome, RunReport
 from sync_engine.plan import Planner
 from sync_engine.reading import Reader, fail
+from sync_engine.renumbering import Herinrichting
 from sync_engine.replay import Replayer, retry_quarantine
 from sync_engine.scopes import end_vanished, load_scopes
 from sync_engine.steps import Limits, Planned
@@ -97,6 +98,7 @@ class _Asked(msgspec.Struct):
     undone: int | None = None
     lifted: int | None = None
     decision: Decision | None = None
+    herinrichting: Herinrichting | None = None
 
 
 def _kind_of(options: Options) -> Kind:
@@ -104,6 +106,8 @@ def _kind_of(options: Options) -> Kind:
     if options.undone is not None:
         return Kind.UNDO
     if options.lifted is not None or options.decision is not None:
+        return Kind.DECIDE
+    if options.herinrichting is not None:
         return Kind.DECIDE
     return options.kind
 
@@ -397,7 +401,11 @@ class _Run:
         act = msgspec.json.decode(asked, type=_Asked)
         if self.options.approved is not None:
             self.options = replace(
-                self.options, undone=act.undone, lifted=act.lifted, decision=act.decision
+                self.options,
+                undone=act.undone,
+                lifted=act.lifted,
+                decision=act.decision,
+                herinrichting=act.herinrichting,
             )
             kind = _kind_of(self.options)
             self.work.execute("UPDATE run SET kind = ? WHERE id = ?", (str(kind), self.run_id))
@@ -464,6 +472,11 @@ class _Run:
         report.steps = {
             f"{entity}.{op}": count for (entity, op), count in sorted(planned.tally.steps.items())
         }
+        report.merged = dict(
+            self.work.execute(
+                "SELECT entity, COUNT(*) FROM w_alias GROUP BY entity ORDER BY entity"
+            )
+        )
         report.situations = {name: count for name, count in planned.situations.items() if count}
         report.held = planned.held
         report.refusals = planned.refused
