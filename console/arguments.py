@@ -147,7 +147,10 @@ def run_and_show(out: Output, hub: Hub, source: str, options: Options) -> int:
     from sync_engine.runs import run
 
     hub.koppeling(source)  # a name that is not there is no attempt on anything
-    asked_for = (options.undone, options.lifted, options.decision, options.herinrichting)
+    asked_for = (
+        *(options.undone, options.lifted, options.decision),
+        *(options.herinrichting, options.finished),
+    )
     acts = any(act is not None for act in asked_for)
     if (acts or options.approved is None) and not options.dry:  # others are noted with their plan
         with hub.store.work() as work:
@@ -170,6 +173,7 @@ def _subject(options: Options) -> str:
         ("run", options.undone),
         ("plan", options.refused),
         ("decision", options.lifted),
+        ("herinrichting", options.finished),
         ("case", options.decision.case_id if options.decision else None),
     ):
         if number is not None:

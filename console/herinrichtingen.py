@@ -14,6 +14,7 @@ _STATES = {
     "announced": "aangekondigd, nog niet toegepast",
     "in force": "van kracht",
     "differs": "van kracht, maar de configuratie zegt nu iets anders",
+    "finished": "afgerond",
     "taken back": "teruggenomen",
 }
 
@@ -37,6 +38,11 @@ def show_herinrichtingen(out: Output, found: list[HerinrichtingView]) -> None:
     for view in found:
         if view.state == "announced":
             out.line(f"Bekijk wat het doet: `koppelhub herinrichting preview {view.name}`.")
+        elif view.state == "in force" and view.behind:
+            out.line(
+                f"{view.name}: {view.behind} leerlingen staan alleen nog onder het oude nummer. "
+                f"Zijn zij van school: `koppelhub herinrichting finish {view.name}`."
+            )
         elif view.state == "differs":
             out.line(
                 f"{view.name}: draai `koppelhub run undo {view.run_id}` en pas haar opnieuw toe, "

@@ -69,6 +69,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "adopt": _ADMIN,
     "db upgrade": _ADMIN,
     "herinrichting apply": _ADMIN,
+    "herinrichting finish": _ADMIN,
     "inbox serve": _ADMIN,
     "keys master": _ADMIN,
     "keys rotate": _ADMIN,

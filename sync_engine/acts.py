@@ -33,6 +33,7 @@ class Act:
         lifted: the act that is taken back.
         decision: what was asked.
         herinrichting: what is put in force.
+        finished: the herinrichting that is finished; `unfinished` that of which it is taken back.
         withdrawn: the herinrichting that is taken back.
         accepts: whether what is received of the records that are matched again may be used.
     """
@@ -44,6 +45,8 @@ class Act:
     lifted: int | None = None
     decision: Decision | None = None
     herinrichting: Herinrichting | None = None
+    finished: int = 0
+    unfinished: int = 0
     withdrawn: int = 0
     accepts: bool = True
 
@@ -73,6 +76,8 @@ def act_of(context: Context, options: Options) -> Act | None:
         return _decide(context, options.decision)
     if options.herinrichting is not None:
         return _reorganise(context, options.herinrichting)
+    if options.finished is not None:
+        return _finish(context, options.finished)
     return None
 
 
@@ -103,8 +108,10 @@ def _undo(context: Context, run_id: int) -> Act:
             advice="Herstel de waarden in de bron, of zet ze vast met `koppelhub pin set`.",
         )
     act = Act(context, Turn(context, undone=run_id), withdrawn=of_run(context, run_id))
-    if act.withdrawn:
-        _count_anew(context, withdrawn=act.withdrawn)
+    act.unfinished = of_run(context, run_id, column="finished_run")
+    if act.withdrawn or act.unfinished:
+        context.withdrawn, context.unfinishing = act.withdrawn, act.unfinished
+        _count_anew(context)
         act.accepts = False
     return act
 
@@ -116,15 +123,26 @@ def _reorganise(context: Context, made: Herinrichting) -> Act:
     """The numbers count from now on; what is one school by them is matched and folded again."""
     if problem := at_odds(context.renumbering.every, made):
         raise SyncError(problem, advice="Zie `koppelhub herinrichting list`.")
-    _count_anew(context, proposed=made)
+    context.proposed = made
+    _count_anew(context)
     return Act(context, Turn(context), herinrichting=made, accepts=False)
 
 
-def _count_anew(
-    context: Context, *, proposed: Herinrichting | None = None, withdrawn: int = 0
-) -> None:
+def _finish(context: Context, number: int) -> Act:
+    """Who stands in former scopes alone is gone; that is closed as any absence."""
+    known = {each.id: each for each in context.renumbering.every}
+    if number not in known or known[number].finished or known[number].on > context.today:
+        raise SyncError(
+            "it is not in force yet, or finished already",
+            advice="Zie `koppelhub herinrichting list`.",
+        )
+    context.finishing = number
+    _count_anew(context)
+    return Act(context, Turn(context), finished=number, accepts=False)
+
+
+def _count_anew(context: Context) -> None:
     context.changed_scopes = set(context.former_scopes)
-    context.proposed, context.withdrawn = proposed, withdrawn
     load(context)
     context.rekeying = True
 

@@ -119,6 +119,9 @@ class Context:
     adopted_scopes: set[int] = field(default_factory=set)  # what stood in the core before
     renumbering: Renumbering = field(default_factory=Renumbering)  # of the tenant, today
     proposed: Herinrichting | None = None  # counts in this run, and is not in force yet
+    finishing: int = 0  # the herinrichting that this run finishes
+    unfinishing: int = 0  # the one of which it takes that back
+    finished_scopes: dict[int, date] = field(default_factory=dict)  # former, → last day of them
     withdrawn: int = 0  # the herinrichting that this run takes back
     former_scopes: set[int] = field(default_factory=set)  # of schools before they changed
     stopped_scopes: set[int] = field(default_factory=set)  # of them, those that another brings now

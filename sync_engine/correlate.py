@@ -31,7 +31,7 @@ from sync_engine.nodes import (
     resolved_references,
 )
 from sync_engine.project import required_references
-from sync_engine.succession import persons, placements, same_place, went_before
+from sync_engine.succession import of_pupils, persons, same_place, went_before
 
 LINK_COLUMNS = ("koppeling_id", "entity", "source_key", "core_id", "rule", "run_id")
 
@@ -104,7 +104,7 @@ class Correlator:
         self.context = context
         self._alone: dict[Entity, bool] = {}
         self._follows: dict[str, list[str]] = {}
-        self._going_on: dict[str, int] = {}  # inschrijvingen: from which one of before
+        self._going_on: dict[str, int] = {}  # what is a pupil's: from which one of before
         self._decided: set[str] = set()  # a person said: make it a record of its own
         self._settled: set[str] = set()  # a person decided, on the keys that it has now
         self._adopted: list[tuple[object, ...]] = []  # keys of what this run adopts
@@ -173,8 +173,7 @@ class Correlator:
             ]
             if decision is not None:
                 self._settle(entity, key, decision, [digest for digest, _ in digests])
-        if entity is Entity.INSCHRIJVING:
-            self._going_on |= placements(context, batch, resolved)
+        self._going_on |= of_pupils(context, entity, batch, resolved)
         context.work.load("w_key", KEY_COLUMNS, rows)
         context.work.load("w_new", ("place", "source_key"), new)
 

@@ -7,15 +7,17 @@ new scopes may be the same (matching.py), are believed after them, and close nob
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime
 from typing import Final, TypeAlias
 
 import msgspec
 
+from config.clock import local_date
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context, chunks
 from sync_engine.renumbering import NUMBERED, Change, Herinrichting, Renumbering
+from sync_engine.store.values import instant
 from sync_engine.store.work import Work
 
 PERSONS: Final = (Entity.MEDEWERKER, Entity.LEERLING, Entity.VERZORGER)
@@ -25,13 +27,13 @@ PERSONS: Final = (Entity.MEDEWERKER, Entity.LEERLING, Entity.VERZORGER)
 def in_force(work: Work, tenants: Sequence[int]) -> list[Herinrichting]:
     """The herinrichtingen of these tenants that nobody took back, oldest first."""
     rows = work.execute(
-        "SELECT id, name, on_day, changes FROM herinrichting WHERE lifted_at IS NULL "
+        "SELECT id, name, on_day, changes, finished_run FROM herinrichting WHERE lifted_at IS NULL "
         f"AND {work.many('tenant_id')} ORDER BY on_day, id",
         (work.values(list(tenants)),),
     )
     return [
-        Herinrichting(name, _day(on), read_changes(changes), number)
-        for number, name, on, changes in rows
+        Herinrichting(name, _day(on), read_changes(changes), number, run is not None)
+        for number, name, on, changes, run in rows
     ]
 
 
@@ -59,10 +61,15 @@ def _day(value: date | str) -> date:
 def load(context: Context) -> None:
     """The numbers of the tenant as they count in this run; after its scopes were loaded."""
     every = [
-        each
+        msgspec.structs.replace(each, finished=True) if each.id == context.finishing else each
         for each in in_force(context.work, [context.koppeling.tenant_id])
         if each.id != context.withdrawn
     ]
+    if context.unfinishing:
+        every = [
+            msgspec.structs.replace(e, finished=False) if e.id == context.unfinishing else e
+            for e in every
+        ]
     on = context.today
     if context.proposed is not None:
         every.append(context.proposed)
@@ -78,6 +85,7 @@ def load(context: Context) -> None:
 def sort_out(context: Context) -> None:
     """Which scopes are former ones; again wherever scopes were made or ended."""
     context.former_scopes, context.stopped_scopes = set(), set()
+    context.finished_scopes = {}
     if not context.renumbering:
         return
     for number in _covered(context):
@@ -88,6 +96,37 @@ def sort_out(context: Context) -> None:
             context.former_scopes.add(number)
         elif number in context.ended_scopes or context.renumbering.is_old(scope.brins):
             context.former_scopes.add(number)
+    context.former_scopes |= _older(context)
+    _last_days(context)
+
+
+def _older(context: Context) -> set[int]:
+    """Scopes beside which a koppeling lists newer ones of the same school by the same number."""
+    newest: dict[tuple[object, ...], int] = {}
+    older: set[int] = set()
+    for number in sorted(_covered(context) - context.former_scopes, reverse=True):
+        scope = context.scopes[number]
+        school = tuple(sorted(context.renumbering.every_name(scope.brins)))
+        place = (context.scope_koppeling[number], scope.resource, scope.schooljaar, school)
+        if newest.setdefault(place, number) != number:
+            older.add(number)
+    return older
+
+
+def _last_days(context: Context) -> None:
+    """Of finished former scopes the last day on which they were read to their end."""
+    over = [
+        number
+        for number in sorted(context.former_scopes)
+        if context.renumbering.is_finished(context.scopes[number].brins)
+    ]
+    for part in chunks(over):
+        for number, at in context.work.execute(
+            "SELECT id, complete_at FROM scope WHERE complete_at IS NOT NULL "
+            f"AND {context.work.many('id')}",
+            (context.work.values(part),),
+        ):
+            context.finished_scopes[number] = local_date(instant(at))
 
 
 # -- whom it concerns ------------------------------------------------------------------------------
@@ -106,6 +145,7 @@ def note_changed(context: Context) -> None:
         "every": renumbering.every,
         "in force": [each.id for each in renumbering.every if each.on <= renumbering.on],
         "former": sorted(context.former_scopes),
+        "finished": sorted(context.finished_scopes),
     }
     fingerprint = context.cipher.fingerprint(b"fold input")(msgspec.json.encode(said))
     name = f"nummers/{context.koppeling.id}"
@@ -250,11 +290,18 @@ def former_keys(context: Context, entity: Entity, keys: Sequence[str]) -> set[st
     return former - live
 
 
-def is_former(context: Context, link: str) -> str:
-    """Condition that a row of `link` is of a record that stands in former scopes alone."""
-    if not context.former_scopes:
+def is_former(context: Context, link: str, scopes: Collection[int] | None = None) -> str:
+    """Condition that a row of `link` is of a record that stands in former scopes alone.
+
+    Args:
+        context: of the run.
+        link: alias of the table.
+        scopes: only these; all former ones without.
+    """
+    chosen = context.former_scopes if scopes is None else scopes
+    if not chosen:
         return "false"
-    listed = ", ".join(str(number) for number in sorted(context.former_scopes))
+    listed = ", ".join(str(number) for number in sorted(chosen))
     shadow = (
         f"SELECT 1 FROM v_shadow f WHERE f.koppeling_id = {link}.koppeling_id "
         f"AND f.entity = {link}.entity AND f.source_key = {link}.source_key AND"
@@ -286,6 +333,11 @@ def write(context: Context, made: Herinrichting, *, operator: str, why: str) -> 
     )
 
 
+def finish(context: Context, number: int, *, run_id: int | None) -> None:
+    """Who was left behind is gone from a run on, or is not; within the transaction of its act."""
+    context.work.execute("UPDATE herinrichting SET finished_run = ? WHERE id = ?", (run_id, number))
+
+
 def lift(context: Context, number: int, *, operator: str, at: datetime) -> None:
     """Take one back; within the transaction of the undo of its run."""
     context.work.execute(
@@ -294,9 +346,9 @@ def lift(context: Context, number: int, *, operator: str, at: datetime) -> None:
     )
 
 
-def of_run(context: Context, run_id: int) -> int:
-    """The herinrichting that a run put in force and nobody took back; 0 for none."""
+def of_run(context: Context, run_id: int, *, column: str = "run_id") -> int:
+    """The herinrichting that a run put in force (or finished) and that counts; 0 for none."""
     rows = context.work.execute(
-        "SELECT id FROM herinrichting WHERE run_id = ? AND lifted_at IS NULL", (run_id,)
+        f"SELECT id FROM herinrichting WHERE {column} = ? AND lifted_at IS NULL", (run_id,)
     )
     return int(rows[0][0]) if rows else 0

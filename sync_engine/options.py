@@ -84,6 +84,7 @@ class Options:
         decision: what to decide (kind DECIDE).
         lifted: the decision to take back (kind DECIDE), by the number of its act.
         herinrichting: what to put in force (kind DECIDE).
+        finished: the herinrichting to finish (kind DECIDE), by its number.
         why: of a refusal, a decision or an undo, in the words of who acts.
         time_limit: after this the run ends by itself, cleanly.
         operator: who asked for it.
@@ -108,6 +109,7 @@ class Options:
     decision: Decision | None = None
     lifted: int | None = None
     herinrichting: Herinrichting | None = None
+    finished: int | None = None
     why: str = ""
     time_limit: timedelta | None = None
     operator: str = "system"

@@ -47,12 +47,14 @@ class Herinrichting(msgspec.Struct, frozen=True):
 
     Attributes:
         id: of its row; 0 while it is not in force.
+        finished: who was left behind under an old number is gone.
     """
 
     name: str
     on: date
     changes: tuple[Change, ...]
     id: int = 0
+    finished: bool = False
 
 
 class Renumbering:
@@ -151,6 +153,18 @@ class Renumbering:
             for day, c in self._dated
             if c.source == source and day <= self.on
             for name in self.names(c.number)
+        }
+        return bool(own) and over.issuperset(own)
+
+    def is_finished(self, numbers: Sequence[str]) -> bool:
+        """Whether nobody is expected any more from the former scopes of these schools."""
+        own = _places(numbers)
+        over = {
+            name
+            for each in self.every
+            if each.finished
+            for change in each.changes
+            for name in self.names(change.number)
         }
         return bool(own) and over.issuperset(own)
 

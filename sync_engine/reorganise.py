@@ -24,10 +24,12 @@ class HerinrichtingView:
     """One herinrichting.
 
     Attributes:
-        state: announced, in force, differs (in force, and announced otherwise) or taken back.
+        state: announced, in force, differs (in force, and announced otherwise), finished or
+            taken back.
         numbers: each change as people write it: `99XX01 → 99YY03`.
         run_id: the run that put it in force; undoing that run takes it back.
         behind: leerlingen that stand under the old numbers alone, and have not ended.
+        id: of its row; None where it is announced only.
     """
 
     name: str
@@ -40,6 +42,7 @@ class HerinrichtingView:
     why: str = ""
     at: str = ""
     behind: int | None = None
+    id: int | None = None
 
 
 def list_herinrichtingen(hub: Hub) -> list[HerinrichtingView]:
@@ -47,13 +50,14 @@ def list_herinrichtingen(hub: Hub) -> list[HerinrichtingView]:
     with hub.store.work() as work:
         tenants = hub.tenants(work)
         rows = work.execute(
-            "SELECT tenant_id, name, on_day, changes, run_id, operator, why, created_at, lifted_at "
-            f"FROM herinrichting WHERE {work.many('tenant_id')} ORDER BY on_day, id",
+            "SELECT tenant_id, name, on_day, changes, run_id, operator, why, created_at, "
+            "lifted_at, id, finished_run FROM herinrichting "
+            f"WHERE {work.many('tenant_id')} ORDER BY on_day, id",
             (work.values(list(tenants)),),
         )
     mine = {e.name: e for e in hub.settings.herinrichting if e.tenant in tenants.values()}
     found, known = [], set()
-    for tenant_id, name, on, text, run_id, operator, why, at, lifted in rows:
+    for tenant_id, name, on, text, run_id, operator, why, at, lifted, number, over in rows:
         changes = read_changes(text)
         state, behind = "taken back", None
         if lifted is None:
@@ -62,10 +66,20 @@ def list_herinrichtingen(hub: Hub) -> list[HerinrichtingView]:
             made = Herinrichting(name, on, changes)
             same = told is None or (str(told.on), announced(told).changes) == (str(on), changes)
             state, behind = "in force" if same else "differs", _behind(hub, tenant_id, made)
+            state = "finished" if same and over is not None else state
         found.append(
             HerinrichtingView(
-                *(name, tenants[tenant_id], str(on), state, _written(changes)),
-                *(run_id, operator, why, str(at), behind),
+                name,
+                tenants[tenant_id],
+                str(on),
+                state,
+                _written(changes),
+                run_id=run_id,
+                operator=operator,
+                why=why,
+                at=str(at),
+                behind=behind,
+                id=number,
             )
         )
     for name in sorted(mine.keys() - known):
@@ -139,6 +153,17 @@ def find(hub: Hub, name: str) -> AnnouncedHerinrichting:
     return mine[name]
 
 
+def in_force(hub: Hub, name: str) -> HerinrichtingView:
+    """The herinrichting of that name that is in force.
+
+    Raises: SyncError if there is none that the actor may act for; it names the nearest.
+    """
+    known = {each.name: each for each in list_herinrichtingen(hub) if each.behind is not None}
+    if name not in known:
+        raise SyncError(f"no herinrichting {name!r} is in force", advice=choice(name, known))
+    return known[name]
+
+
 def act_options(hub: Hub, told: AnnouncedHerinrichting, *, operator: str, why: str) -> Options:
     """How a herinrichting is put in force.
 
@@ -181,6 +206,26 @@ def _numbers(work: Work, tenant: str) -> list[str]:
     return list(dict.fromkeys([*listed, *(number[:BRIN_LENGTH] for number in listed)]))
 
 
+def koppeling_of(hub: Hub, made: HerinrichtingView) -> str:
+    """The koppeling whose run put it in force, or another of its tenant that is configured.
+
+    Raises: SyncError if none is.
+    """
+    mine = [source.name for source in hub.sources() if source.tenant == made.tenant]
+    with hub.store.work() as work:
+        rows = work.execute(
+            "SELECT k.name FROM run r JOIN koppeling k ON k.id = r.koppeling_id WHERE r.id = ?",
+            (made.run_id,),
+        )
+    names = [row[0] for row in rows if row[0] in mine] or mine
+    if not names:
+        raise SyncError("its tenant has no koppeling in the configuration", advice=_NO_SOURCE)
+    return str(names[0])
+
+
+_NO_SOURCE = "Neem eerst de koppeling op die de school voortaan levert."
+
+
 def koppeling_for(hub: Hub, told: AnnouncedHerinrichting) -> str:
     """The configured koppeling whose run puts it in force: the one that brings the school last.
 
@@ -204,8 +249,5 @@ def koppeling_for(hub: Hub, told: AnnouncedHerinrichting) -> str:
         if number in msgspec.json.decode(text, type=list[str]) and name not in stops
     ]
     if not serving and not mine:
-        raise SyncError(
-            "its tenant has no koppeling in the configuration",
-            advice="Neem eerst de koppeling op die de school voortaan levert.",
-        )
+        raise SyncError("its tenant has no koppeling in the configuration", advice=_NO_SOURCE)
     return [*serving, *(name for name in mine if name not in stops), *mine][0]

@@ -99,6 +99,7 @@ class _Asked(msgspec.Struct):
     lifted: int | None = None
     decision: Decision | None = None
     herinrichting: Herinrichting | None = None
+    finished: int | None = None
 
 
 def _kind_of(options: Options) -> Kind:
@@ -107,7 +108,7 @@ def _kind_of(options: Options) -> Kind:
         return Kind.UNDO
     if options.lifted is not None or options.decision is not None:
         return Kind.DECIDE
-    if options.herinrichting is not None:
+    if options.herinrichting is not None or options.finished is not None:
         return Kind.DECIDE
     return options.kind
 
@@ -406,6 +407,7 @@ class _Run:
                 lifted=act.lifted,
                 decision=act.decision,
                 herinrichting=act.herinrichting,
+                finished=act.finished,
             )
             kind = _kind_of(self.options)
             self.work.execute("UPDATE run SET kind = ? WHERE id = ?", (str(kind), self.run_id))

@@ -15,6 +15,7 @@ herinrichting_app = typer.Typer(
 app = typer.Typer()
 app.add_typer(herinrichting_app, name="herinrichting")
 
+Why = Annotated[str, typer.Option("--why", help="The reason, without names of persons.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As the configuration names it.")]
 
 
@@ -61,7 +62,7 @@ def herinrichting_preview(
 @herinrichting_app.command("apply")
 def herinrichting_apply(
     name: Name,
-    why: Annotated[str, typer.Option("--why", help="The reason, without names of persons.")] = "",
+    why: Why = "",
     yes: Yes = False,
     json: Json = False,
     config: Config = None,
@@ -80,6 +81,30 @@ def herinrichting_apply(
         show_numbers(out, announced(told))
         koppeling = koppeling_for(hub, told)
         question = f"Herinrichting {name} van kracht laten worden?"
+        raise typer.Exit(act(out, hub, koppeling, options, yes=yes, question=question))
+
+
+@herinrichting_app.command("finish")
+def herinrichting_finish(
+    name: Name,
+    why: Why = "",
+    yes: Yes = False,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Close what stands under an old number alone: show it, ask, and do it whole."""
+    from console.acts import act
+    from sync_engine.options import Kind, Options
+    from sync_engine.reorganise import in_force, koppeling_of
+
+    out = Output(json=json)
+    must_ask(out, yes=yes)
+    with open_hub(config, debug=debug) as hub:
+        made = in_force(hub, name)
+        options = Options(kind=Kind.DECIDE, finished=made.id, why=why, operator=operator_name())
+        question = f"Herinrichting {name} afronden?"
+        koppeling = koppeling_of(hub, made)
         raise typer.Exit(act(out, hub, koppeling, options, yes=yes, question=question))
 
 

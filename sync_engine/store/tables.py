@@ -436,7 +436,8 @@ class HerinrichtingRow(SQLModel, table=True):
     """Numbers of schools that change on a day, by the word of a person; can be taken back.
 
     `changes` is JSON: what each number becomes. `run_id` is the run that put it in force; undoing
-    that run fills `lifted_at`.
+    that run fills `lifted_at`. `finished_run` is the run from which on who was left behind under
+    the old number counts as gone.
     """
 
     __tablename__ = "herinrichting"
@@ -452,6 +453,7 @@ class HerinrichtingRow(SQLModel, table=True):
     run_id: int
     lifted_at: datetime | None = Field(default=None, sa_column=_instant())
     lifted_by: str | None = None
+    finished_run: int | None = None
 
 
 class Suppression(SQLModel, table=True):

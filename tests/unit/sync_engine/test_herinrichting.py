@@ -7,10 +7,11 @@ force after a night has doubled everything.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
+from config.clock import local_date
 from config.guards import GuardKind
 from mappings.canonical.fields import Entity
 from sync_engine import runs
@@ -403,6 +404,47 @@ def test_undoing_it_takes_it_back_and_it_may_be_applied_anew(school: Bench) -> N
     assert numbers(school) == [OLD]
     apply(school, herinrichting())
     assert numbers(school) == [NEW]
+
+
+def test_who_is_left_behind_is_closed_when_a_person_finishes_it_and_not_before(
+    school: Bench,
+) -> None:
+    """Who left in the meantime stands under the old number alone."""
+    apply(school, herinrichting())
+    goes_on(school, PERSONS)
+    source = school.sources["s0"]
+    for entity, key in (
+        (Entity.LEERLING, "d"),
+        (Entity.INSCHRIJVING, "id"),
+        (Entity.VERZORGER, "ouder d"),
+        (Entity.VERZORGER_RELATIE, "relatie d"),
+    ):
+        source.remove(entity, f"{key} nieuw", "nieuw")
+    group = {**source.here(Entity.GROEP, "nieuw")["g1 nieuw"], "leerlingen": ["c nieuw"]}
+    source.put(Entity.GROEP, "g1 nieuw", "nieuw", **group)
+    there, last = open_rows(school), local_date(school.clock.now())
+    for _ in range(3):
+        night(school)
+    assert open_rows(school) == there
+
+    (made,) = _known(school)
+    report = school.sync(kind=Kind.DECIDE, finished=made.id)
+    assert report.applied["leerling.close"] == 1
+    assert school.query(
+        "SELECT achternaam, geldig_tot FROM leerling WHERE geldig_tot IS NOT NULL"
+    ) == [("Jansend", str(last + timedelta(days=1)))]
+    assert len(open_rows(school)["groepsdeelname"]) == len(PUPILS) - 1
+    assert closed(school) == 4  # he, his placement, and his guardian with the relation
+    assert night(school).steps == {}
+
+    undone = school.sync(kind=Kind.UNDO, undone=report.run_id)
+    assert (undone.error, open_rows(school)) == ("", there)
+    assert night(school).steps == {}
+
+
+def _known(bench: Bench) -> list[Herinrichting]:
+    with bench.hub.store.work() as work:
+        return in_force(work, [1])
 
 
 def test_a_run_that_was_killed_leaves_the_matching_to_the_next(

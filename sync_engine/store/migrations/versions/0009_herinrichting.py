@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("lifted_at", Instant(timezone=True)),
         sa.Column("lifted_by", sa.String()),
+        sa.Column("finished_run", sa.Integer()),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenant.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
