@@ -44,9 +44,9 @@ def apply_act(context: Context, plan_id: int, act: Act, *, operator: str, why: s
         if act.herinrichting is not None:
             herinrichtingen.write(context, act.herinrichting, operator=operator, why=why)
         if act.finished:
-            herinrichtingen.finish(context, act.finished, run_id=context.run_id)
+            herinrichtingen.finish(context, act.finished)
         if act.unfinished:
-            herinrichtingen.finish(context, act.unfinished, run_id=None)
+            herinrichtingen.unfinish(context, act.unfinished)
         if act.withdrawn:
             herinrichtingen.lift(context, act.withdrawn, operator=operator, at=context.now)
         apply.cases(context, only="w_chosen")

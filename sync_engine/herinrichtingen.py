@@ -8,7 +8,7 @@ new scopes may be the same (matching.py), are believed after them, and close nob
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, TypeAlias
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from config.clock import local_date
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context, chunks
-from sync_engine.renumbering import NUMBERED, Change, Herinrichting, Renumbering
+from sync_engine.renumbering import NUMBERED, Change, Herinrichting, Renumbering, places
 from sync_engine.store.values import instant
 from sync_engine.store.work import Work
 
@@ -27,13 +27,20 @@ PERSONS: Final = (Entity.MEDEWERKER, Entity.LEERLING, Entity.VERZORGER)
 def in_force(work: Work, tenants: Sequence[int]) -> list[Herinrichting]:
     """The herinrichtingen of these tenants that nobody took back, oldest first."""
     rows = work.execute(
-        "SELECT id, name, on_day, changes, finished_run FROM herinrichting WHERE lifted_at IS NULL "
-        f"AND {work.many('tenant_id')} ORDER BY on_day, id",
+        "SELECT id, name, on_day, changes, finished_run, last_days FROM herinrichting "
+        f"WHERE lifted_at IS NULL AND {work.many('tenant_id')} ORDER BY on_day, id",
         (work.values(list(tenants)),),
     )
     return [
-        Herinrichting(name, _day(on), read_changes(changes), number, run is not None)
-        for number, name, on, changes, run in rows
+        Herinrichting(
+            name,
+            _day(on),
+            read_changes(changes),
+            number,
+            finished=run is not None,
+            last_days=msgspec.json.decode(days, type=dict[str, date]) if days else {},
+        )
+        for number, name, on, changes, run, days in rows
     ]
 
 
@@ -61,15 +68,12 @@ def _day(value: date | str) -> date:
 def load(context: Context) -> None:
     """The numbers of the tenant as they count in this run; after its scopes were loaded."""
     every = [
-        msgspec.structs.replace(each, finished=True) if each.id == context.finishing else each
+        msgspec.structs.replace(each, finished=False, last_days={})
+        if each.id in {context.finishing, context.unfinishing}
+        else each
         for each in in_force(context.work, [context.koppeling.tenant_id])
         if each.id != context.withdrawn
     ]
-    if context.unfinishing:
-        every = [
-            msgspec.structs.replace(e, finished=False) if e.id == context.unfinishing else e
-            for e in every
-        ]
     on = context.today
     if context.proposed is not None:
         every.append(context.proposed)
@@ -91,7 +95,7 @@ def sort_out(context: Context) -> None:
     for number in _covered(context):
         scope = context.scopes[number]
         koppeling = context.koppelingen[context.scope_koppeling[number]]
-        if context.renumbering.stops(koppeling, scope.brins):
+        if context.renumbering.stopped_on(koppeling, scope.brins) is not None:
             context.stopped_scopes.add(number)
             context.former_scopes.add(number)
         elif number in context.ended_scopes or context.renumbering.is_old(scope.brins):
@@ -114,19 +118,36 @@ def _older(context: Context) -> set[int]:
 
 
 def _last_days(context: Context) -> None:
-    """Of finished former scopes the last day on which they were read to their end."""
-    over = [
-        number
-        for number in sorted(context.former_scopes)
-        if context.renumbering.is_finished(context.scopes[number].brins)
-    ]
-    for part in chunks(over):
-        for number, at in context.work.execute(
-            "SELECT id, complete_at FROM scope WHERE complete_at IS NOT NULL "
-            f"AND {context.work.many('id')}",
-            (context.work.values(part),),
-        ):
-            context.finished_scopes[number] = local_date(instant(at))
+    """Of finished former scopes the last day of what was left behind there.
+
+    That is remembered with the herinrichting; where this run finishes it, it is the last day on
+    which the scope was read to its end and its koppeling still brought it.
+    """
+    for each in context.renumbering.every:
+        for text, day in each.last_days.items():
+            if int(text) in context.former_scopes:
+                context.finished_scopes[int(text)] = day
+        if each.id != context.finishing or not each.id:
+            continue
+        names = {n for c in each.changes for n in context.renumbering.names(c.number)}
+        over = [
+            number
+            for number in context.former_scopes
+            if names.issuperset(places(context.scopes[number].brins))
+        ]
+        for part in chunks(sorted(over)):
+            for number, at in context.work.execute(
+                "SELECT id, complete_at FROM scope WHERE complete_at IS NOT NULL "
+                f"AND {context.work.many('id')}",
+                (context.work.values(part),),
+            ):
+                scope, koppeling = context.scopes[number], context.scope_koppeling[number]
+                stop = context.renumbering.stopped_on(context.koppelingen[koppeling], scope.brins)
+                days = [local_date(instant(at)), *([] if stop is None else [stop - _ONE_DAY])]
+                context.finished_scopes[number] = min(days)
+
+
+_ONE_DAY = timedelta(days=1)
 
 
 # -- whom it concerns ------------------------------------------------------------------------------
@@ -145,7 +166,7 @@ def note_changed(context: Context) -> None:
         "every": renumbering.every,
         "in force": [each.id for each in renumbering.every if each.on <= renumbering.on],
         "former": sorted(context.former_scopes),
-        "finished": sorted(context.finished_scopes),
+        "finished": sorted(context.finished_scopes.items()),
     }
     fingerprint = context.cipher.fingerprint(b"fold input")(msgspec.json.encode(said))
     name = f"nummers/{context.koppeling.id}"
@@ -333,9 +354,25 @@ def write(context: Context, made: Herinrichting, *, operator: str, why: str) -> 
     )
 
 
-def finish(context: Context, number: int, *, run_id: int | None) -> None:
-    """Who was left behind is gone from a run on, or is not; within the transaction of its act."""
-    context.work.execute("UPDATE herinrichting SET finished_run = ? WHERE id = ?", (run_id, number))
+def finish(context: Context, number: int) -> None:
+    """Who was left behind is gone from this run on; within the transaction of its act."""
+    known = {text for each in context.renumbering.every for text in each.last_days}
+    days = {
+        str(scope_id): day
+        for scope_id, day in sorted(context.finished_scopes.items())
+        if str(scope_id) not in known
+    }
+    context.work.execute(
+        "UPDATE herinrichting SET finished_run = ?, last_days = ? WHERE id = ?",
+        (context.run_id, msgspec.json.encode(days).decode(), number),
+    )
+
+
+def unfinish(context: Context, number: int) -> None:
+    """Whoever is left behind is waited for again; within the transaction of an undo."""
+    context.work.execute(
+        "UPDATE herinrichting SET finished_run = NULL, last_days = NULL WHERE id = ?", (number,)
+    )
 
 
 def lift(context: Context, number: int, *, operator: str, at: datetime) -> None:

@@ -48,6 +48,7 @@ class Herinrichting(msgspec.Struct, frozen=True):
     Attributes:
         id: of its row; 0 while it is not in force.
         finished: who was left behind under an old number is gone.
+        last_days: former scope (its number, as text) → last day of what was left behind there.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Herinrichting(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
     id: int = 0
     finished: bool = False
+    last_days: Mapping[str, date] = {}
 
 
 class Renumbering:
@@ -136,37 +138,25 @@ class Renumbering:
 
     def is_old(self, numbers: Sequence[str]) -> bool:
         """Whether all that a scope says it is of are numbers that are replaced by others."""
-        own = _places(numbers)
+        own = places(numbers)
         replaced = {c.number for _, c in self._dated if c.becomes != c.number and not c.joins}
         return bool(own) and replaced.issuperset(own)
 
     def covers(self, numbers: Sequence[str]) -> bool:
         """Whether everything that a scope says it is of is a school that changes."""
-        own = _places(numbers)
+        own = places(numbers)
         return bool(own) and all(self.knows(number) for number in own)
 
-    def stops(self, source: str, numbers: Sequence[str]) -> bool:
-        """Whether a koppeling has stopped bringing the schools of a scope."""
-        own = _places(numbers)
+    def stopped_on(self, source: str, numbers: Sequence[str]) -> date | None:
+        """Since which day a koppeling brings the schools of a scope no more; None: it does."""
+        own = places(numbers)
         over = {
-            name
+            name: day
             for day, c in self._dated
             if c.source == source and day <= self.on
             for name in self.names(c.number)
         }
-        return bool(own) and over.issuperset(own)
-
-    def is_finished(self, numbers: Sequence[str]) -> bool:
-        """Whether nobody is expected any more from the former scopes of these schools."""
-        own = _places(numbers)
-        over = {
-            name
-            for each in self.every
-            if each.finished
-            for change in each.changes
-            for name in self.names(change.number)
-        }
-        return bool(own) and over.issuperset(own)
+        return max(map(over.__getitem__, own)) if own and over.keys() >= set(own) else None
 
     # -- what depends on it ------------------------------------------------------------------------
 
@@ -229,6 +219,6 @@ def at_odds(every: Sequence[Herinrichting], made: Herinrichting) -> str:
     return ""
 
 
-def _places(numbers: Sequence[str]) -> list[str]:
+def places(numbers: Sequence[str]) -> list[str]:
     """The vestigingsnummers of a scope; its BRINs where it names no vestiging."""
     return [n for n in numbers if len(n) > BRIN_LENGTH] or list(numbers)

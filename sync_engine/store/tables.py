@@ -437,7 +437,7 @@ class HerinrichtingRow(SQLModel, table=True):
 
     `changes` is JSON: what each number becomes. `run_id` is the run that put it in force; undoing
     that run fills `lifted_at`. `finished_run` is the run from which on who was left behind under
-    the old number counts as gone.
+    the old number counts as gone; `last_days` is JSON: the last day of each former scope then.
     """
 
     __tablename__ = "herinrichting"
@@ -454,6 +454,7 @@ class HerinrichtingRow(SQLModel, table=True):
     lifted_at: datetime | None = Field(default=None, sa_column=_instant())
     lifted_by: str | None = None
     finished_run: int | None = None
+    last_days: str | None = Field(default=None, sa_column=Column(Text))
 
 
 class Suppression(SQLModel, table=True):

@@ -233,6 +233,27 @@ def test_a_koppeling_that_takes_over_another_doubles_nobody(
     assert story.shell.report()["applied"] == {}  # the old one may run on, and says nothing more
 
 
+def test_what_is_typed_wrong_changes_nothing_and_says_what_is_meant(story: Story) -> None:
+    before = story.core()
+    configure(story, announced('from = "99XX03"\nto = "99YY03"'))
+    for command in ("preview", "apply"):
+        said = story.shell("herinrichting", command, "fusie", stdin="y\n")
+        assert said.code == 2
+        assert "herinrichting[fusie].nummer[99XX03]: nothing was ever read" in said.err
+        assert OLD in said.err
+    said = story.shell("herinrichting", "preview", "fussie")
+    assert "fusie" in said.err
+    configure(story, announced(f'from = "{OLD}"\nto = "{NEW}"\nsource = "somtoday"'))
+    said = story.shell("herinrichting", "apply", "fusie", stdin="y\n")
+    assert "its tenant has no such koppeling" in said.err
+    assert "somtoday-demo" in said.err
+    said = story.shell("herinrichting", "finish", "fusie", stdin="y\n")
+    assert "is in force" in said.err
+    assert differences(before, story.core()) == {}
+    configure(story, announced(f'from = "{OLD}"\nto = "{NEW}"', on="2026-11-01"))
+    assert "is niet toegepast" in story.shell("doctor").out
+
+
 # -- the first of August ---------------------------------------------------------------------------
 
 

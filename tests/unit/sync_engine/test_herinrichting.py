@@ -334,6 +334,24 @@ def test_a_koppeling_that_stopped_is_not_believed_and_closes_nobody(two: Bench) 
     assert names == {f"Jansen{pupil}" for pupil in PUPILS}
 
 
+def test_a_school_that_leaves_its_tenant_is_closed_there_and_nobody_else(two: Bench) -> None:
+    """It goes to another bevoegd gezag: what is of it alone ends, by the word of a person."""
+    other = two.sources["s1"]
+    stays = {"achternaam": "Blijver", "roepnaam": "Kind", "geboortedatum": "2012-05-05"}
+    other.put(Entity.LEERLING, "blijver", "oud", **stays)
+    night(two, "s1")
+    apply(two, herinrichting(Change(OLD, OLD, source="s0")), "s1")
+    assert closed(two) == 0
+    (made,) = _known(two)
+    report = two.sync("s1", kind=Kind.DECIDE, finished=made.id)
+    assert report.applied["leerling.close"] == len(PUPILS)
+    left = two.query("SELECT achternaam FROM leerling WHERE geldig_tot IS NULL")
+    assert left == [("Blijver",)]
+    assert two.query("SELECT naam FROM vestiging WHERE geldig_tot IS NULL") == [("Elders",)]
+    for name in ("s0", "s1"):
+        assert night(two, name).steps == {}
+
+
 # -- guards, schools, and what is refused ----------------------------------------------------------
 
 

@@ -82,10 +82,11 @@ def test_a_scope_is_old_only_when_all_of_it_is() -> None:
 
 def test_a_koppeling_stops_on_the_day_for_that_school_alone() -> None:
     made = Herinrichting("over", DAY, (Change("99XX01", "99XX01", source="oud"),))
-    assert not Renumbering([made], on=BEFORE).stops("oud", ("99XX01", "99XX"))
-    assert Renumbering([made], on=DAY).stops("oud", ("99XX01", "99XX"))
-    assert not Renumbering([made], on=DAY).stops("nieuw", ("99XX01", "99XX"))
-    assert not Renumbering([made], on=DAY).stops("oud", ("99XX00", "99XX01"))
+    scope = ("99XX01", "99XX")
+    assert Renumbering([made], on=BEFORE).stopped_on("oud", scope) is None
+    assert Renumbering([made], on=DAY).stopped_on("oud", scope) == DAY
+    assert Renumbering([made], on=DAY).stopped_on("nieuw", scope) is None
+    assert Renumbering([made], on=DAY).stopped_on("oud", ("99XX00", "99XX01")) is None
 
 
 def test_a_folded_vestiging_has_the_number_of_the_day_and_a_pin_stays() -> None:

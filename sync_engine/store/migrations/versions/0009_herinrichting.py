@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("lifted_at", Instant(timezone=True)),
         sa.Column("lifted_by", sa.String()),
         sa.Column("finished_run", sa.Integer()),
+        sa.Column("last_days", sa.Text()),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenant.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
