@@ -7,7 +7,8 @@ new scopes may be the same (matching.py), are believed after them, and close nob
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, TypeAlias
 
@@ -98,23 +99,25 @@ def sort_out(context: Context) -> None:
         if context.renumbering.stopped_on(koppeling, scope.brins) is not None:
             context.stopped_scopes.add(number)
             context.former_scopes.add(number)
-        elif number in context.ended_scopes or context.renumbering.is_old(scope.brins):
+        elif number in context.ended_scopes:
             context.former_scopes.add(number)
-    context.former_scopes |= _older(context)
+    for listed in _together(context):
+        new = [n for n in listed if not context.renumbering.is_old(context.scopes[n].brins)]
+        context.former_scopes |= set(listed) - set(new) if new else set()
+        if context.renumbering.is_anew(context.scopes[listed[0]].brins):
+            context.former_scopes |= set((new or listed)[:-1])
     _last_days(context)
 
 
-def _older(context: Context) -> set[int]:
-    """Scopes beside which a koppeling lists newer ones of the same school by the same number."""
-    newest: dict[tuple[object, ...], int] = {}
-    older: set[int] = set()
-    for number in sorted(_covered(context) - context.former_scopes, reverse=True):
+def _together(context: Context) -> Iterable[list[int]]:
+    """Scopes that a koppeling lists for one school and schooljaar, oldest first."""
+    found: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for number in sorted(_covered(context) - context.former_scopes):
         scope = context.scopes[number]
         school = tuple(sorted(context.renumbering.every_name(scope.brins)))
-        place = (context.scope_koppeling[number], scope.resource, scope.schooljaar, school)
-        if newest.setdefault(place, number) != number:
-            older.add(number)
-    return older
+        koppeling = context.scope_koppeling[number]
+        found[koppeling, scope.resource, scope.schooljaar, school].append(number)
+    return found.values()
 
 
 def _last_days(context: Context) -> None:
@@ -292,23 +295,34 @@ def of_changed_schools(context: Context, records: Sequence[int]) -> int:
 
 
 def former_keys(context: Context, entity: Entity, keys: Sequence[str]) -> set[str]:
-    """Of these source keys of the running koppeling, those that stand in former scopes alone."""
-    if not context.former_scopes:
+    """Of these source keys of the running koppeling, those of schools before they changed.
+
+    They stand in former scopes alone. An instelling or vestiging may stand in a scope of all of
+    them: it is a former one too when it has a number that is not that of the day, or is missing.
+    """
+    if not has_former(context, entity):
         return set()
     work = context.work
     former: set[str] = set()
     live: set[str] = set()
     for part in chunks(sorted(keys)):
-        for key, scope_id, gone in work.execute(
-            "SELECT source_key, scope_id, received_gone FROM v_shadow WHERE koppeling_id = ? "
-            f"AND entity = ? AND {work.many('source_key')}",
+        for key, scope_id, gone, missing in work.execute(
+            "SELECT s.source_key, s.scope_id, s.received_gone, r.missing_since FROM v_shadow s "
+            "LEFT JOIN v_record r ON r.id = s.record_id WHERE s.koppeling_id = ? "
+            f"AND s.entity = ? AND {work.many('s.source_key')}",
             (context.koppeling.id, str(entity), work.values(part)),
         ):
-            if scope_id in context.former_scopes:
+            over = entity in NUMBERED and (gone or missing is not None)
+            if scope_id in context.former_scopes or over:
                 former.add(key)
             elif not gone:
                 live.add(key)
     return former - live
+
+
+def has_former(context: Context, entity: Entity) -> bool:
+    """Whether any record of an entity may be of a school before that changed."""
+    return bool(context.former_scopes or (entity in NUMBERED and context.renumbering))
 
 
 def is_former(context: Context, link: str, scopes: Collection[int] | None = None) -> str:

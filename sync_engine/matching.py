@@ -15,9 +15,9 @@ from config.policies import Unlinked
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context, chunks
 from sync_engine.fold import Json
-from sync_engine.herinrichtingen import former_keys
-from sync_engine.nodes import lookup_links
-from sync_engine.renumbering import HERINRICHTING
+from sync_engine.herinrichtingen import former_keys, has_former
+from sync_engine.nodes import load_nodes, lookup_links
+from sync_engine.renumbering import HERINRICHTING, NUMBERED
 from sync_engine.store.work import Row
 
 # Kinds of keys that name one person for good: two that differ contradict each other.
@@ -28,10 +28,11 @@ NUMBERS = frozenset({"leerlingnummer", "personeelsnummer"})
 
 # Keys that tell two records of one and the same koppeling to be the same. The others only link
 # across koppelingen: two lesgroepen of one school may share a name, and are two.
-WITHIN = EXCLUSIVE | NUMBERS | {"relatie", HERINRICHTING}
+WITHIN = EXCLUSIVE | NUMBERS | {"relatie"}
 
 # Keys of which a record may have several, and two records that are one different ones.
 _MANY = NUMBERS | {HERINRICHTING}
+_OF_SCHOOL = frozenset(NUMBERED.values())
 
 _PROVISIONAL = 1 << 62
 """From here on: numbers of records that this run will make; younger than any that exists."""
@@ -97,6 +98,7 @@ class Matcher:
         """
         self._going_on = going_on or {}
         self._former: set[str] = set()  # of the running koppeling
+        self._crowded: set[str] = set()
         self.settled = settled
         self.context, self.entity, self.overlap = context, entity, overlap
         self.matched = Matched()
@@ -121,6 +123,7 @@ class Matcher:
         involved = self._involved()
         if not involved:
             return self.matched
+        self._crowd()
         unlinked = of_unlinked(involved)
         self._evidence(involved)
         provisional = count(_PROVISIONAL)
@@ -182,10 +185,10 @@ class Matcher:
 
     def _across(self, pairs: Sequence[tuple[str, int | None, str, int, int, str]]) -> None:
         """Records of this koppeling that share a key, one of a former scope and one that is not."""
-        if not self.context.former_scopes:
+        if not has_former(self.context, self.entity):
             return
         keys = {pair[0] for pair in pairs} | {pair[5] for pair in pairs} | set(self._going_on)
-        self._former = former_keys(self.context, self.entity, sorted(keys))
+        self._note_former(keys)
         for key, own_core, kind, core_id, _, other in pairs:
             if (key in self._former) != (other in self._former):
                 self._found[key].setdefault(core_id, kind)
@@ -197,6 +200,49 @@ class Matcher:
                 self._found[key].setdefault(core_id, HERINRICHTING)
                 if key in linked:
                     self._core[key] = linked[key]
+
+    def _note_former(self, keys: Collection[str]) -> None:
+        """Which of these records of this koppeling are of schools before they changed."""
+        self._former |= former_keys(self.context, self.entity, sorted(keys))
+        name = NUMBERED.get(self.entity)
+        if name is None:
+            return
+        for part in chunks(sorted(keys)):
+            for node in load_nodes(self.context, self.entity, part):
+                number = str(node.form.get(name))
+                if self.context.renumbering.now(number) != number:
+                    self._former.add(node.source_key)
+
+    def _crowd(self) -> None:
+        """Schools of which a koppeling has several by one number, before or after it changed.
+
+        Which of them goes on as which no number tells.
+        """
+        name, renumbering = NUMBERED.get(self.entity), self.context.renumbering
+        if name is None or not renumbering:
+            return
+        work, own = self.context.work, self.context.koppeling.id
+        keys = [
+            row[0]
+            for row in work.execute(
+                "SELECT DISTINCT source_key FROM v_shadow WHERE koppeling_id = ? AND entity = ? "
+                "AND NOT received_gone",
+                (own, str(self.entity)),
+            )
+        ]
+        self._note_former(keys)
+        linked = lookup_links(self.context, self.entity, keys)
+        schools: dict[tuple[bool, tuple[str, ...]], dict[str, int | str]] = defaultdict(dict)
+        for part in chunks(sorted(keys)):
+            for node in load_nodes(self.context, self.entity, part):
+                number, key = str(node.form.get(name)), node.source_key
+                if renumbering.knows(number):
+                    side = (key in self._former, renumbering.names(number))
+                    schools[side][key] = linked.get(key, key)
+        crowded = {names for (_, names), held in schools.items() if len(set(held.values())) > 1}
+        self._crowded = {
+            key for (_, names), held in schools.items() if names in crowded for key in held
+        }
 
     def _is_of(self, holder: Holder) -> tuple[int, bool]:
         """The koppeling of a record; its former scopes are one of their own."""
@@ -225,10 +271,10 @@ class Matcher:
             "HAVING COUNT(*) > 1)"
         )
         rows = self.context.work.execute(query.format("IN"), (str(self.entity),))
-        if not self.context.former_scopes:
+        if not has_former(self.context, self.entity):
             return rows
         others = self.context.work.execute(query.format("NOT IN"), (str(self.entity),))
-        self._former |= former_keys(self.context, self.entity, sorted({row[2] for row in others}))
+        self._note_former({row[2] for row in others})
         sides: dict[bytes, set[bool]] = defaultdict(set)
         for digest, _, key, _ in others:
             sides[bytes(digest)].add(key in self._former)
@@ -241,10 +287,10 @@ class Matcher:
         pending = self._pending_say(involved, cores)
         for part in chunks(sorted(cores)):
             self._core_says(part, pending)
-        if self.context.former_scopes:
+        if has_former(self.context, self.entity):
             own = self.context.koppeling.id
             holders = {key for live in self._live.values() for k, key in live if k == own}
-            self._former |= former_keys(self.context, self.entity, sorted(holders | involved))
+            self._note_former(holders | involved)
         self._apart = {
             row[0]
             for row in self.context.work.execute(
@@ -307,7 +353,9 @@ class Matcher:
         broken = self._contradiction(key, everyone, joins=joins)
         if broken:
             self._dispute(key, "contradiction", broken, found=found, everyone=everyone)
-        elif joins and self._asks_a_person(key, everyone):
+        elif joins and key in self._crowded and own is not None:
+            return  # it is who it is; which of its namesakes goes on is asked of the new one
+        elif joins and (key in self._crowded or self._asks_a_person(key, everyone)):
             self._dispute(key, "match", rule, found=found, everyone=everyone)
         elif joins:
             for younger in everyone[1:]:
@@ -354,6 +402,8 @@ class Matcher:
                 if kind in EXCLUSIVE:
                     said[kind].add(digest)
         for kind in sorted(said):
+            if kind in _OF_SCHOOL and HERINRICHTING in said:
+                continue  # two numbers of one school
             if len(said[kind]) > 1 and (kind in EXCLUSIVE or (joins and kind not in _MANY)):
                 return f"two values of {kind}"
         return ""

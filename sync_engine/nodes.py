@@ -124,17 +124,15 @@ def digests_of(
 ) -> list[tuple[bytes, str]]:
     """(digest, kind) of every exact key that a record has.
 
-    The number of a school that changes is a key under each of its names: whoever has one of them is
-    that school, also within one koppeling.
+    The number of a school that changes is a key under each of its names.
     """
     index, renumbering = context.cipher.index, context.renumbering
     found = []
     for kind, parts in exact_keys(entity, node, node.issuer, resolved):
         if kind == NUMBERED.get(entity) and renumbering.knows(parts[0]):
-            names = renumbering.names(parts[0])
-            found += [(index(f"{entity}/{kind}", name), HERINRICHTING) for name in names]
-        else:
-            found.append((index(f"{entity}/{kind}", *parts), kind))
+            others = [name for name in renumbering.names(parts[0]) if name != parts[0]]
+            found += [(index(f"{entity}/{kind}", name), HERINRICHTING) for name in others]
+        found.append((index(f"{entity}/{kind}", *parts), kind))
     return found
 
 

@@ -142,6 +142,12 @@ class Renumbering:
         replaced = {c.number for _, c in self._dated if c.becomes != c.number and not c.joins}
         return bool(own) and replaced.issuperset(own)
 
+    def is_anew(self, numbers: Sequence[str]) -> bool:
+        """Whether a school keeps its number, and is brought under new records."""
+        own = places(numbers)
+        anew = {c.number for _, c in self._dated if c.becomes == c.number}
+        return bool(own) and anew.issuperset(own)
+
     def covers(self, numbers: Sequence[str]) -> bool:
         """Whether everything that a scope says it is of is a school that changes."""
         own = places(numbers)

@@ -14,9 +14,10 @@ import pytest
 from config.clock import local_date
 from config.guards import GuardKind
 from mappings.canonical.fields import Entity
+from sector.identifiers import Vestigingsnummer
 from sync_engine import runs
 from sync_engine.herinrichtingen import in_force
-from sync_engine.options import Kind, Options
+from sync_engine.options import Decision, Kind, Options, Verdict
 from sync_engine.outcome import Outcome, RunReport
 from sync_engine.past import state_of
 from sync_engine.renumbering import Change, Herinrichting
@@ -287,6 +288,59 @@ def _fill_other(source: MemorySource, scope: str, names: Names) -> None:
             if "email" in changed:
                 changed["email"] = f"vries.{changed['email']}"
             source.put(entity, key, scope, **changed)
+
+
+def test_two_vestigingen_that_share_a_number_stay_two(make: Make) -> None:
+    """An administration may have two under one BRIN6: which goes on as which is for a person."""
+    bench = make({"s0": MemorySource(tuple(Entity), scope_keys=("een", "twee"))})
+    bench.policy(guards=WHOLE)
+    source = bench.sources["s0"]
+    fill(source, "een", Names())
+    _fill_other(source, "twee", Names(of=" twee", persons=" twee", leerlingnummers=False, known=""))
+    bench.sync()
+    before, there = ids(bench), open_rows(bench)
+    apply(bench, herinrichting())
+    assert (ids(bench), open_rows(bench), bench.cases()) == (before, there, [])
+    fill(source, "een", Names(number=NEW))
+    source.put(Entity.VESTIGING, "v twee", "twee", naam="Noord", vestigingsnummer=NEW)
+    source.brins["twee"] = (NEW, NEW[:4])
+    night(bench)
+    assert night(bench).steps == {}
+    assert (ids(bench), open_rows(bench), bench.cases()) == (before, there, [])
+
+    fill(source, "een nieuw", Names(of=" n", number=NEW))
+    source.scope_keys = ("een nieuw", "twee")
+    night(bench)
+    night(bench)
+    assert [row[1:3] for row in bench.cases()] == [("vestiging", "v n")]
+    assert set(before[Entity.GROEP]) < set(ids(bench)[Entity.GROEP])  # theirs wait for it
+    decision = Decision(Verdict.LINK, Entity.VESTIGING, "v n", before[Entity.VESTIGING][0])
+    bench.sync(kind=Kind.DECIDE, decision=decision)
+    night(bench)
+    assert night(bench).steps == {}
+    assert (ids(bench), bench.cases()) == (before, [])
+
+
+def test_a_koppeling_that_knows_the_old_number_alone_goes_on_as_it_was(school: Bench) -> None:
+    """Nothing is former where nothing takes its place: who leaves a groep leaves it."""
+    apply(school, herinrichting())
+    source = school.sources["s0"]
+    group = {**source.here(Entity.GROEP, "oud")["g0"], "leerlingen": ["a"]}
+    source.put(Entity.GROEP, "g0", "oud", **group)
+    night(school)
+    assert len(open_rows(school)["groepsdeelname"]) == len(PUPILS) - 1
+    with school.context() as context:
+        assert context.former_scopes == set()
+
+
+def test_a_koppeling_that_names_the_old_number_reads_the_new_one(school: Bench) -> None:
+    apply(school, herinrichting())
+    only = (Vestigingsnummer(OLD),)
+    sources = tuple(s.model_copy(update={"vestigingen": only}) for s in school.hub.settings.source)
+    settings = school.hub.settings.model_copy(update={"source": sources})
+    school.hub = replace(school.hub, settings=settings)
+    goes_on(school, RECORDS)
+    assert {reading.scope for reading in night(school).readings} == {"nieuw"}
 
 
 # -- two koppelingen become one --------------------------------------------------------------------
