@@ -20,6 +20,7 @@ from typer.exceptions import TyperException
 from console.arguments import COMMAND, Json
 from console.commands import (
     acts,
+    alike,
     cases,
     herinrichtingen,
     inbox,
@@ -46,7 +47,7 @@ app = typer.Typer(
 sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_args_is_help=True)
 app.add_typer(sandbox_app, name="sandbox")
 for group in (
-    *(runs, resync, plans, cases, acts, quarantine, records, pins),
+    *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
     *(herinrichtingen, inbox, systems, trail, upkeep),
 ):
     app.add_typer(group.app)
@@ -55,13 +56,17 @@ for group in (
 @sandbox_app.command("serve")
 def sandbox_serve(
     port: Annotated[int, typer.Option("--port")] = 8765,
+    magister_port: Annotated[int, typer.Option("--magister-port")] = 8766,
+    uwlr_port: Annotated[int, typer.Option("--uwlr-port")] = 8767,
     pupils: Annotated[int, typer.Option("--pupils")] = 200,
     seed: Annotated[int, typer.Option("--seed")] = 1,
 ) -> None:
-    """Serve a synthetic school as Somtoday Connect on loopback, until interrupted."""
+    """Serve a synthetic school as Somtoday, Magister and over UWLR on loopback, until stopped."""
+    from config.clock import SystemClock
     from console.demo import serve_sandbox
 
-    serve_sandbox(port=port, pupils=pupils, seed=seed)
+    ports = {"magister": magister_port, "uwlr": uwlr_port}
+    serve_sandbox(port=port, ports=ports, pupils=pupils, seed=seed, clock=SystemClock())
 
 
 @app.command()
@@ -71,9 +76,11 @@ def demo(
     json: Json = False,
 ) -> None:
     """Play five nights of a synthetic school, against a real server on loopback."""
+    from config.clock import SystemClock
     from console.demo import play
 
-    raise typer.Exit(play(Output(json=json), directory, pupils=pupils))
+    out = Output(json=json)
+    raise typer.Exit(play(out, directory, pupils=pupils, clock=SystemClock()))
 
 
 def main() -> None:

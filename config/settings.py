@@ -174,6 +174,10 @@ class Settings(BaseSettings):
             if any(number.brin not in brins for number in source.vestigingen or ()):
                 message = f"source[{source.name}].vestigingen: one is of no school of its tenant"
                 raise ValueError(message)
+            others = {s.name for s in self.source if s.tenant == source.tenant} - {source.name}
+            if source.keys_of is not None and source.keys_of not in others:
+                message = f"source[{source.name}].keys_of: its tenant has no other such koppeling"
+                raise ValueError(message)
         return self
 
     @model_validator(mode="after")
@@ -284,6 +288,23 @@ class Settings(BaseSettings):
     def find_source(self, name: str) -> Source:
         """The koppeling of that name. Raises: ConfigurationError if there is none."""
         return _named(self.source, name, "source")
+
+    def policy_of(self, source: Source) -> Policy:
+        """The policy for the runs of one koppeling."""
+        if source.unmatched is None:
+            return self.policy
+        reactions = self.policy.reactions
+        entities = {
+            name: other.model_copy(update={"unmatched": None})
+            for name, other in reactions.entities.items()
+        }
+        own = {"unmatched": source.unmatched, "entities": entities}
+        return self.policy.model_copy(update={"reactions": reactions.model_copy(update=own)})
+
+    def same_keys(self, source: Source) -> frozenset[str]:
+        """The koppelingen whose persons have the keys of this one's, whichever of them says so."""
+        named = {other.name for other in self.source if other.keys_of == source.name}
+        return frozenset(named if source.keys_of is None else {*named, source.keys_of})
 
     def sources_of(self, school: str) -> tuple[Source, ...]:
         """The koppelingen that serve a BRIN or vestigingsnummer.

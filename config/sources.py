@@ -19,7 +19,7 @@ from pydantic import (
 from config.duration import ScheduleText
 from config.errors import ConfigurationError
 from config.frozen import Frozen
-from config.policies import Freshness
+from config.policies import Freshness, Unmatched
 from config.secret import Secret
 from sector.identifiers import Brin, Vestigingsnummer
 
@@ -116,6 +116,10 @@ class Source(Frozen):
         freshness: its own promise, or None for the policy's.
         drop: fields of the source (`leerling.pasfoto`) that are not asked, or dropped at intake.
         pgn: purposes for which BSN and onderwijsnummer are read; without any they are dropped.
+        keys_of: the koppeling whose leerlingen and medewerkers have the same keys as its own, where
+            the supplier says that they do: who has the same key there is the same person.
+        unmatched: what to do with a record of this koppeling that is like no other; None is as
+            policy says. A koppeling that only adds to what others say makes nobody.
     """
 
     name: Name
@@ -130,6 +134,8 @@ class Source(Frozen):
     freshness: Freshness | None = None
     drop: frozenset[str] = frozenset()
     pgn: tuple[Pgn, ...] = ()
+    keys_of: Name | None = None
+    unmatched: Unmatched | None = None
 
     @model_validator(mode="after")
     def _purposes_once(self) -> Self:

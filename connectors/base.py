@@ -280,6 +280,7 @@ class Layer(StrEnum):
     TLS = "tls"
     LOGIN = "login"
     RIGHTS = "rights"
+    LAYOUT = "layout"  # what the school itself installs for us: lists, columns, their version
     SHAPE = "shape"
     DATA = "data"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from console.arguments import asked
 from console.output import Output
 from console.views import show_report
 from mappings.canonical.fields import Entity
@@ -68,8 +69,7 @@ def run_adoption(
         show_adoption(out, found, limit=limit)
         if dry or found.is_empty or found.run is None or found.run.error:
             return 0 if found.run is None else found.run.exit_code
-        if not typer.confirm("Dit overnemen?", err=True):
-            out.line("Er is niets overgenomen.")
+        if not asked(out, "Dit overnemen?", refused="Er is niets overgenomen."):
             return 0
     done = act(dry=False)
     show_adoption(out, done, limit=limit)

@@ -147,11 +147,7 @@ def run_and_show(out: Output, hub: Hub, source: str, options: Options) -> int:
     from sync_engine.runs import run
 
     hub.koppeling(source)  # a name that is not there is no attempt on anything
-    asked_for = (
-        *(options.undone, options.lifted, options.decision),
-        *(options.herinrichting, options.finished),
-    )
-    acts = any(act is not None for act in asked_for)
+    acts = options.undone is not None or options.is_decision
     if (acts or options.approved is None) and not options.dry:  # others are noted with their plan
         with hub.store.work() as work:
             note(
@@ -190,12 +186,34 @@ def must_ask(out: Output, *, yes: bool) -> None:
         raise typer.BadParameter("--json needs --yes: nobody can be asked")
 
 
-def asked(out: Output, question: str, *, yes: bool) -> bool:
-    """Whether the person says yes to what he was shown; nothing else changes anything."""
-    if yes or typer.confirm(question, err=True):
+def asked(
+    out: Output, question: str, *, yes: bool = False, refused: str = "Er is niets gewijzigd."
+) -> bool:
+    """Whether the person says yes to what he was shown; nothing else changes anything.
+
+    Args:
+        out: where it is told that nothing happens.
+        question: in Dutch.
+        yes: he said so on the command line.
+        refused: what is told when he says no.
+    """
+    if yes or _says_yes(question):
         return True
-    out.line("Er is niets gewijzigd.")
+    out.line(refused)
     return False
+
+
+_ANSWERS = {"j": True, "ja": True, "y": True, "yes": True, "n": False, "nee": False, "no": False}
+
+
+def _says_yes(question: str) -> bool:
+    """Ask until the answer is one; an empty line is no."""
+    while True:
+        told = typer.prompt(f"{question} [j/N]", default="n", show_default=False, err=True)
+        answer = _ANSWERS.get(str(told).strip().lower())
+        if answer is not None:
+            return answer
+        typer.echo("Antwoord met j of n.", err=True)
 
 
 def not_both(*, json: bool, csv: str | None) -> None:

@@ -9,7 +9,7 @@ from console.sheet import cell, sheet
 from sync_engine.cases import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sync_engine.case_view import Candidate, CaseView
     from sync_engine.cases import CaseRow
@@ -20,21 +20,26 @@ COLUMNS: Final = (
 )
 
 
-def show_cases(out: Output, found: Sequence[CaseRow], more: int, *, csv: str | None) -> None:
-    """Cases, oldest first; a file has all of them."""
-    with sheet(csv, COLUMNS) as write:
-        if write is not None:
-            for case in found:
-                write(_row(case))
-    if csv == "-" or out.data({"cases": found, "more": more}):
-        return
-    if csv is not None:
-        out.line(f"{len(found)} zaken in {csv}")
+def show_cases(out: Output, found: Sequence[CaseRow], more: int) -> None:
+    """Cases, oldest first."""
+    if out.data({"cases": found, "more": more}):
         return
     out.table(COLUMNS, [_row(case) for case in found])
     if more:
         out.line(f"... en nog {more}; zie --limit, --kind, --source en --school")
     out.line("Bekijk er een met `koppelhub case show ID`." if found else "Er zijn geen zaken.")
+
+
+def write_cases(out: Output, every: Iterable[CaseRow], *, csv: str) -> None:
+    """All of them in a file, one after another."""
+    count = 0
+    with sheet(csv, COLUMNS) as write:
+        for case in every:
+            count += 1
+            if write is not None:
+                write(_row(case))
+    if csv != "-" and not out.data({"cases": count, "csv": csv}):
+        out.line(f"{count} zaken in {csv}")
 
 
 def _row(case: CaseRow) -> tuple[object, ...]:

@@ -1,20 +1,24 @@
-"""The demo: a synthetic school, a real Somtoday server on loopback, and a week of nights.
+"""The demo: a synthetic school, a real Somtoday server on loopback, and the five nights until now.
 
 Only the clock is made up: it says that it is night, and the next night. Everything else is what
-runs in production: HTTP and OAuth2, the connector, the mapping, the engine, the database.
+runs in production: HTTP and OAuth2, the connector, the mapping, the engine, the database. The last
+night is last night, so that the plan that it leaves can be approved or refused by who looks on.
 """
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from config import logs
-from config.clock import FixedClock
+from config.clock import AMSTERDAM, Clock, FixedClock, local_date
 from config.errors import ConfigurationError
 from config.settings import Settings, example
 from console.lives import show_explanation
@@ -22,13 +26,16 @@ from console.output import Output
 from console.setup import initialise
 from console.views import show_report, show_steps
 from fixtures.sandbox.faults import TruncatedJson
+from fixtures.sandbox.magister import MagisterSandbox
 from fixtures.sandbox.server import serve
 from fixtures.sandbox.somtoday import SomtodaySandbox
+from fixtures.sandbox.uwlr import UwlrSandbox
 from fixtures.school.changes import Changes
 from fixtures.school.day import Change, Day
 from fixtures.school.plan import plan_school
 from fixtures.school.school import School
 from mappings.canonical.fields import Entity
+from sector.identifiers import Schooljaar
 from sync_engine.find import hub_key
 from sync_engine.history import explain_leerling
 from sync_engine.hub import Hub
@@ -38,7 +45,9 @@ from sync_engine.runs import Options, run
 
 SOURCE = "somtoday-demo"
 _MARK = ".koppelhub-demo"
-_START = datetime(2026, 11, 2, 1, 15, tzinfo=UTC)  # Monday, 02:15 in Amsterdam
+_RUNS_AT = time(2, 15)  # in Amsterdam
+_NIGHTS = 5
+_DAYS = ("Maandag", "Dinsdag", "Woensdag", "Donderdag", "Vrijdag", "Zaterdag", "Zondag")
 _SHOWN = 12
 _LOG = "koppelhub.log"
 
@@ -59,6 +68,7 @@ class _Stage:
     out: Output
     hub: Hub
     clock: FixedClock
+    nights: list[datetime]
     school: School
     sandbox: SomtodaySandbox
     acts: list[Act] = field(default_factory=list)
@@ -71,6 +81,15 @@ class _Stage:
             for line in lines:
                 self.out.line(line)
         return self.acts[-1]
+
+    def night(self, number: int, title: str, *lines: str) -> None:
+        """Begin the act of one night, the first is 0."""
+        self.clock.set(self.nights[number])
+        self.act(f"{self.day(number)}nacht: {title}", *lines)
+
+    def day(self, number: int) -> str:
+        """The day of the week of that night."""
+        return _DAYS[local_date(self.nights[number]).weekday()]
 
     def sync(self, options: Options | None = None) -> RunReport:
         """One run, shown."""
@@ -94,20 +113,27 @@ class _Stage:
         show_steps(self.out, shown[:_SHOWN])
 
 
-def play(out: Output, directory: Path, *, pupils: int) -> ExitCode:
+def play(out: Output, directory: Path, *, pupils: int, clock: Clock) -> ExitCode:
     """Play the demo in a directory of its own. The code is 0 when every act ended as it should.
+
+    Args:
+        out: where it is told.
+        directory: its own.
+        pupils: of the school.
+        clock: what time it really is.
 
     Raises: ConfigurationError if something else stands in that directory.
     """
     _clear(directory)
-    school = School(plan_school(pupils))
+    nights = _nights(clock.now())
+    school = _school(pupils, nights=nights)
     with SomtodaySandbox(school) as sandbox, ExitStack() as ends:
         settings = _install(directory, sandbox)
         _log_beside(directory, ends)
-        clock = FixedClock(_START)
-        hub = Hub.open(settings, clock)
+        made_up = FixedClock(nights[0])
+        hub = Hub.open(settings, made_up)
         try:
-            stage = _Stage(out, hub, clock, school, sandbox)
+            stage = _Stage(out, hub, made_up, nights, school, sandbox)
             good = _acts(stage, directory)
         finally:
             hub.close()
@@ -122,21 +148,56 @@ def _log_beside(directory: Path, ends: ExitStack) -> None:
     ends.callback(logs.reset)
 
 
-def serve_sandbox(*, port: int, pupils: int, seed: int) -> None:
-    """Serve the synthetic school until interrupted, and say how to log in."""
-    server = SomtodaySandbox(School(plan_school(pupils, seed)), port)
+def _nights(now: datetime) -> list[datetime]:
+    """The last nights that are over, oldest first."""
+    last = local_date(now)
+    if _night_of(last) > now:
+        last -= timedelta(days=1)
+    return [_night_of(last - timedelta(days=back)) for back in reversed(range(_NIGHTS))]
+
+
+def _night_of(day: date) -> datetime:
+    return datetime.combine(day, _RUNS_AT, ZoneInfo(AMSTERDAM)).astimezone(UTC)
+
+
+def _school(pupils: int, *, nights: list[datetime], seed: int = 1) -> School:
+    """A school as it is on the day of the first night."""
+    year = Schooljaar.of(local_date(nights[0])).first_year
+    return School(plan_school(pupils, seed, year=year, today=local_date(nights[0])))
+
+
+def serve_sandbox(
+    *, port: int, ports: Mapping[str, int], pupils: int, seed: int, clock: Clock
+) -> None:
+    """Serve one synthetic school until interrupted, in every system, and say how to log in."""
+    school = _school(pupils, nights=_nights(clock.now()), seed=seed)
+    server = SomtodaySandbox(school, port)
     known = server.credentials
+    with (
+        MagisterSandbox(school, ports["magister"]) as magister,
+        UwlrSandbox(school, ports["uwlr"]) as uwlr,
+    ):
 
-    def announce(url: str) -> None:
-        out = Output()
-        out.line(f"Somtoday Connect (synthetisch) op {url}; Ctrl-C stopt.")
-        out.line(f'api_base = "{server.api_base}"')
-        out.line(f'token_url = "{server.token_url}"')
-        out.line(f'organisation = "{server.school.uuid}"')
-        out.line(f'client_id = "{known.client_id}"')
-        out.line(f"client_secret, met zijn spaties: {known.client_secret!r}")
+        def announce(url: str) -> None:
+            out = Output()
+            out.line(f"Somtoday Connect (synthetisch) op {url}; Ctrl-C stopt.")
+            out.line(f'api_base = "{server.api_base}"')
+            out.line(f'token_url = "{server.token_url}"')
+            out.line(f'organisation = "{server.school.uuid}"')
+            out.line(f'client_id = "{known.client_id}"')
+            out.line(f"client_secret, met zijn spaties: {known.client_secret!r}")
+            out.line(f"Magister (synthetisch, dezelfde school) op {magister.url}.")
+            out.line(f'url = "{magister.base_url}"')
+            out.line(f'gebruiker = "{magister.account.user}"')
+            out.line(f"wachtwoord, met zijn spaties: {magister.account.password!r}")
+            out.line(f"UWLR (synthetisch, dezelfde school) op {uwlr.url}.")
+            out.line(f'endpoint = "{uwlr.endpoint}"')
+            out.line(f'vestigingen = "{school.plan.brin}"')
+            out.line(f'autorisatiesleutel = "{uwlr.grant.sleutel}"')
+            out.line(f'klantcode = "{uwlr.grant.klantcode}"')
+            out.line(f'klantnaam = "{uwlr.grant.klantnaam}"')
 
-    serve(server, announce)
+        serve(server, announce)
 
 
 # -- the acts --------------------------------------------------------------------------------------
@@ -154,8 +215,9 @@ def _acts(stage: _Stage, directory: Path) -> bool:
 
 
 def _first_night(stage: _Stage) -> bool:
-    stage.act(
-        "Maandagnacht: de school voor het eerst",
+    stage.night(
+        0,
+        "de school voor het eerst",
         "Somtoday (een synthetische school, over echte HTTP en OAuth2) wordt gelezen. Elk record",
         "wordt vertaald, herkend en in de kern gezet, alles in één transactie.",
     )
@@ -173,7 +235,7 @@ def _again(stage: _Stage) -> bool:
 
 def _a_day(stage: _Stage) -> list[Change]:
     changes = Day(stage.school).one_day()
-    act = stage.act("Maandag overdag: een gewone schooldag in Somtoday")
+    act = stage.act(f"{stage.day(0)} overdag: een gewone dag in Somtoday")
     act.changes = [change.description for change in changes]
     if not stage.out.json:
         for change in changes:
@@ -182,9 +244,9 @@ def _a_day(stage: _Stage) -> list[Change]:
 
 
 def _second_night(stage: _Stage, changes: list[Change]) -> bool:
-    stage.clock.advance(timedelta(days=1))
-    stage.act(
-        "Dinsdagnacht: alleen wat veranderde",
+    stage.night(
+        1,
+        "alleen wat veranderde",
         "De leerling die wegging wordt gemist maar nog niet afgesloten: één keer ontbreken is",
         "geen bewijs. Een geheim adres wist het oude adres niet, maar merkt het als geheim.",
     )
@@ -213,9 +275,9 @@ def _why(stage: _Stage, change: Change) -> None:
 
 
 def _a_bad_night(stage: _Stage) -> bool:
-    stage.clock.advance(timedelta(days=1))
-    stage.act(
-        "Woensdagnacht: Somtoday breekt een pagina af",
+    stage.night(
+        2,
+        "Somtoday breekt een pagina af",
         "Wat wel gelezen werd blijft; wat ontbreekt bewijst niets, dus er wordt niets afgesloten.",
     )
     stage.sandbox.misbehave(TruncatedJson(path="/leerling", count=None))
@@ -226,9 +288,9 @@ def _a_bad_night(stage: _Stage) -> bool:
 
 
 def _confirmed(stage: _Stage) -> bool:
-    stage.clock.advance(timedelta(days=1))
-    stage.act(
-        "Donderdagnacht: het ontbreken is bevestigd",
+    stage.night(
+        3,
+        "het ontbreken is bevestigd",
         "Voor de tweede keer ontbreekt de leerling in een volledige lezing. De hub sluit af op de",
         "laatste dag dat hij er was, en verwijdert niets.",
     )
@@ -238,9 +300,9 @@ def _confirmed(stage: _Stage) -> bool:
 
 
 def _held(stage: _Stage) -> bool:
-    stage.clock.advance(timedelta(days=1))
-    stage.act(
-        "Vrijdagnacht: de bron maakt ineens alle e-mailadressen leeg",
+    stage.night(
+        4,
+        "de bron maakt ineens alle e-mailadressen leeg",
         "Dat gaat over de drempel van de school. Het plan wordt vastgehouden voor een mens.",
     )
     school, changes = stage.school, Changes(stage.school)
@@ -261,17 +323,29 @@ def _the_end(stage: _Stage, directory: Path) -> None:
     command = "koppelhub" if shutil.which("koppelhub") or not own.is_file() else str(own)
     plan = stage.acts[-1].report.plan_id if stage.acts[-1].report else 1
     stage.out.title("En nu zelf")
-    for line in (
-        f"{command} runs --config {config}",
-        f"{command} run show 4 --config {config}",
-        f"{command} plan show {plan} --config {config}",
-        f"{command} doctor --config {config}",
-        f"{command} sandbox serve     # dezelfde school, om zelf een koppeling op te richten",
+    for words, what in (
+        ("todo", "wat er op u wacht"),
+        (f"plan show {plan}", "wat er zou wijzigen"),
+        (f"plan approve {plan}", "het klopt: voer het uit, of"),
+        (f"plan refuse {plan} --why 'de school vergiste zich'", "laat alles zoals het was"),
+        ("runs", "wat er deze nachten gebeurde"),
+        ("run show 4", "de nacht met de afgebroken pagina"),
+        ("doctor", "of de installatie gezond is"),
     ):
-        stage.out.line(f"  {line}")
+        typed = f"{shlex.quote(command)} {words} --config {shlex.quote(str(config))}"
+        stage.out.line(f"  {typed}  # {what}")
+    serve = f"{shlex.quote(command)} sandbox serve"
+    stage.out.line(f"  {serve}  # dezelfde school, om zelf een koppeling op te richten")
     stage.out.line(
         f"De database staat in {directory / 'koppelhub.db'}, het logboek in {directory / _LOG}."
     )
+
+
+_ALL_YEAR = """
+# Een demo in juli of augustus vertelt hetzelfde: geen zomerstop.
+[policy.absence]
+freeze = false
+"""
 
 
 # -- the installation ------------------------------------------------------------------------------
@@ -290,7 +364,7 @@ def _clear(directory: Path) -> None:
 
 
 def _install(directory: Path, sandbox: SomtodaySandbox) -> Settings:
-    """The packaged example configuration, pointed at this sandbox."""
+    """The packaged example configuration, pointed at this sandbox, the same in every season."""
     directory.mkdir(parents=True, mode=0o700)
     (directory / _MARK).touch()
     secret = directory / "somtoday.secret"
@@ -302,10 +376,14 @@ def _install(directory: Path, sandbox: SomtodaySandbox) -> Settings:
         ("http://127.0.0.1:8750/oauth2/token", sandbox.token_url),
         ("00000000-0000-4000-8000-000000009900", sandbox.school.uuid),
         ('client_id = "koppelhub-demo"', f'client_id = "{sandbox.credentials.client_id}"'),
-        ('{ env = "KOPPELHUB_DEMO_CLIENT_SECRET" }', '{ file = "somtoday.secret" }'),
+        (
+            '{ env = "KOPPELHUB_DEMO_CLIENT_SECRET" }',
+            '{ file = "somtoday.secret" }\nvolgend = "false"  # ook in het voorjaar niet',
+        ),
     ):
         if before not in text:
             raise ConfigurationError(f"the packaged example no longer says {before}")
         text = text.replace(before, after)
+    text += _ALL_YEAR
     initialise(directory, configuration=text)
     return Settings.load(directory / "koppelhub.toml")

@@ -35,6 +35,7 @@ _OPS: Final = {
     "change": "anders",
     "close": "alleen in de kern",
     "reopen": "terug in de bron",
+    "elsewhere": "niet in deze bron",
 }
 
 
@@ -68,6 +69,12 @@ def show_drift(out: Output, found: Drift) -> None:
         out.line(
             f"vastgezet (pin {pin.id}): {pin.entity} {pin.key} {pin.field}: "
             f"{cell(pin.value) or '-'}; {report.koppeling} zegt {said}"
+        )
+    for missing in found.elsewhere:
+        more = " ..." if missing.records > len(missing.keys) else ""
+        out.line(
+            f"niet in deze bron, wel in een andere: {missing.records} keer {missing.entity} "
+            f"({', '.join(missing.keys)}{more})"
         )
     apart = {
         "in quarantaine": report.quarantine,

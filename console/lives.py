@@ -77,7 +77,8 @@ def show_life(out: Output, life: Life, *, page: int) -> None:
     for happening in life.happenings:
         run = "" if happening.run_id is None else f"run {happening.run_id}"
         about = ", ".join(filter(None, (run, happening.source, happening.operator)))
-        out.line(f"{happening.at[:16] or 'onbekend':16}  {happening.text}  ({about})")
+        why = f": {happening.why}" if happening.why else ""
+        out.line(f"{happening.at[:16] or 'onbekend':16}  {happening.text}  ({about}){why}")
         for name, (before, after) in happening.changes.items():
             if before is None:
                 out.line(f"{'':18}{name}: {_text(after)}")
@@ -99,6 +100,7 @@ LIFE_COLUMNS: Final = (
     "veld",
     "voor",
     "na",
+    "waarom",
 )
 
 
@@ -114,6 +116,7 @@ def write_life(life: Life) -> None:
                 *head,
                 name,
                 *("" if side is None else _text(side) for side in (before, after)),
+                h.why,
             ]
             rows.writerow([as_text("" if part is None else str(part)) for part in cells])
 

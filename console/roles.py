@@ -51,6 +51,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "case ignore": _DESK,
     "case lift": _DESK,
     "case link": _DESK,
+    "case link-all": _DESK,
     "case merge": _DESK,
     "case note": _DESK,
     "case split": _DESK,

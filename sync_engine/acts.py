@@ -6,15 +6,18 @@ from a source; a plan shows what it comes to, and it is applied whole or not at 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from mappings.canonical.fields import Entity
-from sync_engine.context import Context
+from sync_engine.context import Context, chunks
 from sync_engine.errors import SyncError
 from sync_engine.herinrichtingen import load, of_run
+from sync_engine.matching import EXCHANGED
 from sync_engine.nodes import accepted_forms
-from sync_engine.options import Decision, Options, Verdict
+from sync_engine.options import Decision, Kind, Options, Verdict
 from sync_engine.project import required_references
 from sync_engine.renumbering import Herinrichting, at_odds
 from sync_engine.retention import referrers
@@ -36,6 +39,8 @@ class Act:
         finished: the herinrichting that is finished; `unfinished` that of which it is taken back.
         withdrawn: the herinrichting that is taken back.
         accepts: whether what is received of the records that are matched again may be used.
+        answered: record → the case that its decision answers.
+        merged: the entity of two records that become one.
     """
 
     context: Context
@@ -49,6 +54,8 @@ class Act:
     unfinished: int = 0
     withdrawn: int = 0
     accepts: bool = True
+    answered: dict[Node, int] = field(default_factory=dict)
+    merged: Entity | None = None
 
     def begin(self) -> None:
         """Lay it over the store, for this plan alone."""
@@ -78,6 +85,8 @@ def act_of(context: Context, options: Options) -> Act | None:
         return _reorganise(context, options.herinrichting)
     if options.finished is not None:
         return _finish(context, options.finished)
+    if options.alike:
+        return _link_alike(context, options.alike)
     return None
 
 
@@ -101,6 +110,13 @@ def _undo(context: Context, run_id: int) -> Act:
         raise SyncError(
             f"run {run_id} changed nothing that can be undone",
             advice=f"Er is niets om ongedaan te maken.{hint}",
+        )
+    if kind == Kind.ADOPT:  # what nothing says any more would go, and it was there before the hub
+        raise SyncError(
+            f"run {run_id} is an adoption: what it took over stood in the core before it",
+            advice="Adopteren verandert de kern niet en wordt niet ongedaan gemaakt. Twee records "
+            "voor één persoon: `koppelhub case merge`. Een verkeerde herkenning door een latere "
+            "run: maak die run ongedaan, of neem het besluit terug met `koppelhub case lift`.",
         )
     if instant(started) < context.now - context.policy.retention.undo:
         raise SyncError(
@@ -151,7 +167,7 @@ def _count_anew(context: Context) -> None:
 
 
 def _decide(context: Context, decision: Decision) -> Act:
-    act = Act(context, Turn(context), decision=decision)
+    act = Act(context, Turn(context))
     if decision.verdict is Verdict.MERGE:
         _merge(act, decision)
         return act
@@ -169,9 +185,9 @@ def _decide(context: Context, decision: Decision) -> Act:
     match decision.verdict:
         case Verdict.LINK:
             target = _target(context, decision)
-            if core_id == target:
+            if core_id == target and not _is_exchanged(context, decision):
                 raise SyncError("it is linked to that record already", advice=_NOTHING)
-            if core_id is not None:
+            if core_id not in {None, target}:
                 act.turn.moves.append(_move(node, core_id, target))
         case Verdict.SPLIT:
             _refuse_if(core_id is None, "it is not linked to any record", "Gebruik `create`.")
@@ -184,7 +200,38 @@ def _decide(context: Context, decision: Decision) -> Act:
             _refuse_if(core_id is not None, "it is linked to a record", "Gebruik eerst `split`.")
     act.chosen.add((node[1], node[2]))
     act.remembered.append((node, decision.verdict, target))
+    if decision.case_id is not None:
+        act.answered[node] = decision.case_id
     return act
+
+
+def _link_alike(context: Context, cases: Sequence[int]) -> Act:
+    """Each record of these cases is its one candidate. What was settled meanwhile is left out."""
+    act = Act(context, Turn(context))
+    own, work = context.koppeling.id, context.work
+    rows = []
+    for part in chunks(sorted(set(cases))):
+        rows += work.execute(
+            "SELECT id, entity, source_key, detail FROM zaak WHERE koppeling_id = ? "
+            f"AND state = 'open' AND kind = 'score' AND {work.many('id')} ORDER BY id",
+            (own, work.values(part)),
+        )
+    for number, entity, key, detail in rows:
+        told = msgspec.json.decode(detail, type=list[_Candidate])
+        node = (own, str(entity), str(key))
+        if len(told) != 1 or _core_of(context, node) is not None:
+            continue
+        act.chosen.add((node[1], node[2]))
+        act.remembered.append((node, Verdict.LINK, _survivor(context, told[0].core_id)))
+        act.answered[node] = number
+    _refuse_if(not act.remembered, "none of these cases is open any more", _NOTHING)
+    return act
+
+
+class _Candidate(msgspec.Struct):
+    """What a case keeps of whom a record may be, as far as it is needed here."""
+
+    core_id: int
 
 
 _NOTHING = "Er is niets te doen."
@@ -195,6 +242,12 @@ def _refuse_if(condition: bool, what: str, advice: str) -> None:
         raise SyncError(what, advice=advice)
 
 
+def _is_exchanged(context: Context, decision: Decision) -> bool:
+    """Whether the case is about two records that each took the other's number: it may stay so."""
+    rows = context.work.execute("SELECT rule FROM zaak WHERE id = ?", (decision.case_id,))
+    return bool(rows) and str(rows[0][0]).startswith(EXCHANGED)
+
+
 def _merge(act: Act, decision: Decision) -> None:
     """All that is linked to the younger record goes to the older one; both are held together."""
     context = act.context
@@ -203,6 +256,7 @@ def _merge(act: Act, decision: Decision) -> None:
     for core_id in (one, other):
         known = context.work.execute(f"SELECT 1 FROM {decision.entity} WHERE id = ?", (core_id,))
         _refuse_if(not known, f"there is no such {decision.entity}", "Controleer de sleutel.")
+    act.merged = decision.entity
     older, younger = sorted((one, other))
     for core_id in (older, younger):
         for koppeling_id, key in _links_of(context, core_id):
@@ -264,12 +318,12 @@ def _lift(context: Context, act_id: int) -> Act:
             advice="Zie `koppelhub case decisions` voor wat er besloten is.",
         )
     context.lifting = frozenset(row[0] for row in rows)
-    nodes = {(row[2], row[3], row[4]): Verdict(row[1]) for row in rows}
+    nodes = {(row[2], row[3], row[4]) for row in rows}
     run_id = rows[0][5]
     turn = Turn(context, undone=run_id, forms=False)
     act = Act(context, turn, lifted=act_id)
     act.chosen = {(e, key) for k, e, key in nodes if k == context.koppeling.id}
-    turn.only = {node for node, verdict in nodes.items() if verdict is not Verdict.CREATE}
+    turn.only = nodes
     turn.cascade = lambda move: _dependents(context, move)
     return act
 

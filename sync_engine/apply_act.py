@@ -9,6 +9,7 @@ from mappings.canonical.fields import Entity
 from sync_engine import apply, herinrichtingen
 from sync_engine.acts import Act
 from sync_engine.context import Context
+from sync_engine.doubles import close_merged, open_again
 from sync_engine.errors import StalePlanError
 from sync_engine.options import Verdict
 from sync_engine.retention import referrers
@@ -50,6 +51,10 @@ def apply_act(context: Context, plan_id: int, act: Act, *, operator: str, why: s
         if act.withdrawn:
             herinrichtingen.lift(context, act.withdrawn, operator=operator, at=context.now)
         apply.cases(context, only="w_chosen")
+        if act.merged is not None:
+            close_merged(context, act.merged, operator=operator)
+        if act.lifted is not None:
+            open_again(context, act.lifted)
         work.execute("UPDATE plan SET state = 'applied', applied = true WHERE id = ?", (plan_id,))
 
 
@@ -172,6 +177,13 @@ def _decisions(context: Context, act: Act, *, operator: str, why: str) -> None:
             "UPDATE decision SET lifted_at = ?, lifted_by = ? WHERE act = ? AND lifted_at IS NULL",
             (context.now, operator, act.lifted),
         )
+        work.execute(  # what was decided before that, and gave way to it, holds again
+            "UPDATE decision SET lifted_at = NULL, lifted_by = NULL WHERE COALESCE(act, 0) <> ? "
+            "AND EXISTS (SELECT 1 FROM decision n WHERE n.act = ? "
+            "AND n.koppeling_id = decision.koppeling_id AND n.entity = decision.entity "
+            "AND n.source_key = decision.source_key AND n.created_at = decision.lifted_at)",
+            (act.lifted, act.lifted),
+        )
         work.execute(  # judged again by the next run
             "UPDATE shadow SET pending = true WHERE refused_run IS NULL AND koppeling_id = ? "
             "AND (entity, source_key) IN (SELECT entity, source_key FROM w_chosen)",
@@ -205,7 +217,7 @@ def _decisions(context: Context, act: Act, *, operator: str, why: str) -> None:
                 why,
                 context.now,
                 first,
-                None if act.decision is None else act.decision.case_id,
+                act.answered.get((koppeling_id, entity, key)),
                 context.run_id,
                 context.evidence.get((entity, key)),
             ),

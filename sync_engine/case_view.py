@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +26,7 @@ from sync_engine.explain import explain, veiled
 from sync_engine.find import hub_key
 from sync_engine.fold import Json, Reference, fold
 from sync_engine.hub import Hub
+from sync_engine.matching import EXCHANGED
 from sync_engine.nearby import checked_field
 from sync_engine.nodes import load_nodes, lookup_links
 from sync_engine.plans import names_of
@@ -117,6 +118,20 @@ def read_case(hub: Hub, number: int) -> CaseView:
         Choice("schrijf op wat u nagevraagd hebt", f"koppelhub case note {number}"),
     ]
     return view
+
+
+def read_cases(hub: Hub, cases: Sequence[CaseRow]) -> Iterator[CaseView]:
+    """Cases of correlation of one koppeling, each with its candidates, one after another."""
+    if not cases:
+        return
+    first = cases[0]
+    system = _system(hub, first.koppeling)
+    own = KoppelingRow(first.koppeling_id, first.koppeling, system, first.tenant_id)
+    with store_context(hub, first.tenant_id, koppeling=own) as context:
+        for case in cases:
+            view = CaseView(case)
+            _Side(context, case, view).compare()
+            yield view
 
 
 def _system(hub: Hub, koppeling: str) -> str:
@@ -283,6 +298,7 @@ def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[
     """What each decision would do; a decision is remembered and can be taken back."""
     number = case.id
     entity = "" if case.entity == Entity.LEERLING else f" --entity {case.entity}"
+    exchanged = case.rule.startswith(EXCHANGED)
     made = [
         Choice(
             f"dit bronrecord is {c.key} {c.name}: voortaan vult het die {noun} aan; "
@@ -290,10 +306,19 @@ def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[
             f"koppelhub case link {number} --to {c.key}",
         )
         for c in candidates
-        if not c.is_linked
+        if not c.is_linked and not exchanged
     ]
     keys = [c.key for c in candidates]
-    if len(keys) > 1:
+    linked = next((c for c in candidates if c.is_linked), None)
+    if linked is not None and exchanged:
+        made.append(
+            Choice(
+                f"de school heeft het zo bedoeld: dit bronrecord blijft {linked.key}, met alles "
+                "wat de bron er nu van zegt; de andere zaak sluit dan vanzelf",
+                f"koppelhub case link {number} --to {linked.key}",
+            )
+        )
+    if len(keys) > 1 and not exchanged:
         made.append(
             Choice(
                 f"{keys[0]} en {keys[1]} zijn dezelfde {noun}: groepen, inschrijvingen en "
@@ -301,7 +326,6 @@ def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[
                 f"koppelhub case merge {keys[0]} {keys[1]}{entity}",
             )
         )
-    linked = next((c for c in candidates if c.is_linked), None)
     if linked is None:
         made += [
             Choice(

@@ -6,7 +6,7 @@ it gone, by itself or because a person decided. Cases of quarantined records are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -106,6 +106,30 @@ def list_cases(
         assignee: only those that this person looks at.
         limit: at most so many.
     """
+    condition, params = _asked(work, chosen, kind=kind, state=state, assignee=assignee)
+    source = f"FROM zaak z JOIN koppeling k ON k.id = z.koppeling_id WHERE {condition}"
+    total = int(work.execute(f"SELECT COUNT(*) {source}", params)[0][0])
+    found = _rows(work, condition, params, limit=limit)
+    return found, total - len(found)
+
+
+def each_case(
+    work: Work,
+    chosen: Selection,
+    *,
+    kind: str | None = None,
+    state: str = "open",
+    assignee: str | None = None,
+) -> Iterator[CaseRow]:
+    """All of them, oldest first, in bounded memory; see `list_cases`."""
+    condition, params = _asked(work, chosen, kind=kind, state=state, assignee=assignee)
+    yield from _each(work, condition, params)
+
+
+def _asked(
+    work: Work, chosen: Selection, *, kind: str | None, state: str, assignee: str | None
+) -> tuple[str, list[object]]:
+    """Condition of the cases that are asked for, with its parameters."""
     in_scope, of_scope = _in_scopes(work, chosen)
     where = [work.many("k.id"), in_scope]
     params: list[object] = [work.values(list(chosen.koppelingen)), *of_scope]
@@ -116,11 +140,7 @@ def list_cases(
     if state != "all":
         where.append("z.state = ?")
         params.append(state)
-    condition = " AND ".join(where)
-    source = f"FROM zaak z JOIN koppeling k ON k.id = z.koppeling_id WHERE {condition}"
-    total = int(work.execute(f"SELECT COUNT(*) {source}", params)[0][0])
-    found = _rows(work, condition, params, limit=limit)
-    return found, total - len(found)
+    return " AND ".join(where), params
 
 
 def _in_scopes(work: Work, chosen: Selection) -> tuple[str, list[object]]:
@@ -142,15 +162,22 @@ def _in_scopes(work: Work, chosen: Selection) -> tuple[str, list[object]]:
 
 
 def _rows(work: Work, where: str, params: Sequence[object], *, limit: int) -> list[CaseRow]:
-    rows = work.execute(
+    return list(_each(work, where, params, bounds=f"LIMIT {limit:d}"))
+
+
+def _each(
+    work: Work, where: str, params: Sequence[object], *, bounds: str = ""
+) -> Iterator[CaseRow]:
+    rows = work.rows(
         "SELECT z.id, z.kind, k.name, z.entity, z.source_key, z.state, z.rule, r.started_at, "
         "z.assignee, (SELECT COUNT(*) FROM zaak_notitie n WHERE n.case_id = z.id), z.closed_by, "
         "COALESCE(z.closed_at, c.finished_at), z.tenant_id, z.koppeling_id, z.detail FROM zaak z "
         "JOIN koppeling k ON k.id = z.koppeling_id LEFT JOIN run r ON r.id = z.opened_run "
-        f"LEFT JOIN run c ON c.id = z.closed_run WHERE {where} ORDER BY z.id LIMIT {limit:d}",
+        f"LEFT JOIN run c ON c.id = z.closed_run WHERE {where} ORDER BY z.id {bounds}",
         params,
     )
-    return [_row(row) for row in rows]
+    for row in rows:
+        yield _row(row)
 
 
 def _row(row: Row) -> CaseRow:

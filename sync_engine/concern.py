@@ -10,6 +10,7 @@ from mappings.canonical.schema import fields_of
 from sync_engine.context import Context, chunks
 from sync_engine.correlate import Correlated
 from sync_engine.nodes import KEYED, load_nodes
+from sync_engine.project import required_references
 
 OPEN_COLUMNS = ("koppeling_id", "entity", "source_key", "target_entity", "target_key")
 
@@ -38,6 +39,34 @@ def find_pending(context: Context, entity: Entity, *, chosen: bool) -> None:
         "ON CONFLICT (source_key) DO NOTHING",
         (context.koppeling.id, str(entity)),
     )
+
+
+def wait_with_disputed(context: Context, entity: Entity) -> set[str]:
+    """Source keys of what a source tells in one record with somebody who is in doubt, and of him.
+
+    What is his waits as he does: it is taken out of what is pending, and stays so in the store.
+    """
+    work = context.work
+    theirs = {fields_of(entity)[name].target for name in required_references(entity)}
+    found: set[str] = set()
+    for target in theirs - {None}:
+        rows = work.execute("SELECT source_key FROM w_disputed WHERE entity = ?", (str(target),))
+        for part in chunks([row[0] for row in rows]):
+            records = work.execute(
+                "SELECT record_id FROM v_shadow WHERE koppeling_id = ? AND entity = ? "
+                f"AND {work.many('source_key')}",
+                (context.koppeling.id, str(target), work.values(part)),
+            )
+            told = work.execute(
+                f"SELECT source_key FROM v_shadow WHERE {work.many('record_id')} "
+                "AND entity = ? AND pending",
+                (work.values([row[0] for row in records]), str(entity)),
+            )
+            found.update(row[0] for row in told)
+    work.load("w_disputed", ("entity", "source_key"), [(str(entity), k) for k in sorted(found)])
+    for part in chunks(sorted(found)):
+        work.execute(f"DELETE FROM w_pending WHERE {work.many('source_key')}", (work.values(part),))
+    return found
 
 
 def tell_waiting(context: Context, entity: Entity, keys: set[str]) -> None:

@@ -279,31 +279,32 @@ class Correlator:
             yield [row[0] for row in rows if row[0] not in self._decided]
 
     def _overlap(self, keys: Sequence[str], cores: Sequence[int]) -> Callable[[str, int], bool]:
-        """Inschrijvingen are the same only when their periods overlap."""
+        """Inschrijvingen are the same only in one schooljaar, and when their periods overlap."""
         work = self.context.work
-        said: dict[str, tuple[Json, Json, Json]] = {}
-        held: dict[int, tuple[Json, Json, Json]] = {}
+        said: dict[str, tuple[Json, Json]] = {}
+        held: dict[int, tuple[Json, Json]] = {}
+        years: dict[str | int, Json] = {}
         before = went_before(self.context, cores)
         for key_part in chunks(keys):
             for node in load_nodes(self.context, Entity.INSCHRIJVING, key_part):
-                form = node.form
-                period = (form.get("geldig_van"), form.get("geldig_tot"), form.get("schooljaar"))
+                period = (node.form.get("geldig_van"), node.form.get("geldig_tot"))
                 said[node.source_key] = period
+                years[node.source_key] = node.form.get("schooljaar")
         for part in chunks(cores):
-            rows = work.execute(
+            for core_id, start, end, year in work.execute(
                 "SELECT id, geldig_van, geldig_tot, schooljaar FROM inschrijving "
                 f"WHERE {work.many('id')}",
                 (work.values(part),),
-            )
-            held.update((row[0], tuple(row[1:])) for row in rows)
+            ):
+                held[core_id], years[core_id] = (start, end), year
 
         def fits(key: str, core: int) -> bool:
-            if core not in held:
+            if core not in held or (years[key] and years[core] and years[key] != years[core]):
                 return False
-            (start, end, year), (begin, until, other) = said[key], held[core]
+            (start, end), (begin, until) = said[key], held[core]
             # a school that changed goes on where it left off
-            touches = core in before and year == other and (start == until or end == begin)
-            return touches or periods_overlap((start, end), (begin, until))
+            touches = core in before and (start == until or end == begin)
+            return touches or periods_overlap(said[key], held[core])
 
         return fits
 

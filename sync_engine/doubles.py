@@ -191,6 +191,39 @@ class Doubles:
         )
 
 
+def close_merged(context: Context, entity: Entity, *, operator: str) -> None:
+    """Close the cases of doubles that a merge made one record."""
+    work = context.work
+    for number, detail in work.execute(
+        "SELECT id, detail FROM zaak WHERE tenant_id = ? AND kind = ? AND state = 'open' "
+        "AND entity = ?",
+        (context.koppeling.tenant_id, CASE, str(entity)),
+    ):
+        told = msgspec.json.decode(detail) if isinstance(detail, str | bytes) else detail
+        cores = [int(candidate["core_id"]) for candidate in told]
+        rows = work.execute(
+            f"SELECT core_id, survivor_id FROM alias WHERE {work.many('core_id')}",
+            (work.values(cores),),
+        )
+        survivors: dict[int, int] = dict(rows)
+        if len({survivors.get(core_id, core_id) for core_id in cores}) == 1:
+            work.execute(
+                "UPDATE zaak SET state = 'closed', closed_run = ?, closed_by = ?, closed_at = ? "
+                "WHERE id = ?",
+                (context.run_id, operator, context.now, number),
+            )
+
+
+def open_again(context: Context, act: int) -> None:
+    """The doubles that a decision made one, and that are two again, are a case again."""
+    context.work.execute(
+        "UPDATE zaak SET state = 'open', closed_run = NULL, closed_by = NULL, closed_at = NULL "
+        "WHERE kind = ? AND state = 'closed' AND closed_run IN "
+        "(SELECT run_id FROM decision WHERE act = ?)",
+        (CASE, act),
+    )
+
+
 def _surname(form: Mapping[str, Json]) -> str:
     return match_form(f"{form.get('voorvoegsel') or ''} {form.get('achternaam') or ''}")
 

@@ -31,6 +31,7 @@ from sync_engine.runs import run
 
 _SLICE: Final = 500
 _ONE_SIDED: Final = frozenset({"create", "close"})
+_PERSONS: Final = (Entity.MEDEWERKER, Entity.LEERLING, Entity.VERZORGER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,21 @@ class RecordDrift:
     paths: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Persons of the core who are there now by another source, and whom this one does not hold.
+
+    No difference of this source; where a school moves to it, those who would stay behind.
+
+    Attributes:
+        keys: the first of them, by the hub's keys.
+    """
+
+    entity: str
+    records: int
+    keys: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Drift:
     """What differs.
@@ -91,6 +107,7 @@ class Drift:
         records: the first that differ; `more` is how many there are besides.
         pinned: fields that a person fixed and of which the source says something else: they differ,
             and no run changes them.
+        elsewhere: of whom this source says nothing; only where it was compared as a whole.
     """
 
     report: RunReport
@@ -99,6 +116,7 @@ class Drift:
     records: list[RecordDrift] = field(default_factory=list)
     more: int = 0
     pinned: list[PinRow] = field(default_factory=list)
+    elsewhere: list[Elsewhere] = field(default_factory=list)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -130,7 +148,8 @@ def drift(
 
     Raises: as `runs.run`; what goes wrong later is in the report.
     """
-    teller = _Teller(limit, each)
+    whole = not (options.brins or options.resources or options.only)
+    teller = _Teller(limit, each, whole=whole)
     report = run(hub, koppeling, options, progress=progress, inspect=teller.inspect)
     with hub.store.work() as work:
         subject = f"plan {report.plan_id}"
@@ -153,9 +172,13 @@ def _pinned(hub: Hub, koppeling: str) -> list[PinRow]:
 class _Teller:
     """Reads the plan of a dry run and counts."""
 
-    def __init__(self, limit: int, each: Callable[[RecordDrift], None] | None) -> None:
+    def __init__(
+        self, limit: int, each: Callable[[RecordDrift], None] | None, *, whole: bool
+    ) -> None:
         self._limit = limit
         self._each = each
+        self._whole = whole
+        self._elsewhere: list[Elsewhere] = []
         self._ops: Counter[tuple[str, str]] = Counter()
         self._fields: Counter[tuple[str, str]] = Counter()
         self._rows: dict[tuple[str, str], list[DescribedRow]] = defaultdict(list)
@@ -171,6 +194,26 @@ class _Teller:
                 by_entity[step.entity].append(step)
             for entity, some in by_entity.items():
                 self._take(_Slice(context, entity, some, self._rows))
+        if self._whole:
+            self._elsewhere = [found for e in _PERSONS if (found := self._missing(context, e))]
+
+    def _missing(self, context: Context, entity: Entity) -> Elsewhere | None:
+        """Who is there now and neither is a record of this source nor would become one."""
+        own = "SELECT 1 FROM {} l WHERE l.core_id = c.id AND l.entity = ? AND l.koppeling_id {} ?"
+        named = (str(entity), context.koppeling.id)
+        rows = context.work.execute(
+            f"SELECT c.id FROM {entity} c WHERE c.tenant_id = ? "
+            "AND (c.geldig_tot IS NULL OR c.geldig_tot > ?) "
+            f"AND NOT EXISTS ({own.format('link', '=')}) "
+            f"AND NOT EXISTS ({own.format('w_link', '=')}) "
+            f"AND EXISTS ({own.format('link', '<>')}) ORDER BY c.id",
+            (context.koppeling.tenant_id, context.today, *named * 3),
+        )
+        keys = [hub_key(core_id) for (core_id,) in rows]
+        if self._each is not None:
+            for key in keys:
+                self._each(RecordDrift(str(entity), "elsewhere", key, "", "", ""))
+        return Elsewhere(str(entity), len(keys), tuple(keys[: self._limit])) if keys else None
 
     def _take(self, part: _Slice) -> None:
         for record in part.records():
@@ -203,7 +246,7 @@ class _Teller:
             )
         ]
         more = self._ops.total() - len(self._records)
-        return Drift(report, entities, fields, self._records, more)
+        return Drift(report, entities, fields, self._records, more, elsewhere=self._elsewhere)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ def _take_all(
 ) -> None:
     """Of several claims, or beside a pin, the most believed value of every field."""
     entity = folded.entity
-    live = [claim for claim in claims if not claim.ended]
+    live = _judging(claims)
     folded.closed = bool(live) and all(claim.gone for claim in live)
     folded.first_on = min(claim.first_on for claim in claims)
     folded.observed_on = max(claim.observed_on for claim in claims)
@@ -182,6 +182,16 @@ def _take_all(
         _take(folded, name, winner, candidates=candidates, kind=description.kind, pins=pins)
         if description.role in ISSUED:
             _keep_issued(folded, name, candidates, str(entity), rules)
+
+
+def _judging(claims: Sequence[Claim]) -> list[Claim]:
+    """The claims that say whether the record is there still.
+
+    What is not read any more says nothing of that; where nothing else is left, whoever was gone
+    before stays gone.
+    """
+    live = [claim for claim in claims if not claim.ended]
+    return live or [claim for claim in claims if not claim.adopted]
 
 
 @cache
@@ -197,7 +207,7 @@ def _special(entity: Entity) -> tuple[tuple[str, Field], ...]:
 def _take_only(folded: Folded, claim: Claim) -> None:
     """One claim and no pin: every field that it delivers is the record's, as below."""
     form, entity = claim.form, folded.entity
-    folded.closed = claim.gone and not claim.ended
+    folded.closed = claim.gone and not claim.adopted
     folded.first_on, folded.observed_on = claim.first_on, claim.observed_on
     known = fields_of(entity)
     values: dict[str, object] = {name: value for name, value in form.items() if name in known}
@@ -342,7 +352,7 @@ def _close(folded: Folded, claims: Sequence[Claim]) -> None:
     _went_on(folded, claims)
     if not folded.closed:
         return
-    held = max(claim.held_until or claim.observed_on for claim in claims if not claim.ended)
+    held = max(claim.held_until or claim.observed_on for claim in _judging(claims))
     inferred = held + timedelta(days=1)
     if folded.end is None or inferred < folded.end:
         folded.end, folded.inferred = inferred, True

@@ -272,9 +272,9 @@ class Hub:
 
     def koppelingen(self, tenant_id: int) -> dict[int, str]:
         """Id → name of every koppeling of a tenant, those of the past included."""
+        columns = select(Koppeling.id, Koppeling.name).where(Koppeling.tenant_id == tenant_id)
         with Session(self.store.engine) as session:
-            rows = session.exec(select(Koppeling).where(Koppeling.tenant_id == tenant_id))
-            return {row.id or 0: row.name for row in rows}
+            return {number or 0: name for number, name in session.exec(columns)}
 
     def cipher(self, tenant_id: int) -> TenantCipher:
         """The tenant's keys; made on first use.

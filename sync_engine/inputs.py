@@ -1,4 +1,4 @@
-"""Inputs of the fold that are no records: policy, mapping strengths, expired pins.
+"""Inputs of the fold that are no records: koppelingen, policy, mapping strengths, expired pins.
 
 When one of them changes, the core records concerned are written to the refold table, in one
 transaction with the new fingerprint; the plan that follows drains it. A dry run marks the same
@@ -11,6 +11,7 @@ import msgspec
 
 from sync_engine import herinrichtingen
 from sync_engine.context import Context
+from sync_engine.scopes import end_scope
 
 
 def note_changed_inputs(context: Context) -> None:
@@ -18,9 +19,33 @@ def note_changed_inputs(context: Context) -> None:
 
     Only under the lock of the tenant: a plan that is being made would drain the marks unseen.
     """
+    _koppelingen(context)
     _policy(context)
     _expired_pins(context)
     herinrichtingen.note_changed(context)
+
+
+def _koppelingen(context: Context) -> None:
+    """A koppeling that the configuration no longer has proves nothing any more: its scopes end.
+
+    What it said stays, believed last; it closes nobody and keeps nobody open. Of its cases nobody
+    can decide any more. When the configuration has it again, its next run takes the scopes back.
+    """
+    ended: dict[int, int] = {}
+    for scope_id, koppeling_id in context.scope_koppeling.items():
+        left = context.koppelingen[koppeling_id] not in context.mappings
+        if left and scope_id not in context.ended_scopes | context.adopted_scopes:
+            end_scope(context, scope_id, ended=True)
+            ended[koppeling_id] = ended.get(koppeling_id, 0) + 1
+    for koppeling_id, scopes in ended.items():
+        told: dict[str, object] = {"koppeling": context.koppelingen[koppeling_id], "scopes": scopes}
+        context.events.append((None, "koppeling ended", told))
+        if not context.dry:
+            context.work.execute(
+                "UPDATE zaak SET state = 'closed', closed_run = ?, closed_at = ? "
+                "WHERE koppeling_id = ? AND state = 'open'",
+                (context.run_id, context.now, koppeling_id),
+            )
 
 
 def _policy(context: Context) -> None:

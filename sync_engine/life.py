@@ -40,6 +40,7 @@ class Happening:
         subject: hub key of the record that it happened to: its own, or that of what is his.
         source: koppeling, where one brought it.
         text: in Dutch; names of fields, no values.
+        why: the reason that a person gave for it, in his own words.
         changes: canonical field → [before, after], personal numbers by their end, what is secret
             left out.
     """
@@ -53,6 +54,7 @@ class Happening:
     source: str
     text: str
     changes: dict[str, list[Json]] = field(default_factory=dict)
+    why: str = ""
 
 
 @dataclass(slots=True)
@@ -124,7 +126,7 @@ class _Teller:
         self._entity, self._core = entity, core_id
         rows = self._work.execute("SELECT core_id FROM alias WHERE survivor_id = ?", (core_id,))
         self._cores = [core_id, *(row[0] for row in rows)]
-        self._runs: dict[int, tuple[str, str, str]] = {}
+        self._runs: dict[int, tuple[str, str, str, str]] = {}
 
     def everything(self) -> Iterator[Happening]:
         """All of it, in no order."""
@@ -141,16 +143,22 @@ class _Teller:
 
     # -- runs ------------------------------------------------------------------------------------
 
-    def _run(self, run_id: int) -> tuple[str, str, str]:
-        """(instant, operator, koppeling) of a run; empty where it is no longer kept."""
+    def _run(self, run_id: int) -> tuple[str, str, str, str]:
+        """(instant, operator, koppeling, why) of a run; empty where it is no longer kept.
+
+        Why it was done stands with the plan of an act; elsewhere a plan says why it was refused.
+        """
         if run_id not in self._runs:
             rows = self._work.execute(
-                "SELECT r.started_at, r.operator, k.name FROM run r "
-                "JOIN koppeling k ON k.id = r.koppeling_id WHERE r.id = ?",
+                "SELECT r.started_at, r.operator, k.name, p.decided_why FROM run r "
+                "JOIN koppeling k ON k.id = r.koppeling_id LEFT JOIN plan p ON p.run_id = r.id "
+                "AND r.kind IN ('undo', 'decide') WHERE r.id = ?",
                 (run_id,),
             )
             self._runs[run_id] = (
-                (instant(rows[0][0]).isoformat(), rows[0][1], rows[0][2]) if rows else ("", "", "")
+                (instant(rows[0][0]).isoformat(), rows[0][1], rows[0][2], rows[0][3] or "")
+                if rows
+                else ("", "", "", "")
             )
         return self._runs[run_id]
 
@@ -166,8 +174,9 @@ class _Teller:
         entity: Entity | None = None,
         core_id: int | None = None,
         changes: dict[str, list[Json]] | None = None,
+        why: str | None = None,
     ) -> Happening:
-        when, who, where = ("", "", "") if run_id is None else self._run(run_id)
+        when, who, where, because = ("", "", "", "") if run_id is None else self._run(run_id)
         return Happening(
             at or when,
             kind,
@@ -178,6 +187,7 @@ class _Teller:
             source or where,
             text,
             changes or {},
+            because if why is None else why,
         )
 
     # -- what runs did ---------------------------------------------------------------------------
@@ -350,9 +360,9 @@ class _Teller:
     def _decisions(self) -> Iterator[Happening]:
         work = self._work
         keys = set(self._keys())
-        for number, kind, koppeling_id, key, core_id, operator, at, lifted, by in work.execute(
-            "SELECT id, kind, koppeling_id, source_key, core_id, operator, created_at, lifted_at, "
-            "lifted_by FROM decision WHERE entity = ? ORDER BY id",
+        for number, kind, koppeling_id, key, core_id, operator, why, at, lifted, by in work.execute(
+            "SELECT id, kind, koppeling_id, source_key, core_id, operator, why, created_at, "
+            "lifted_at, lifted_by FROM decision WHERE entity = ? ORDER BY id",
             (str(self._entity),),
         ):
             if core_id not in self._cores and (koppeling_id, key) not in keys:
@@ -360,7 +370,7 @@ class _Teller:
             source = self._context.koppelingen.get(koppeling_id, "")
             text = f"besluit {number}: {kind} {source}:{key}"
             yield self._happened(
-                "decision", text, at=_instant(at), operator=operator, source=source
+                "decision", text, at=_instant(at), operator=operator, source=source, why=why
             )
             if lifted is not None:
                 text = f"besluit {number} teruggenomen"
@@ -370,9 +380,10 @@ class _Teller:
 
     def _pins(self) -> Iterator[Happening]:
         work = self._work
-        for number, core_id, name, value, operator, at, until, lifted, salt in work.execute(
-            "SELECT p.id, p.core_id, p.field, p.value, p.operator, p.created_at, p.until, "
-            "p.lifted_at, s.salt FROM pin p LEFT JOIN core_salt s ON s.core_id = p.core_id "
+        for number, core_id, name, value, why, operator, at, until, lifted, salt in work.execute(
+            "SELECT p.id, p.core_id, p.field, p.value, p.reason, p.operator, p.created_at, "
+            "p.until, p.lifted_at, s.salt FROM pin p "
+            "LEFT JOIN core_salt s ON s.core_id = p.core_id "
             f"WHERE {work.many('p.core_id')} ORDER BY p.id",
             (work.values(self._cores),),
         ):
@@ -382,7 +393,9 @@ class _Teller:
                 shown = veiled(self._entity, name, msgspec.json.decode(plain))
                 changes = {name: [None, shown]}
             text = f"{name} vastgezet (pin {number})" + (f" tot en met {until}" if until else "")
-            yield self._happened("pin", text, at=_instant(at), operator=operator, changes=changes)
+            yield self._happened(
+                "pin", text, at=_instant(at), operator=operator, changes=changes, why=why
+            )
             if lifted is not None:
                 yield self._happened("pin", f"pin {number} op {name} los", at=_instant(lifted))
 
@@ -398,9 +411,10 @@ class _Teller:
         ):
             text = f"wat {name} zei van {key} is geweigerd of ongedaan gemaakt"
             yield self._happened("refuse", text, run_id=run_id, source=name)
-        for plan_id, by, at, run_id in work.execute(
-            "SELECT DISTINCT p.id, p.decided_by, p.decided_at, p.run_id FROM step s "
+        for plan_id, by, at, why, run_id in work.execute(
+            "SELECT DISTINCT p.id, p.decided_by, p.decided_at, p.decided_why, p.run_id FROM step s "
             "JOIN plan p ON p.id = s.plan_id WHERE p.state = 'refused' "
+            "AND p.decided_by IS NOT NULL "  # not what the refusal itself planned once more
             f"AND {work.many('s.core_id')} ORDER BY p.id",
             (work.values(self._cores),),
         ):
@@ -410,6 +424,7 @@ class _Teller:
                 run_id=run_id,
                 at=_instant(at),
                 operator=by or "",
+                why=why or "",
             )
 
     def _audited(self) -> Iterator[Happening]:

@@ -33,6 +33,11 @@ WITHIN = EXCLUSIVE | NUMBERS | {"relatie"}
 # Keys of which a record may have several, and two records that are one different ones.
 _MANY = NUMBERS | {HERINRICHTING}
 _OF_SCHOOL = frozenset(NUMBERED.values())
+SAME_KEY = "source_key"
+"""The kind of a match by the key itself: of koppelingen that are said to have the same keys."""
+
+EXCHANGED = "exchanged with another record:"
+"""How the rule of a case begins where two records of a source each took the other's number."""
 
 _PROVISIONAL = 1 << 62
 """From here on: numbers of records that this run will make; younger than any that exists."""
@@ -112,6 +117,7 @@ class Matcher:
         self._says: dict[Holder, dict[str, bytes]] = defaultdict(dict)
         self._said: dict[Holder, dict[str, bytes]] = defaultdict(dict)  # accepted, of pending ones
         self._apart: set[int] = set()
+        self._exchanged: dict[str, tuple[str, int]] = {}  # key → kind of number, with which core
 
     def match(self, of_unlinked: Callable[[Collection[str]], set[str]]) -> Matched:
         """Decide for every pending record that shares a key.
@@ -156,21 +162,30 @@ class Matcher:
             f"NOT (m.koppeling_id = {own} AND m.source_key IN (SELECT source_key FROM w_pending))"
         )
         rows = work.execute(
-            "SELECT k.source_key, k.core_id, k.kind, m.core_id, m.koppeling_id, m.source_key "
-            "FROM w_key k "
+            "SELECT k.source_key, k.core_id, k.kind, m.core_id, m.koppeling_id, m.source_key, "
+            f"{settled} FROM w_key k "
             "JOIN match_key m ON m.digest = k.digest WHERE k.entity = ? AND m.entity = k.entity "
-            f"AND (k.core_id IS NULL OR k.core_id <> m.core_id) AND {settled}",
+            "AND (k.core_id IS NULL OR k.core_id <> m.core_id)",
             (str(self.entity),),
         )
-        for key, own_core, kind, core_id, koppeling_id, other in rows:
+        takes: dict[tuple[str, str], tuple[str, int]] = {}  # (who, from whom) → what
+        for key, own_core, kind, core_id, koppeling_id, holder, stays in rows:
             if koppeling_id == own and kind not in WITHIN:
-                pairs.append((key, own_core, kind, core_id, koppeling_id, other))
+                if stays:
+                    pairs.append((key, own_core, kind, core_id, koppeling_id, holder))
                 continue
-            self._found[key].setdefault(core_id, kind)
+            if stays:
+                self._found[key].setdefault(core_id, kind)
+            elif own_core is not None and kind in EXCLUSIVE:
+                takes[key, holder] = (kind, core_id)
             if own_core is not None:
                 self._core[key] = own_core
         self._across(pairs)
-        involved = set(self._found) | self._shared()
+        self._by_same_keys()
+        self._exchanged = {
+            key: what for (key, holder), what in sorted(takes.items()) if (holder, key) in takes
+        }
+        involved = set(self._found) | self._shared() | set(self._exchanged)
         exclusive = ", ".join(f"'{kind}'" for kind in sorted(EXCLUSIVE))
         for table, condition in (("match_key", settled), ("w_key", "m.entity = k.entity")):
             rows = work.execute(
@@ -248,6 +263,22 @@ class Matcher:
         """The koppeling of a record; its former scopes are one of their own."""
         koppeling_id, key = holder
         return koppeling_id, koppeling_id == self.context.koppeling.id and key in self._former
+
+    def _by_same_keys(self) -> None:
+        """Persons whose key is that of a person of a koppeling that has the same keys."""
+        context, entity = self.context, self.entity
+        if not context.same_keys or entity not in {Entity.LEERLING, Entity.MEDEWERKER}:
+            return
+        others = [k for k, name in context.koppelingen.items() if name in context.same_keys]
+        pending = [row[0] for row in context.work.execute("SELECT source_key FROM w_pending")]
+        for part in chunks(pending):
+            own = lookup_links(context, entity, part)
+            for other in others:
+                for key, core_id in lookup_links(context, entity, part, koppeling_id=other).items():
+                    if own.get(key) != core_id:
+                        self._found[key].setdefault(core_id, SAME_KEY)
+                        if key in own:
+                            self._core[key] = own[key]
 
     def _shared(self) -> set[str]:
         """Keys that several pending records have."""
@@ -344,6 +375,14 @@ class Matcher:
     def _judge(self, key: str) -> None:
         own = self._core.get(key)
         own = None if own is None else self._survivor(own)
+        if own is not None and key in self._exchanged:  # each describes whom the other described
+            kind, core_id = self._exchanged[key]
+            found = {self._survivor(core_id): kind}
+            everyone = sorted({own, *found})
+            self._dispute(
+                key, "contradiction", f"{EXCHANGED} {kind}", found=found, everyone=everyone
+            )
+            return
         found = self._candidates(key, own)
         everyone = sorted({*found, *(() if own is None else (own,))})
         if not everyone:
@@ -401,6 +440,8 @@ class Matcher:
             for kind, digest in self._said.get((self.context.koppeling.id, key), {}).items():
                 if kind in EXCLUSIVE:
                     said[kind].add(digest)
+        if len(said.get("plaatsing", ())) == 1:  # two systems name one opleiding each in its way
+            said.pop("inschrijving", None)
         for kind in sorted(said):
             if kind in _OF_SCHOOL and HERINRICHTING in said:
                 continue  # two numbers of one school

@@ -109,7 +109,12 @@ def _wanted_keys(
             )
             return [("groep", parts)]
         case Entity.INSCHRIJVING:
-            return [("inschrijving", (core("leerling"), core("vestiging"), core("opleiding")))]
+            place = (core("leerling"), core("vestiging"))
+            return [
+                ("inschrijving", (*place, core("opleiding"))),
+                # two systems hardly ever name one opleiding alike
+                ("plaatsing", (*place, text("schooljaar"))),
+            ]
         case Entity.VERZORGER_RELATIE:
             return [("relatie", (core("verzorger"), core("leerling")))]
         case _:

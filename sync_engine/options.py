@@ -82,6 +82,7 @@ class Options:
         refused: plan to refuse (kind REFUSE).
         undone: run to undo (kind UNDO).
         decision: what to decide (kind DECIDE).
+        alike: cases whose records are their one candidate (kind DECIDE), all in one act.
         lifted: the decision to take back (kind DECIDE), by the number of its act.
         herinrichting: what to put in force (kind DECIDE).
         finished: the herinrichting to finish (kind DECIDE), by its number.
@@ -107,6 +108,7 @@ class Options:
     refused: int | None = None
     undone: int | None = None
     decision: Decision | None = None
+    alike: tuple[int, ...] = ()
     lifted: int | None = None
     herinrichting: Herinrichting | None = None
     finished: int | None = None
@@ -114,3 +116,9 @@ class Options:
     time_limit: timedelta | None = None
     operator: str = "system"
     allowed: tuple[Allowance, ...] = ()
+
+    @property
+    def is_decision(self) -> bool:
+        """Whether a person decides who records are or what schools become, or takes that back."""
+        made = self.decision or self.alike or self.herinrichting
+        return bool(made) or self.lifted is not None or self.finished is not None

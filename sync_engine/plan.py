@@ -24,6 +24,7 @@ from sync_engine.concern import (
     find_pending,
     refold_referrers,
     tell_waiting,
+    wait_with_disputed,
 )
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator
@@ -156,7 +157,8 @@ class Planner:
                 (context.work.values(self.limits.cores),),
             )
         for entity in Entity:
-            self._entity(entity)
+            if self.act is not None or self._has_work(entity):
+                self._entity(entity)
         self._known_members()
         self._remove()
         if self.planned.held:  # a form that waits tells nobody apart yet
@@ -180,6 +182,16 @@ class Planner:
 
     # -- one entity ------------------------------------------------------------------------------
 
+    def _has_work(self, entity: Entity) -> bool:
+        """Whether anything of an entity waits to be judged or to be folded; most nights few do."""
+        found = self.context.work.execute(
+            "SELECT 1 FROM w_refold WHERE entity = ? UNION ALL "
+            "SELECT 1 FROM w_rekey WHERE entity = ? UNION ALL "
+            "SELECT 1 FROM v_shadow WHERE koppeling_id = ? AND entity = ? AND pending LIMIT 1",
+            (str(entity), str(entity), self.context.koppeling.id, str(entity)),
+        )
+        return bool(found)
+
     def _entity(self, entity: Entity) -> None:
         work = self.context.work
         work.execute("DELETE FROM w_pending")
@@ -187,6 +199,7 @@ class Planner:
             self.act.turn.entity(entity)
         if self.limits.cores is None:
             find_pending(self.context, entity, chosen=self.act is not None)
+        self._skip = wait_with_disputed(self.context, entity)
         self._made = range(0)
         if self.act is not None:  # what is judged now, and no other form, may be believed
             self._judged = set()
@@ -263,7 +276,7 @@ class Planner:
         planned.situations["unmatched"] += len(correlated.new)
         planned.situations["unlinked"] += len(correlated.linked)
         planned.waiting += len(correlated.waiting)
-        self._skip = set(correlated.disputes)
+        self._skip |= set(correlated.disputes)
         self._merged.update(correlated.merges)
         encode = msgspec.json.encode
         work.load(

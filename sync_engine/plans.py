@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -319,8 +319,12 @@ def _label(work: Work, steps: Sequence[StepView]) -> None:
             if target is None:
                 continue
             for number in numbers_in(key, pair):
-                if (target, number) in labels:
-                    step.labels[str(number)] = labels[target, number]
+                unnamed = hub_key(number) if number > 0 else "nieuw"
+                step.labels[str(number)] = labels.get((target, number), unnamed)
+        often = Counter(step.labels.values())
+        for written, name in step.labels.items():
+            if often[name] > 1 and int(written) > 0:  # two of one name are told apart
+                step.labels[written] = f"{name} {hub_key(int(written))}"
 
 
 def _opened(context: Context, row: Row, pinned: tuple[str, ...]) -> StepView:

@@ -100,15 +100,14 @@ class _Asked(msgspec.Struct):
     decision: Decision | None = None
     herinrichting: Herinrichting | None = None
     finished: int | None = None
+    alike: tuple[int, ...] = ()
 
 
 def _kind_of(options: Options) -> Kind:
     """Approving the plan of an act carries out that act."""
     if options.undone is not None:
         return Kind.UNDO
-    if options.lifted is not None or options.decision is not None:
-        return Kind.DECIDE
-    if options.herinrichting is not None or options.finished is not None:
+    if options.is_decision:
         return Kind.DECIDE
     return options.kind
 
@@ -212,10 +211,11 @@ class _Run:
                 reader=connector,
                 mapping=hub.mapping(self.row.system),
                 mappings=hub.mappings(self.row.tenant_id),
-                policy=hub.settings.policy,
+                policy=hub.settings.policy_of(source),
                 dry=dry,
                 ids=Ids(self.work, dry=dry),
                 step_ids=Ids(self.work, dry=False),
+                same_keys=hub.settings.same_keys(source),
             )
             received.prepare(context)
             load_scopes(context)
@@ -352,7 +352,7 @@ class _Run:
             state = "approved" if limits.refused is None else "refused"
             self.work.execute("UPDATE plan SET state = ? WHERE id = ?", (state, limits.shown))
             self._decided(limits.shown)
-        elif act is not None:  # nobody was asked: its own plan says who, when and why
+        if act is not None:  # whether it was shown or not: its own plan says who, when and why
             self._decided(plan_id)
 
     def _carry_out(self, context: Context, plan_id: int, planned: Planned, act: Act | None) -> None:
@@ -408,6 +408,7 @@ class _Run:
                 decision=act.decision,
                 herinrichting=act.herinrichting,
                 finished=act.finished,
+                alike=act.alike,
             )
             kind = _kind_of(self.options)
             self.work.execute("UPDATE run SET kind = ? WHERE id = ?", (str(kind), self.run_id))

@@ -142,10 +142,11 @@ def end_vanished(context: Context, listed: Collection[Scope]) -> None:
             continue
         ended = (scope.resource, scope.key) not in names
         if ended != (scope_id in context.ended_scopes):
-            _end(context, scope_id, ended=ended)
+            end_scope(context, scope_id, ended=ended)
 
 
-def _end(context: Context, scope_id: int, *, ended: bool) -> None:
+def end_scope(context: Context, scope_id: int, *, ended: bool) -> None:
+    """End a scope, or take it back; what leaned on it is folded again."""
     with context.work.transaction():
         if not context.dry:
             context.work.execute(
@@ -255,6 +256,31 @@ def of_former_years(context: Context, row: ScopeRow, records: Sequence[int]) -> 
                 )
             )
     return len(found)
+
+
+def under_another_key(
+    context: Context, row: ScopeRow, records: Sequence[int]
+) -> set[tuple[int, int]]:
+    """Those of these records of a scope that are linked with what another one there is linked with.
+
+    A source may give its records other keys (UWLR: an ECK iD for a key of its own): who is linked
+    with a record that is there is not lost. Gives pairs: the record, and the other one.
+    """
+    work = context.work
+    return {
+        (record, other)
+        for part in chunks(records)
+        for record, other in work.execute(
+            "SELECT s.record_id, n.record_id FROM shadow s JOIN link l "
+            "ON l.koppeling_id = s.koppeling_id AND l.entity = s.entity "
+            "AND l.source_key = s.source_key JOIN link o ON o.core_id = l.core_id "
+            "AND o.koppeling_id = l.koppeling_id AND o.entity = l.entity "
+            "AND o.source_key <> l.source_key JOIN shadow n ON n.koppeling_id = o.koppeling_id "
+            "AND n.entity = o.entity AND n.source_key = o.source_key "
+            f"WHERE n.scope_id = ? AND {work.many('s.record_id')}",
+            (row.id, work.values(part)),
+        )
+    }
 
 
 _YEARLY = (Entity.GROEP, Entity.INSCHRIJVING)

@@ -27,7 +27,7 @@ from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks
 from sync_engine.expected import Expected
 from sync_engine.herinrichtingen import of_changed_schools
 from sync_engine.received import RECORD_COLUMNS, WHOLE_COLUMNS, Batch, ShadowRow, retain, write
-from sync_engine.scopes import of_former_years
+from sync_engine.scopes import of_former_years, under_another_key
 from sync_engine.store.cipher import PersonCipher
 from sync_engine.store.values import instant
 
@@ -473,8 +473,11 @@ class Stager:
         absence = context.policy.absence
         lost, still = len(missing), self.received.same + self.received.changed
         if absence.warns(lost, lost + still) and self.received.read:
-            lost -= of_former_years(context, scope, [record_id for record_id, _ in missing])
-        if lost and context.renumbering:
+            records = [record_id for record_id, _ in missing]
+            lost -= of_former_years(context, scope, records)
+            same = under_another_key(context, scope, records)
+            lost -= len({record for record, other in same if other in self.seen})
+        if lost > 0 and context.renumbering:
             lost -= of_changed_schools(context, [record_id for record_id, _ in missing])
         self.received.shrunk = absence.warns(lost, lost + still)
         self.received.blocked = absence.blocks(lost, lost + still)

@@ -7,25 +7,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-import msgspec
-
-from mappings.canonical.fields import Entity
+from config.clock import local_date
 from sync_engine.cases import KINDS, QUARANTINE
-from sync_engine.claims import accepted
-from sync_engine.context import Context
-from sync_engine.find import hub_key
-from sync_engine.fold import Json, Reference, fold
 from sync_engine.hub import Hub
+from sync_engine.pinned import PinRow, in_force
 from sync_engine.plans import list_plans
 from sync_engine.quarantine import counts as quarantined
 from sync_engine.selection import Selection
-from sync_engine.store.work import Row, Work
-from sync_engine.view import store_context
+from sync_engine.store.work import Work
 
 SOON: Final = timedelta(days=14)
 """A pin that ends within this time is told."""
-_MOST_PINS: Final = 200
-"""So many pins at most are compared with their source."""
 
 _EVENTS: Final = {
     "shrunk": "een onderdeel levert veel minder dan eerst",
@@ -84,9 +76,7 @@ def todo(hub: Hub, chosen: Selection) -> Todo:
         ]
         items += _refused(work, chosen)
         items += _events(work, chosen)
-        tenants = _tenants(work, chosen)
-    for tenant_id in tenants:
-        items += _pins(hub, tenant_id, chosen)
+    items += _pins(hub, chosen)
     found: Counter[str] = Counter()
     for item in items:
         found[item.kind] += item.count
@@ -205,63 +195,36 @@ def _events(work: Work, chosen: Selection) -> list[Item]:
 # -- pins ------------------------------------------------------------------------------------------
 
 
-def _tenants(work: Work, chosen: Selection) -> list[int]:
-    rows = work.execute(
-        f"SELECT DISTINCT tenant_id FROM koppeling WHERE {work.many('id')} ORDER BY tenant_id",
-        (work.values(list(chosen.koppelingen)),),
-    )
-    return [row[0] for row in rows]
-
-
-def _pins(hub: Hub, tenant_id: int, chosen: Selection) -> list[Item]:
+def _pins(hub: Hub, chosen: Selection) -> list[Item]:
     """Pins that end soon, and those that say what the sources say by now."""
-    with store_context(hub, tenant_id) as context:
-        work = context.work
+    with hub.store.work() as work:
         condition, params = chosen.of_scope(work, "s.scope_id")
         rows = work.execute(
-            "SELECT p.id, p.entity, p.field, p.until, p.created_at, p.core_id, "
-            "COALESCE(a.survivor_id, p.core_id), p.value, c.salt FROM pin p "
-            "LEFT JOIN alias a ON a.core_id = p.core_id "
-            "JOIN core_salt c ON c.core_id = p.core_id WHERE p.tenant_id = ? "
-            "AND p.lifted_at IS NULL AND EXISTS (SELECT 1 FROM link l JOIN shadow s "
+            "SELECT p.id FROM pin p LEFT JOIN alias a ON a.core_id = p.core_id "
+            "WHERE p.lifted_at IS NULL AND EXISTS (SELECT 1 FROM link l JOIN shadow s "
             "ON s.koppeling_id = l.koppeling_id AND s.entity = l.entity "
             "AND s.source_key = l.source_key "
             "WHERE l.core_id = COALESCE(a.survivor_id, p.core_id) "
-            f"AND {work.many('l.koppeling_id')} AND {condition}) ORDER BY p.id",
-            (tenant_id, work.values(list(chosen.koppelingen)), *params),
+            f"AND {work.many('l.koppeling_id')} AND {condition})",
+            (work.values(list(chosen.koppelingen)), *params),
         )
-        soon = (context.today + SOON).isoformat()
-        found = [_pin(row, f"houdt op na {row[3]}") for row in rows if row[3] and row[3] <= soon]
-        found += [
-            _pin(row, "verschilt niet meer van de bron")
-            for row in rows[:_MOST_PINS]
-            if _is_idle(context, row)
-        ]
-    return found
+    of_these = {row[0] for row in rows}
+    if not of_these:
+        return []
+    soon = (local_date(hub.clock.now(), hub.settings.timezone) + SOON).isoformat()
+    pins = [row for row in in_force(hub) if row.id in of_these]
+    ending = [row for row in pins if row.until and row.until <= soon]
+    return [_pin(row, f"houdt op na {row.until}") for row in ending] + [
+        _pin(row, "verschilt niet meer van de bron") for row in pins if row.idle
+    ]
 
 
-def _pin(row: Row, what: str) -> Item:
-    number, entity, name, _, created, _, core_id, *_ = row
+def _pin(row: PinRow, what: str) -> Item:
     return Item(
         "pin",
         "",
-        f"vastgezet {entity}.{name} van {hub_key(core_id)} {what}",
+        f"vastgezet {row.entity}.{row.field} van {row.key} {what}",
         1,
-        created,
-        f"koppelhub pin lift {number}",
+        row.since,
+        f"koppelhub pin lift {row.id}",
     )
-
-
-def _is_idle(context: Context, row: Row) -> bool:
-    """Whether the record would have the same value without this pin."""
-    number, entity, name, _, _, pinned_id, core_id, value, salt = row
-    said = accepted(context, Entity(entity), core_id)
-    claims = said.claims.get(core_id)
-    if not claims:
-        return False
-    others = {key: pin for key, pin in said.pins.get(core_id, {}).items() if pin.pin_id != number}
-    folded = fold(Entity(entity), claims, pins=others, rules=context.rules())
-    plain = context.cipher.person(salt).decrypt(value, b"pin|%d" % pinned_id)
-    pinned: Json = msgspec.json.decode(plain)
-    without = folded.values.get(name)
-    return not isinstance(without, Reference) and without == pinned

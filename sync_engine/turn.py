@@ -138,6 +138,7 @@ class Turn:
     only: Collection[Node] | None = None
     cascade: Callable[[Move], Iterable[Move]] = lambda _: ()
     doubts: list[Doubt] = field(default_factory=list)
+    _cannot_without: dict[int, int] = field(default_factory=dict)  # core id → of whom it is
 
     def begin(self) -> None:
         """Fill the temporary tables; after `prepare`, under the lock of the tenant."""
@@ -254,8 +255,13 @@ class Turn:
         self.moves += [move for move in found if move.node in only]
         waiting = [move for move in self.moves if move.to is None]
         while waiting:
-            more = [m for move in waiting for m in self.cascade(move) if m not in self.moves]
-            self.moves += more
+            more = []
+            for above in waiting:
+                for move in self.cascade(above):
+                    if move not in self.moves and move.before is not None:
+                        self.moves.append(move)
+                        more.append(move)
+                        self._cannot_without[move.before] = above.before or 0
             waiting = more
         for move in self.moves:
             if move.to is None:
@@ -321,8 +327,13 @@ class Turn:
         )
 
     def _keep(self) -> None:
-        """What must stay keeps its links and forms, and is told."""
+        """What must stay keeps its links, its forms and what is its own, and is told."""
         work, names = self.context.work, self.context.koppelingen
+        stays = {row[0] for row in work.execute("SELECT core_id FROM w_kept")}
+        for core_id, above in self._cannot_without.items():  # who is above comes first
+            if above in stays and core_id not in stays:
+                stays.add(core_id)
+                work.execute("INSERT INTO w_kept (core_id) VALUES (?)", (core_id,))
         kept = "SELECT * FROM w_move WHERE before_id IN (SELECT core_id FROM w_kept)"
         self.doubts += [
             Doubt(row[1], row[3], f"{names[row[0]]}/{row[2]}", None, "iets van later leunt erop")

@@ -140,9 +140,12 @@ def _held(context: Context, core_id: int) -> tuple[str, int | None, str]:
 def _case(
     context: Context, koppeling_id: int, entity: Entity, key: str
 ) -> tuple[str, int | None, str]:
-    rows = context.work.execute(
-        "SELECT id, rule FROM zaak WHERE koppeling_id = ? AND entity = ? AND source_key = ? "
-        "AND state = 'open' ORDER BY id DESC LIMIT 1",
+    rows = context.work.execute(  # of itself, else of whom it stands in one record with
+        "SELECT z.id, z.rule FROM v_shadow s CROSS JOIN v_shadow d CROSS JOIN zaak z "
+        "WHERE s.koppeling_id = ? AND s.entity = ? AND s.source_key = ? "
+        "AND d.record_id = s.record_id AND z.koppeling_id = d.koppeling_id "
+        "AND z.entity = d.entity AND z.source_key = d.source_key AND z.state = 'open' "
+        "ORDER BY d.entity = s.entity AND d.source_key = s.source_key DESC, z.id DESC LIMIT 1",
         (koppeling_id, str(entity), key),
     )
     if rows:

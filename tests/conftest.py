@@ -66,7 +66,8 @@ class PostgresServer:
         """Make a database; its name."""
         name = f"test_{next(_numbers)}"
         template = self._upgraded() if upgraded else "template0"
-        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # Copied as files: without syncing that is three times quicker than through the log.
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return name
 
     def drop(self, name: str) -> None:

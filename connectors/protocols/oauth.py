@@ -114,11 +114,18 @@ def _life(expires_in: float | str | None) -> timedelta:
 
 
 class BearerSession:
-    """Reads with a bearer token; a refused token is renewed once and the call repeated once."""
+    """Reads with a bearer token; a refused token is renewed once and the call repeated once.
 
-    def __init__(self, transport: RestTransport, credentials: ClientCredentials) -> None:
+    Args:
+        accept: media types to ask for, where they are not the transport's own.
+    """
+
+    def __init__(
+        self, transport: RestTransport, credentials: ClientCredentials, *, accept: str = ""
+    ) -> None:
         self._transport = transport
         self._credentials = credentials
+        self._headers = {"Accept": accept} if accept else {}
 
     def get(
         self,
@@ -139,7 +146,7 @@ class BearerSession:
                 url,
                 operation=operation,
                 query=query,
-                headers=_bearer(token),
+                headers={**self._headers, **_bearer(token)},
                 repeat_timeouts=repeat_timeouts,
             )
         except RequestRefusedError as error:
@@ -150,7 +157,7 @@ class BearerSession:
             url,
             operation=operation,
             query=query,
-            headers=_bearer(token),
+            headers={**self._headers, **_bearer(token)},
             repeat_timeouts=repeat_timeouts,
         )
 

@@ -13,10 +13,11 @@ import ssl
 import threading
 import uuid
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
+from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
@@ -51,6 +52,10 @@ CORRELATION_HEADER: Final = "X-Correlation-ID"
 _log = logging.getLogger(__name__)
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
+_REFUSAL_BYTES: Final = 64 * 1024
+"""How much is read of an answer that says no."""
+
+_SEALED: Final = "koppelhub.sealed"
 
 _REFUSALS: Final[Mapping[int, str]] = {
     400: "Het bronsysteem begrijpt de vraag van de hub niet. Meld dit bij ops, met het runnummer.",
@@ -73,6 +78,22 @@ class Limits:
     total: timedelta = timedelta(seconds=60)
     body_bytes: int = 64 * 1024 * 1024
     patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake(Generic[T]):
+    """How the answer to a posted document is taken.
+
+    Attributes:
+        receive: turns media type and chunks into what was asked for, while they come in. It runs
+            once for each attempt, so that what it made of a body that was cut off is thrown away;
+            it raises nothing but ConnectorErrors.
+        refused: judges the status, media type and beginning of an answer of 400 and above, where
+            the protocol puts its own errors; None leaves it to the status.
+    """
+
+    receive: Callable[[str, Iterable[bytes]], T]
+    refused: Callable[[int, str, bytes], ConnectorError | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +121,16 @@ class Answer:
                 kind = "is not readable JSON"
             raise self.violation(kind, where="body") from None
 
-    def violation(self, what: str, *, where: str) -> ProtocolViolationError:
+    def violation(
+        self, what: str, *, where: str, advice: str | None = None
+    ) -> ProtocolViolationError:
         """An error about this answer."""
         return ProtocolViolationError(
             f"{self.operation}: the answer {what}",
             where=where,
             system=self.system,
             operation=self.operation,
+            advice=advice,
         )
 
 
@@ -145,6 +169,33 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A query that is part of the address on the wire only."""
+
+    query: tuple[tuple[str, str], ...] = field(repr=False)
+
+
+class _SealedWire(httpx.HTTPTransport):
+    """Puts a sealed query into the address below all that httpx logs, raises and remembers."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send it; the only function in which such an address exists."""
+        sealed = request.extensions.get(_SEALED)
+        if not isinstance(sealed, _Sealed):
+            return super().handle_request(request)
+        query = urlencode(sealed.query, safe="", quote_via=quote)
+        return super().handle_request(
+            httpx.Request(
+                request.method,
+                request.url.copy_with(query=query.encode("ascii")),
+                headers=request.headers,
+                stream=request.stream,
+                extensions={k: v for k, v in request.extensions.items() if k != _SEALED},
+            )
+        )
+
+
 class RestTransport:
     """Requests to one system over one reused client; synchronous.
 
@@ -155,6 +206,7 @@ class RestTransport:
         limits: bounds on one request.
         circuit: shared with others that ask the same system, or one of its own.
         tls: another trust than the machine's own (a test authority, a client certificate).
+        proxy: through which everything goes; it may hold credentials, and is never shown.
     """
 
     def __init__(
@@ -166,6 +218,7 @@ class RestTransport:
         limits: Limits | None = None,
         circuit: Circuit | None = None,
         tls: ssl.SSLContext | None = None,
+        proxy: str | None = None,
     ) -> None:
         self._system = system
         self._clock = clock
@@ -175,9 +228,13 @@ class RestTransport:
         self._circuit = circuit if circuit is not None else Circuit(clock=clock)
         total = self._limits.total.total_seconds()
         self._client = httpx.Client(
-            verify=tls if tls is not None else True,
+            transport=_SealedWire(
+                verify=tls if tls is not None else True,
+                limits=httpx.Limits(max_connections=budget.simultaneous),
+                trust_env=False,
+                proxy=proxy,
+            ),
             timeout=httpx.Timeout(total, connect=self._limits.connect.total_seconds()),
-            limits=httpx.Limits(max_connections=budget.simultaneous),
             follow_redirects=False,
             trust_env=False,
             headers={"Accept-Encoding": "gzip", "User-Agent": "Koppelhub"},
@@ -199,16 +256,32 @@ class RestTransport:
         operation: str,
         query: Query = (),
         headers: Mapping[str, str] | None = None,
+        sealed: Query = (),
+        enough: Callable[[bytes], bool] | None = None,
         repeat_timeouts: bool = True,
     ) -> Answer:
         """Read; repeated by the retry policy.
 
-        With `repeat_timeouts` false a time-out is raised at once, for a caller that then asks for
-        less.
+        Args:
+            url: of what is read.
+            operation: what the call is named by.
+            query: of the address.
+            headers: besides our own.
+            sealed: the query of a protocol that prescribes credentials or keys of persons in it: it
+                takes the place of `query`, and exists on the wire only.
+            enough: asked with what has come so far; true ends the answer there.
+            repeat_timeouts: if false a time-out is raised at once, for a caller that then asks for
+                less.
+
         Raises: ConnectorError; RequestRefusedError with the status as `.code` for 4xx.
         """
         request = self._request("GET", url, query=query, headers=headers or {})
-        return self._call(request, operation=operation, repeat_timeouts=repeat_timeouts)
+        if sealed:
+            request.extensions[_SEALED] = _Sealed(tuple(sealed))
+        return self._call(
+            lambda: self._attempt(request, operation=operation, enough=enough),
+            repeat_timeouts=repeat_timeouts,
+        )
 
     def post_form(
         self, url: str, *, operation: str, form: Mapping[str, str], query: Query = ()
@@ -218,7 +291,34 @@ class RestTransport:
         Raises: as `get`.
         """
         request = self._request("POST", url, query=query, headers={}, form=form)
-        return self._call(request, operation=operation, repeat_timeouts=True)
+        return self._call(lambda: self._attempt(request, operation=operation), repeat_timeouts=True)
+
+    def post_document(
+        self,
+        url: str,
+        *,
+        operation: str,
+        document: bytes,
+        headers: Mapping[str, str],
+        intake: Intake[T],
+        repeats: bool = True,
+    ) -> T:
+        """Post a document and take the answer while it comes in.
+
+        `repeats` says that asking twice has no other effect than asking once; without it nothing
+        is repeated.
+        Raises: ConnectorError.
+        """
+        request = self._client.build_request("POST", url, content=document, headers=dict(headers))
+
+        def attempt() -> T:
+            return self._guarded(
+                lambda: self._exchange(request, operation=operation, intake=intake),
+                request,
+                operation=operation,
+            )
+
+        return self._call(attempt, repeat_timeouts=True) if repeats else attempt()
 
     def _request(
         self,
@@ -237,7 +337,7 @@ class RestTransport:
             data=form,
         )
 
-    def _call(self, request: httpx.Request, *, operation: str, repeat_timeouts: bool) -> Answer:
+    def _call(self, attempt: Callable[[], T], *, repeat_timeouts: bool) -> T:
         def may_repeat(error: ConnectorError) -> bool:
             if self._circuit.state is CircuitState.OPEN:
                 return False
@@ -246,14 +346,23 @@ class RestTransport:
             )
 
         return repeat(
-            lambda: self._attempt(request, operation=operation),
-            patience=self._limits.patience,
-            clock=self._clock,
-            may_repeat=may_repeat,
+            attempt, patience=self._limits.patience, clock=self._clock, may_repeat=may_repeat
         )
 
-    def _attempt(self, request: httpx.Request, *, operation: str) -> Answer:
+    def _attempt(
+        self,
+        request: httpx.Request,
+        *,
+        operation: str,
+        enough: Callable[[bytes], bool] | None = None,
+    ) -> Answer:
         """One request and its whole answer."""
+        return self._guarded(
+            lambda: self._send(request, operation=operation), request, operation=operation
+        )
+
+    def _guarded(self, ask: Callable[[], T], request: httpx.Request, *, operation: str) -> T:
+        """One request under the circuit, the number at once and the rate; its outcome is noted."""
         if not self._circuit.admit():
             raise open_circuit(self._system, operation)
         correlation = str(uuid.uuid4())  # its dashes keep it from being taken for a number
@@ -262,7 +371,7 @@ class RestTransport:
             with self._places:
                 self._bucket.take()
                 started = self._clock.monotonic()
-                answer = self._send(request, operation=operation)
+                answer = ask()
         except SourceUnavailableError as error:
             self._circuit.failed()
             _log.info("%s: %s [%s]", operation, type(error).__name__, correlation)
@@ -273,33 +382,62 @@ class RestTransport:
             raise
         self._circuit.succeeded()
         spent = self._clock.monotonic() - started
-        _log.debug(
-            "%s: %s, %s bytes in %.3f s [%s]",
-            operation,
-            answer.status,
-            len(answer.body),
-            spent,
-            correlation,
-        )
+        _log.debug("%s: answered in %.3f s [%s]", operation, spent, correlation)
         return answer
 
-    def _send(self, request: httpx.Request, *, operation: str) -> Answer:
-        """Send, judge the status, read the body; the edge at which httpx ends."""
+    def _exchange(self, request: httpx.Request, *, operation: str, intake: Intake[T]) -> T:
+        """Send, judge, and hand the body over chunk by chunk; the edge at which httpx ends."""
         try:
             response = self._client.send(request, stream=True)
             try:
+                media_type = _media_type(response)
+                if response.status_code >= 400:
+                    begin = self._beginning(response, operation=operation)
+                    error = intake.refused(response.status_code, media_type, begin)
+                    if error is not None:
+                        raise error
                 self._judge(response, operation=operation)
-                body = b"".join(self._chunks(response, operation=operation))
-                media_type = response.headers.get("Content-Type", "").partition(";")[0]
+                return intake.receive(media_type, self._chunks(response, operation=operation))
             finally:
                 response.close()
         except httpx.TimeoutException as exc:
             raise self._timed_out(exc, operation=operation) from exc
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as exc:
             raise self._broken(exc, operation=operation) from exc
-        return Answer(
-            response.status_code, media_type.strip().lower(), body, self._system, operation
-        )
+
+    def _beginning(self, response: httpx.Response, *, operation: str) -> bytes:
+        """The first part of a body that says why not; empty where it cannot be read."""
+        begin = b""
+        try:
+            for chunk in self._chunks(response, operation=operation):
+                begin += chunk
+                if len(begin) > _REFUSAL_BYTES:
+                    break
+        except ConnectorError:
+            return b""
+        return begin[:_REFUSAL_BYTES]
+
+    def _send(
+        self,
+        request: httpx.Request,
+        *,
+        operation: str,
+        enough: Callable[[bytes], bool] | None = None,
+    ) -> Answer:
+        """Send, judge the status, read the body; the edge at which httpx ends."""
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                self._judge(response, operation=operation)
+                chunks = self._chunks(response, operation=operation)
+                body = b"".join(chunks) if enough is None else _until(chunks, enough)
+            finally:
+                response.close()
+        except httpx.TimeoutException as exc:
+            raise self._timed_out(exc, operation=operation) from exc
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as exc:
+            raise self._broken(exc, operation=operation) from exc
+        return Answer(response.status_code, _media_type(response), body, self._system, operation)
 
     def _judge(self, response: httpx.Response, *, operation: str) -> None:
         """Turn every status but 200 to 299 into its error."""
@@ -388,6 +526,20 @@ class RestTransport:
         ):
             return SourceUnavailableError(text, **names)
         return ProtocolViolationError(text, where="request", **names)
+
+
+def _until(chunks: Iterator[bytes], enough: Callable[[bytes], bool]) -> bytes:
+    """What comes until it is enough."""
+    body = b""
+    for chunk in chunks:
+        body += chunk
+        if enough(body):
+            break
+    return body
+
+
+def _media_type(response: httpx.Response) -> str:
+    return str(response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
 
 
 def _is_tls(exc: BaseException) -> bool:

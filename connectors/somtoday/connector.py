@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import Final
@@ -120,7 +120,7 @@ class SomtodayConnector:
                 continue
             for vestiging in vestigingen:
                 found.extend(self._scopes_of(resource, vestiging, jaar=jaar, today=today))
-        return found
+        return [replace(scope, numbers_of=self._options.numbers_of) for scope in found]
 
     def _scopes_of(
         self, resource: Resource, vestiging: Vestiging, *, jaar: int, today: date

@@ -110,6 +110,12 @@ _SETTINGS: Final = (
     Setting("page_size", "Records per page, 2 to 200", required=False, default="100"),
     Setting("volgend", "Whether next school year is read: true or false", False, default="true"),
     Setting("next_year_from", "Day (MM-DD) from which it is read", False, default="05-01"),
+    Setting(
+        "numbers_of",
+        "Koppeling that issued these leerlingnummers and staff numbers, where a school moved",
+        required=False,
+        default="",
+    ),
     Setting("per_second", "Requests a second; 0 is no limit", required=False, default="5"),
     Setting("allow_plain_http", "Allow http outside this machine", False, default="false"),
 )

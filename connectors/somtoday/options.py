@@ -26,6 +26,7 @@ class Options:
         vestigingen: UUIDs (lower case) and BRIN6 numbers (upper case) to read; empty for all.
         page_size: at least 2, since pages overlap by one record.
         next_year_from: month and day from which next school year is read; None for never.
+        numbers_of: koppeling that issued the numbers of pupils and staff; empty for this one.
     """
 
     api_base: str
@@ -37,6 +38,7 @@ class Options:
     page_size: int
     next_year_from: tuple[int, int] | None
     per_second: float
+    numbers_of: str = ""
 
     def reads_next_year(self, today: date) -> bool:
         """Whether next school year is read on this day."""
@@ -78,6 +80,7 @@ def read_options(given: Mapping[str, str], *, manifest: Manifest) -> Options:
         page_size=_page_size(values["page_size"]),
         next_year_from=_month_day(values["next_year_from"]) if _flag(values, "volgend") else None,
         per_second=_rate(values["per_second"]),
+        numbers_of=values["numbers_of"],
     )
 
 

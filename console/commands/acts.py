@@ -191,6 +191,7 @@ def case_merge(
     """Decide that two records of the core are one: the older one stays, with all of both."""
     from console.acts import act
     from sync_engine.decisions import core_of_key, koppeling_of_core
+    from sync_engine.hubkeys import hub_key
     from sync_engine.nearby import checked_entity
     from sync_engine.options import Decision, Kind, Options, Verdict
 
@@ -201,7 +202,9 @@ def case_merge(
         koppeling = koppeling_of_core(hub, kind, cores[0])
         decision = Decision(Verdict.MERGE, kind, core_id=cores[0], other=cores[1])
         options = Options(kind=Kind.DECIDE, decision=decision, why=why, operator=operator_name())
-        raise typer.Exit(act(out, hub, koppeling, options, yes=yes, question="Samenvoegen?"))
+        stays, goes = (hub_key(core_id) for core_id in sorted(cores))
+        question = f"{goes} gaat op in {stays}, de oudste. Samenvoegen?"
+        raise typer.Exit(act(out, hub, koppeling, options, yes=yes, question=question))
 
 
 @case_app.command("decisions")
@@ -319,7 +322,10 @@ def refused_lift(
     with open_hub(config, debug=debug) as hub:
         keys = [(str(checked_entity(entity)), key) for key in record or []]
         if not yes:
-            show_refusals(out, list_refusals(hub, koppelingen=[source], run_id=run_id))
+            refused = list_refusals(hub, koppelingen=[source], run_id=run_id)
+            show_refusals(out, refused)
+            if not refused:
+                return
         if not asked(out, "Dit weer laten meetellen?", yes=yes):
             return
         count = lift_refusals(hub, source, run_id=run_id, keys=keys, operator=operator_name())

@@ -49,8 +49,8 @@ def case_list(
     debug: Debug = False,
 ) -> None:
     """List cases, oldest first."""
-    from console.cases import show_cases
-    from sync_engine.cases import KINDS, STATES, list_cases, note_look
+    from console.cases import show_cases, write_cases
+    from sync_engine.cases import KINDS, STATES, each_case, list_cases, note_look
     from sync_engine.nearby import checked_word
     from sync_engine.selection import select
 
@@ -58,17 +58,18 @@ def case_list(
     operator = operator_name()
     with open_hub(config, debug=debug) as hub, hub.store.work() as work:
         chosen = select(hub, work, source=source, school=school)
-        found, more = list_cases(
-            hub,
-            work,
-            chosen,
-            kind=None if kind is None else checked_word(kind, list(KINDS), what="kind of case"),
-            state=checked_word(state, STATES, what="state"),
-            assignee=operator if mine else None,
-            limit=1_000_000 if csv else limit,
-        )
+        kind = None if kind is None else checked_word(kind, list(KINDS), what="kind of case")
+        state, who = checked_word(state, STATES, what="state"), operator if mine else None
         note_look(hub, work, "cases", action="case list", operator=operator)
-        show_cases(Output(json=json), found, more, csv=csv)
+        out = Output(json=json)
+        if csv is not None:
+            every = each_case(work, chosen, kind=kind, state=state, assignee=who)
+            write_cases(out, every, csv=csv)
+            return
+        show_cases(
+            out,
+            *list_cases(hub, work, chosen, kind=kind, state=state, assignee=who, limit=limit),
+        )
 
 
 @case_app.command("show")

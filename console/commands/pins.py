@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from console.arguments import Config, Debug, Json, Number, Yes, open_hub, operator_name
+from console.arguments import Config, Debug, Json, Number, Yes, asked, open_hub, operator_name
 from console.choosing import Find, checked, chosen_one
 from console.output import Output
 
@@ -56,8 +56,7 @@ def pin_set(
         value = read_value(kind, name, _asked(f"Nieuwe waarde van {name} (leeg maakt leeg)"))
         seen = preview(hub, kind, match.core_id, field=name, value=value, operator=who)
         show_preview(out, seen, match)
-        if not yes and not typer.confirm("Dit zo vastzetten?", err=True):
-            out.line("Er is niets vastgezet.")
+        if not asked(out, "Dit zo vastzetten?", yes=yes, refused="Er is niets vastgezet."):
             return
         pin_id = pin(
             hub,
@@ -101,8 +100,7 @@ def pin_lift(
             )
         if not json:
             show_pins(out, rows)
-        if not yes and not typer.confirm("Dit losmaken?", err=True):
-            out.line("Er is niets losgemaakt.")
+        if not asked(out, "Dit losmaken?", yes=yes, refused="Er is niets losgemaakt."):
             return
         lift(hub, pin_id, operator=who)
         core_id = read_hub_key(rows[0].key) or 0

@@ -13,6 +13,7 @@ from console.arguments import (
     Json,
     Tenant,
     allowed_actor,
+    asked,
     open_hub,
     operator_name,
 )
@@ -99,8 +100,7 @@ def purge(
             show_purge(out, found)
             if dry_run or all(report.is_empty for report in found):
                 return
-            if not typer.confirm("Dit voorgoed verwijderen?", err=True):
-                out.line("Er is niets verwijderd.")
+            if not asked(out, "Dit voorgoed verwijderen?", refused="Er is niets verwijderd."):
                 return
         show_purge(out, remove(hub, operator=operator_name(), tenant=tenant))
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import Final, Protocol
 
-from sqlmodel import Session, col, select
+from sqlalchemy import text
+from sqlmodel import Session, select
 
 from sync_engine.errors import StoreError
 from sync_engine.store.anchor import Anchor, sealed_row
@@ -87,15 +88,22 @@ def open_tenant_cipher(
 
 def tenant_keys(store: Store, tenant_id: int) -> list[TenantKeyRow]:
     """Every version of a tenant's key, oldest first."""
-    query = (
-        select(TenantKey).where(TenantKey.tenant_id == tenant_id).order_by(col(TenantKey.version))
+    query = text(
+        "SELECT tenant_id, version, master_id, wrapped, check_value, active "
+        "FROM tenant_key WHERE tenant_id = :tenant ORDER BY version"
     )
-    with Session(store.engine) as session:
+    with store.engine.connect() as connection:
+        rows = connection.execute(query, {"tenant": tenant_id})
         return [
             TenantKeyRow(
-                row.tenant_id, row.version, row.master_id, row.wrapped, row.check_value, row.active
+                row.tenant_id,
+                row.version,
+                row.master_id,
+                row.wrapped,
+                row.check_value,
+                bool(row.active),
             )
-            for row in session.exec(query)
+            for row in rows
         ]
 
 

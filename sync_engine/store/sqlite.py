@@ -154,7 +154,6 @@ class SqliteWork(Work):
         super().__init__()
         self._connection = connect(path, busy=busy)
         self._streams: WeakSet[_Stream] = WeakSet()
-        self._temporary: set[str] = set()
 
     def execute(self, sql: str, params: Params = ()) -> list[Row]:
         """Run one statement; all its rows."""
@@ -189,11 +188,6 @@ class SqliteWork(Work):
     def values(self, items: Sequence[str] | Sequence[int]) -> object:
         """The JSON list."""
         return guarded("make a list", lambda: json_list(items))
-
-    def temp_table(self, name: str, ddl: str) -> None:
-        """A temporary table, empty."""
-        super().temp_table(name, ddl)
-        self._temporary.add(name)
 
     def temp_view(self, name: str, query: str) -> None:
         """A temporary view, replaced."""

@@ -46,6 +46,7 @@ class Work(ABC):
         self.longest_hold = 0.0
         self._monotonic = monotonic
         self._in_transaction = False
+        self._temporary: set[str] = set()
 
     @abstractmethod
     def execute(self, sql: str, params: Params = ()) -> list[Row]:
@@ -111,12 +112,12 @@ class Work(ABC):
 
         Raises: StoreError.
         """
-        checked_name(table)
-        quoted = [f'"{checked_name(column)}"' for column in columns]
         source = iter(rows)
         first = list(islice(source, LOAD_ROWS))
         if not first:
             return 0
+        checked_name(table)
+        quoted = [f'"{checked_name(column)}"' for column in columns]
         if self._in_transaction:
             return self._load_all(table, quoted, first, source)
         with self._transaction(self._begin_load(table)):
@@ -189,7 +190,9 @@ class Work(ABC):
         """
         columns = column_types(ddl, self.dialect)
         self.execute(f"CREATE TEMP TABLE IF NOT EXISTS {checked_name(name)} ({columns})")
-        self._truncate(name)
+        if name in self._temporary:  # the connection is our own: otherwise it was made just now
+            self._truncate(name)
+        self._temporary.add(name)
 
     @abstractmethod
     def temp_view(self, name: str, query: str) -> None:

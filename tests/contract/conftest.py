@@ -1,4 +1,4 @@
-"""Fixtures of the contract tests: Somtoday sandboxes that are stopped, and had no bug."""
+"""Fixtures of the contract tests: sandboxes that are stopped, and had no bug."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Protocol
 
 import pytest
 
+from fixtures.sandbox.magister import MagisterSandbox
 from fixtures.sandbox.somtoday import Credentials, SomtodaySandbox
 from fixtures.school.files import PageFiles
+from fixtures.school.plan import plan_school
 from fixtures.school.school import School
+from tests.support.magister import PUPILS, MagisterHarness
 
 
 class SandboxMaker(Protocol):
@@ -48,3 +51,26 @@ def checked_sandbox() -> Iterator[SandboxMaker]:
         sandbox.stop()
     failures = [error for sandbox in started for error in sandbox.failures]
     assert failures == []
+
+
+@pytest.fixture(scope="module")
+def magister_sandbox() -> Iterator[MagisterSandbox]:
+    """One Magister for all tests of a module."""
+    with MagisterSandbox(School(plan_school(PUPILS))) as started:
+        yield started
+    assert started.failures == []
+
+
+@pytest.fixture
+def magister(magister_sandbox: MagisterSandbox) -> Iterator[MagisterHarness]:
+    """That Magister, which behaves again after each test."""
+    application = magister_sandbox.magister
+    application.calls.clear()
+    made = MagisterHarness(magister_sandbox)
+    yield made
+    for connector in made.made:
+        connector.close()
+    magister_sandbox.behave()
+    application.denied.clear()
+    given = application.administration
+    given.next_year, given.eckid, given.contract = True, False, "1"

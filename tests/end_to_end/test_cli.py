@@ -1,4 +1,4 @@
-"""Every command is there and documented; the demo; the installed command on a real process."""
+"""Every command is there and documented; the installed command on a real process."""
 
 from __future__ import annotations
 
@@ -16,15 +16,6 @@ from tests.support.lines import KOPPELING, SECRET, configuration, new_line
 from tests.support.shell import run_cli
 
 ROOT = Path(cli.__file__).parent
-
-
-def test_the_demo_tells_its_story_and_logs_beside_it(tmp_path: Path) -> None:
-    said = run_cli("demo", str(tmp_path / "demo"), "--pupils", "60")
-    assert (said.code, said.err) == (0, "")
-    assert len(re.findall(r"^Run \d of|^Run \d van", said.out, re.MULTILINE)) == 6
-    assert len(re.findall(r"^\w+dagnacht: ", said.out, re.MULTILINE)) == 5
-    assert "reading failed" not in said.out
-    assert "reading failed" in (tmp_path / "demo" / "koppelhub.log").read_text(encoding="utf-8")
 
 
 def groups() -> dict[str, Typer]:

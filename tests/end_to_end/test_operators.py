@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -132,3 +133,35 @@ def test_who_may_act_for_another_tenant_sees_and_changes_nothing_of_this_one(
     assert quick.everything() == before
     becomes("baas")
     assert quick("plan", "show", str(plan)).code == 0
+
+
+def test_the_trail_is_written_for_a_spreadsheet_and_tells_when_it_was_tampered_with(
+    quick: Shell, becomes: As, tmp_path: Path
+) -> None:
+    becomes("jan")
+    quick("runs")
+    quick("pin", "list")
+    target = tmp_path / "logboek.csv"
+    assert quick("audit", "show", "--limit", "1", "--csv", str(target)).code == 0
+    head, *lines = target.read_text(encoding="utf-8-sig").splitlines()
+    assert head == "regel;tijdstip (UTC);wie;wat;waarvan;waarom;vanaf"
+    assert len(lines) > 1  # all of it, whatever --limit says
+    assert {line.split(";")[2] for line in lines if "pin list" in line} == {"jan"}
+    assert target.stat().st_mode & 0o777 == 0o600
+
+    whole = quick("audit", "verify", "--json")
+    assert whole.code == 0
+    witness = whole.data["head"]
+    assert quick("audit", "verify", "--witness", witness).code == 0
+    (number,) = quick.line.query("SELECT MIN(id) FROM audit WHERE action = 'pin list'")[0]
+    quick.line.query("UPDATE audit SET operator = 'piet' WHERE id = ?", number)
+    broken = quick("audit", "verify")
+    assert broken.code == 2
+    assert f"Regel {number}: deze regel is gewijzigd" in broken.out
+    told = quick("audit", "verify", "--json")
+    assert (told.code, told.data["broken"]) == (2, number)
+    assert quick("audit", "verify", "--witness", witness).code == 2
+    quick.line.query("UPDATE audit SET operator = 'jan' WHERE id = ?", number)
+    assert quick("audit", "verify").code == 0
+    quick.line.query("DELETE FROM audit WHERE id = (SELECT MAX(id) FROM audit)")
+    assert quick("audit", "verify").code == 2  # cut off at the end

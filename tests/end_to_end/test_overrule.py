@@ -40,6 +40,8 @@ def test_a_run_is_undone_after_it_was_shown(shell: Shell) -> None:
     assert differences(core_dump(shell.line.hub), before) == {}
     shell.line.later(hours=8)
     assert shell.report()["applied"] == {}
+    nothing = shell("refused", "lift", "--source", KOPPELING, "--run", "999")
+    assert (nothing.code, nothing.out) == (0, "Er is niets geweigerd.\n")
     refused = shell("refused", "list", "--json").data
     assert [(r["entity"], r["says"], r["kind"]) for r in refused] == [
         ("leerling", "gewijzigd", "undo")
@@ -76,6 +78,8 @@ def test_pupils_are_merged_and_parted_again(shell: Shell) -> None:
         for key in pupils(shell)[:2]
         for row in shell("explain", "leerling", _number(shell, key), "--json").data
     )
+    asked = shell("case", "merge", other, one, "--why", "zelfde kind", stdin="n\n")
+    assert f"{other} gaat op in {one}, de oudste. Samenvoegen? [j/N]" in asked.err
     merged = shell("case", "merge", one, other, "--why", "zelfde kind", "--yes")
     assert merged.code == 0
     assert len(shell.line.query("SELECT 1 FROM leerling")) == 39
@@ -84,8 +88,12 @@ def test_pupils_are_merged_and_parted_again(shell: Shell) -> None:
     assert decisions[0]["why"] == "zelfde kind"
     shell.line.later(hours=8)
     assert shell.report()["applied"] == {}
-    lifted = shell("case", "lift", str(decisions[0]["act"]), "--yes")
+    lifted = shell("case", "lift", str(decisions[0]["act"]), stdin="j\n")
     assert lifted.code == 0
+    assert f"-> {other}\n" in lifted.out  # who is made again has no name yet, but has his key
+    told = shell("history", "leerling", one)
+    assert f"besluit {decisions[0]['act']}: link" in told.out
+    assert ": zelfde kind" in told.out
     assert differences(core_dump(shell.line.hub), before) == {}
 
 

@@ -35,7 +35,8 @@ from sync_engine.store.engine import Store
 from tests.conftest import PostgresServer
 from tests.property import world
 from tests.property.history import History, Member, Node
-from tests.property.oracle import PERSONAL, Oracle
+from tests.property.identity import PERSONAL
+from tests.property.oracle import Oracle
 from tests.property.stores import DoomedStore, Killed, on_postgres, on_sqlite
 from tests.support.hubs import OF_RUNS, Bench, bench
 from tests.support.hubs import Kind as RunKind

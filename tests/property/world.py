@@ -15,7 +15,7 @@ from mappings.canonical.fields import Entity, Field, Kind
 from mappings.canonical.schema import fields_of
 from mappings.mapping import Strength
 from tests.property.history import Member, Node, Row
-from tests.property.oracle import NUMBERS
+from tests.property.identity import NUMBERS
 from tests.support.hubs import Bench
 from tests.support.memory import MemoryMapping, MemorySource
 

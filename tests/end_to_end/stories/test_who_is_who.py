@@ -18,27 +18,68 @@ def pupils(story: Story) -> int:
     return len(story.rows("leerling"))
 
 
-def test_the_data_of_twins_were_swapped_and_the_helpdesk_turns_it_back(both: Story) -> None:
+def test_swapped_twins_are_a_case_and_nothing_changes(both: Story) -> None:
     """An administrator typed the one twin's data in the other's record, and the reverse."""
     story = both
     diederik, daan = story.child(10), story.child(11)
-    key = story.hub_key(story.number(diederik))
+    key, other = (story.hub_key(story.number(child)) for child in (diederik, daan))
     before = story.core()
 
     story.mistakes.swap(diederik, daan)
+    report = story.night()
+    assert (report["cases"], report["applied"]) == (2, {})
+    assert story.told(key, "roepnaam")["value"] == "Diederik"
+    assert {case["source_key"] for case in story.cases()} == {
+        story.uuid(child) for child in (diederik, daan)
+    }
+    shown = story.types("case", "show", str(story.cases()[0]["id"])).out
+    assert key in shown
+    assert other in shown
+    story.calm()
+
+    story.mistakes.swap(diederik, daan)  # the school puts it right
+    assert story.night()["applied"] == {}
+    assert story.cases() == []
+    assert differences(before, story.core()) == {}
+    story.calm()
+
+
+def test_the_helpdesk_lets_an_exchange_stand_that_was_meant(story: Story) -> None:
+    """The records had been the wrong way round since they were made; now they are right."""
+    diederik, daan = story.child(10), story.child(11)
+    key = story.hub_key(story.number(diederik))
+    story.mistakes.swap(diederik, daan)
+    story.night()
+    case = next(c for c in story.cases() if c["source_key"] == story.uuid(diederik))
+    (words,) = story.offered(case["id"])
+    story.types(*words, "--why", "zo bedoeld volgens de school", stdin="j\n")
+    story.night()
+    assert story.cases() == []
+    assert story.row("leerling", key)["roepnaam"] == "Daan"
+    story.calm()
+
+
+def test_names_that_were_swapped_are_turned_back_by_the_helpdesk(story: Story) -> None:
+    """Only names and birth dates went wrong, no number says so: a run is undone."""
+    diederik, daan = story.child(10), story.child(11)
+    key = story.hub_key(story.number(diederik))
+    before = story.core()
+    names = ("roepnaam", "voornamen", "voorletters", "geboortedatum", "geslacht")
+
+    story.mistakes.swap(diederik, daan, *names)
     report = story.night()
     assert report["applied"]["leerling.change"] == 2
     assert story.row("leerling", key)["roepnaam"] == "Daan"
     assert story.told(key, "roepnaam")["run_id"] == report["run_id"]  # when, and by what
     assert story.before(key, "roepnaam") == ["Diederik"]
 
-    story.types("run", "undo", str(report["run_id"]), "--why", "tweeling verwisseld", stdin="y\n")
+    story.types("run", "undo", str(report["run_id"]), "--why", "tweeling verwisseld", stdin="j\n")
     assert differences(before, story.core()) == {}
     story.calm()  # the source still has them swapped: it is not proposed again
     refused = story.asks("refused", "list")
     assert {(r["entity"], r["kind"]) for r in refused if r["key"] == key} == {("leerling", "undo")}
 
-    story.mistakes.swap(diederik, daan)  # the school puts it right
+    story.mistakes.swap(diederik, daan, *names)  # the school puts it right
     assert story.night()["applied"] == {}
     assert story.asks("refused", "list") == []
     assert differences(before, story.core()) == {}

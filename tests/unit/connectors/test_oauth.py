@@ -165,6 +165,17 @@ def test_a_refused_token_is_renewed_once_and_the_call_repeated(
     assert sent == ["Bearer token-1", "Bearer token-2", "Bearer token-2"]
 
 
+def test_other_media_types_are_asked_with_every_call(
+    router: respx.MockRouter, transport: RestTransport, tokens: ClientCredentials
+) -> None:
+    grants(router, grant(1), grant(2))
+    route = router.get(API).mock(side_effect=[httpx.Response(401), httpx.Response(200, json={})])
+    session = BearerSession(transport, tokens, accept="application/scim+json")
+    session.get(API, operation="GET ding")
+    sent = [call.request.headers["Accept"] for call in route.calls]
+    assert sent == ["application/scim+json"] * 2
+
+
 def test_a_second_401_is_a_refusal(
     router: respx.MockRouter, tokens: ClientCredentials, transport: RestTransport
 ) -> None:

@@ -100,6 +100,12 @@ def test_a_scope_names_the_schools_that_it_belongs_to(router: respx.MockRouter) 
     ]
 
 
+def test_every_scope_says_whose_numbers_stand_in_it(router: respx.MockRouter) -> None:
+    for name in ("", "magister"):
+        scopes = connect(numbers_of=name).scopes(today=JUNE)
+        assert {scope.numbers_of for scope in scopes} == {name}
+
+
 def test_resources_are_read_in_the_order_of_the_manifest(router: respx.MockRouter) -> None:
     scopes = connect().scopes(today=NOVEMBER)
     assert list(dict.fromkeys(s.resource for s in scopes)) == [

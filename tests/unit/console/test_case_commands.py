@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from mappings.canonical.fields import Entity
+from sync_engine.cases import each_case
 from sync_engine.find import hub_key
+from sync_engine.selection import select
 from sync_engine.store.engine import Store
 from tests.support.desk import Desk, desk_of
 from tests.support.hubs import bench
@@ -201,6 +203,22 @@ def test_a_broken_record_is_a_case_until_it_is_whole_again(desk: Desk) -> None:
     source.remove(Entity.LEERLING, "k")
     desk.bench.settle("s0")
     assert desk("case", "list", "--kind", "quarantine", "--json").data["cases"] == []
+
+
+def test_a_file_has_every_case_one_after_another(desk: Desk, tmp_path: Path) -> None:
+    for number in range(3):
+        desk.bench.sources["s0"].put(Entity.LEERLING, f"k{number}", achternaam="K", kapot=True)
+    desk.bench.sync("s0")
+    target = tmp_path / "zaken.csv"
+    said = desk("case", "list", "--csv", str(target), "--limit", "1")
+    assert said.out == f"4 zaken in {target}\n"
+    assert [line.split(";")[0] for line in target.read_text("utf-8-sig").splitlines()] == [
+        *("zaak", "1", "2", "3", "4")
+    ]
+    assert len(desk("case", "list", "--csv", "-").out.splitlines()) == 5
+    with desk.bench.hub.store.work() as work:  # of more than memory holds, one is read at a time
+        every = each_case(work, select(desk.bench.hub, work, source=None, school=None))
+        assert next(every).id == 1
 
 
 def test_a_preview_opens_no_case(desk: Desk) -> None:

@@ -7,19 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from connectors.somtoday.manifest import MANIFEST
+from connectors.base import Manifest
+from connectors.magister.manifest import MANIFEST as MAGISTER
+from connectors.somtoday.manifest import MANIFEST as SOMTODAY
+from connectors.uwlr.manifest import MANIFEST as UWLR
+from mappings import magister, somtoday, uwlr
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from mappings.document import canonical_page, mapping_page
-from mappings.somtoday import MAPPING
-from mappings.somtoday.notes import NOTES
+from mappings.magister.notes import NOTES as MAGISTER_NOTES
+from mappings.somtoday.notes import NOTES as SOMTODAY_NOTES
+from mappings.tabular import TabularMapping
 
 DOCS = Path(__file__).parents[3] / "docs"
 
 PAGES = {
     "canonical-schema.md": canonical_page(),
-    "mapping-somtoday.md": mapping_page(MAPPING, title="Somtoday", notes=NOTES),
+    "mapping-magister.md": mapping_page(magister.MAPPING, title="Magister", notes=MAGISTER_NOTES),
+    "mapping-somtoday.md": mapping_page(somtoday.MAPPING, title="Somtoday", notes=SOMTODAY_NOTES),
+    "mapping-uwlr.md": mapping_page(uwlr.MAPPING, title="UWLR", notes=uwlr.NOTES),
 }
+SYSTEMS = pytest.mark.parametrize(
+    ("mapping", "manifest"),
+    [(magister.MAPPING, MAGISTER), (somtoday.MAPPING, SOMTODAY), (uwlr.MAPPING, UWLR)],
+    ids=["magister", "somtoday", "uwlr"],
+)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -34,19 +46,29 @@ def test_every_field_of_the_schema_is_documented(entity: Entity) -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(fields_of(entity))
 
 
-def test_every_row_of_the_mapping_is_documented() -> None:
-    assert PAGES["mapping-somtoday.md"].count("\n| `") == len(MAPPING.describe())
+@SYSTEMS
+def test_every_row_of_the_mapping_is_documented(
+    mapping: TabularMapping, manifest: Manifest
+) -> None:
+    page = PAGES[f"mapping-{manifest.system}.md"]
+    assert page.count("\n| `") == len(mapping.describe())
 
 
-def test_every_source_of_a_row_is_a_field_of_the_connector() -> None:
-    known = {resource.name: set(resource.fields) for resource in MANIFEST.resources}
-    for row in MAPPING.describe():
+@SYSTEMS
+def test_every_source_of_a_row_is_a_field_of_the_connector(
+    mapping: TabularMapping, manifest: Manifest
+) -> None:
+    known = {resource.name: set(resource.fields) for resource in manifest.resources}
+    for row in mapping.describe():
         for path in row.source:
             assert path.startswith("@") or path in known[row.resource], (row.resource, path)
 
 
-def test_every_resource_of_the_connector_is_mapped() -> None:
-    assert set(MAPPING.resources) == {resource.name for resource in MANIFEST.resources}
+@SYSTEMS
+def test_every_resource_of_the_connector_is_mapped(
+    mapping: TabularMapping, manifest: Manifest
+) -> None:
+    assert set(mapping.resources) == {resource.name for resource in manifest.resources}
 
 
 def test_every_dutch_word_of_the_schema_stands_in_the_glossary() -> None:

@@ -16,7 +16,8 @@ from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from sync_engine.adoption import AdoptionReport, adopt
 from sync_engine.adoption_file import Lines
-from sync_engine.options import Kind
+from sync_engine.options import Decision, Kind, Verdict
+from sync_engine.outcome import RunReport
 from sync_engine.store.engine import Store
 from tests.property.stores import DoomedStore, Killed
 from tests.support.kern import KERN, PGN, TOKEN, TOKEN_NAME, KernBench, closing_bench, kern_bench
@@ -285,6 +286,52 @@ def test_two_rows_for_one_child_are_told_and_stay_two_until_a_person_says(
     kern.bench.sync("s0")
     assert cores(kern) == [4, 5]
     assert ("s0", "leerling", "u4", "match") in kern.bench.cases()
+
+
+def test_a_person_merges_a_double_and_that_answers_its_case(kern: KernBench) -> None:
+    for core_id in (4, 5):
+        stand(kern.bench, L, core_id, achternaam="Voorbeeld", roepnaam="J", geboortedatum=BORN)
+    adopted(kern, file=lines(number(4, "12"), number(5, "12")))
+    deliver(kern, "u4", achternaam="Voorbeeld", geboortedatum=BORN, leerlingnummer="12")
+    kern.bench.sync("s0")
+    assert len(kern.bench.cases()) == 2
+    report = merged(kern, 4, 5)
+    assert (report.outcome, report.error) == ("done", "")
+    assert cores(kern) == [4]
+    assert ("kern", "leerling", "5", "double") not in kern.bench.cases()
+    kern.bench.sync("s0")
+    assert kern.bench.cases() == []
+    assert cores(kern) == [4]
+    assert kern.bench.core(L, "u4", "s0") == 4
+    lifted = kern.bench.sync(KERN, kind=Kind.DECIDE, lifted=act_of(kern), operator="test")
+    assert lifted.error == ""
+    assert cores(kern) == [4, 5]  # two again, and a case again; nothing joins them by itself
+    assert ("kern", "leerling", "5", "double") in kern.bench.cases()
+    for name in (KERN, "s0"):
+        kern.bench.sync(name)
+    assert cores(kern) == [4, 5]
+
+
+def merged(kern: KernBench, one: int, other: int) -> RunReport:
+    decision = Decision(Verdict.MERGE, L, core_id=one, other=other)
+    return kern.bench.sync(KERN, kind=Kind.DECIDE, decision=decision, operator="test")
+
+
+def act_of(kern: KernBench) -> int:
+    return int(kern.bench.query("SELECT MAX(act) FROM decision")[0][0])
+
+
+def test_an_adoption_is_not_undone_and_takes_nothing_away(kern: KernBench) -> None:
+    """What it took over stood there before it: undoing it would be removing that."""
+    school(kern)
+    run = adopted(kern).run
+    assert run is not None
+    before = core_rows(kern.bench)
+    report = kern.bench.sync(KERN, kind=Kind.UNDO, undone=run.run_id, operator="test")
+    assert (report.outcome, report.applied) == ("failed", {})
+    assert "adoption" in report.error
+    assert "case merge" in report.advice
+    assert core_rows(kern.bench) == before
 
 
 def test_the_case_of_a_double_outlives_later_runs(kern: KernBench) -> None:

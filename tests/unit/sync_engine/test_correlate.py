@@ -7,6 +7,7 @@ import pytest
 from fixtures.school.keys import synthetic_bsn
 from mappings.canonical.fields import Entity
 from sync_engine import pins
+from sync_engine.options import Decision, Verdict
 from sync_engine.options import Kind as RunKind
 from tests.support.hubs import Bench
 from tests.unit.sync_engine.conftest import Make
@@ -134,6 +135,49 @@ def test_inschrijvingen_are_one_when_their_periods_overlap(
     first = at | {"geldig_van": "2026-08-01", "geldig_tot": "2027-08-01"}
     second = at | {"geldig_van": period[0], "geldig_tot": period[1]}
     assert together(bench, Entity.INSCHRIJVING, first, second) is same
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
+        ({"opleiding": "p"}, True),  # each system names an opleiding in its way
+        ({"opleiding": None}, True),
+        ({"schooljaar": "2027/2028"}, False),
+        ({"schooljaar": "2027/2028", "opleiding": "p"}, False),
+        ({"schooljaar": None, "opleiding": "p"}, False),
+        ({"vestiging": None}, False),
+        ({"geldig_van": "2027-02-01"}, False),
+    ],
+)
+def test_inschrijvingen_of_one_schooljaar_and_vestiging_are_one_in_two_systems(
+    make: Make, change: dict[str, str | None], *, same: bool
+) -> None:
+    bench = make(2)
+    vestigingen(bench)
+    for name in bench.sources:
+        put(bench, name, Entity.OPLEIDING, "o", naam="PrO", code="0090")
+        put(bench, name, Entity.OPLEIDING, "p", naam="PrO 3", code="0091")
+        put(bench, name, Entity.LEERLING, "l", achternaam="Jansen", eck_id=ECK)
+    at = {"leerling": "l", "vestiging": "v", "opleiding": "o", "schooljaar": "2026/2027"}
+    first = at | {"geldig_van": "2026-08-01", "geldig_tot": "2027-02-01"}
+    second = at | {"geldig_van": "2026-10-01", "geldig_tot": "2027-08-01"} | change
+    assert together(bench, Entity.INSCHRIJVING, first, second) is same
+
+
+def test_two_inschrijvingen_of_one_system_at_one_time_stay_two(make: Make) -> None:
+    bench = make(2)
+    vestigingen(bench)
+    at = {"leerling": "l", "vestiging": "v", "schooljaar": "2026/2027"}
+    for name in bench.sources:
+        put(bench, name, Entity.LEERLING, "l", achternaam="Jansen", eck_id=ECK)
+    for key in "ab":
+        put(bench, "s0", Entity.INSCHRIJVING, key, **at)
+    bench.sync("s0")
+    assert bench.core(Entity.INSCHRIJVING, "a") != bench.core(Entity.INSCHRIJVING, "b")
+    put(bench, "s1", Entity.INSCHRIJVING, "c", **at)
+    bench.sync("s1")
+    assert bench.cases() == [("s1", "inschrijving", "c", "match")]  # which of both, a person says
 
 
 @pytest.mark.parametrize(
@@ -502,3 +546,72 @@ def test_who_gets_the_number_of_another_is_a_case_and_not_that_other(make: Make)
     bench.sync()
     assert bench.cases() == []
     assert bench.query("SELECT COUNT(*) FROM leerling") == [(2,)]
+
+
+# -- numbers that are exchanged --------------------------------------------------------------------
+
+
+def twins(make: Make) -> Bench:
+    """Two children of one birth date, each with a BSN and a leerlingnummer."""
+    made = make(1)
+    for key, name, number in (("a", "Anna", 1), ("b", "Bas", 2)):
+        tell(made, key, name, bsn=number, leerlingnummer=f"10{number}")
+    for number in range(9):
+        put(made, "s0", Entity.LEERLING, f"ander{number}", achternaam="Ander")
+    made.sync()
+    return made
+
+
+def tell(made: Bench, key: str, name: str, *, bsn: int, leerlingnummer: str) -> None:
+    said = {"roepnaam": name, "bsn": synthetic_bsn(bsn), "leerlingnummer": leerlingnummer}
+    put(made, "s0", Entity.LEERLING, key, **LEERLING | said)
+
+
+def names(made: Bench) -> dict[str, str]:
+    """Source key → the name that the core has."""
+    rows = made.query(
+        "SELECT l.source_key, c.roepnaam FROM leerling c JOIN link l ON l.core_id = c.id "
+        "WHERE l.source_key IN ('a', 'b')"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def test_two_records_that_exchange_who_they_are_are_two_cases(make: Make) -> None:
+    made = twins(make)
+    tell(made, "a", "Bas", bsn=2, leerlingnummer="101")
+    tell(made, "b", "Anna", bsn=1, leerlingnummer="102")
+    for _ in range(3):
+        assert made.sync().applied == {}
+        made.later()
+    assert made.cases() == [("s0", "leerling", key, "contradiction") for key in "ab"]
+    assert names(made) == {"a": "Anna", "b": "Bas"}
+    tell(made, "a", "Anna", bsn=1, leerlingnummer="101")  # the school mends it
+    tell(made, "b", "Bas", bsn=2, leerlingnummer="102")
+    assert made.sync().applied == {}
+    assert made.cases() == []
+
+
+def test_a_person_says_that_an_exchange_was_meant(make: Make) -> None:
+    made = twins(make)
+    tell(made, "a", "Bas", bsn=2, leerlingnummer="101")
+    tell(made, "b", "Anna", bsn=1, leerlingnummer="102")
+    made.sync()
+    core = made.core(Entity.LEERLING, "a")
+    decision = Decision(Verdict.LINK, Entity.LEERLING, "a", core_id=core, case_id=1)
+    report = made.sync(kind=RunKind.DECIDE, decision=decision, operator="balie")
+    assert (report.outcome, report.applied) == ("done", {"leerling.change": 1})
+    assert made.sync().applied == {"leerling.change": 1}
+    assert names(made) == {"a": "Bas", "b": "Anna"}
+    assert made.cases() == []
+    assert made.sync().applied == {}
+
+
+def test_a_number_that_came_free_and_a_corrected_one_are_no_doubt(make: Make) -> None:
+    made = twins(make)
+    tell(made, "a", "Anna", bsn=2, leerlingnummer="101")  # had the other's until today
+    tell(made, "b", "Bas", bsn=3, leerlingnummer="102")
+    assert made.sync().applied == {"leerling.change": 2}
+    tell(made, "a", "Anna", bsn=2, leerlingnummer="102")  # only the school's own numbers
+    tell(made, "b", "Bas", bsn=3, leerlingnummer="101")
+    assert made.sync().applied == {"leerling.change": 2}
+    assert made.cases() == []

@@ -10,6 +10,7 @@ from fixtures.school.keys import synthetic_bsn
 from mappings.canonical.fields import Entity
 from sync_engine.options import Decision, Verdict
 from sync_engine.outcome import Outcome, RunReport
+from sync_engine.pins import pin
 from sync_engine.runs import Kind
 from tests.support.hubs import Bench
 from tests.support.snapshot import core
@@ -195,6 +196,44 @@ def test_a_wrong_link_is_taken_back_and_what_belongs_to_it_returns(make: Make) -
     bench.settle()
     own = bench.core(Entity.LEERLING, "b", "s1")
     assert bench.query("SELECT leerling_id FROM inschrijving") == [(own,)]
+
+
+def test_a_record_that_was_made_by_a_decision_goes_with_it(make: Make) -> None:
+    bench = alike(make)
+    before = core(bench)
+    decide(bench, Verdict.CREATE, "b", "s1")
+    bench.settle()
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(2,)]
+    report = lift(bench, act_of(bench), "s1")
+    assert (report.outcome, report.error, report.doubts) == (Outcome.DONE, "", [])
+    assert core(bench)["leerling"] == before["leerling"]
+    assert not bench.query("SELECT 1 FROM inschrijving")
+    assert not bench.query("SELECT 1 FROM groepsdeelname WHERE NOT beeindigd")
+    bench.sync("s1")
+    assert [row[3] for row in bench.cases()] == ["score"]
+    bench.settle()
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(1,)]
+
+
+def test_a_record_that_something_leans_on_stays_when_its_decision_is_taken_back(make: Make) -> None:
+    bench = alike(make)
+    decide(bench, Verdict.CREATE, "b", "s1")
+    own = bench.core(Entity.LEERLING, "b", "s1")
+    pin(
+        *(bench.hub, own),
+        entity=Entity.LEERLING,
+        field="roepnaam",
+        value="Kimberley",
+        reason="belofte",
+        operator="balie",
+    )
+    bench.settle()
+    report = lift(bench, act_of(bench), "s1")
+    assert ("leerling", own) in {(doubt.entity, doubt.core_id) for doubt in report.doubts}
+    assert bench.core(Entity.LEERLING, "b", "s1") == own
+    assert bench.query("SELECT leerling_id FROM inschrijving") == [(own,)]
+    bench.settle()
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(2,)]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.CREATE, Verdict.IGNORE])

@@ -23,6 +23,7 @@ from tests.support.memory import MemoryMapping, MemorySource
 Make = Callable[..., Bench]
 READ = (Entity.VESTIGING, Entity.MEDEWERKER, Entity.LEERLING, Entity.GROEP)
 BSN = "999990019"
+_ECK = f"https://ketenid.nl/pilot/{'a' * 128}"
 ADRES = {"straat": "Dorpsweg", "huisnummer": "1", "woonplaats": "Baken"}
 
 
@@ -86,6 +87,31 @@ def test_where_nothing_differs_nothing_is_told(make: Make) -> None:
     found = compare(school(make))
     assert (found.entities, found.fields, found.records, found.more) == ([], [], [], 0)
     assert found.exit_code is ExitCode.DONE
+
+
+def test_who_is_there_by_another_source_alone_is_told_and_is_no_difference(make: Make) -> None:
+    bench = make(2)
+    for number, name in enumerate(bench.sources):
+        bench.sources[name].put(Entity.LEERLING, "a", achternaam="Jansen", eck_id=_ECK)
+        bench.sources[name].put(Entity.MEDEWERKER, f"m{number}", achternaam="Smit")
+    for key in "bcd":
+        bench.sources["s0"].put(Entity.LEERLING, key, achternaam="Jansen")
+    bench.sync("s0")
+    told: list[RecordDrift] = []
+    found = drift(bench.hub, "s1", Options(dry=True), limit=2, each=told.append)
+    assert [(e.entity, e.records, len(e.keys)) for e in found.elsewhere] == [
+        ("medewerker", 1, 1),
+        ("leerling", 3, 2),
+    ]
+    apart = {record.key for record in told if record.op == "elsewhere"}
+    assert apart == {hub_key(bench.core(Entity.LEERLING, key)) for key in "bcd"} | {
+        hub_key(bench.core(Entity.MEDEWERKER, "m0"))
+    }
+    bench.sync("s1")
+    again = compare(bench, "s1")
+    assert ([e.records for e in again.elsewhere], again.exit_code) == ([1, 3], ExitCode.DONE)
+    assert [e.records for e in compare(bench, "s0").elsewhere] == [1]
+    assert compare(bench, "s1", resources=("leerling",)).elsewhere == []
 
 
 def test_each_field_that_differs_is_counted_with_the_rows_that_fill_it(make: Make) -> None:

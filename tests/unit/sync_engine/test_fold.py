@@ -4,6 +4,7 @@ from datetime import date
 from itertools import permutations
 from typing import Any
 
+import msgspec
 import pytest
 
 from mappings.canonical.fields import Entity
@@ -102,11 +103,22 @@ def test_what_is_gone_yields_to_what_is_there() -> None:
     assert not result.closed
 
 
-def test_what_stands_in_an_ended_scope_is_believed_last_and_closes_nothing() -> None:
-    result = folded(claim("a", ended=True, gone=True, roepnaam="oud"))
-    assert not result.closed
+def test_what_stands_in_an_ended_scope_is_believed_last_and_closes_nobody_who_is_there() -> None:
+    assert not folded(claim("a", ended=True, gone=True), claim("b", roepnaam="nu")).closed
+    assert not folded(claim("a", ended=True, gone=True), claim("b", ended=True)).closed
     both = claim("a", ended=True, roepnaam="oud"), claim("b", roepnaam="nu")
     assert folded(*both).values["roepnaam"] == "nu"
+
+
+def test_who_was_gone_is_not_opened_again_when_his_scope_ends() -> None:
+    gone = claim("a", gone=True, roepnaam="oud")
+    ended = msgspec.structs.replace(gone, ended=True)
+    twice = msgspec.structs.replace(ended, shadow_id=2, koppeling="b")
+    for claims in ((ended,), (ended, twice)):
+        result = folded(*claims)
+        assert (result.closed, result.end) == (True, folded(gone).end)
+    assert not folded(msgspec.structs.replace(ended, adopted=True)).closed
+    assert folded(twice, claim("c", gone=True, roepnaam="nu")).closed
 
 
 WEAK = {("roepnaam", "a"): Strength.WEAK}

@@ -76,6 +76,22 @@ def test_each_change_says_run_operator_source_and_both_values(make: Make) -> Non
     assert (changed.run_id, changed.operator, changed.source) == (2, "nachtrun", "s0")
 
 
+def test_what_a_person_did_says_why(make: Make) -> None:
+    made, core = lived(make)
+    made.sources["s0"].put(Entity.LEERLING, "l", achternaam="Fout", eck_id=ECK)
+    undone = made.sync().run_id
+    made.sync(kind=Kind.UNDO, undone=undone, why="verkeerd getypt", operator="balie")
+    made.sources["s0"].put(Entity.LEERLING, "l", achternaam="Weer fout", eck_id=ECK)
+    plan = made.sync(plan_only=True).plan_id
+    made.sync(kind=Kind.REFUSE, refused=plan, why="klopt niet", operator="balie")
+    told = [(h.kind, h.why) for h in life(made, core).happenings if h.why]
+    assert told == [
+        ("pin", "Vraag van de school"),
+        ("close", "verkeerd getypt"),  # he had left before
+        ("refuse", "klopt niet"),
+    ]
+
+
 def test_groepen_come_and_go(make: Make) -> None:
     made, core = lived(make)
     texts = [h.text for h in life(made, core).happenings if h.kind == "member"]

@@ -15,6 +15,7 @@ from sqlmodel import SQLModel
 from fixtures.school.keys import synthetic_bsn
 from mappings.canonical.fields import Entity
 from sync_engine import pins, purge
+from sync_engine.cases import write_note
 from sync_engine.errors import RunActiveError
 from sync_engine.find import hub_key
 from sync_engine.options import Kind
@@ -244,6 +245,31 @@ def old_pupil(made: Bench) -> int:
     made.settle("s0")
     made.later(TWO_YEARS)
     return made.core(Entity.LEERLING, "a")
+
+
+def test_an_old_closed_case_goes_with_its_notes_and_a_young_or_open_one_stays(made: Bench) -> None:
+    made.sync("s0")
+    numbers = []
+    with made.hub.store.work() as work:
+        tenant, koppeling = work.execute("SELECT tenant_id, id FROM koppeling WHERE name = 's0'")[0]
+        run = work.execute("SELECT MAX(id) FROM run")[0][0]
+        for key, state in (("oud", "closed"), ("open", "open")):
+            rows = work.execute(
+                "INSERT INTO zaak (tenant_id, koppeling_id, kind, entity, source_key, state, rule, "
+                "detail, opened_run, closed_run) VALUES (?, ?, 'score', 'leerling', ?, ?, 'x', "
+                "'[]', ?, ?) RETURNING id",
+                (tenant, koppeling, key, state, run, run if state == "closed" else None),
+            )
+            numbers.append(rows[0][0])
+    for number in numbers:
+        write_note(made.hub, number, "besproken met de school", operator="balie")
+    made.later(TWO_YEARS - DAYS)
+    purge.purge(made.hub, operator="test")
+    assert [row[0] for row in made.query("SELECT source_key FROM zaak")] == ["oud", "open"]
+    made.later(2 * DAYS)
+    purge.purge(made.hub, operator="test")
+    assert [row[0] for row in made.query("SELECT source_key FROM zaak")] == ["open"]
+    assert made.query("SELECT COUNT(*) FROM zaak_notitie") == [(1,)]
 
 
 def test_who_an_open_case_speaks_of_stays(made: Bench) -> None:

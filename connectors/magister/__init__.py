@@ -1,0 +1,1 @@
+"""Magister (Iddink Group): own lists, the fixed functions, and SCIM."""

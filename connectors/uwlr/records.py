@@ -1,0 +1,228 @@
+"""UWLR's own records, typed: fields as UWLR names them, in snake_case.
+
+A record is one element of an answer, as it was sent. A groep does not say who is in it: the
+connector gathers that from the persons of the same answer and puts it behind the group, in an
+element of its own (`with_members`).
+Lenient where the specification says so: an empty element is absent, `jaargroep` 1 to 6 is year 1 to
+6 of secondary education, an unknown block of `toevoegingen` is skipped. What is read otherwise than
+it was written is told as a problem.
+Spec: uwlr.md, sections 7, 10 and 12 (CONFIRMED; leniency ASSUMED).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal
+from xml.sax.saxutils import quoteattr
+
+import msgspec
+from pydantic import Field, StringConstraints
+
+from connectors.base import FieldProblem, Parsed
+from connectors.errors import ParseError
+from connectors.protocols.parsing import Day, SourceModel, Text, parse_model, safe_name
+from connectors.protocols.xmldoc import Bounds, Element, XmlRefusedError, name_of, text_of, whole
+from connectors.uwlr.names import LG
+
+Key = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Jaargroep = Literal[
+    "B", "D", "0", "1", "2", "3", "4", "5", "6", "7", "8",
+    "11", "12", "13", "14", "15", "16", "S", "V", "C", "N", "H",
+]  # fmt: skip
+
+DOUBTFUL: Final = "eckid-dubbel"
+"""Attribute that the connector puts in the place of an ECK iD that two persons were given."""
+
+MEMBERS: Final = "samenstelling"
+"""Element that the connector puts around a group and the keys of who is in it."""
+
+_SECONDARY: Final = frozenset("123456")
+_RECORD: Final = Bounds(element_bytes=4 * 1024 * 1024)
+
+
+def source_key(key: str | None, eckid: str | None) -> str | None:
+    """What a person is known by: the LAS key, else a digest of the ECK iD, which is no plain text.
+
+    Spec: uwlr.md, section 10 (CONFIRMED: under 2.3 the ECK iD may stand alone).
+    """
+    if key:
+        return key
+    return f"sha256:{hashlib.sha256(eckid.encode()).hexdigest()}" if eckid else None
+
+
+class Person(SourceModel):
+    """Root of leerling and leerkracht."""
+
+    key: Key | None = None
+    eckid: Key | None = None
+    achternaam: Text | None = None
+    voorvoegsel: Text | None = None
+    voornamen: Text | None = None
+    voorletters_1: Text | None = Field(default=None, alias="voorletters-1")
+    roepnaam: Text | None = None
+    gebruikersnaam: Text | None = None
+    emailadres: Text | None = None
+    mutatiedatum: Text | None = None
+
+    @property
+    def source_key(self) -> str | None:
+        """What it is known by."""
+        return source_key(self.key, self.eckid)
+
+
+class Leerling(Person):
+    """A pupil; `groep` and `samengestelde_groepen` are keys. Section 7.3."""
+
+    geboortedatum: Day | None = None
+    geslacht: Literal["0", "1", "2", "9"] | None = None
+    jaargroep: Jaargroep | None = None
+    groep: Key | None = None
+    samengestelde_groepen: tuple[Key, ...] | None = None
+    vestiging: Key | None = None
+    instroomdatum: Day | None = None
+    uitstroomdatum: Day | None = None
+    sofinummer: Text | None = None
+    bsn: Text | None = None
+    onderwijsnummer: Text | None = None
+
+
+class Leerkracht(Person):
+    """A member of staff; `groepen` are keys of both kinds of group. Section 7.4."""
+
+    rol: tuple[Text, ...] | None = None
+    rolomschrijving: tuple[Text, ...] | None = None
+    groepen: tuple[Key, ...] | None = None
+
+
+class SamengesteldeGroep(SourceModel):
+    """Any group that is no stamgroep; in secondary education a lesgroep. Section 7.2.
+
+    `leerlingen` and `leerkrachten` are the source keys of who says to be in it.
+    """
+
+    key: Key
+    naam: Text | None = None
+    omschrijving: Text | None = None
+    mutatiedatum: Text | None = None
+    leerlingen: tuple[Key, ...] | None = None
+    leerkrachten: tuple[Key, ...] | None = None
+
+
+class Groep(SamengesteldeGroep):
+    """A stamgroep."""
+
+    jaargroep: Jaargroep | None = None
+
+
+class Vestiging(SourceModel):
+    """A location, as the administration knows it; it has no BRIN. Section 7.2."""
+
+    key: Key
+    naam: Text | None = None
+    omschrijving: Text | None = None
+    mutatiedatum: Text | None = None
+
+
+class School(SourceModel):
+    """Whose answer it is; `key` is what was asked for. Section 7.1."""
+
+    key: Key
+    brincode: Text | None = None
+    dependancecode: Text | None = None
+    schoolkey: Text | None = None
+
+
+MODELS: Final[Mapping[str, type[SourceModel]]] = {
+    "school": School,
+    "vestiging": Vestiging,
+    "leerkracht": Leerkracht,
+    "leerling": Leerling,
+    "groep": Groep,
+    "samengestelde_groep": SamengesteldeGroep,
+}
+"""Resource → model, in the order in which they are read: what is referred to comes first."""
+
+_REPEATED: Final = frozenset({"rol", "rolomschrijving"})
+_KEYED: Final = frozenset({"groep", "vestiging"})
+_LISTS: Final = frozenset({"samengestelde_groepen", "groepen"})
+
+
+def with_members(group: bytes, *, leerlingen: Iterable[str], leerkrachten: Iterable[str]) -> bytes:
+    """A group as it was sent, with the keys of who is in it, in an order of their own."""
+    parts = [b"<%s>" % MEMBERS.encode(), group]
+    for name, keys in (("leerling", leerlingen), ("leerkracht", leerkrachten)):
+        parts += [f"<{name} key={quoteattr(key)}/>".encode() for key in sorted(keys)]
+    return b"".join([*parts, b"</%s>" % MEMBERS.encode()])
+
+
+def parse(resource: str, body: bytes) -> Parsed:
+    """One raw record → its model.
+
+    Raises: ParseError if it cannot be read, has no key, or a required field breaks its rule; it
+        names field and rule, never the value.
+    """
+    try:
+        root = whole(body, bounds=_RECORD)
+    except XmlRefusedError as error:
+        raise ParseError("$", error.rule) from None
+    problems: list[FieldProblem] = []
+    unknown: list[str] = []
+    fields = _fields(root, problems=problems, unknown=unknown)
+    dropped = _lenient(fields, problems)
+    model = MODELS[resource]
+    parsed = parse_model(model, msgspec.json.encode(fields), key_field="key")
+    record = parsed.record
+    if isinstance(record, Person) and record.source_key is None:
+        raise ParseError("key", "is required where there is no eckid")
+    if dropped and isinstance(record, SourceModel):
+        record = record.model_copy(update={"dropped": record.dropped | dropped})
+    return Parsed(
+        record, (*parsed.problems, *problems), tuple(dict.fromkeys((*parsed.unknown, *unknown)))
+    )
+
+
+def _fields(root: Element, *, problems: list[FieldProblem], unknown: list[str]) -> dict[str, Any]:
+    """An element as names and values."""
+    if name_of(root) == MEMBERS:
+        group, *members = root
+        fields = _fields(group, problems=problems, unknown=unknown)
+        for member in members:
+            listed = "leerlingen" if name_of(member) == "leerling" else "leerkrachten"
+            fields.setdefault(listed, []).append(member.get("key"))
+        fields.setdefault("leerlingen", [])
+        fields.setdefault("leerkrachten", [])
+        return fields
+    fields = {str(name): value for name, value in root.attrib.items()}
+    for child in root:
+        name = name_of(child)
+        if child.tag != f"{{{LG}}}{name}":
+            unknown.append(safe_name(name))
+        elif name in _REPEATED:
+            if text := text_of(child):
+                fields.setdefault(name, []).append(text)
+        elif name in fields:
+            problems.append(FieldProblem(name, "stands there more than once; the first is read"))
+        elif name in _LISTS:
+            fields[name] = [item.get("key", "") for item in child]
+        elif name in _KEYED:
+            fields[name] = child.get("key", "")
+        elif len(child):
+            if name != "toevoegingen":
+                unknown.append(safe_name(name))
+        elif text := text_of(child):
+            fields[name] = text
+    return fields
+
+
+def _lenient(fields: dict[str, Any], problems: list[FieldProblem]) -> frozenset[str]:
+    """Mend what may be written otherwise; the names of fields that are then not delivered."""
+    if fields.get("jaargroep") in _SECONDARY:
+        fields["jaargroep"] = f"1{fields['jaargroep']}"
+        problems.append(FieldProblem("jaargroep", "is 1 to 6; read as 11 to 16"))
+    if fields.pop(DOUBTFUL, None) is not None:
+        problems.append(FieldProblem("eckid", "is that of another person in this answer too"))
+        return frozenset({"eckid"})
+    if fields.get("eckid") == "":
+        del fields["eckid"]
+    return frozenset()

@@ -1,0 +1,5 @@
+"""Magister → the canonical schema."""
+
+from mappings.magister.mapping import MAPPING
+
+__all__ = ["MAPPING"]
