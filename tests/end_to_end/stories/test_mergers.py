@@ -66,21 +66,12 @@ def closed(story: Story) -> int:
 
 def number_of(story: Story, vestiging: int = 0, *, on: str | None = None) -> str:
     """What `state` says a vestiging was called on a day; the day of today by default."""
-    (key,) = story.line.query(
-        "SELECT core_id FROM link WHERE entity = 'vestiging' AND source_key = ?",
-        story.school.vestiging_uuid(vestiging),
-    )[0]
+    key = story.key_of(story.school.vestiging_uuid(vestiging), "vestiging")
     (told,) = story.asks(
         *("state", "vestiging", "-", "--on", on or str(story.line.clock.now().date())),
-        stdin=f"{story_key(key)}\n",
+        stdin=f"{key}\n",
     )
     return str(told["values"]["vestigingsnummer"])
-
-
-def story_key(core_id: int) -> str:
-    from sync_engine.hubkeys import hub_key
-
-    return hub_key(core_id)
 
 
 def test_a_vestiging_that_goes_to_another_brin_takes_everything_along(story: Story) -> None:
@@ -133,6 +124,14 @@ def test_a_brin_that_changes_under_the_same_records_changes_on_its_day(story: St
     assert story.night()["applied"] == {}
     assert story.night()["applied"] == {}
     assert number_of(story) == OLD
+    key = story.key_of(story.school.vestiging_uuid(0), "vestiging")
+    (told,) = story.asks(
+        *("explain", "vestiging", "-", "--field", "vestigingsnummer"), stdin=f"{key}\n"
+    )
+    (reason,) = told["explanation"]["fields"]
+    assert (reason["value"], reason["rule"]) == (OLD, "herinrichting")
+    assert [claim["value"] for claim in reason["claims"]] == ["99YY01"]  # as the source says it
+    assert "herinrichting list" in reason["changes_when"]
     assert story.night()["applied"] == {"instelling.change": 1, "vestiging.change": 2}
     assert (number_of(story), number_of(story, 1)) == ("99YY01", "99YY02")
     assert (kept(story), closed(story)) == (before, 0)
