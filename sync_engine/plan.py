@@ -46,19 +46,11 @@ from sync_engine.steps import (
 )
 from sync_engine.store.cipher import PersonCipher
 from sync_engine.succession import left_behind
-from sync_engine.turn import Touched, put_back
+from sync_engine.turn import Touched, members_of, put_back
 
 
 def _references(step: Step) -> list[list[Json]]:
     return [pair for key, pair in step.changed.items() if key.endswith("_id")]
-
-
-def _members_of(states: Mapping[int, State], touched: Mapping[int, Sequence[Touched]]) -> list[int]:
-    """Who is in any of these groepen, or comes back into one."""
-    start = f"{MEMBERS}/"
-    keys = {key for state in states.values() for key in state if key.startswith(start)}
-    keys |= {row.former[1] for rows_ in touched.values() for row in rows_ if row.former}
-    return sorted({int(key.rpartition("/")[2]) for key in keys})
 
 
 REFUSED = "geweigerd"
@@ -334,7 +326,7 @@ class Planner:
         known = [core_id for core_id in cores if core_id not in self._made]
         states = self._states.read(entity, known)
         if entity is Entity.GROEP and self.context.former_scopes:
-            batch.behind = left_behind(self.context, _members_of(states, batch.touched))
+            batch.behind = left_behind(self.context, members_of(states.values(), batch.touched))
         salts = self._core_salts(entity, known)
         waiting = self._compare(batch, states, salts)
         self._asked.flush()
@@ -458,13 +450,9 @@ class Planner:
 
     def _put_back(self, batch: _Batch, core_id: int, current: State | None, target: State) -> None:
         """Memberships that an undone run wrote are the rows that they were."""
-        for row in batch.touched[core_id]:
-            if row.former is None or row.former[0] != core_id:
-                continue
-            key = row.former[1]
-            if int(key.rpartition("/")[2]) in batch.behind:  # no source names him, and he stays
-                target.setdefault(key, row.period)
-        handled, chosen = put_back(core_id, batch.touched[core_id], current, target)
+        handled, chosen = put_back(
+            core_id, batch.touched[core_id], current, target, behind=batch.behind
+        )
         batch.handled[core_id] = handled
         for member_id in chosen:
             self._prepared.put_back(member_id)
