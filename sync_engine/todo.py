@@ -10,6 +10,7 @@ from typing import Final
 from config.clock import local_date
 from sync_engine.cases import KINDS, QUARANTINE
 from sync_engine.hub import Hub
+from sync_engine.options import ACTS
 from sync_engine.pinned import PinRow, in_force
 from sync_engine.plans import list_plans
 from sync_engine.quarantine import counts as quarantined
@@ -112,7 +113,8 @@ def _last_runs(work: Work, chosen: Selection) -> list[Item]:
         for number, name, state, error, at in work.execute(
             "SELECT r.id, k.name, r.state, r.error, r.started_at FROM run r "
             "JOIN koppeling k ON k.id = r.koppeling_id WHERE r.id IN "
-            f"(SELECT MAX(id) FROM run WHERE {work.many('koppeling_id')} GROUP BY koppeling_id) "
+            f"(SELECT MAX(id) FROM run WHERE {work.many('koppeling_id')} "
+            f"AND NOT (state = 'failed' AND kind IN ({ACTS})) GROUP BY koppeling_id) "
             "AND r.state IN ('failed', 'cancelled') ORDER BY k.name",
             (work.values(list(chosen.koppelingen)),),
         )
