@@ -144,6 +144,11 @@ _SMALL_SECTIONS: Final = {
 }
 
 
+def wanted(call: Call) -> Asked:
+    """The elements of an answer that `read_answer` looks at."""
+    return Asked(ends=_ENDS, starts={lg(call.answer), lg(call.data), *map(lg, _WATCHED)})
+
+
 def ask(
     client: SoapClient, call: Call, body: Element, *, head: Element, make: Callable[[], H]
 ) -> tuple[Said, H]:
@@ -157,9 +162,8 @@ def ask(
         harvest = make()
         return read_answer(call, events, harvest=harvest), harvest
 
-    asked = Asked(ends=_ENDS, starts={lg(call.answer), lg(call.data), *map(lg, _WATCHED)})
     return client.call(
-        body, action=call.action, operation=call.name, asked=asked, take=take, head=(head,)
+        body, action=call.action, operation=call.name, asked=wanted(call), take=take, head=(head,)
     )
 
 
