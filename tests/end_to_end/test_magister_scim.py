@@ -14,7 +14,9 @@ from config.settings import Settings
 from console.setup import initialise
 from fixtures.sandbox import faults
 from fixtures.sandbox.magister import MagisterSandbox
+from fixtures.sandbox.uwlr import UwlrSandbox
 from fixtures.school.changes import Changes
+from fixtures.school.edexml import Telling
 from fixtures.school.plan import plan_school
 from fixtures.school.population import Leerling
 from fixtures.school.school import School, Selection
@@ -60,6 +62,21 @@ base_url = "BASE_URL"
 username = "koppelhub"
 password = { env = "LIJSTEN_SECRET" }
 per_second = 0
+[[source]]
+name = "uwlr"
+system = "uwlr"
+tenant = "bestuur"
+resources = ["leerling"]
+keys_of = "accounts"
+unmatched = "ignore"
+drop = ["leerling.jaargroep", "leerling.instroomdatum", "leerling.uitstroomdatum"]
+[source.options]
+endpoint = "ENDPOINT"
+autorisatiesleutel = { env = "UWLR_SLEUTEL" }
+klantcode = { env = "UWLR_KLANTCODE" }
+klantnaam = "KLANTNAAM"
+vestigingen = "VESTIGINGEN"
+per_second = 0
 """
 
 
@@ -70,6 +87,7 @@ class Accounts:
     hub: Hub
     clock: FixedClock
     sandbox: MagisterSandbox
+    uwlr: UwlrSandbox
 
     def night(self, name: str = "accounts") -> RunReport:
         """Let a day go by, and read."""
@@ -99,21 +117,30 @@ class Accounts:
 
 @pytest.fixture
 def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Accounts]:
-    with MagisterSandbox(School(plan_school(60))) as sandbox:
+    school, clock = School(plan_school(60)), FixedClock(START)
+    telling = Telling(magister_keys=True)
+    with (
+        MagisterSandbox(school) as sandbox,
+        UwlrSandbox(school, telling=telling, now=clock.now) as uwlr,
+    ):
+        monkeypatch.setenv("UWLR_SLEUTEL", uwlr.grant.sleutel)
+        monkeypatch.setenv("UWLR_KLANTCODE", uwlr.grant.klantcode)
         monkeypatch.setenv("SCIM_SECRET", sandbox.client.client_secret)
         monkeypatch.setenv("LIJSTEN_SECRET", sandbox.account.password)
-        text = _SETTINGS
+        text, vestigingen = _SETTINGS, range(len(school.population.sizes))
         for name, value in (
             ("SCIM_URL", sandbox.scim_base),
             ("BASE_URL", sandbox.base_url),
             ("TOKEN_URL", sandbox.token_url),
             ("CLIENT_ID", sandbox.client.client_id),
+            ("ENDPOINT", uwlr.endpoint),
+            ("KLANTNAAM", uwlr.grant.klantnaam),
+            ("VESTIGINGEN", ", ".join(f"{school.plan.brin}{v + 1:02d}" for v in vestigingen)),
         ):
             text = text.replace(name, value)
         initialise(tmp_path, configuration=text)
-        clock = FixedClock(START)
         hub = Hub.open(Settings.load(tmp_path / "koppelhub.toml"), clock)
-        yield Accounts(hub, clock, sandbox)
+        yield Accounts(hub, clock, sandbox, uwlr)
         hub.close()
 
 
@@ -177,3 +204,28 @@ def test_beside_the_lists_of_the_same_school_nobody_is_doubled(accounts: Account
     assert report.cases == len(accounts.ids())
     assert report.applied == {}
     assert accounts.query("SELECT COUNT(*) FROM leerling") == known
+
+
+def test_uwlr_brings_the_eck_id_to_the_pupil_of_the_same_user_id(accounts: Accounts) -> None:
+    accounts.night()
+    known = accounts.query("SELECT id FROM leerling ORDER BY id")
+    report = accounts.night("uwlr")
+    assert report.outcome is Outcome.DONE, report.error
+    assert report.cases == 0
+    assert accounts.query("SELECT id FROM leerling ORDER BY id") == known
+    edexml = accounts.uwlr.uwlr.edexml
+    with_one = {
+        accounts.sandbox.magister.scim.user_id(key)
+        for key in accounts.pupils()
+        if edexml.eckid(key)
+    }
+    linked = accounts.query(
+        "SELECT k.name, l.source_key FROM link l JOIN koppeling k ON k.id = l.koppeling_id "
+        "JOIN identificatie i ON i.eigenaar_id = l.core_id AND i.soort = 'eck_id' "
+        "WHERE l.entity = 'leerling'"
+    )
+    assert with_one
+    for koppeling in ("accounts", "uwlr"):
+        assert {str(key) for name, key in linked if name == koppeling} == with_one
+    assert accounts.night("uwlr").applied == {}
+    assert accounts.night().applied == {}
