@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -59,7 +59,14 @@ class Todo:
 
 
 def todo(hub: Hub, chosen: Selection) -> Todo:
-    """Everything that waits in these koppelingen, the most pressing first."""
+    """Everything that waits in these koppelingen, the most pressing first.
+
+    Of a koppeling that has ended nothing waits but pins: nobody can run it any more.
+    """
+    every = chosen
+    configured = {source.name for source in hub.sources()}
+    names = {number: name for number, name in chosen.koppelingen.items() if name in configured}
+    chosen = replace(chosen, koppelingen=names)
     items = _plans(hub, chosen)
     with hub.store.work() as work:
         items += _last_runs(work, chosen)
@@ -77,7 +84,7 @@ def todo(hub: Hub, chosen: Selection) -> Todo:
         ]
         items += _refused(work, chosen)
         items += _events(work, chosen)
-    items += _pins(hub, chosen)
+    items += _pins(hub, every)
     found: Counter[str] = Counter()
     for item in items:
         found[item.kind] += item.count
