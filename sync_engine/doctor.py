@@ -13,6 +13,8 @@ from config.operators import Role
 from config.settings import Settings
 from connectors import registry
 from sync_engine.hub import Hub
+from sync_engine.options import ACTS
+from sync_engine.reorganise import list_herinrichtingen
 from sync_engine.rotation import list_keys
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import verify_keys
@@ -48,6 +50,7 @@ def examine(config: Path | None) -> list[Finding]:
     try:
         findings += _size(hub)
         findings += _rotations(hub)
+        findings += _herinrichtingen(hub)
         findings += _sources(hub)
         findings += _runs(hub)
     finally:
@@ -150,6 +153,27 @@ def _rotations(hub: Hub) -> Iterator[Finding]:
             )
 
 
+def _herinrichtingen(hub: Hub) -> Iterator[Finding]:
+    """What was announced and is past its day, or is announced otherwise than it is in force."""
+    for made in list_herinrichtingen(hub):
+        subject = f"herinrichting {made.name}"
+        if made.state == "announced" and made.on <= hub.today():
+            yield Finding(
+                "let op",
+                subject,
+                f"de nummers veranderden op {made.on}, en zij is niet toegepast",
+                f"Bekijk haar met `koppelhub herinrichting preview {made.name}`.",
+            )
+        elif made.state == "differs":
+            yield Finding(
+                "let op",
+                subject,
+                "de configuratie zegt iets anders dan wat van kracht is",
+                f"Draai `koppelhub run undo {made.run_id}` en pas haar opnieuw toe, of herstel de "
+                "configuratie.",
+            )
+
+
 def _sources(hub: Hub) -> Iterator[Finding]:
     broken = registry.find().broken
     for name, why in broken.items():
@@ -168,7 +192,9 @@ def _runs(hub: Hub) -> Iterator[Finding]:
     with hub.store.work() as work:
         for name, state, advice in work.execute(
             "SELECT k.name, r.state, r.advice FROM run r JOIN koppeling k ON k.id = r.koppeling_id "
-            "WHERE r.id IN (SELECT MAX(id) FROM run GROUP BY koppeling_id) ORDER BY k.name"
+            "WHERE r.id IN (SELECT MAX(id) FROM run "
+            f"WHERE NOT (state = 'failed' AND kind IN ({ACTS})) GROUP BY koppeling_id) "
+            "ORDER BY k.name"
         ):
             level = "goed" if state in {"done", "running"} else "let op"
             yield Finding(level, f"laatste run {name}", str(state), advice or "")
