@@ -22,6 +22,7 @@ from console.commands import (
     acts,
     alike,
     cases,
+    herinrichtingen,
     inbox,
     pins,
     plans,
@@ -47,7 +48,7 @@ sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_ar
 app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
-    *(inbox, systems, trail, upkeep),
+    *(herinrichtingen, inbox, systems, trail, upkeep),
 ):
     app.add_typer(group.app)
 

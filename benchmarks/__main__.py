@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.report import Figures, renew, write
+from benchmarks.uwlr import PUPILS as UWLR_PUPILS
 
 QUICK = (
     "parse",
@@ -23,6 +24,7 @@ QUICK = (
     "same-lesgroep",
     "members",
 )
+ANSWER = ("bare-uwlr", "bare-uwlr-records", "uwlr")
 LISTS = ("bare-xml", "bare-xml-rows", "magister-xml", "bare-csv", "magister-csv")
 SLOW = ("insert", "insert-sealed", "first", "dlt-first", "dlt-same")
 LOOP = ("loop-first", "loop-same")
@@ -68,11 +70,14 @@ def measure(bench: Bench, arguments: argparse.Namespace) -> None:
     for pupils in (size, part):
         bench.task("data", pupils)
     bench.task("lists", size)
+    bench.task("answer", UWLR_PUPILS)
     for name in ("first", "first-lesgroep"):  # what the others start from
         bench.task(name, size)
     for turn in range(arguments.rounds):
         for name in (*QUICK, *LISTS):
             bench.task(name, size)
+        for name in ANSWER:
+            bench.task(name, UWLR_PUPILS)
         if turn < arguments.slow_rounds:
             for name in SLOW:
                 bench.task(name, size)
@@ -86,11 +91,14 @@ def measure(bench: Bench, arguments: argparse.Namespace) -> None:
 
 
 def measure_lists(bench: Bench, arguments: argparse.Namespace) -> None:
-    """Magister's lists alone."""
+    """Magister's lists and UWLR's answer alone."""
     bench.task("lists", arguments.pupils)
+    bench.task("answer", UWLR_PUPILS)
     for _ in range(arguments.rounds):
         for name in LISTS:
             bench.task(name, arguments.pupils)
+        for name in ANSWER:
+            bench.task(name, UWLR_PUPILS)
 
 
 def measure_large(bench: Bench, arguments: argparse.Namespace) -> None:
@@ -113,7 +121,7 @@ def main() -> None:
         "--large", type=int, default=0, help="also so many times as many pupils (P6, P7): minutes"
     )
     parser.add_argument(
-        "--lists", action="store_true", help="only Magister's lists (P8); the rest of a page stays"
+        "--lists", action="store_true", help="only what P8 reads; the rest of a page stays"
     )
     parser.add_argument("--root", type=Path, default=Path(".bench"))
     parser.add_argument("--write", type=Path, help="the page to write: docs/performance.md")

@@ -132,9 +132,13 @@ TASKS: dict[str, Callable[[Path, Dataset], Result]] = {
 
 
 def _of_lists(root: Path, rows: int, name: str) -> Result | None:
-    """A task on Magister's lists; None where it is another."""
-    from benchmarks import magister
+    """A task on Magister's lists or on an answer of UWLR; None where it is another."""
+    from benchmarks import magister, uwlr
 
+    if name == "answer":
+        return {"files": len([uwlr.prepare(root, rows)])}
+    if name in uwlr.READERS:
+        return uwlr.read(root, rows, name)
     if name == "lists":
         return {"files": len(magister.prepare(root, rows))}
     return magister.read(root, rows, name) if name in magister.READERS else None

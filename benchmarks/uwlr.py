@@ -29,6 +29,9 @@ from fixtures.school.edexml import LVS, Telling
 from fixtures.school.plan import Shape, plan_school
 from fixtures.school.school import School
 
+PUPILS: Final = 16_000
+"""Of the largest school that anybody has; with its staff 17,333 persons."""
+
 _PIECE: Final = 16 * 1024
 _QUESTION: Final = Question(Place("99XX", "01"), "2026-2027", "2.2")
 _RECORDS: Final = tuple(lg(name) for name in ("leerling", "leerkracht"))

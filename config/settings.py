@@ -31,6 +31,7 @@ from config.clock import AMSTERDAM, zone
 from config.errors import ConfigurationError
 from config.frozen import Frozen
 from config.guards import BRIN_LENGTH, yielding
+from config.herinrichting import AnnouncedHerinrichting, clash
 from config.nearest import choice
 from config.operators import Operator
 from config.policies import Freshness, Policy, default_values
@@ -142,6 +143,7 @@ class Settings(BaseSettings):
     tenant: tuple[Tenant, ...] = ()
     source: tuple[Source, ...] = ()
     operator: tuple[Operator, ...] = ()
+    herinrichting: tuple[AnnouncedHerinrichting, ...] = ()
     _origin: Path | None = PrivateAttr(default=None)
 
     @field_validator("timezone")
@@ -207,6 +209,9 @@ class Settings(BaseSettings):
                 message = f"policy.guards.sources.{name}: there is no koppeling of that name"
                 raise ValueError(message)
         brins = {school.brin.reveal() for tenant in self.tenant for school in tenant.school}
+        brins |= {  # a school that changed its number is known by the old one too
+            change.number[:BRIN_LENGTH] for each in self.herinrichting for change in each.nummer
+        }
         for name in guards.schools:
             kind = Brin if len(name) == BRIN_LENGTH else Vestigingsnummer
             try:
@@ -218,6 +223,31 @@ class Settings(BaseSettings):
                     f"policy.guards.schools.{name}: is no BRIN or vestigingsnummer of a tenant"
                 )
                 raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _herinrichtingen_agree(self) -> Self:
+        tenants = {tenant.name: tenant for tenant in self.tenant}
+        if len({each.name for each in self.herinrichting}) != len(self.herinrichting):
+            message = "herinrichting: two have the same name"
+            raise ValueError(message)
+        for each in self.herinrichting:
+            tenant = tenants.get(each.tenant)
+            if tenant is None:
+                message = f"herinrichting[{each.name}].tenant: there is no tenant of that name"
+                raise ValueError(message)
+            brins = {school.brin.reveal() for school in tenant.school}
+            for change in each.nummer:
+                if change.becomes[:BRIN_LENGTH] not in brins:
+                    message = (
+                        f"herinrichting[{each.name}].nummer[{change.number}]: leads to no school "
+                        "of its tenant; name the new BRIN under tenant.school"
+                    )
+                    raise ValueError(message)
+        for name in tenants:
+            mine = [each for each in self.herinrichting if each.tenant == name]
+            if problem := clash((each.name, change) for each in mine for change in each.nummer):
+                raise ValueError(problem)
         return self
 
     @classmethod

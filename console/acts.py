@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from console.arguments import asked, run_and_show
-from console.output import Output
+from console.output import Output, pairs
 from console.plans import show_plan
 from console.views import show_report
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sync_engine.decisions import DecisionView
     from sync_engine.hub import Hub
     from sync_engine.options import Options
+    from sync_engine.outcome import RunReport
     from sync_engine.refusals import Refusal
     from sync_engine.turn import Doubt
 
@@ -48,6 +49,7 @@ def act(
     operator = options.operator
     show_plan(out, read_plan(hub, shown.plan_id, chosen=Chosen(), limit=_SHOWN, operator=operator))
     show_doubts(out, shown.doubts)
+    show_merged(out, shown)
     if not asked(out, question, yes=False):
         put_away(hub, shown.plan_id, operator=operator)
         return 0
@@ -60,6 +62,12 @@ def show_doubts(out: Output, doubts: Sequence[Doubt]) -> None:
         out.line(f"  blijft zoals het is: {doubt.entity} {doubt.source} ({doubt.why})")
     if len(doubts) > _SHOWN:
         out.line(f"  ... en nog {len(doubts) - _SHOWN} die blijven zoals ze zijn")
+
+
+def show_merged(out: Output, report: RunReport) -> None:
+    """Which records become one with another; nothing of either is lost."""
+    if report.merged:
+        out.line(f"Wordt samengevoegd met wat er al was: {pairs(report.merged)}")
 
 
 def show_decisions(out: Output, decisions: list[DecisionView]) -> None:

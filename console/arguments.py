@@ -169,11 +169,12 @@ def _subject(options: Options) -> str:
         ("run", options.undone),
         ("plan", options.refused),
         ("decision", options.lifted),
+        ("herinrichting", options.finished),
         ("case", options.decision.case_id if options.decision else None),
     ):
         if number is not None:
             return f"{what} {number}"
-    return ""
+    return f"herinrichting {options.herinrichting.name}" if options.herinrichting else ""
 
 
 def must_ask(out: Output, *, yes: bool) -> None:

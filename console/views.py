@@ -44,6 +44,8 @@ def show_report(out: Output, report: RunReport) -> None:
         out.line(f"Zou in de kern veranderen: {pairs(report.steps)}")
     else:
         out.line(f"In de kern: {pairs(report.applied) or 'niets te wijzigen'}")
+    if report.merged:
+        out.line(f"Samengevoegd met wat er al was: {pairs(report.merged)}")
     found = {_FOUND[name]: n for name, n in report.situations.items() if name in _FOUND}
     if found:
         out.line(f"Van wat nieuw of gewijzigd is: {pairs(found)}")

@@ -14,10 +14,12 @@ import msgspec
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context, chunks
 from sync_engine.errors import SyncError
+from sync_engine.herinrichtingen import load, of_run
 from sync_engine.matching import EXCHANGED
 from sync_engine.nodes import accepted_forms
 from sync_engine.options import Decision, Kind, Options, Verdict
 from sync_engine.project import required_references
+from sync_engine.renumbering import Herinrichting, at_odds
 from sync_engine.retention import referrers
 from sync_engine.store.values import instant
 from sync_engine.turn import Move, Node, Turn
@@ -32,6 +34,11 @@ class Act:
         chosen: records of the running koppeling that are judged in this run.
         remembered: (record, verdict, core id) of every decision that is kept.
         lifted: the act that is taken back.
+        decision: what was asked.
+        herinrichting: what is put in force.
+        finished: the herinrichting that is finished; `unfinished` that of which it is taken back.
+        withdrawn: the herinrichting that is taken back.
+        accepts: whether what is received of the records that are matched again may be used.
         answered: record → the case that its decision answers.
         merged: the entity of two records that become one.
     """
@@ -41,6 +48,12 @@ class Act:
     chosen: set[tuple[str, str]] = field(default_factory=set)
     remembered: list[tuple[Node, Verdict, int | None]] = field(default_factory=list)
     lifted: int | None = None
+    decision: Decision | None = None
+    herinrichting: Herinrichting | None = None
+    finished: int = 0
+    unfinished: int = 0
+    withdrawn: int = 0
+    accepts: bool = True
     answered: dict[Node, int] = field(default_factory=dict)
     merged: Entity | None = None
 
@@ -68,6 +81,10 @@ def act_of(context: Context, options: Options) -> Act | None:
         return _lift(context, options.lifted)
     if options.decision is not None:
         return _decide(context, options.decision)
+    if options.herinrichting is not None:
+        return _reorganise(context, options.herinrichting)
+    if options.finished is not None:
+        return _finish(context, options.finished)
     if options.alike:
         return _link_alike(context, options.alike)
     return None
@@ -106,7 +123,44 @@ def _undo(context: Context, run_id: int) -> Act:
             f"run {run_id} is too old: what it replaced is not kept any more",
             advice="Herstel de waarden in de bron, of zet ze vast met `koppelhub pin set`.",
         )
-    return Act(context, Turn(context, undone=run_id))
+    act = Act(context, Turn(context, undone=run_id), withdrawn=of_run(context, run_id))
+    act.unfinished = of_run(context, run_id, column="finished_run")
+    if act.withdrawn or act.unfinished:
+        context.withdrawn, context.unfinishing = act.withdrawn, act.unfinished
+        _count_anew(context)
+        act.accepts = False
+    return act
+
+
+# -- herinrichtingen -------------------------------------------------------------------------------
+
+
+def _reorganise(context: Context, made: Herinrichting) -> Act:
+    """The numbers count from now on; what is one school by them is matched and folded again."""
+    if problem := at_odds(context.renumbering.every, made):
+        raise SyncError(problem, advice="Zie `koppelhub herinrichting list`.")
+    context.proposed = made
+    _count_anew(context)
+    return Act(context, Turn(context), herinrichting=made, accepts=False)
+
+
+def _finish(context: Context, number: int) -> Act:
+    """Who stands in former scopes alone is gone; that is closed as any absence."""
+    known = {each.id: each for each in context.renumbering.every}
+    if number not in known or known[number].finished or known[number].on > context.today:
+        raise SyncError(
+            "it is not in force yet, or finished already",
+            advice="Zie `koppelhub herinrichting list`.",
+        )
+    context.finishing = number
+    _count_anew(context)
+    return Act(context, Turn(context), finished=number, accepts=False)
+
+
+def _count_anew(context: Context) -> None:
+    context.changed_scopes = set(context.former_scopes)
+    load(context)
+    context.rekeying = True
 
 
 # -- decide ----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ What a run does alone stands in apply.py; its statements are used where they are
 from __future__ import annotations
 
 from mappings.canonical.fields import Entity
-from sync_engine import apply
+from sync_engine import apply, herinrichtingen
 from sync_engine.acts import Act
 from sync_engine.context import Context
 from sync_engine.doubles import close_merged, open_again
@@ -42,6 +42,14 @@ def apply_act(context: Context, plan_id: int, act: Act, *, operator: str, why: s
         _restore(context, refuse=act.lifted is None)
         apply.accept(context)
         _decisions(context, act, operator=operator, why=why)
+        if act.herinrichting is not None:
+            herinrichtingen.write(context, act.herinrichting, operator=operator, why=why)
+        if act.finished:
+            herinrichtingen.finish(context, act.finished)
+        if act.unfinished:
+            herinrichtingen.unfinish(context, act.unfinished)
+        if act.withdrawn:
+            herinrichtingen.lift(context, act.withdrawn, operator=operator, at=context.now)
         apply.cases(context, only="w_chosen")
         if act.merged is not None:
             close_merged(context, act.merged, operator=operator)

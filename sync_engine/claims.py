@@ -183,13 +183,19 @@ class _Gatherer:
         if gone and not fresh and accepted_held is not None:  # what came since moves no last day
             held_until = accepted_held
         scope, adopted = context.scopes[scope_id], scope_id in context.adopted_scopes
+        ended = scope_id in context.ended_scopes or scope_id in context.stopped_scopes
+        over = context.finished_scopes.get(scope_id)
+        if over is not None:  # who was left behind there is gone
+            ended = False
+            if not gone:
+                gone, held_until = True, over
         self.said.claims[core_id].append(
             Claim(
                 number,
                 context.koppelingen[koppeling_id],
                 koppeling_id,
                 key,
-                scope.rank,
+                context.rank(scope_id),
                 f"{scope.resource}/{scope.key}",
                 msgspec.json.decode(plain),
                 gone and not self._keeps(),
@@ -197,9 +203,10 @@ class _Gatherer:
                 _day(observed_on),
                 None if held_until is None else _day(held_until),
                 run_id,
-                adopted or scope_id in context.ended_scopes,
+                adopted or ended,
                 adopted,
                 context.issuer(scope_id),
+                scope_id in context.former_scopes,
             )
         )
 

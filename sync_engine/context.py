@@ -12,6 +12,7 @@ from connectors.base import Connector, Scope
 from mappings.canonical.fields import Entity
 from mappings.mapping import Mapping, Strength
 from sync_engine.fold import FoldRules
+from sync_engine.renumbering import Herinrichting, Renumbering
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.work import Work
 
@@ -24,6 +25,8 @@ BATCH = 1000
 """Records that are handled at once: bounds memory, and the parameters of one statement."""
 
 _BLOCK = 1000
+_FORMER = 1000
+"""Is added to the rank of a former scope: no connector has so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,16 @@ class Context:
     scope_koppeling: dict[int, int] = field(default_factory=dict)
     ended_scopes: set[int] = field(default_factory=set)
     adopted_scopes: set[int] = field(default_factory=set)  # what stood in the core before
+    renumbering: Renumbering = field(default_factory=Renumbering)  # of the tenant, today
+    proposed: Herinrichting | None = None  # counts in this run, and is not in force yet
+    finishing: int = 0  # the herinrichting that this run finishes
+    unfinishing: int = 0  # the one of which it takes that back
+    finished_scopes: dict[int, date] = field(default_factory=dict)  # former, → last day of them
+    withdrawn: int = 0  # the herinrichting that this run takes back
+    former_scopes: set[int] = field(default_factory=set)  # of schools before they changed
+    stopped_scopes: set[int] = field(default_factory=set)  # of them, those that another brings now
+    changed_scopes: set[int] = field(default_factory=set)  # were former, until this run
+    rekeying: bool = False  # numbers are others than in the last run: match schools again
     adopting: bool = False  # this run adopts what stands in `w_adopted`
     expired_pins: set[int] = field(default_factory=set)  # a dry run lifts none for real
     turned: bool = False  # forms and links are laid over those of the store (turn.py)
@@ -139,6 +152,10 @@ class Context:
                 return number
         return self.scope_koppeling[scope_id]
 
+    def rank(self, scope_id: int) -> int:
+        """How far from the front a scope stands; former ones stand behind all others."""
+        return self.scopes[scope_id].rank + (_FORMER if scope_id in self.former_scopes else 0)
+
     @property
     def marks(self) -> str:
         """The table that takes what must be folded again; that of a dry run ends with it."""
@@ -154,7 +171,11 @@ class Context:
             fields = mapping.strengths.get(entity)  # type: ignore[call-overload] # a StrEnum is its text
             return Strength.NORMAL if fields is None else fields.get(name, Strength.NORMAL)
 
-        return FoldRules(authority=self.policy.authority.rank, strength=strength)
+        return FoldRules(
+            authority=self.policy.authority.rank,
+            strength=strength,
+            number=self.renumbering.number if self.renumbering else None,
+        )
 
 
 def chunks(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:

@@ -19,17 +19,19 @@ from config.policies import Unmatched
 from mappings.canonical.fields import Entity
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.fold import Json
+from sync_engine.herinrichtingen import PERSONS
 from sync_engine.lookalikes import SCORED, Lookalikes
 from sync_engine.matching import Dispute, Matcher, periods_overlap
 from sync_engine.nodes import (
     KEY_COLUMNS,
     Node,
-    exact_keys,
+    digests_of,
     load_nodes,
     lookup_links,
     resolved_references,
 )
 from sync_engine.project import required_references
+from sync_engine.succession import of_pupils, persons, same_place, went_before
 
 LINK_COLUMNS = ("koppeling_id", "entity", "source_key", "core_id", "rule", "run_id")
 
@@ -102,6 +104,7 @@ class Correlator:
         self.context = context
         self._alone: dict[Entity, bool] = {}
         self._follows: dict[str, list[str]] = {}
+        self._going_on: dict[str, int] = {}  # what is a pupil's: from which one of before
         self._decided: set[str] = set()  # a person said: make it a record of its own
         self._settled: set[str] = set()  # a person decided, on the keys that it has now
         self._adopted: list[tuple[object, ...]] = []  # keys of what this run adopts
@@ -117,7 +120,7 @@ class Correlator:
             may_create: False holds every creation of this entity back.
         """
         result = Correlated()
-        self._decided, self._settled = set(), set()
+        self._decided, self._settled, self._going_on = set(), set(), {}
         self.context.work.execute("DELETE FROM w_key WHERE core_id IS NULL")
         self.context.work.execute("DELETE FROM w_new")
         for batch in nodes:
@@ -161,10 +164,7 @@ class Correlator:
                 new.append((node.place, key))
                 if decision is not None:  # create, split
                     self._decided.add(key)
-            digests = [
-                (context.cipher.index(f"{entity}/{kind}", *parts), kind)
-                for kind, parts in exact_keys(entity, node, node.issuer, resolved)
-            ]
+            digests = digests_of(context, entity, node, resolved)
             # what is adopted is who it is: it is not matched, but others may match it from now on
             into = self._adopted if key in adopted else rows
             into += [
@@ -173,6 +173,7 @@ class Correlator:
             ]
             if decision is not None:
                 self._settle(entity, key, decision, [digest for digest, _ in digests])
+        self._going_on |= of_pupils(context, entity, batch, resolved)
         context.work.load("w_key", KEY_COLUMNS, rows)
         context.work.load("w_new", ("place", "source_key"), new)
 
@@ -225,7 +226,15 @@ class Correlator:
     def _match(self, entity: Entity, result: Correlated) -> None:
         """What the exact keys of this run, of the core, and of each other decide."""
         overlap = self._overlap if entity is Entity.INSCHRIJVING else None
-        matcher = Matcher(self.context, entity, overlap=overlap, settled=self._settled)
+        if entity in {Entity.VAK, Entity.OPLEIDING} and self.context.former_scopes:
+            overlap = partial(same_place, self.context, entity)
+        matcher = Matcher(
+            self.context,
+            entity,
+            overlap=overlap,
+            settled=self._settled,
+            going_on=self._going_on,
+        )
         matched = matcher.match(self._of_new)
         result.linked |= matched.linked
         result.disputes |= matched.disputes
@@ -275,6 +284,7 @@ class Correlator:
         said: dict[str, tuple[Json, Json]] = {}
         held: dict[int, tuple[Json, Json]] = {}
         years: dict[str | int, Json] = {}
+        before = went_before(self.context, cores)
         for key_part in chunks(keys):
             for node in load_nodes(self.context, Entity.INSCHRIJVING, key_part):
                 period = (node.form.get("geldig_van"), node.form.get("geldig_tot"))
@@ -291,7 +301,10 @@ class Correlator:
         def fits(key: str, core: int) -> bool:
             if core not in held or (years[key] and years[core] and years[key] != years[core]):
                 return False
-            return periods_overlap(said[key], held[core])
+            (start, end), (begin, until) = said[key], held[core]
+            # a school that changed goes on where it left off
+            touches = core in before and (start == until or end == begin)
+            return touches or periods_overlap(said[key], held[core])
 
         return fits
 
@@ -299,6 +312,7 @@ class Correlator:
 
     def _score(self, entity: Entity, result: Correlated) -> None:
         """Persons that no exact key knows: who in the core looks like them?"""
+        self._go_on(entity, result)
         if entity not in SCORED or self._is_alone(entity):
             return
         looks = Lookalikes(
@@ -318,8 +332,27 @@ class Correlator:
                 disputed.append(key)
             self._not_new(disputed)
 
+    def _go_on(self, entity: Entity, result: Correlated) -> None:
+        """Persons of a school that changed, who are one of before by all that is known of them."""
+        work = self.context.work
+        if not self.context.former_scopes or entity not in PERSONS:
+            return
+        pending = {row[0] for row in work.execute("SELECT source_key FROM w_pending")}
+        known = pending & lookup_links(self.context, entity, sorted(pending)).keys()
+        linked = sorted(known - self._settled - result.disputes.keys() - result.linked.keys())
+        joined, merged = persons(self.context, entity, self._batches_of_new(), linked)
+        result.linked |= joined
+        self._not_new(list(joined))
+        taken = {*result.merges, *result.merges.values()}
+        result.merges |= {y: s for y, s in merged.items() if not taken & {y, s}}
+
     def _is_alone(self, entity: Entity) -> bool:
-        """Whether no other koppeling of this tenant has records of this entity."""
+        """Whether no other koppeling of this tenant has records of this entity.
+
+        What is known by former scopes is as known by another.
+        """
+        if self.context.former_scopes:
+            return False
         if entity not in self._alone:
             others = [k for k in self.context.koppelingen if k != self.context.koppeling.id]
             work = self.context.work

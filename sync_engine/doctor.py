@@ -14,6 +14,7 @@ from config.settings import Settings
 from connectors import registry
 from sync_engine.hub import Hub
 from sync_engine.options import ACTS
+from sync_engine.reorganise import list_herinrichtingen
 from sync_engine.rotation import list_keys
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import verify_keys
@@ -49,6 +50,7 @@ def examine(config: Path | None) -> list[Finding]:
     try:
         findings += _size(hub)
         findings += _rotations(hub)
+        findings += _herinrichtingen(hub)
         findings += _sources(hub)
         findings += _runs(hub)
     finally:
@@ -148,6 +150,27 @@ def _rotations(hub: Hub) -> Iterator[Finding]:
                 f"sleutel van {keys.tenant}",
                 "een wisseling is begonnen en nog niet klaar",
                 "Draai `koppelhub keys rotate`: dat gaat verder waar het was.",
+            )
+
+
+def _herinrichtingen(hub: Hub) -> Iterator[Finding]:
+    """What was announced and is past its day, or is announced otherwise than it is in force."""
+    for made in list_herinrichtingen(hub):
+        subject = f"herinrichting {made.name}"
+        if made.state == "announced" and made.on <= hub.today():
+            yield Finding(
+                "let op",
+                subject,
+                f"de nummers veranderden op {made.on}, en zij is niet toegepast",
+                f"Bekijk haar met `koppelhub herinrichting preview {made.name}`.",
+            )
+        elif made.state == "differs":
+            yield Finding(
+                "let op",
+                subject,
+                "de configuratie zegt iets anders dan wat van kracht is",
+                f"Draai `koppelhub run undo {made.run_id}` en pas haar opnieuw toe, of herstel de "
+                "configuratie.",
             )
 
 

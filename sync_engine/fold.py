@@ -49,6 +49,8 @@ class Claim(msgspec.Struct, frozen=True):
         adopted: it stood in the core before any source said anything: it is ended, and believed
             after everything that a source ever said, whatever the policy.
         issuer: the koppeling that issued its numbers; 0 is its own.
+        former: its scope is of a school before that changed its number or its records: what is new
+            there goes on from it, and keeps its first day.
     """
 
     shadow_id: int
@@ -66,6 +68,7 @@ class Claim(msgspec.Struct, frozen=True):
     ended: bool = False
     adopted: bool = False
     issuer: int = 0
+    former: bool = False
 
     @property
     def issued_by(self) -> int:
@@ -91,10 +94,12 @@ class FoldRules:
     Attributes:
         authority: (entity, field, koppeling) → rank, lowest believed.
         strength: (entity, field, koppeling) → strength of that mapping.
+        number: gives an instelling or vestiging the number of the day (renumbering.py).
     """
 
     authority: Callable[[str, str, str], int]
     strength: Callable[[str, str, str], Strength]
+    number: Callable[[Folded], None] | None = None
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -151,8 +156,19 @@ def fold(
     folded = Folded(entity)
     if len(claims) == 1 and not pins:  # by far the most common case
         _take_only(folded, claims[0])
-        _close(folded, claims)
-        return folded
+    else:
+        _take_all(folded, claims, pins=pins, rules=rules)
+    if rules.number is not None:
+        rules.number(folded)
+    _close(folded, claims)
+    return folded
+
+
+def _take_all(
+    folded: Folded, claims: Sequence[Claim], *, pins: Mapping[str, PinValue], rules: FoldRules
+) -> None:
+    """Of several claims, or beside a pin, the most believed value of every field."""
+    entity = folded.entity
     live = _judging(claims)
     folded.closed = bool(live) and all(claim.gone for claim in live)
     folded.first_on = min(claim.first_on for claim in claims)
@@ -166,8 +182,6 @@ def fold(
         _take(folded, name, winner, candidates=candidates, kind=description.kind, pins=pins)
         if description.role in ISSUED:
             _keep_issued(folded, name, candidates, str(entity), rules)
-    _close(folded, claims)
-    return folded
 
 
 def _judging(claims: Sequence[Claim]) -> list[Claim]:
@@ -335,12 +349,24 @@ def _close(folded: Folded, claims: Sequence[Claim]) -> None:
         else:
             folded.end = day
     _stood(folded, claims)
+    _went_on(folded, claims)
     if not folded.closed:
         return
     held = max(claim.held_until or claim.observed_on for claim in _judging(claims))
     inferred = held + timedelta(days=1)
     if folded.end is None or inferred < folded.end:
         folded.end, folded.inferred = inferred, True
+
+
+def _went_on(folded: Folded, claims: Sequence[Claim]) -> None:
+    """What a school goes on with after it changed began when it began."""
+    former = [claim for claim in claims if claim.former]
+    if len(former) in {0, len(claims)}:
+        return
+    for name, kind in _periods(folded.entity):
+        if kind is Kind.PERIOD_START and folded.start is not None:
+            days = [str(claim.form[name]) for claim in former if claim.form.get(name)]
+            folded.start = min([folded.start, *map(date.fromisoformat, days)])
 
 
 def _stood(folded: Folded, claims: Sequence[Claim]) -> None:

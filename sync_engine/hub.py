@@ -32,11 +32,13 @@ from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from mappings.mapping import Mapping
 from sector.identifiers import Brin, Identifier, InvalidIdentifierError, Vestigingsnummer
+from sync_engine import herinrichtingen
 from sync_engine.actor import Actor
 from sync_engine.asked import asked_fields
 from sync_engine.context import KoppelingRow
 from sync_engine.errors import NoRightError
 from sync_engine.inbox import StoreInbox
+from sync_engine.renumbering import Renumbering
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import open_tenant_cipher, verify_keys
@@ -192,6 +194,8 @@ class Hub:
     def sources_of(self, school: str) -> tuple[Source, ...]:
         """The koppelingen that serve a BRIN or vestigingsnummer, of those the actor may act for.
 
+        A school that changed its number is known by each of them.
+
         Raises: ConfigurationError if no school of his has that number; it names the nearest.
         """
         mine = self.sources()
@@ -200,12 +204,23 @@ class Hub:
         brins = {
             s.brin.reveal() for t in self.settings.tenant if t.name in tenants for s in t.school
         }
-        if wanted[:_BRIN_LENGTH] not in brins:
+        names = [n for n in self.names_of(wanted) if n[:_BRIN_LENGTH] in brins]
+        if not names:
             raise ConfigurationError(
                 "there is no school with that BRIN or vestigingsnummer",
                 advice=f"{_SCHOOL_ADVICE} {choice(wanted, self._numbers(mine))}",
             )
-        return tuple(s for s in self.settings.sources_of(wanted) if s in mine)
+        serving = [source for name in names for source in self.settings.sources_of(name)]
+        return tuple(s for s in mine if s in serving)
+
+    def names_of(self, school: str) -> tuple[str, ...]:
+        """Every number of a school, in the tenants that the actor may act for; its own first."""
+        with self.store.work() as work:
+            tenants = list(self.tenants(work))
+            every = [herinrichtingen.in_force(work, [tenant]) for tenant in tenants]
+        on = local_date(self.clock.now(), self.settings.timezone)
+        names = [n for some in every for n in Renumbering(some, on=on).names(school)]
+        return tuple(dict.fromkeys((school, *names)))
 
     def _numbers(self, sources: Sequence[Source]) -> list[str]:
         """BRINs and vestigingsnummers of these koppelingen, as configured and as read."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from sync_engine import herinrichtingen
 from sync_engine.context import Context
 from sync_engine.scopes import end_scope
 
@@ -21,6 +22,7 @@ def note_changed_inputs(context: Context) -> None:
     _koppelingen(context)
     _policy(context)
     _expired_pins(context)
+    herinrichtingen.note_changed(context)
 
 
 def _koppelingen(context: Context) -> None:

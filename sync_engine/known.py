@@ -78,7 +78,7 @@ def _scopes(context: Context, school: str) -> list[int]:
     return [
         number
         for number, scope in context.scopes.items()
-        if school in scope.brins
+        if school in context.renumbering.schools(scope.brins)
         and context.scope_koppeling[number] == context.koppeling.id
         and number not in context.ended_scopes
     ]

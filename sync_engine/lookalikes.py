@@ -22,6 +22,7 @@ from mappings.canonical.schema import fields_of
 from mappings.normalise import match_form
 from sync_engine.context import BATCH, Context
 from sync_engine.fold import Json
+from sync_engine.herinrichtingen import is_former
 from sync_engine.score import Candidate, score_person
 
 SCORED: Final = frozenset({Entity.LEERLING, Entity.MEDEWERKER, Entity.VERZORGER})
@@ -34,7 +35,9 @@ _PEOPLE: Final = {
     "c.voorvoegsel FROM medewerker c",
 }
 """Columns and tables of those who are weighed; `c` is the core record."""
-_STRANGER: Final = "NOT EXISTS (SELECT 1 FROM link l WHERE l.core_id = c.id AND l.koppeling_id = ?)"
+_STRANGER: Final = (
+    "NOT EXISTS (SELECT 1 FROM link l WHERE l.core_id = c.id AND l.koppeling_id = ? AND NOT {})"
+)
 _ADOPTED: Final = "EXISTS (SELECT 1 FROM link d WHERE d.core_id = c.id AND d.rule = 'adopted')"
 _GUARDIAN: Final = 1.0
 """Score of a verzorger: everything that is asked of him agrees."""
@@ -80,14 +83,21 @@ class Lookalikes:
     ) -> None:
         self.context, self._nodes, self._links = context, nodes, links
         self._children_known = False
+        self._own: Mapping[str, int] = {}
+        # whom the koppeling knows by former scopes alone may be met again in the others
+        self._stranger = _STRANGER.format(is_former(context, "l"))
 
-    def of(self, entity: Entity, keys: Sequence[str]) -> dict[str, list[Candidate]]:
+    def of(
+        self, entity: Entity, keys: Sequence[str], *, own: Mapping[str, int] | None = None
+    ) -> dict[str, list[Candidate]]:
         """Source key → who looks like it, best first; only those that somebody looks like.
 
         Args:
             entity: one of SCORED.
             keys: of at most one batch of records that no exact key, decision or link knows.
+            own: of those that have a core record all the same, that record.
         """
+        self._own = own or {}
         nodes = self._nodes(entity, keys)
         if entity is Entity.VERZORGER:
             found = dict(self._guardians(nodes))
@@ -105,7 +115,7 @@ class Lookalikes:
         people: dict[str, list[Sequence[object]]] = defaultdict(list)
         for row in work.execute(  # their order does not matter: candidates are sorted
             f"SELECT {_PEOPLE[entity]} WHERE c.tenant_id = ? "
-            f"AND {work.many('c.geboortedatum')} AND {_STRANGER}",
+            f"AND {work.many('c.geboortedatum')} AND {self._stranger}",
             (context.koppeling.tenant_id, work.values(days), context.koppeling.id),
         ):
             people[str(row[0])].append(row[1:])
@@ -137,7 +147,7 @@ class Lookalikes:
             params = (work.values(sorted({str(n.form.get("achternaam")) for n in lacking})),)
         for row in work.execute(
             f"SELECT {_PEOPLE[entity]} WHERE c.tenant_id = ? AND {where} "
-            f"AND {_ADOPTED} AND {_STRANGER}",
+            f"AND {_ADOPTED} AND {self._stranger}",
             (context.koppeling.tenant_id, *params, context.koppeling.id),
         ):
             for name in _surnames(row[2], row[6]):
@@ -176,7 +186,7 @@ class Lookalikes:
             "SELECT w.source_key, c.id FROM w_number w CROSS JOIN identificatie i "
             "CROSS JOIN leerling c WHERE i.blindindex = w.digest AND i.soort = 'leerlingnummer' "
             f"AND i.uitgever = w.issuer AND c.id = i.eigenaar_id AND c.tenant_id = ? "
-            f"AND {_STRANGER}",
+            f"AND {self._stranger}",
             (context.koppeling.tenant_id, context.koppeling.id),
         ):
             found[key].append(Candidate(core_id, _NUMBER, ("leerlingnummer",)))
@@ -189,6 +199,9 @@ class Lookalikes:
         if not near:
             return
         mine = self._children(sorted(near))
+        known = {self._own[key]: key for key in near if key in self._own}
+        for core_id, children in self._children_in_core(sorted(known)).items():
+            mine[known[core_id]] = mine.get(known[core_id], set()) | children
         theirs = self._children_in_core(sorted({c for found in near.values() for c in found}))
         for key, found in near.items():
             candidates = [
@@ -212,7 +225,7 @@ class Lookalikes:
         rows = work.rows(
             "SELECT k.waarde, k.soort, c.id, c.achternaam, c.roepnaam, c.voorletters "
             "FROM contactgegeven k CROSS JOIN verzorger c WHERE c.id = k.eigenaar_id "
-            f"AND c.tenant_id = ? AND {work.many('k.waarde')} AND {_STRANGER}",
+            f"AND c.tenant_id = ? AND {work.many('k.waarde')} AND {self._stranger}",
             (context.koppeling.tenant_id, work.values(sorted(holders)), context.koppeling.id),
         )
         for value, kind, core_id, *names in rows:

@@ -15,7 +15,10 @@ from config.policies import Unlinked
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context, chunks
 from sync_engine.fold import Json
-from sync_engine.nodes import lookup_links
+from sync_engine.herinrichtingen import former_keys, has_former
+from sync_engine.nodes import load_nodes, lookup_links
+from sync_engine.renumbering import HERINRICHTING, NUMBERED
+from sync_engine.store.work import Row
 
 # Kinds of keys that name one person for good: two that differ contradict each other.
 EXCLUSIVE = frozenset({"bsn", "onderwijsnummer", "eck_id"})
@@ -27,6 +30,9 @@ NUMBERS = frozenset({"leerlingnummer", "personeelsnummer"})
 # across koppelingen: two lesgroepen of one school may share a name, and are two.
 WITHIN = EXCLUSIVE | NUMBERS | {"relatie"}
 
+# Keys of which a record may have several, and two records that are one different ones.
+_MANY = NUMBERS | {HERINRICHTING}
+_OF_SCHOOL = frozenset(NUMBERED.values())
 SAME_KEY = "source_key"
 """The kind of a match by the key itself: of koppelingen that are said to have the same keys."""
 
@@ -73,6 +79,8 @@ class Matcher:
     """Matches the pending records of one entity; their keys stand in `w_key`.
 
     Of records that are `settled` a person decided: others are matched with them, they are not.
+    What stands in former scopes alone is matched with the rest of its koppeling as if it were of
+    another: there a school goes on after it changed its number or its records.
     """
 
     def __init__(
@@ -82,7 +90,20 @@ class Matcher:
         *,
         overlap: Overlap | None,
         settled: Collection[str] = (),
+        going_on: Mapping[str, int] | None = None,
     ) -> None:
+        """Begin.
+
+        Args:
+            context: of the run.
+            entity: of the records.
+            overlap: where periods or places must fit too.
+            settled: of whom a person decided.
+            going_on: source key → core record that it goes on from, by another road than keys.
+        """
+        self._going_on = going_on or {}
+        self._former: set[str] = set()  # of the running koppeling
+        self._crowded: set[str] = set()
         self.settled = settled
         self.context, self.entity, self.overlap = context, entity, overlap
         self.matched = Matched()
@@ -108,6 +129,7 @@ class Matcher:
         involved = self._involved()
         if not involved:
             return self.matched
+        self._crowd()
         unlinked = of_unlinked(involved)
         self._evidence(involved)
         provisional = count(_PROVISIONAL)
@@ -135,6 +157,7 @@ class Matcher:
     def _involved(self) -> set[str]:
         """The pending records that share a key with any other record, or contradict their own."""
         work, own = self.context.work, self.context.koppeling.id
+        pairs: list[tuple[str, int | None, str, int, int, str]] = []
         settled = (
             f"NOT (m.koppeling_id = {own} AND m.source_key IN (SELECT source_key FROM w_pending))"
         )
@@ -148,6 +171,8 @@ class Matcher:
         takes: dict[tuple[str, str], tuple[str, int]] = {}  # (who, from whom) → what
         for key, own_core, kind, core_id, koppeling_id, holder, stays in rows:
             if koppeling_id == own and kind not in WITHIN:
+                if stays:
+                    pairs.append((key, own_core, kind, core_id, koppeling_id, holder))
                 continue
             if stays:
                 self._found[key].setdefault(core_id, kind)
@@ -155,6 +180,7 @@ class Matcher:
                 takes[key, holder] = (kind, core_id)
             if own_core is not None:
                 self._core[key] = own_core
+        self._across(pairs)
         self._by_same_keys()
         self._exchanged = {
             key: what for (key, holder), what in sorted(takes.items()) if (holder, key) in takes
@@ -171,6 +197,72 @@ class Matcher:
             self._core.update(rows)
             involved.update(row[0] for row in rows)
         return involved
+
+    def _across(self, pairs: Sequence[tuple[str, int | None, str, int, int, str]]) -> None:
+        """Records of this koppeling that share a key, one of a former scope and one that is not."""
+        if not has_former(self.context, self.entity):
+            return
+        keys = {pair[0] for pair in pairs} | {pair[5] for pair in pairs} | set(self._going_on)
+        self._note_former(keys)
+        for key, own_core, kind, core_id, _, other in pairs:
+            if (key in self._former) != (other in self._former):
+                self._found[key].setdefault(core_id, kind)
+                if own_core is not None:
+                    self._core[key] = own_core
+        linked = lookup_links(self.context, self.entity, sorted(self._going_on))
+        for key, core_id in self._going_on.items():
+            if key not in self._former and linked.get(key) != core_id:
+                self._found[key].setdefault(core_id, HERINRICHTING)
+                if key in linked:
+                    self._core[key] = linked[key]
+
+    def _note_former(self, keys: Collection[str]) -> None:
+        """Which of these records of this koppeling are of schools before they changed."""
+        self._former |= former_keys(self.context, self.entity, sorted(keys))
+        name = NUMBERED.get(self.entity)
+        if name is None:
+            return
+        for part in chunks(sorted(keys)):
+            for node in load_nodes(self.context, self.entity, part):
+                number = str(node.form.get(name))
+                if self.context.renumbering.now(number) != number:
+                    self._former.add(node.source_key)
+
+    def _crowd(self) -> None:
+        """Schools of which a koppeling has several by one number, before or after it changed.
+
+        Which of them goes on as which no number tells.
+        """
+        name, renumbering = NUMBERED.get(self.entity), self.context.renumbering
+        if name is None or not renumbering:
+            return
+        work, own = self.context.work, self.context.koppeling.id
+        keys = [
+            row[0]
+            for row in work.execute(
+                "SELECT DISTINCT source_key FROM v_shadow WHERE koppeling_id = ? AND entity = ? "
+                "AND NOT received_gone",
+                (own, str(self.entity)),
+            )
+        ]
+        self._note_former(keys)
+        linked = lookup_links(self.context, self.entity, keys)
+        schools: dict[tuple[bool, tuple[str, ...]], dict[str, int | str]] = defaultdict(dict)
+        for part in chunks(sorted(keys)):
+            for node in load_nodes(self.context, self.entity, part):
+                number, key = str(node.form.get(name)), node.source_key
+                if renumbering.knows(number):
+                    side = (key in self._former, renumbering.names(number))
+                    schools[side][key] = linked.get(key, key)
+        crowded = {names for (_, names), held in schools.items() if len(set(held.values())) > 1}
+        self._crowded = {
+            key for (_, names), held in schools.items() if names in crowded for key in held
+        }
+
+    def _is_of(self, holder: Holder) -> tuple[int, bool]:
+        """The koppeling of a record; its former scopes are one of their own."""
+        koppeling_id, key = holder
+        return koppeling_id, koppeling_id == self.context.koppeling.id and key in self._former
 
     def _by_same_keys(self) -> None:
         """Persons whose key is that of a person of a koppeling that has the same keys."""
@@ -190,19 +282,34 @@ class Matcher:
 
     def _shared(self) -> set[str]:
         """Keys that several pending records have."""
-        within = ", ".join(f"'{kind}'" for kind in sorted(WITHIN))
-        rows = self.context.work.execute(
-            "SELECT digest, kind, source_key, core_id FROM w_key WHERE digest IN (SELECT digest "
-            f"FROM w_key WHERE entity = ? AND kind IN ({within}) GROUP BY digest "
-            "HAVING COUNT(*) > 1)",
-            (str(self.entity),),
-        )
+        rows = self._shared_rows()
         for digest, kind, key, core_id in rows:
             self._digests[key].append((bytes(digest), kind))
             if core_id is not None:
                 self._core[key] = core_id
                 self._sharing[bytes(digest)][core_id] += 1
         return {row[2] for row in rows}
+
+    def _shared_rows(self) -> list[Row]:
+        """(digest, kind, source key, core id) of every key that two pending records share.
+
+        Of keys that do not count within a koppeling those that join it to its former scopes.
+        """
+        within = ", ".join(f"'{kind}'" for kind in sorted(WITHIN))
+        query = (
+            "SELECT digest, kind, source_key, core_id FROM w_key WHERE digest IN (SELECT digest "
+            f"FROM w_key WHERE entity = ? AND kind {{}} ({within}) GROUP BY digest "
+            "HAVING COUNT(*) > 1)"
+        )
+        rows = self.context.work.execute(query.format("IN"), (str(self.entity),))
+        if not has_former(self.context, self.entity):
+            return rows
+        others = self.context.work.execute(query.format("NOT IN"), (str(self.entity),))
+        self._note_former({row[2] for row in others})
+        sides: dict[bytes, set[bool]] = defaultdict(set)
+        for digest, _, key, _ in others:
+            sides[bytes(digest)].add(key in self._former)
+        return rows + [row for row in others if len(sides[bytes(row[0])]) > 1]
 
     def _evidence(self, involved: set[str]) -> None:
         """What all holders of the core records concerned say."""
@@ -211,6 +318,10 @@ class Matcher:
         pending = self._pending_say(involved, cores)
         for part in chunks(sorted(cores)):
             self._core_says(part, pending)
+        if has_former(self.context, self.entity):
+            own = self.context.koppeling.id
+            holders = {key for live in self._live.values() for k, key in live if k == own}
+            self._note_former(holders | involved)
         self._apart = {
             row[0]
             for row in self.context.work.execute(
@@ -281,7 +392,9 @@ class Matcher:
         broken = self._contradiction(key, everyone, joins=joins)
         if broken:
             self._dispute(key, "contradiction", broken, found=found, everyone=everyone)
-        elif joins and self._asks_a_person(key, everyone):
+        elif joins and key in self._crowded and own is not None:
+            return  # it is who it is; which of its namesakes goes on is asked of the new one
+        elif joins and (key in self._crowded or self._asks_a_person(key, everyone)):
             self._dispute(key, "match", rule, found=found, everyone=everyone)
         elif joins:
             for younger in everyone[1:]:
@@ -298,14 +411,17 @@ class Matcher:
             for core_id, number in self._sharing[digest].items():
                 if number > 0:
                     found.setdefault(self._survivor(core_id), kind)
-        ours = self.context.koppeling.id
+        ours = self._is_of((self.context.koppeling.id, key))
         return {
             core_id: kind
             for core_id, kind in found.items()
             if core_id != own
             and (
                 kind in WITHIN
-                or not any(k == ours and other != key for k, other in self._live[core_id])
+                or not any(
+                    self._is_of(holder) == ours and holder[1] != key
+                    for holder in self._live[core_id]
+                )
             )
         }
 
@@ -327,7 +443,9 @@ class Matcher:
         if len(said.get("plaatsing", ())) == 1:  # two systems name one opleiding each in its way
             said.pop("inschrijving", None)
         for kind in sorted(said):
-            if len(said[kind]) > 1 and (kind in EXCLUSIVE or (joins and kind not in NUMBERS)):
+            if kind in _OF_SCHOOL and HERINRICHTING in said:
+                continue  # two numbers of one school
+            if len(said[kind]) > 1 and (kind in EXCLUSIVE or (joins and kind not in _MANY)):
                 return f"two values of {kind}"
         return ""
 
@@ -343,7 +461,7 @@ class Matcher:
         kinds = self._says.get((self.context.koppeling.id, key), {}).keys()
         if kinds & WITHIN:
             return False
-        sources = [k for c in cores for k in {koppeling_id for koppeling_id, _ in self._live[c]}]
+        sources = [of for c in cores for of in {self._is_of(holder) for holder in self._live[c]}]
         return len(sources) > len(set(sources))
 
     def _dispute(

@@ -11,6 +11,7 @@ from mappings.canonical.schema import fields_of
 from mappings.normalise import match_form
 from sync_engine.context import Context, chunks
 from sync_engine.fold import Json
+from sync_engine.renumbering import HERINRICHTING, NUMBERED
 
 KEY_COLUMNS = ("digest", "koppeling_id", "source_key", "entity", "kind", "core_id")
 
@@ -120,6 +121,26 @@ def _wanted_keys(
             return []
 
 
+def digests_of(
+    context: Context,
+    entity: Entity,
+    node: Node,
+    resolved: Mapping[tuple[str, str], int | None],
+) -> list[tuple[bytes, str]]:
+    """(digest, kind) of every exact key that a record has.
+
+    The number of a school that changes is a key under each of its names.
+    """
+    index, renumbering = context.cipher.index, context.renumbering
+    found = []
+    for kind, parts in exact_keys(entity, node, node.issuer, resolved):
+        if kind == NUMBERED.get(entity) and renumbering.knows(parts[0]):
+            others = [name for name in renumbering.names(parts[0]) if name != parts[0]]
+            found += [(index(f"{entity}/{kind}", name), HERINRICHTING) for name in others]
+        found.append((index(f"{entity}/{kind}", *parts), kind))
+    return found
+
+
 def lookup_links(
     context: Context, target: Entity, keys: Sequence[str], *, koppeling_id: int | None = None
 ) -> dict[str, int]:
@@ -207,17 +228,10 @@ def keys_of(
     nodes = [Node(key, form, False, core.get(key), 0, issuers[key]) for key, form in forms.items()]
     resolved = resolved_references(context, entity, nodes, koppeling_id)
     return [
-        (
-            context.cipher.index(f"{entity}/{kind}", *parts),
-            koppeling_id,
-            node.source_key,
-            str(entity),
-            kind,
-            node.core_id,
-        )
+        (digest, koppeling_id, node.source_key, str(entity), kind, node.core_id)
         for node in nodes
         if node.core_id is not None
-        for kind, parts in exact_keys(entity, node, node.issuer, resolved)
+        for digest, kind in digests_of(context, entity, node, resolved)
     ]
 
 
@@ -258,7 +272,7 @@ def accepted_forms(
 def _ranks(context: Context) -> dict[int, tuple[bool, int, str]]:
     """Scope → how far from the front it stands; what was adopted is believed least."""
     return {
-        scope_id: (scope_id in context.adopted_scopes, scope.rank, scope.key)
+        scope_id: (scope_id in context.adopted_scopes, context.rank(scope_id), scope.key)
         for scope_id, scope in context.scopes.items()
     }
 

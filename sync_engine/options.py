@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from mappings.canonical.fields import Entity
 from sync_engine.guard import Allowance
+from sync_engine.renumbering import Herinrichting
 
 Progress = Callable[[str, str, int], None]
 """Called with (phase, what, records so far); for progress bars."""
@@ -87,6 +88,8 @@ class Options:
         decision: what to decide (kind DECIDE).
         alike: cases whose records are their one candidate (kind DECIDE), all in one act.
         lifted: the decision to take back (kind DECIDE), by the number of its act.
+        herinrichting: what to put in force (kind DECIDE).
+        finished: the herinrichting to finish (kind DECIDE), by its number.
         why: of a refusal, a decision or an undo, in the words of who acts.
         time_limit: after this the run ends by itself, cleanly.
         operator: who asked for it.
@@ -111,6 +114,8 @@ class Options:
     decision: Decision | None = None
     alike: tuple[int, ...] = ()
     lifted: int | None = None
+    herinrichting: Herinrichting | None = None
+    finished: int | None = None
     why: str = ""
     time_limit: timedelta | None = None
     operator: str = "system"
@@ -118,5 +123,6 @@ class Options:
 
     @property
     def is_decision(self) -> bool:
-        """Whether a person decides who records are, or takes that back."""
-        return bool(self.decision or self.alike or self.lifted is not None)
+        """Whether a person decides who records are or what schools become, or takes that back."""
+        made = self.decision or self.alike or self.herinrichting
+        return bool(made) or self.lifted is not None or self.finished is not None

@@ -89,6 +89,7 @@ class RunReport:
     steps: dict[str, int] = field(default_factory=dict)  # planned: "leerling.create" → records
     applied: dict[str, int] = field(default_factory=dict)  # and of those, what the core has now
     situations: dict[str, int] = field(default_factory=dict)
+    merged: dict[str, int] = field(default_factory=dict)  # entity → records that became another's
     held: int = 0
     holds: list[Hold] = field(default_factory=list)
     refusals: int = 0  # steps that a person refused in this run

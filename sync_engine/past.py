@@ -22,9 +22,11 @@ from sync_engine.errors import SyncError
 from sync_engine.find import hub_key
 from sync_engine.flat import discreet, field_of
 from sync_engine.fold import Json
+from sync_engine.herinrichtingen import known_at
 from sync_engine.hub import Hub
 from sync_engine.plans import labels_of
 from sync_engine.project import State
+from sync_engine.renumbering import Herinrichting, Renumbering
 from sync_engine.rows import States
 from sync_engine.view import store_context
 
@@ -253,8 +255,20 @@ class Past:
             state is not None and _holds(state, on),
         )
         if state is not None:
+            self._numbers(entity, state, on=on, as_known=as_known)
             told.values = self._values(entity, state)
         return told
+
+    def _numbers(
+        self, entity: Entity, state: State, *, on: date | None, as_known: date | None
+    ) -> None:
+        """A school is called on a day what it was called then, where that is known by now."""
+        if on is None:
+            return
+        every: Sequence[Herinrichting] = self._context.renumbering.every
+        if as_known is not None:
+            every = known_at(self._work, every, self._until)
+        Renumbering(every, on=on).number_state(entity, state)
 
     def _values(self, entity: Entity, state: State) -> dict[str, Json]:
         pairs = {k: [None, v] for k, v in state.items() if not k.startswith(_MEMBER)}

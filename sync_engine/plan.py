@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from mappings.canonical.fields import Entity
-from sync_engine import correlate, nodes, rows, turn
+from sync_engine import correlate, herinrichtingen, nodes, rows, turn
 from sync_engine.acts import Act
 from sync_engine.asked import Asked
 from sync_engine.claims import Said, gather
@@ -45,7 +45,8 @@ from sync_engine.steps import (
     stable,
 )
 from sync_engine.store.cipher import PersonCipher
-from sync_engine.turn import Touched, put_back
+from sync_engine.succession import left_behind
+from sync_engine.turn import Touched, members_of, put_back
 
 
 def _references(step: Step) -> list[list[Json]]:
@@ -68,6 +69,7 @@ class _Batch:
     folded: dict[int, Folded] = field(default_factory=dict)
     resolved: dict[tuple[int, str, str], int] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
+    behind: set[int] = field(default_factory=set)  # members who are not met in new scopes yet
 
 
 def prepare(context: Context) -> None:
@@ -119,7 +121,7 @@ class Planner:
         self._accepted_only = limits.cores is not None
         self._schools: dict[frozenset[str], Schools] = {}
         self._brins = {
-            f"{scope.resource}/{scope.key}": scope.brins
+            f"{scope.resource}/{scope.key}": context.renumbering.schools(scope.brins)
             for number, scope in context.scopes.items()
             if context.scope_koppeling[number] == context.koppeling.id
         }
@@ -132,6 +134,7 @@ class Planner:
         before = context.work.execute(  # what an earlier pass over this plan held stands there too
             "SELECT COALESCE(MAX(id), 0) FROM step WHERE plan_id = ?", (self.plan_id,)
         )[0][0]
+        herinrichtingen.concern(context)
         if self.act is None:
             context.work.execute(
                 "INSERT INTO w_refold SELECT core_id, entity FROM v_refold WHERE tenant_id = ?",
@@ -191,7 +194,9 @@ class Planner:
         self._skip = wait_with_disputed(self.context, entity)
         self._made = range(0)
         if self.act is not None:  # what is judged now, and no other form, may be believed
-            self._judged = {row[0] for row in work.execute("SELECT source_key FROM w_pending")}
+            self._judged = set()
+            if self.act.accepts:
+                self._judged = {row[0] for row in work.execute("SELECT source_key FROM w_pending")}
         has_pending = bool(work.execute("SELECT 1 FROM w_pending LIMIT 1"))
         if has_pending:
             correlated = self._correlator.correlate(
@@ -320,6 +325,8 @@ class Planner:
             batch.touched = self.act.turn.touched(cores)
         known = [core_id for core_id in cores if core_id not in self._made]
         states = self._states.read(entity, known)
+        if entity is Entity.GROEP and self.context.former_scopes:
+            batch.behind = left_behind(self.context, members_of(states.values(), batch.touched))
         salts = self._core_salts(entity, known)
         waiting = self._compare(batch, states, salts)
         self._asked.flush()
@@ -399,6 +406,7 @@ class Planner:
             resolve=lambda r: batch.resolved.get((r.koppeling_id, r.entity, r.key)),
             index=self._index,
             held_until=max(held) if held else None,
+            stays=batch.behind,
         )
         self._open(batch, claims, projected.unresolved)
         source = min(f"{claim.koppeling}/{claim.source_key}" for claim in claims)
@@ -442,7 +450,9 @@ class Planner:
 
     def _put_back(self, batch: _Batch, core_id: int, current: State | None, target: State) -> None:
         """Memberships that an undone run wrote are the rows that they were."""
-        handled, chosen = put_back(core_id, batch.touched[core_id], current, target)
+        handled, chosen = put_back(
+            core_id, batch.touched[core_id], current, target, behind=batch.behind
+        )
         batch.handled[core_id] = handled
         for member_id in chosen:
             self._prepared.put_back(member_id)

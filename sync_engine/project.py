@@ -12,7 +12,7 @@ difference between fold and core is the difference of two dictionaries:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cache
 
@@ -114,6 +114,7 @@ def project(
     resolve: Callable[[Reference], int | None],
     index: Callable[[str, str, int], str],
     held_until: date | None,
+    stays: Collection[int] = (),
 ) -> Projected:
     """The flat state of one folded record.
 
@@ -123,6 +124,7 @@ def project(
         resolve: reference → core id.
         index: (identifier kind, value, issuing koppeling id or 0) → hex of the blind index.
         held_until: last day on which a complete reading held a membership that is gone now.
+        stays: members that no source names and that stay all the same, by their core ids.
     """
     shape, values = _shape(folded.entity), folded.values
     state: State = {
@@ -155,7 +157,7 @@ def project(
     for name, description in shape.of(Kind.MEMBERS):
         unresolved += _members(state, folded, name, description.role, resolve, current)
     if current is not None:
-        _end_memberships(state, folded, current, held_until)
+        _end_memberships(state, folded, current, held_until, stays)
     return Projected(state, tuple(unresolved), waiting)
 
 
@@ -229,12 +231,21 @@ def _members(
     return unresolved
 
 
-def _end_memberships(state: State, folded: Folded, current: State, held_until: date | None) -> None:
+def _end_memberships(
+    state: State,
+    folded: Folded,
+    current: State,
+    held_until: date | None,
+    stays: Collection[int],
+) -> None:
     """A member who is there no longer is closed on the last day that he was seen there."""
     last = held_until or folded.observed_on
     end = None if last is None else last + timedelta(days=1)
     for key, before in current.items():
         if key.startswith("groepsdeelname/") and key not in state and isinstance(before, list):
+            if stays and int(key.rpartition("/")[2]) in stays:
+                state[key] = before
+                continue
             state[key] = [before[0], _iso(end), True, "ended"]
 
 

@@ -174,7 +174,8 @@ class Reader:
 
         Raises: ConfigurationError; it names the nearest.
         """
-        known = list(dict.fromkeys(number for scope in listed for number in scope.brins))
+        every = self.context.renumbering.every_name
+        known = list(dict.fromkeys(number for scope in listed for number in every(scope.brins)))
         for wanted in self.options.brins:
             if known and not any(number.startswith(wanted) for number in known):
                 raise ConfigurationError(
@@ -186,20 +187,22 @@ class Reader:
         if scope.resource not in resources:
             return False
         source = self.hub.settings.find_source(self.row.name)
-        if scope.brins and not source.includes(scope.brins):
+        numbers = self.context.renumbering.every_name(scope.brins)
+        if scope.brins and not source.includes(numbers):
             return False
         wanted = self.options.brins
         return (
-            not wanted
-            or not scope.brins
-            or any(b.startswith(w) for b in scope.brins for w in wanted)
+            not wanted or not scope.brins or any(b.startswith(w) for b in numbers for w in wanted)
         )
 
     def _read_scope(self, context: Context, scope: Scope, resource: Resource) -> bool:
         """Read one scope; False when the run must stop reading."""
         row = open_scope(context, scope)
         report = ReadingReport(
-            scope.resource, scope.label or scope.key, "failed", schools=scope.brins
+            scope.resource,
+            scope.label or scope.key,
+            "failed",
+            schools=context.renumbering.schools(scope.brins),
         )
         self.report.readings.append(report)
         going_on = True

@@ -35,6 +35,7 @@ from sync_engine.options import Decision, Kind, Options, Progress
 from sync_engine.outcome import READ_WELL, Outcome, RunReport
 from sync_engine.plan import Planner
 from sync_engine.reading import Reader, fail
+from sync_engine.renumbering import Herinrichting
 from sync_engine.replay import Replayer, retry_quarantine
 from sync_engine.scopes import end_vanished, load_scopes
 from sync_engine.steps import Limits, Planned
@@ -97,6 +98,8 @@ class _Asked(msgspec.Struct):
     undone: int | None = None
     lifted: int | None = None
     decision: Decision | None = None
+    herinrichting: Herinrichting | None = None
+    finished: int | None = None
     alike: tuple[int, ...] = ()
 
 
@@ -406,6 +409,8 @@ class _Run:
                 undone=act.undone,
                 lifted=act.lifted,
                 decision=act.decision,
+                herinrichting=act.herinrichting,
+                finished=act.finished,
                 alike=act.alike,
             )
             kind = _kind_of(self.options)
@@ -473,6 +478,11 @@ class _Run:
         report.steps = {
             f"{entity}.{op}": count for (entity, op), count in sorted(planned.tally.steps.items())
         }
+        report.merged = dict(
+            self.work.execute(
+                "SELECT entity, COUNT(*) FROM w_alias GROUP BY entity ORDER BY entity"
+            )
+        )
         report.situations = {name: count for name, count in planned.situations.items() if count}
         report.held = planned.held
         report.refusals = planned.refused

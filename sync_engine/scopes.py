@@ -9,6 +9,7 @@ import msgspec
 from config.errors import ConfigurationError
 from connectors.base import DeliveryContract, Scope
 from mappings.canonical.fields import Entity
+from sync_engine import herinrichtingen
 from sync_engine.context import Context, ScopeRow, chunks
 from sync_engine.store.values import instant
 
@@ -43,6 +44,7 @@ def load_scopes(context: Context) -> None:
             resource, key, rank, tuple(msgspec.json.decode(brins)), year, label, numbers_of
         )
         context.scope_koppeling[number] = koppeling_id
+    herinrichtingen.load(context)
 
 
 def open_scope(context: Context, scope: Scope) -> ScopeRow:

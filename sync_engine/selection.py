@@ -54,6 +54,7 @@ def select(hub: Hub, work: Work, *, source: str | None, school: str | None) -> S
     serving = {found.name for found in hub.sources_of(school)}
     chosen = {number: name for number, name in chosen.items() if name in serving}
     wanted = school.strip().upper()
+    names = hub.names_of(wanted)
     numbers = {
         scope_id: msgspec.json.decode(listed, type=list[str])
         for scope_id, listed in work.execute(
@@ -62,14 +63,14 @@ def select(hub: Hub, work: Work, *, source: str | None, school: str | None) -> S
         )
     }
     known = list(dict.fromkeys(brin for brins in numbers.values() for brin in brins))
-    if known and not any(brin.startswith(wanted) for brin in known):
+    if known and not any(brin.startswith(names) for brin in known):
         raise ConfigurationError(
             f"nothing was ever read of school {wanted}", advice=choice(wanted, known)
         )
     mine = (
         scope_id
         for scope_id, brins in numbers.items()
-        if not brins or any(brin.startswith(wanted) for brin in brins)
+        if not brins or any(brin.startswith(names) for brin in brins)
     )
     return Selection(chosen, list(mine))
 

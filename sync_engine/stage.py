@@ -25,6 +25,7 @@ from mappings.canonical.schema import ENTITY_OF, encode
 from sync_engine.bounds import check_bounds
 from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
 from sync_engine.expected import Expected
+from sync_engine.herinrichtingen import of_changed_schools
 from sync_engine.received import RECORD_COLUMNS, WHOLE_COLUMNS, Batch, ShadowRow, retain, write
 from sync_engine.scopes import of_former_years, under_another_key
 from sync_engine.store.cipher import PersonCipher
@@ -497,6 +498,8 @@ class Stager:
             lost -= of_former_years(context, scope, records)
             same = under_another_key(context, scope, records)
             lost -= len({record for record, other in same if other in self.seen})
+        if lost > 0 and context.renumbering:
+            lost -= of_changed_schools(context, [record_id for record_id, _ in missing])
         self.received.shrunk = absence.warns(lost, lost + still)
         self.received.blocked = absence.blocks(lost, lost + still)
         if self.received.blocked:

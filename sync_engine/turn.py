@@ -10,7 +10,7 @@ What another run changed since is in doubt: it is listed, and left as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -18,6 +18,7 @@ from operator import itemgetter
 from mappings.canonical.fields import Entity
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.fold import Json
+from sync_engine.guard import MEMBERS
 from sync_engine.nodes import KEY_COLUMNS, WITH_KEYS, keys_of
 from sync_engine.project import State
 from sync_engine.retention import referrers
@@ -81,18 +82,35 @@ class Touched:
     period: list[Json]
 
 
+def members_of(states: Iterable[State], touched: Mapping[int, Sequence[Touched]]) -> list[int]:
+    """Who is in any of these groepen, or comes back into one."""
+    keys = {key for state in states for key in state if key.startswith(f"{MEMBERS}/")}
+    keys |= {row.former[1] for rows in touched.values() for row in rows if row.former}
+    return sorted({int(key.rpartition("/")[2]) for key in keys})
+
+
 def put_back(
-    group: int, rows: Sequence[Touched], actual: State | None, target: State
+    group: int,
+    rows: Sequence[Touched],
+    actual: State | None,
+    target: State,
+    *,
+    behind: Collection[int] = (),
 ) -> tuple[set[str], list[int]]:
     """Make the state of a groep that of the rows that come back, where the fold agrees.
 
     A membership that ends is not history when the undone run began it: its row goes. One that
-    begins is the row that the undone run ended.
+    begins is the row that the undone run ended. Who is `behind` stays, though no source names him.
 
     Returns: the keys that the rows answer for, and the rows that come back.
     """
     handled: set[str] = set()
     chosen: list[int] = []
+    for row in rows:
+        if row.former is not None and row.former[0] == group:
+            key = row.former[1]
+            if int(key.rpartition("/")[2]) in behind:
+                target.setdefault(key, row.period)
     moving = {r.now[1] for r in rows if r.now and r.former and r.now[0] == group != r.former[0]}
     moving |= {r.now[1] for r in rows if r.now and r.former and r.now[1] != r.former[1]}
     stays = (actual or {}).keys() - moving  # of two that became one, the other row comes back

@@ -14,6 +14,7 @@ from mappings.canonical.schema import fields_of
 from sync_engine.context import Context
 from sync_engine.explain import Explanation, FieldReason, PinReason, Waiting, shown, veiled
 from sync_engine.fold import Json
+from sync_engine.renumbering import HERINRICHTING
 from sync_engine.store.values import instant
 
 _ABSENT = object()
@@ -226,6 +227,8 @@ def _pinned(reason: FieldReason) -> str:
 
 def _by_sources(context: Context, told: Explanation, reason: FieldReason) -> str:
     winner = reason.koppeling
+    if reason.rule == HERINRICHTING:
+        return "het nummer van de dag, door een herinrichting: `koppelhub herinrichting list`"
     if told.closed:
         return f"het record is afgesloten: verandert als {winner} het weer levert"
     claims = {claim.koppeling: claim for claim in reason.claims}

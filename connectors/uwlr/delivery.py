@@ -3,17 +3,16 @@
 UWLR gives all resources in one answer, and the engine reads them one by one. So an answer is taken
 whole: only when it came to its end is any of it handed over, all of it is of one moment, and what
 the schema does not check is checked here (section 12): keys and ECK iDs that come twice, references
-to groups that are not there. Records wait as they were sent, compressed, in memory alone.
+to groups that are not there. Records wait as they were sent, in memory alone.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
-import zstandard
 
 from connectors.base import Completeness, DeliveryContract, Page
 from connectors.errors import ParseError
@@ -49,29 +48,19 @@ _CUT: Final = {resource: frozenset(map(lg, names)) for resource, names in CUT.it
 
 
 class Spool:
-    """Keys and bodies of one resource, in the order in which they came, a page at a time."""
+    """Keys and bodies of one resource, in the order in which they came."""
+
+    __slots__ = ("bodies", "keys")
 
     def __init__(self) -> None:
-        self._keys: list[str] = []
-        self._bodies: list[bytes] = []
-        self._packed: list[bytes] = []
-
-    def add(self, key: str, body: bytes) -> None:
-        """Put one behind the others."""
-        self._keys.append(key)
-        self._bodies.append(body)
-        if len(self._keys) >= PAGE_RECORDS:
-            page = msgspec.msgpack.encode((self._keys, self._bodies))
-            self._packed.append(zstandard.compress(page, 1))
-            self._keys, self._bodies = [], []
+        self.keys: list[str] = []
+        self.bodies: list[bytes] = []
 
     def pages(self) -> Iterator[tuple[list[str], list[bytes]]]:
-        """Each page once."""
-        for packed in self._packed:
-            page = zstandard.decompress(packed)
-            yield msgspec.msgpack.decode(page, type=tuple[list[str], list[bytes]])
-        if self._keys:
-            yield list(self._keys), list(self._bodies)
+        """Some at a time."""
+        for start in range(0, len(self.keys), PAGE_RECORDS):
+            place = slice(start, start + PAGE_RECORDS)
+            yield self.keys[place], self.bodies[place]
 
 
 class Delivery:
@@ -112,9 +101,9 @@ class Delivery:
         self._digests: dict[str, dict[str, int]] = defaultdict(dict)
         self._doubled: set[str] = set()
         self._seen: dict[str, set[str]] = defaultdict(set)
-        self._eckids: Counter[str] = Counter()
-        self._holder: dict[int, str] = {}
-        self._doubtful: set[int] = set()
+        self._eckids: set[str] = set()
+        self._holder: dict[str, str] = {}
+        self._doubtful: set[str] = set()
         self._in: dict[str, dict[str, list[str]]] = {kind: defaultdict(list) for kind in _PERSONS}
         self._groups: dict[str, str] = {}
 
@@ -163,13 +152,15 @@ class Delivery:
             return
         if kind in self._in:
             if eckid := fields.get("eckid"):
-                self._eckids[kind] += 1
-                if self._holder.setdefault(hash(eckid), key) != key:
-                    self._doubtful.add(hash(eckid))
+                self._eckids.add(kind)
+                if self._holder.setdefault(eckid, key) != key:
+                    self._doubtful.add(eckid)
             members = self._in[kind]
-            for group in dict.fromkeys(groups_of(fields)):
+            for group in groups_of(fields):
                 members[group].append(key)
-        self._spools[kind].add(key, body)
+        spool = self._spools[kind]
+        spool.keys.append(key)
+        spool.bodies.append(body)
 
     def merge(self, other: Delivery) -> None:
         """Take over what another call brought; the same person in two answers is one."""
@@ -208,7 +199,7 @@ class Delivery:
             told = name in seen or name in _SELDOM.get(resource, ()) or _WITH.get(name) in seen
             fields[name] = allowed and told
         if resource in self._in:
-            fields["eckid"] = bool(self._eckids[resource])
+            fields["eckid"] = resource in self._eckids
         if resource in _MEMBERS:
             fields["leerlingen"] = self._is_whole("leerling")
             fields["leerkrachten"] = self._is_whole("leerkracht")
@@ -222,23 +213,23 @@ class Delivery:
             yield Page([self.place.key], [_school(self.place)], cursor=cursor or None)
             return
         for keys, bodies in self._spools[resource].pages():
-            yield Page(
-                keys, [self._body(resource, k, b) for k, b in zip(keys, bodies, strict=True)]
-            )
+            if self._doubtful or resource in _MEMBERS:
+                bodies = [self._body(resource, k, b) for k, b in zip(keys, bodies, strict=True)]
+            yield Page(keys, bodies)
         if rejected or cursor:
             yield last
 
     def _body(self, resource: str, key: str, body: bytes) -> bytes:
         if resource in _MEMBERS:
             members = {
-                "leerlingen": sorted(self._in["leerling"].get(key, ())),
-                "leerkrachten": sorted(self._in["leerkracht"].get(key, ())),
+                "leerlingen": sorted(set(self._in["leerling"].get(key, ()))),
+                "leerkrachten": sorted(set(self._in["leerkracht"].get(key, ()))),
             }
             return _encode({**_decode(body), **members})
         if not self._doubtful or resource not in self._in:
             return body
         fields = _decode(body)
-        if hash(fields.get("eckid")) not in self._doubtful:
+        if fields.get("eckid") not in self._doubtful:
             return body
         del fields["eckid"]
         return _encode({**fields, DOUBTFUL: True})

@@ -158,19 +158,20 @@ def transcribe(element: Element, *, names: Mapping[str, str], cut: Container[str
     """
     fields: Fields = dict(element.attrib)  # type: ignore[arg-type] # attributes are texts
     for child in element:
-        tag = child.tag
-        name = names.get(tag)
+        name = names.get(child.tag)
         if name is None:
-            if tag not in cut:
+            if child.tag not in cut:
                 fields.setdefault(_UNKNOWN, []).append(safe_name(name_of(child)))
         elif name in _SHAPED:
             _shape(fields, name, child)
         elif name in fields:
             fields.setdefault(_TWICE, []).append(name)
-        elif text := (child.text or "").strip():
-            fields[name] = text
-        elif len(child):
-            fields.setdefault(_UNKNOWN, []).append(name)
+        else:
+            text = child.text
+            if text is not None and (text := text.strip()):
+                fields[name] = text
+            elif len(child):
+                fields.setdefault(_UNKNOWN, []).append(name)
     return fields
 
 
@@ -189,10 +190,9 @@ def _shape(fields: Fields, name: str, child: Element) -> None:
 
 def groups_of(fields: Mapping[str, Any]) -> list[str]:
     """Keys of the groups that a person says to be in."""
-    found = [*fields.get("samengestelde_groepen", ()), *fields.get("groepen", ())]
-    if groep := fields.get("groep"):
-        found.append(groep)
-    return [key for key in found if key]
+    found: list[str] = fields.get("samengestelde_groepen") or fields.get("groepen") or []
+    groep = fields.get("groep")
+    return [key for key in (groep, *found) if key]
 
 
 def parse(resource: str, body: bytes) -> Parsed:

@@ -432,6 +432,31 @@ class Decision(SQLModel, table=True):
     evidence: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
 
 
+class HerinrichtingRow(SQLModel, table=True):
+    """Numbers of schools that change on a day, by the word of a person; can be taken back.
+
+    `changes` is JSON: what each number becomes. `run_id` is the run that put it in force; undoing
+    that run fills `lifted_at`. `finished_run` is the run from which on who was left behind under
+    the old number counts as gone; `last_days` is JSON: the last day of each former scope then.
+    """
+
+    __tablename__ = "herinrichting"
+
+    id: int | None = Field(default=None, primary_key=True)
+    tenant_id: int = Field(foreign_key="tenant.id", index=True)
+    name: str
+    on_day: date
+    changes: str = Field(sa_column=Column(Text, nullable=False))
+    operator: str
+    why: str
+    created_at: datetime = Field(sa_column=_instant(nullable=False))
+    run_id: int
+    lifted_at: datetime | None = Field(default=None, sa_column=_instant())
+    lifted_by: str | None = None
+    finished_run: int | None = None
+    last_days: str | None = Field(default=None, sa_column=Column(Text))
+
+
 class Suppression(SQLModel, table=True):
     """An erased person: a match is counted, not stored, until a person lifts it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
@@ -15,7 +16,6 @@ from connectors.uwlr.connector import UWLR, UwlrConnector
 from connectors.uwlr.names import CUT, KNOWN, lg
 from connectors.uwlr.records import transcribe
 from fixtures.sandbox.uwlr import UwlrSandbox
-from fixtures.school.edexml import Telling
 
 HUIDIG = 2026
 
@@ -84,7 +84,7 @@ def truth(
 
 def _truth(sandbox: UwlrSandbox, resource: str, vestiging: int, *, version: str) -> list[str]:
     edexml, told = sandbox.uwlr.edexml, sandbox.uwlr.telling
-    told = Telling(told.profile, version, told.keyless, told.shared_keys)
+    told = replace(told, version=version)
     year = sandbox.school.peil("HUIDIG").year
     groups = list(edexml.groups(vestiging, year=year, telling=told))
     every: Mapping[str, list[str]] = {

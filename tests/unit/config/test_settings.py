@@ -197,6 +197,9 @@ def test_only_the_environment_that_is_given_counts(
             "tenant[leeg].school: names no school",
         ),
         (in_source("schedul = 'x'"), "source[som].schedul: unknown key"),
+        (in_source("keys_of = 'niemand'"), "source[som].keys_of: its tenant has no other such"),
+        (in_source("keys_of = 'som'"), "source[som].keys_of: its tenant has no other such"),
+        (in_source("unmatched = 'soms'"), "source[som].unmatched: "),
         (in_source("schedule = '61 2 * * *'"), "source[som].schedule: cron"),
         (
             in_source("vestigingen = []"),

@@ -1,0 +1,133 @@
+"""Herinrichtingen: numbers of schools that change on a day, as the configuration announces them.
+
+A BRIN or vestigingsnummer changes, a vestiging goes to another BRIN, two instellingen become one,
+or the administration makes a vestiging anew. What stands here is announced only: it is in force
+once a person has seen what it does and applied it (`koppelhub herinrichting apply`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from config.frozen import Frozen
+from config.guards import BRIN_LENGTH
+from config.sources import Name
+from sector.identifiers import Brin, InvalidIdentifierError, Vestigingsnummer
+
+
+def _number(text: str) -> str:
+    kind = Brin if len(text.strip()) <= BRIN_LENGTH else Vestigingsnummer
+    try:
+        return kind(text.strip()).reveal()
+    except InvalidIdentifierError as exc:
+        raise ValueError(exc.rule) from None
+
+
+SchoolNumber = Annotated[str, AfterValidator(_number)]
+"""A BRIN or a vestigingsnummer, in capitals."""
+
+
+class NumberChange(Frozen):
+    """What one number becomes.
+
+    Attributes:
+        number: as it is until the day (`from` in the file).
+        to: the new number of the same school; neither this nor `into`: the number stays, and the
+            administration brings the school under records of their own from then on.
+        into: the BRIN of an instelling that goes on, and takes this one in.
+        source: the koppeling that stops bringing this school on the day; another takes over.
+    """
+
+    number: Annotated[SchoolNumber, Field(alias="from")]
+    to: SchoolNumber | None = None
+    into: SchoolNumber | None = None
+    source: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_step_of_one_kind(self) -> Self:
+        if self.to is not None and self.into is not None:
+            message = "has both to and into: a school gets another number, or is taken in"
+            raise ValueError(message)
+        becomes = self.to or self.into
+        if becomes == self.number:
+            message = "leads to the number that it is; leave to out where the number stays"
+            raise ValueError(message)
+        if becomes is not None and len(becomes) != len(self.number):
+            message = "leads from a BRIN to a vestigingsnummer, or the other way round"
+            raise ValueError(message)
+        if self.into is not None and len(self.number) != BRIN_LENGTH:
+            message = "into is for a BRIN: vestigingen go on under a number of their own"
+            raise ValueError(message)
+        return self
+
+    @property
+    def becomes(self) -> str:
+        """The number from the day on."""
+        return self.to or self.into or self.number
+
+
+def _some(numbers: tuple[NumberChange, ...]) -> tuple[NumberChange, ...]:
+    if not numbers:
+        message = "names no number"
+        raise ValueError(message)
+    return numbers
+
+
+class AnnouncedHerinrichting(Frozen):
+    """One reorganisation of a tenant: every number that changes on one day.
+
+    Attributes:
+        name: what commands name it by.
+        on: the first day of the new numbers.
+    """
+
+    name: Name
+    tenant: Name
+    on: date
+    nummer: Annotated[tuple[NumberChange, ...], AfterValidator(_some)]
+
+
+def clash(changes: Iterable[tuple[str, NumberChange]]) -> str:
+    """What is wrong with the changes of one tenant together, or ''.
+
+    Args:
+        changes: (name of its herinrichting, change).
+    """
+    leads: dict[str, str] = {}
+    places: dict[str, str] = {}
+    renamed: set[str] = set()
+    for name, change in changes:
+        place = f"herinrichting[{name}].nummer[{change.number}]"
+        if change.number in places:
+            return f"{place}: this number changes in {places[change.number]} too (overlap)"
+        if change.to in renamed:
+            return f"{place}.to: is the new number of another school too (overlap)"
+        places[change.number] = place
+        if change.to is not None:
+            renamed.add(change.to)
+        if change.becomes != change.number:
+            leads[change.number] = change.becomes
+    for number in leads:
+        if problem := _onward(number, leads):
+            return f"{places[number]}: {problem}"
+    return ""
+
+
+def _onward(number: str, leads: dict[str, str]) -> str:
+    """What is wrong where a change leads to a number that changes itself."""
+    seen, step = {number}, leads[number]
+    if step not in leads:
+        return ""
+    while step in leads and step not in seen:
+        seen.add(step)
+        step = leads[step]
+    if step in seen:
+        return "leads back to a number that changes itself (cycle)"
+    return (
+        "leads to a number that changes itself (chain); "
+        "name the last one, or take out what is in force already"
+    )
