@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from benchmarks.report import Figures, write
+from benchmarks.report import Figures, renew, write
+from benchmarks.uwlr import PUPILS as UWLR_PUPILS
 
 QUICK = (
     "parse",
@@ -23,6 +24,8 @@ QUICK = (
     "same-lesgroep",
     "members",
 )
+ANSWER = ("bare-uwlr", "bare-uwlr-records", "uwlr")
+LISTS = ("bare-xml", "bare-xml-rows", "magister-xml", "bare-csv", "magister-csv")
 SLOW = ("insert", "insert-sealed", "first", "dlt-first", "dlt-same")
 LOOP = ("loop-first", "loop-same")
 
@@ -66,11 +69,15 @@ def measure(bench: Bench, arguments: argparse.Namespace) -> None:
     size, part = arguments.pupils, max(arguments.pupils // 10, 1000)
     for pupils in (size, part):
         bench.task("data", pupils)
+    bench.task("lists", size)
+    bench.task("answer", UWLR_PUPILS)
     for name in ("first", "first-lesgroep"):  # what the others start from
         bench.task(name, size)
     for turn in range(arguments.rounds):
-        for name in QUICK:
+        for name in (*QUICK, *LISTS):
             bench.task(name, size)
+        for name in ANSWER:
+            bench.task(name, UWLR_PUPILS)
         if turn < arguments.slow_rounds:
             for name in SLOW:
                 bench.task(name, size)
@@ -81,6 +88,17 @@ def measure(bench: Bench, arguments: argparse.Namespace) -> None:
     wrong = [name for name, tables in proof.items() if tables]
     if wrong:
         raise SystemExit(f"void: a peer made another core: {wrong}")
+
+
+def measure_lists(bench: Bench, arguments: argparse.Namespace) -> None:
+    """Magister's lists and UWLR's answer alone."""
+    bench.task("lists", arguments.pupils)
+    bench.task("answer", UWLR_PUPILS)
+    for _ in range(arguments.rounds):
+        for name in LISTS:
+            bench.task(name, arguments.pupils)
+        for name in ANSWER:
+            bench.task(name, UWLR_PUPILS)
 
 
 def measure_large(bench: Bench, arguments: argparse.Namespace) -> None:
@@ -102,16 +120,28 @@ def main() -> None:
     parser.add_argument(
         "--large", type=int, default=0, help="also so many times as many pupils (P6, P7): minutes"
     )
+    parser.add_argument(
+        "--lists", action="store_true", help="only what P8 reads; the rest of a page stays"
+    )
     parser.add_argument("--root", type=Path, default=Path(".bench"))
     parser.add_argument("--write", type=Path, help="the page to write: docs/performance.md")
     arguments = parser.parse_args()
     arguments.root.mkdir(parents=True, exist_ok=True)
     bench = Bench(arguments.root.resolve())
+    page: Path | None = arguments.write
+    before = page.read_text() if page is not None and page.is_file() else ""
+    if arguments.lists:
+        measure_lists(bench, arguments)
+        found, size = bench.figures(), arguments.pupils
+        again = renew(found, pupils=size, before=before) if before else ""
+        text = again or write(found, pupils=size, large=0)
+        print(text)
+        if page is not None:
+            page.write_text(text)
+        return
     measure(bench, arguments)
     if arguments.large:
         measure_large(bench, arguments)
-    page: Path | None = arguments.write
-    before = page.read_text() if page is not None and page.is_file() else ""
     text = write(bench.figures(), pupils=arguments.pupils, large=arguments.large, before=before)
     print(text)
     if page is not None:

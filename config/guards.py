@@ -2,15 +2,17 @@
 
 The most specific one that exists counts: vestiging, BRIN, koppeling, then all. At each of them the
 seasons that the day lies in go before the rest of the year, an entity before all entities. What is
-configured for a school or koppeling alone stands in `schools` and `sources`.
+configured for a school or koppeling alone stands in `schools` and `sources`. The seasons that are
+packaged yield to what an installation sets for the whole year.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -275,6 +277,32 @@ class Guards(Frozen):
         rest = next((p.held_rest for p in known if p.held_rest is not None), None)
         incomplete = next((p.incomplete for p in known if p.incomplete is not None), None)
         return rest, incomplete
+
+
+def yielding(packaged: Mapping[str, Any], explicit: Mapping[str, Any]) -> dict[str, Any]:
+    """The packaged guards, whose seasons are silent on what is configured for the whole year.
+
+    Who sets a threshold means it, in summer too; a season that he sets himself is laid over this.
+
+    Args:
+        packaged: tables of `[policy.guards]`, as they are packaged.
+        explicit: the same, as the configuration of the installation has them; not checked yet.
+    """
+    guards = deepcopy(dict(packaged))
+    for season in guards.get("seasons", {}).values():
+        for kind in GuardKind:
+            said, own = explicit.get(kind), season.get(kind)
+            if not isinstance(said, dict) or own is None:
+                continue
+            if said.keys() - {"entities"}:  # of whatever entity
+                del season[kind]
+                continue
+            named = said.get("entities")
+            for entity in named if isinstance(named, dict) else ():
+                own.get("entities", {}).pop(entity, None)
+            if not own.get("entities") and not {"share", "number"} & own.keys():
+                del season[kind]
+    return guards
 
 
 def _names(school: str) -> Sequence[str]:

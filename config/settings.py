@@ -30,7 +30,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from config.clock import AMSTERDAM, zone
 from config.errors import ConfigurationError
 from config.frozen import Frozen
-from config.guards import BRIN_LENGTH
+from config.guards import BRIN_LENGTH, yielding
 from config.herinrichting import AnnouncedHerinrichting, clash
 from config.nearest import choice
 from config.operators import Operator
@@ -267,6 +267,11 @@ class Settings(BaseSettings):
             layers.append((overlay, read_tables(Path(overlay))))
         layers.append(("environment", _from_environment(env)))
         tables = _defaults(main)
+        explicit: dict[str, Any] = {}
+        for _, layer in layers:
+            explicit = laid_over(explicit, layer)
+        guards = tables["policy"]["guards"]
+        tables["policy"]["guards"] = yielding(guards, _table(explicit, "policy", "guards"))
         for _, layer in layers:
             tables = laid_over(tables, layer)
         try:
@@ -376,6 +381,13 @@ def _defaults(main: Path) -> dict[str, Any]:
     text = files("config").joinpath("defaults", "settings.toml").read_text(encoding="utf-8")
     tables: dict[str, Any] = anchored(tomllib.loads(text), main.resolve().parent)
     return {**tables, "policy": default_values()}
+
+
+def _table(tables: Any, *path: str) -> dict[str, Any]:
+    """The table of that name; an empty one where there is none, or something else."""
+    for name in path:
+        tables = tables.get(name) if isinstance(tables, dict) else None
+    return tables if isinstance(tables, dict) else {}
 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:

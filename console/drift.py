@@ -36,6 +36,7 @@ _OPS: Final = {
     "close": "alleen in de kern",
     "reopen": "terug in de bron",
     "elsewhere": "niet in deze bron",
+    "pinned": "vastgezet",
 }
 
 

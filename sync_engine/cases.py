@@ -6,7 +6,7 @@ it gone, by itself or because a person decided. Cases of quarantined records are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -120,7 +120,7 @@ def each_case(
     kind: str | None = None,
     state: str = "open",
     assignee: str | None = None,
-) -> Iterator[CaseRow]:
+) -> Generator[CaseRow, None, None]:
     """All of them, oldest first, in bounded memory; see `list_cases`."""
     condition, params = _asked(work, chosen, kind=kind, state=state, assignee=assignee)
     yield from _each(work, condition, params)
@@ -342,6 +342,7 @@ def keep_quarantine_cases(context: Context) -> None:
             "JOIN scope s ON s.id = q.scope_id WHERE s.koppeling_id = ? AND NOT EXISTS "
             "(SELECT 1 FROM zaak z WHERE z.koppeling_id = s.koppeling_id AND z.state = 'open' "
             "AND z.kind = ? AND z.entity = s.resource AND z.source_key = q.source_key) "
-            "GROUP BY s.resource, q.source_key ON CONFLICT DO NOTHING",
+            "GROUP BY s.resource, q.source_key ORDER BY s.resource, q.source_key "
+            "ON CONFLICT DO NOTHING",
             (context.koppeling.tenant_id, own, QUARANTINE, context.run_id, own, QUARANTINE),
         )

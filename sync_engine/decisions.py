@@ -166,7 +166,7 @@ def koppeling_of_act(hub: Hub, act: int) -> str:
 
 
 def koppeling_of_core(hub: Hub, entity: Entity, core_id: int) -> str:
-    """A koppeling that knows a core record, the first one.
+    """A koppeling that knows a core record, the first one; one that is configured, if any is.
 
     Raises: SyncError if there is no such record that the actor may see.
     """
@@ -174,9 +174,11 @@ def koppeling_of_core(hub: Hub, entity: Entity, core_id: int) -> str:
         rows = work.execute(
             "SELECT k.name FROM link l JOIN koppeling k ON k.id = l.koppeling_id LEFT JOIN alias a "
             "ON a.core_id = ? WHERE l.core_id = COALESCE(a.survivor_id, ?) AND l.entity = ? "
-            f"AND {work.many('k.tenant_id')} ORDER BY k.id LIMIT 1",
+            f"AND {work.many('k.tenant_id')} ORDER BY k.id",
             (core_id, core_id, str(entity), work.values(list(hub.tenants(work)))),
         )
+    configured = {source.name for source in hub.sources()}
+    rows.sort(key=lambda row: row[0] not in configured)
     if not rows:
         raise SyncError(
             f"there is no {entity} with that key",

@@ -13,6 +13,7 @@ from config.operators import Role
 from config.settings import Settings
 from connectors import registry
 from sync_engine.hub import Hub
+from sync_engine.options import ACTS
 from sync_engine.reorganise import list_herinrichtingen
 from sync_engine.rotation import list_keys
 from sync_engine.store.engine import Store
@@ -191,7 +192,9 @@ def _runs(hub: Hub) -> Iterator[Finding]:
     with hub.store.work() as work:
         for name, state, advice in work.execute(
             "SELECT k.name, r.state, r.advice FROM run r JOIN koppeling k ON k.id = r.koppeling_id "
-            "WHERE r.id IN (SELECT MAX(id) FROM run GROUP BY koppeling_id) ORDER BY k.name"
+            "WHERE r.id IN (SELECT MAX(id) FROM run "
+            f"WHERE NOT (state = 'failed' AND kind IN ({ACTS})) GROUP BY koppeling_id) "
+            "ORDER BY k.name"
         ):
             level = "goed" if state in {"done", "running"} else "let op"
             yield Finding(level, f"laatste run {name}", str(state), advice or "")

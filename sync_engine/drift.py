@@ -30,6 +30,8 @@ from sync_engine.places import Place, own_keys, places
 from sync_engine.runs import run
 
 _SLICE: Final = 500
+PINNED: Final = "pinned"
+"""What is done to a field that a person fixed: nothing, though it differs."""
 _ONE_SIDED: Final = frozenset({"create", "close"})
 _PERSONS: Final = (Entity.MEDEWERKER, Entity.LEERLING, Entity.VERZORGER)
 
@@ -156,17 +158,31 @@ def drift(
         note(hub, work, operator=options.operator, action="diff", subject=subject)
     found = teller.drift(report)
     if report.outcome is not Outcome.FAILED:
-        found.pinned = _pinned(hub, koppeling)
+        found.pinned = _pinned(hub, koppeling, options.brins)
+        if each is not None:
+            for pin in found.pinned:
+                each(_of_pin(pin, koppeling))
     return found
 
 
-def _pinned(hub: Hub, koppeling: str) -> list[PinRow]:
-    """Pins that count and of which this koppeling says something else; nothing that is secret."""
+def _pinned(hub: Hub, koppeling: str, brins: Sequence[str]) -> list[PinRow]:
+    """Pins that count and of which this koppeling says something else; nothing that is secret.
+
+    Of the schools that are asked for alone, for what is found is given to them.
+    """
     return [
         replace(row, value=SECRET, sources={koppeling: SECRET}) if row.secret else row
         for row in in_force(hub, koppeling=koppeling)
-        if row.counts and row.sources.get(koppeling, row.value) != row.value
+        if row.counts
+        and row.sources.get(koppeling, row.value) != row.value
+        and (not brins or any(s.startswith(b.upper()) for s in row.schools for b in brins))
     ]
+
+
+def _of_pin(pin: PinRow, koppeling: str) -> RecordDrift:
+    """A pin as a record of which one field differs."""
+    sides = [pin.value, pin.sources[koppeling]]
+    return RecordDrift(pin.entity, PINNED, pin.key, "", "", "", fields={pin.field: sides})
 
 
 class _Teller:

@@ -50,7 +50,8 @@ def _nobody(hub: Hub, work: Work, text: str) -> SyncError:
         return SyncError("that key is mistyped", advice=f"{MISTYPED}{near}")
     return SyncError(
         "there is no leerling with that key or leerlingnummer",
-        advice="Gebruik de sleutel van de hub (K-...) of het leerlingnummer van de school." + near,
+        advice="Gebruik de sleutel van de hub (K-...) of het leerlingnummer van de school. Is het "
+        "nummer veranderd, zoek hem dan op naam en geboortedatum met --find -." + near,
     )
 
 

@@ -30,6 +30,10 @@ class Kind(StrEnum):
     DECIDE = "decide"
 
 
+ACTS = ", ".join(f"'{kind}'" for kind in (Kind.APPLY, Kind.REFUSE, Kind.UNDO, Kind.DECIDE))
+"""What a person does, as SQL lists it: where it fails he was told, and nothing waits for it."""
+
+
 class Verdict(StrEnum):
     """What a person decides of one record, or of two."""
 

@@ -24,7 +24,7 @@ class Broken:
     """A record in quarantine, or a field that the last reading left out of some records.
 
     Attributes:
-        source_key: of the record; empty for fields, which are counted.
+        source_key: of the record; empty for more than are named, which are counted.
         severity: `fout`: the record is not read at all; `waarschuwing`: a field of it is not.
         since: when the run began that saw it first.
         records: how many it concerns.
@@ -79,10 +79,12 @@ def _dropped(hub: Hub, work: Work, chosen: Selection) -> Iterator[Broken]:
     ):
         told = msgspec.json.decode(detail)
         path, rule = str(told["path"]), str(told["rule"])
-        yield Broken(
-            *(name, resource, label or key, "", path, rule, WARNING, at, int(told["n"]), False),
-            advice(titles.get(str(system), str(system)), path, rule),
-        )
+        todo = advice(titles.get(str(system), str(system)), path, rule)
+        named = [(str(source_key), 1) for source_key in told.get("keys", ())]
+        rest = int(told["n"]) - len(named)
+        for source_key, count in (*named, *([("", rest)] if rest > 0 else [])):
+            where = (name, resource, label or key, source_key, path, rule)
+            yield Broken(*where, WARNING, at, count, kept=False, advice=todo)
 
 
 def _titles(hub: Hub) -> dict[str, str]:

@@ -26,7 +26,7 @@ from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import Outcome, ReadingReport, RunReport
 from sync_engine.pupils import PupilLookup
 from sync_engine.scopes import keep_terms, open_scope, remember_contract
-from sync_engine.stage import Received, Stager
+from sync_engine.stage import DROPPED, Received, Stager
 
 _log = logging.getLogger(__name__)
 
@@ -114,8 +114,37 @@ class Reader:
                 if Capability.LOOKUP in resource.capabilities
             }
             yield from PupilLookup(context, self.options.pupils, scopes, alone=alone).rounds()
+        elif self.options.only:
+            yield self._holding(context, scopes)
         else:
-            yield [(scope, self.options.only) for scope in scopes]
+            yield [(scope, ()) for scope in scopes]
+
+    def _holding(self, context: Context, scopes: Sequence[Scope]) -> list[Wanted]:
+        """Where to look for single records: wherever they can be asked for by themselves.
+
+        Of other resources the scopes in which they stand, and all where they stand nowhere: those
+        are read until they are met, and nothing else of them is taken.
+        """
+        only, asked = self.options.only, context.connector.manifest.resource
+        own = {n: s for n, s in context.scopes.items() if context.scope_koppeling[n] == self.row.id}
+        stands: dict[tuple[str, str], set[str]] = {}
+        known: dict[str, set[str]] = {}
+        for number, key in self.work.execute(
+            f"SELECT scope_id, source_key FROM v_record WHERE {self.work.many('scope_id')} "
+            f"AND {self.work.many('source_key')} AND NOT gone",
+            (self.work.values(sorted(own)), self.work.values(list(only))),
+        ):
+            stands.setdefault((own[number].resource, own[number].key), set()).add(key)
+            known.setdefault(own[number].resource, set()).add(key)
+        found: list[Wanted] = []
+        for scope in scopes:
+            here = stands.get((scope.resource, scope.key), set())
+            alone = Capability.LOOKUP in asked(scope.resource).capabilities
+            stand = known.get(scope.resource, set())
+            keys = tuple(key for key in only if alone or key in here or key not in stand)
+            if keys:
+                found.append((scope, keys))
+        return found
 
     def _resources(self, connector: Connector) -> dict[str, Resource]:
         """The resources to read, in the connector's order; what was not declared is refused."""
@@ -125,10 +154,11 @@ class Reader:
         chosen = [manifest.resource(name) for name in names] or [
             resource for resource in manifest.resources if not resource.optional
         ]
-        # what a groep needs is picked out of a whole reading where it cannot be looked up
-        need = Capability.LOOKUP if self.options.only else Capability.SNAPSHOT
+        # what cannot be looked up is picked out of a whole reading
+        need = Capability.SNAPSHOT
         for resource in chosen:
-            if need not in resource.capabilities:
+            asked_alone = self.options.only and Capability.LOOKUP in resource.capabilities
+            if need not in resource.capabilities and not asked_alone:
                 raise OperationNotDeclaredError(
                     f"{manifest.system} does not declare {need} for {resource.name}"
                 )
@@ -343,10 +373,7 @@ class Reader:
     def _aftermath(
         self, context: Context, row: ScopeRow, stager: Stager, report: ReadingReport
     ) -> None:
-        for (path, rule), count in sorted(stager.problems.items()):
-            context.events.append(
-                (row.id, "dropped field", {"path": path, "rule": rule, "n": count})
-            )
+        context.events += [(row.id, DROPPED, detail) for detail in stager.dropped()]
 
     def _tell_drift(self, context: Context) -> None:
         """One event per resource and run: what a source added, it added to all its scopes."""

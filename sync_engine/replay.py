@@ -26,7 +26,7 @@ from sync_engine.outcome import ReadingReport, RunReport
 from sync_engine.reading import keep_reading
 from sync_engine.received import WHOLE_COLUMNS, Batch, ShadowRow
 from sync_engine.scopes import keep_terms, kept_terms, open_scope
-from sync_engine.stage import Stager
+from sync_engine.stage import DROPPED, Stager
 
 _log = logging.getLogger(__name__)
 
@@ -332,9 +332,7 @@ class Replayer:
             report.gone += received.gone
             report.quarantined += received.quarantined
             report.warnings += received.warnings
-            for (path, rule), count in sorted(stager.problems.items()):
-                detail: dict[str, object] = {"path": path, "rule": rule, "n": count}
-                self._context.events.append((row.id, "dropped field", detail))
+            self._context.events += [(row.id, DROPPED, detail) for detail in stager.dropped()]
 
 
 def retry_quarantine(hub: Hub, context: Context) -> int:

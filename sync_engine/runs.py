@@ -281,7 +281,10 @@ class _Run:
                     ],
                 )
         if context is not None:
-            self.report.events = [f"{kind}: {_json(detail)}" for _, kind, detail in context.events]
+            self.report.events = [  # `quarantine list` names the records
+                f"{kind}: {_json({name: part for name, part in detail.items() if name != 'keys'})}"
+                for _, kind, detail in context.events
+            ]
 
     # -- reading ---------------------------------------------------------------------------------
 

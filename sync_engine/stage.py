@@ -7,11 +7,11 @@ dry run writes the same rows to temporary tables, which later steps see through 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from secrets import token_bytes
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -35,6 +35,20 @@ Fingerprint: TypeAlias = Callable[[bytes], bytes]
 
 _KEYLESS = "?"
 """How the name of a quarantined record without a usable key begins; no source key does."""
+
+
+DROPPED: Final = "dropped field"
+"""The event of a field that was left out of some records, for it breaks a rule."""
+NAMED: Final = 20
+"""So many of those records it names; all are counted."""
+
+
+@dataclass(slots=True)
+class Problem:
+    """A field that breaks a rule: in how many records, and the keys of the first."""
+
+    count: int = 0
+    keys: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -110,7 +124,7 @@ class Stager:
         self.received = Received()
         self.seen = Seen()
         self.unknown: set[str] = set()
-        self.problems: dict[tuple[str, str], int] = {}
+        self.problems: dict[tuple[str, str], Problem] = {}
         self._keys: list[str] = []
         self._bodies: list[bytes] = []
         self._changes = changes
@@ -317,8 +331,8 @@ class Stager:
             cause = _cause(error, problems)
             self._quarantine(key, body, cause, digest=digest, salt=salt, batch=batch)
             return
-        self._warn(problems)
-        self._warn(mapped.problems)
+        self._warn(key, problems)
+        self._warn(key, mapped.problems)
         sealed = person.encrypt(body, b"raw|%d" % record_id, compress=True)
         batch.raw.append((record_id, context.run_id, self.contract_fp, context.today, sealed))
         batch.resolved.append(key)
@@ -426,11 +440,18 @@ class Stager:
         )
         self.received.quarantined += 1
 
-    def _warn(self, problems: Sequence[FieldProblem]) -> None:
+    def dropped(self) -> Iterator[dict[str, object]]:
+        """Details of the events of fields that were left out."""
+        for (path, rule), found in sorted(self.problems.items(), key=lambda item: item[0]):
+            yield {"path": path, "rule": rule, "n": found.count, "keys": found.keys}
+
+    def _warn(self, key: str, problems: Sequence[FieldProblem]) -> None:
         for problem in problems:
             self.received.warnings += 1
-            where = (_general(problem.path), problem.rule)
-            self.problems[where] = self.problems.get(where, 0) + 1
+            found = self.problems.setdefault((_general(problem.path), problem.rule), Problem())
+            found.count += 1
+            if len(found.keys) < NAMED and key not in found.keys:
+                found.keys.append(key)
 
     def _drifted(self, unknown: Sequence[str]) -> None:
         if not unknown:

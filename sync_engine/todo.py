@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
 from config.clock import local_date
 from sync_engine.cases import KINDS, QUARANTINE
 from sync_engine.hub import Hub
+from sync_engine.options import ACTS
 from sync_engine.pinned import PinRow, in_force
 from sync_engine.plans import list_plans
 from sync_engine.quarantine import counts as quarantined
@@ -58,7 +59,14 @@ class Todo:
 
 
 def todo(hub: Hub, chosen: Selection) -> Todo:
-    """Everything that waits in these koppelingen, the most pressing first."""
+    """Everything that waits in these koppelingen, the most pressing first.
+
+    Of a koppeling that has ended nothing waits but pins: nobody can run it any more.
+    """
+    every = chosen
+    configured = {source.name for source in hub.sources()}
+    names = {number: name for number, name in chosen.koppelingen.items() if name in configured}
+    chosen = replace(chosen, koppelingen=names)
     items = _plans(hub, chosen)
     with hub.store.work() as work:
         items += _last_runs(work, chosen)
@@ -76,7 +84,7 @@ def todo(hub: Hub, chosen: Selection) -> Todo:
         ]
         items += _refused(work, chosen)
         items += _events(work, chosen)
-    items += _pins(hub, chosen)
+    items += _pins(hub, every)
     found: Counter[str] = Counter()
     for item in items:
         found[item.kind] += item.count
@@ -112,7 +120,8 @@ def _last_runs(work: Work, chosen: Selection) -> list[Item]:
         for number, name, state, error, at in work.execute(
             "SELECT r.id, k.name, r.state, r.error, r.started_at FROM run r "
             "JOIN koppeling k ON k.id = r.koppeling_id WHERE r.id IN "
-            f"(SELECT MAX(id) FROM run WHERE {work.many('koppeling_id')} GROUP BY koppeling_id) "
+            f"(SELECT MAX(id) FROM run WHERE {work.many('koppeling_id')} "
+            f"AND NOT (state = 'failed' AND kind IN ({ACTS})) GROUP BY koppeling_id) "
             "AND r.state IN ('failed', 'cancelled') ORDER BY k.name",
             (work.values(list(chosen.koppelingen)),),
         )

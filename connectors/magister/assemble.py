@@ -16,6 +16,7 @@ from typing import Final
 from connectors.base import Completeness, DeliveryContract
 from connectors.magister.compose import (
     Body,
+    Grouped,
     Records,
     count_strays,
     folded,
@@ -23,6 +24,7 @@ from connectors.magister.compose import (
     is_active,
     known,
     newest,
+    without,
 )
 from connectors.magister.failures import EMPTY_ADVICE
 from connectors.magister.layouts import (
@@ -158,7 +160,7 @@ class Assembler:
                 mine = [row for row in same if row["lesperiode"] == period.code]
                 if mine:
                     body = {**listed.strange, **self._leerling(mine), **numbers.get(leer_id, {})}
-                    records.add(leer_id, body)
+                    records.add(leer_id, without(body, self._cut("leerling") - {"leer_id"}))
             terms = contract(
                 Leerling,
                 listed.columns - _NUMBERS | given,
@@ -190,23 +192,29 @@ class Assembler:
         The list is not even asked where the koppeling has no purpose for it. Spec: design, PGN.
         """
         wanted = _NUMBERS - self._cut("leerling")
-        listed = self.lists.fetch_if_given(PGN) if wanted else None
-        if listed is None:
-            return {}, frozenset()
-        rows = {row["leer_id"]: known(row, wanted) for row in listed if row.get("leer_id")}
-        return (rows, listed.columns & wanted) if rows else ({}, frozenset())
 
-    def _studies(self, listed: Listed, rows: Mapping[str, Sequence[Row]]) -> Part:
+        def take(listed: Listed) -> tuple[dict[str, Row], frozenset[str]]:
+            rows = {row["leer_id"]: known(row, wanted) for row in listed if row.get("leer_id")}
+            return (rows, listed.columns & wanted) if rows else ({}, frozenset())
+
+        found = self.lists.fetch_if_given(PGN, take) if wanted else None
+        return ({}, frozenset()) if found is None else found
+
+    def _studies(self, listed: Listed, rows: Grouped) -> Part:
         """The programmes that aanmeldingen name."""
-        named: dict[str, list[Row]] = defaultdict(list)
+        named: dict[str, Row] = {}
+        codes: dict[str, set[str]] = defaultdict(set)
         for same in rows.values():
             for row in same:
-                if row.get("studie_id"):
-                    named[row["studie_id"]].append(row)
+                key = row.get("studie_id")
+                if key:
+                    own = known(row, ("studie_id", "studie", "begindatum", "einddatum"))
+                    named[key] = newest((named.get(key, own), own))
+                    codes[key] |= {row["ilt_code"]} if row.get("ilt_code") else set()
         records, drop = Records(), self._cut("studie")
-        for key, found in named.items():
-            body: Body = dict(known(newest(found), ("studie_id", "studie"), drop=drop))
-            body["ilt_codes"] = sorted({row["ilt_code"] for row in found if row.get("ilt_code")})
+        for key, own in named.items():
+            body: Body = dict(known(own, ("studie_id", "studie"), drop=drop - {"studie_id"}))
+            body["ilt_codes"] = sorted(codes[key])
             records.add(key, body)
         columns = listed.columns | ({"ilt_codes"} if "ilt_code" in listed.columns else set())
         terms = contract(Studie, columns, drop=drop, version=self._version)
@@ -243,7 +251,7 @@ class Assembler:
                 by=("leer_id",),
                 drop=inner - {"leer_id"},
             )
-            records.add(key, {**listed.strange, **body})
+            records.add(key, {**listed.strange, **without(body, drop - {"verzorger_id"})})
         terms = contract(
             Verzorger,
             listed.columns,
@@ -263,17 +271,10 @@ class Assembler:
         leden = grouped(
             members, GROEPSLEDEN.key, rejected, admits=lambda row: is_read(row["leer_id"])
         )
-        teachers = self.lists.fetch_if_given(DOCENTGROEPEN)
-        docenten = (
-            {}
-            if teachers is None
-            else grouped(teachers, DOCENTGROEPEN.key, rejected, admits=lambda _: True)
-        )
-        count_strays(f"GET {GROEPSLEDEN.name}", sum(len(leden[k]) for k in leden if k not in rows))
-        nested = {
-            "leden": members.columns if members.count else None,
-            "docenten": teachers.columns if teachers is not None and teachers.count else None,
-        }
+        docenten, taught = self._docenten(rejected)
+        strays = sum(leden.count(key) for key in leden if key not in rows)
+        count_strays(f"GET {GROEPSLEDEN.name}", strays)
+        nested = {"leden": members.columns if members.count else None, "docenten": taught}
         terms = contract(
             Groep, listed.columns, nested=nested, drop=self._cut("groep"), version=self._version
         )
@@ -281,12 +282,27 @@ class Assembler:
         for key, _, period in self.periods.scoped():
             records = Records(rejected=list(rejected.rejected))
             for groep_id, body in self._groepen_of(period, rows, leden, docenten).items():
-                records.add(groep_id, {**listed.strange, **body})
+                kept = without(body, self._cut("groep") - set(GROEPEN.key))
+                records.add(groep_id, {**listed.strange, **kept})
             found = _whole(listed, records, may_be_empty=key != HUIDIG)
             if found.complete and key == HUIDIG:
                 found = _all_of(members)
             parts["groep", key] = Part(records, terms, found)
         return parts
+
+    def _docenten(self, rejected: Records) -> tuple[Grouped, frozenset[str] | None]:
+        """Teachers by group, and the columns of their list; none where it is not delivered."""
+
+        def take(listed: Listed) -> tuple[Grouped, Records, frozenset[str] | None]:
+            own = Records()
+            rows = grouped(listed, DOCENTGROEPEN.key, own, admits=lambda _: True)
+            return rows, own, listed.columns if listed.count else None
+
+        found = self.lists.fetch_if_given(DOCENTGROEPEN, take)
+        if found is None:
+            return Grouped(), None
+        rejected.rejected += found[1].rejected
+        return found[0], found[2]
 
     def _groepen_of(
         self,
@@ -305,7 +321,10 @@ class Assembler:
                 body: Body = dict(known(newest(mine), names, drop=drop - set(GROEPEN.key)))
                 now = [row for row in leden.get(groep_id, ()) if is_active(row, on)]
                 body["leden"] = folded(
-                    now, list(Lid.model_fields), by=("leer_id", "vak_code"), drop=_NOTHING
+                    now,
+                    list(Lid.model_fields),
+                    by=("leer_id", "vak_code"),
+                    drop=self._cut("groep", "leden") - {"leer_id"},
                 )
                 body["docenten"] = folded(
                     [
@@ -315,7 +334,7 @@ class Assembler:
                     ],
                     list(Docent.model_fields),
                     by=("pers_id", "vak_code"),
-                    drop=_NOTHING,
+                    drop=self._cut("groep", "docenten") - {"pers_id"},
                 )
                 found[groep_id] = body
         _tell_unlisted(found)
@@ -330,9 +349,6 @@ class Assembler:
             or one.admits(row.get("groep", ""))
             for one in self.options.filters
         )
-
-
-_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 def _tell_unlisted(groepen: Mapping[str, Body]) -> None:

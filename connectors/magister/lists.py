@@ -6,8 +6,9 @@ Spec: magister.md, section 6 (ASSUMED lists).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from connectors.base import DeliveryContract
 from connectors.errors import ProtocolViolationError, RequestRefusedError
@@ -26,6 +27,8 @@ from connectors.magister.options import Options
 from connectors.magister.transport import MagisterTransport, list_call
 from connectors.magister.wire import LAYOUT, Row, Rows, violation
 from connectors.protocols.parsing import SourceModel, field_paths
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -100,13 +103,15 @@ class Lists:
             check_columns(layout, frozenset(rows.columns))
         return Listed(layout, rows)
 
-    def fetch_if_given(self, layout: Layout) -> Listed | None:
-        """One list that stands by itself: None where the school does not give it, or not rightly.
+    def fetch_if_given(self, layout: Layout, take: Callable[[Listed], T]) -> T | None:
+        """What is taken of one list that stands by itself.
+
+        None where the school does not give it, or not rightly; of XML that shows at its end only.
 
         Raises: ConnectorError for anything but a missing right or layout.
         """
         try:
-            return self.fetch(layout)
+            return take(self.fetch(layout))
         except RequestRefusedError as error:
             _log.warning("%s is not delivered: %s", layout.name, error)
         except ProtocolViolationError as error:

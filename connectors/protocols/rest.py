@@ -358,7 +358,9 @@ class RestTransport:
     ) -> Answer:
         """One request and its whole answer."""
         return self._guarded(
-            lambda: self._send(request, operation=operation), request, operation=operation
+            lambda: self._send(request, operation=operation, enough=enough),
+            request,
+            operation=operation,
         )
 
     def _guarded(self, ask: Callable[[], T], request: httpx.Request, *, operation: str) -> T:

@@ -3,27 +3,23 @@
 UWLR gives all resources in one answer, and the engine reads them one by one. So an answer is taken
 whole: only when it came to its end is any of it handed over, all of it is of one moment, and what
 the schema does not check is checked here (section 12): keys and ECK iDs that come twice, references
-to groups that are not there. Records wait as they were sent, compressed, in memory alone.
+to groups that are not there. Records wait as they were sent, in memory alone.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from hashlib import blake2b
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Final
-from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
-import zstandard
 
 from connectors.base import Completeness, DeliveryContract, Page
 from connectors.errors import ParseError
-from connectors.protocols.xmldoc import Element, encode
-from connectors.uwlr.names import CUT, KNOWN, LG, SECTIONS, lg
+from connectors.protocols.xmldoc import Element
+from connectors.uwlr.names import CUT, KNOWN, SECTIONS, lg
 from connectors.uwlr.options import Place
-from connectors.uwlr.records import DOUBTFUL, source_key, with_members
+from connectors.uwlr.records import DOUBTFUL, Fields, groups_of, source_key, transcribe
 from connectors.uwlr.wire import Header, Question, check_header
 
 PAGE_RECORDS: Final = 500
@@ -47,35 +43,24 @@ _MEMBERS: Final = ("groep", "samengestelde_groep")
 _PERSONS: Final = ("leerling", "leerkracht")
 _ALONE: Final = "2.3"
 """From here on a person may be known by ECK iD alone."""
-_ECKID: Final = re.compile(rb'\seckid="([^"]*)"')
 _LOCAL: Final = {resource: {lg(name): name for name in names} for resource, names in KNOWN.items()}
 _CUT: Final = {resource: frozenset(map(lg, names)) for resource, names in CUT.items()}
 
 
 class Spool:
-    """Keys and bodies of one resource, in the order in which they came, a page at a time."""
+    """Keys and bodies of one resource, in the order in which they came."""
+
+    __slots__ = ("bodies", "keys")
 
     def __init__(self) -> None:
-        self._keys: list[str] = []
-        self._bodies: list[bytes] = []
-        self._packed: list[bytes] = []
-
-    def add(self, key: str, body: bytes) -> None:
-        """Put one behind the others."""
-        self._keys.append(key)
-        self._bodies.append(body)
-        if len(self._keys) >= PAGE_RECORDS:
-            page = msgspec.msgpack.encode((self._keys, self._bodies))
-            self._packed.append(zstandard.compress(page, 1))
-            self._keys, self._bodies = [], []
+        self.keys: list[str] = []
+        self.bodies: list[bytes] = []
 
     def pages(self) -> Iterator[tuple[list[str], list[bytes]]]:
-        """Each page once."""
-        for packed in self._packed:
-            page = zstandard.decompress(packed)
-            yield msgspec.msgpack.decode(page, type=tuple[list[str], list[bytes]])
-        if self._keys:
-            yield list(self._keys), list(self._bodies)
+        """Some at a time."""
+        for start in range(0, len(self.keys), PAGE_RECORDS):
+            place = slice(start, start + PAGE_RECORDS)
+            yield self.keys[place], self.bodies[place]
 
 
 class Delivery:
@@ -104,16 +89,21 @@ class Delivery:
         self._question, self._operation = question, operation
         self._eckid_alone = question.version == _ALONE
         self._allowed = allowed
-        self._taken = {r: _LOCAL[r].keys() & set(map(lg, allowed.get(r, ()))) for r in _LOCAL}
-        self._cut = {r: _CUT[r] | (_LOCAL[r].keys() - self._taken[r]) for r in _LOCAL}
+        self._taken = {
+            resource: {
+                tag: name for tag, name in names.items() if name in allowed.get(resource, ())
+            }
+            for resource, names in _LOCAL.items()
+        }
+        self._cut = {r: _CUT[r] | (_LOCAL[r].keys() - self._taken[r].keys()) for r in _LOCAL}
         self._nameless = {r for r in _PERSONS if "eckid" not in allowed.get(r, ())}
         self._spools: dict[str, Spool] = defaultdict(Spool)
-        self._digests: dict[str, dict[str, bytes]] = defaultdict(dict)
+        self._digests: dict[str, dict[str, int]] = defaultdict(dict)
         self._doubled: set[str] = set()
         self._seen: dict[str, set[str]] = defaultdict(set)
-        self._eckids: Counter[str] = Counter()
-        self._holder: dict[bytes, str] = {}
-        self._doubtful: set[bytes] = set()
+        self._eckids: set[str] = set()
+        self._holder: dict[str, str] = {}
+        self._doubtful: set[str] = set()
         self._in: dict[str, dict[str, list[str]]] = {kind: defaultdict(list) for kind in _PERSONS}
         self._groups: dict[str, str] = {}
 
@@ -130,27 +120,15 @@ class Delivery:
         self.sections.add(name)
 
     def record(self, kind: str, element: Element) -> None:
-        """One record: what was not agreed on is cut off, and it waits as it was sent."""
-        taken, cut, seen = self._taken[kind], self._cut[kind], self._seen[kind]
-        away: list[Element] = []
-        references: list[Element] = []
-        for child in element:
-            tag = child.tag
-            if tag in taken:
-                seen.add(tag)
-                if tag in _REFERRING:
-                    references.append(child)
-            elif tag in cut:
-                away.append(child)
-        for child in away:
-            element.remove(child)
+        """One record: what was not agreed on is left out, and it waits as it was sent."""
+        fields = transcribe(element, names=self._taken[kind], cut=self._cut[kind])
         if kind in self._nameless:
-            element.attrib.pop("eckid", "")
-        body = encode(element)
-        key = element.get("key") or None
-        eckid = (element.get("eckid") or None) if kind in self._in else None
-        if key is None and eckid and self._eckid_alone:
-            key = source_key(None, eckid)
+            fields.pop("eckid", None)
+        self._seen[kind].update(fields)
+        key = fields.get("key") or None
+        if key is None and kind in self._in and self._eckid_alone:
+            key = source_key(None, fields.get("eckid"))
+        body = _encode(fields)
         if key is None:
             rule = "is required and missing" if self._eckid_alone else _KEYLESS
             self.rejected[kind].append((ParseError("key", rule), body))
@@ -158,36 +136,31 @@ class Delivery:
             error = ParseError("$", f"is larger than {LARGEST_RECORD} bytes")
             self.rejected[kind].append((error, body[:LARGEST_RECORD]))
         else:
-            self._keep(kind, key, body, eckid=eckid, groups=_groups_of(references))
+            self._keep(kind, key, body, fields)
 
     def _keep(
-        self,
-        kind: str,
-        key: str,
-        body: bytes,
-        *,
-        eckid: str | None,
-        groups: Sequence[str],
-        merging: bool = False,
+        self, kind: str, key: str, body: bytes, fields: Fields, *, merging: bool = False
     ) -> None:
-        digest = blake2b(body, digest_size=16).digest()
-        known = self._digests[kind].setdefault(key, digest)
-        if known is not digest:
-            if known != digest or not merging:
+        digest, digests = hash(body), self._digests[kind]
+        if key in digests:
+            if digests[key] != digest or not merging:
                 self._doubled.add(kind)
             return
+        digests[key] = digest
         if kind in _MEMBERS and self._groups.setdefault(key, kind) != kind:
             self._doubled.add(kind)
             return
-        if eckid is not None:
-            mark = blake2b(eckid.encode(), digest_size=16).digest()
-            self._eckids[kind] += 1
-            if self._holder.setdefault(mark, key) != key:
-                self._doubtful.add(mark)
         if kind in self._in:
-            for group in groups:
-                self._in[kind][group].append(key)
-        self._spools[kind].add(key, body)
+            if eckid := fields.get("eckid"):
+                self._eckids.add(kind)
+                if self._holder.setdefault(eckid, key) != key:
+                    self._doubtful.add(eckid)
+            members = self._in[kind]
+            for group in groups_of(fields):
+                members[group].append(key)
+        spool = self._spools[kind]
+        spool.keys.append(key)
+        spool.bodies.append(body)
 
     def merge(self, other: Delivery) -> None:
         """Take over what another call brought; the same person in two answers is one."""
@@ -197,15 +170,9 @@ class Delivery:
         for kind, spool in other._spools.items():
             self._seen[kind] |= other._seen[kind]
             self.rejected[kind] += other.rejected[kind]
-            groups: dict[str, list[str]] = defaultdict(list)
-            for group, members in other._in.get(kind, {}).items():
-                for member in members:
-                    groups[member].append(group)
             for keys, bodies in spool.pages():
                 for key, body in zip(keys, bodies, strict=True):
-                    found = _ECKID.search(body) if kind in self._in else None
-                    eckid = found[1].decode() if found else None
-                    self._keep(kind, key, body, eckid=eckid, groups=groups[key], merging=True)
+                    self._keep(kind, key, body, _decode(body), merging=True)
         self._doubled |= other._doubled
 
     @property
@@ -225,14 +192,14 @@ class Delivery:
             return DeliveryContract(
                 dict.fromkeys(("key", "brincode", "dependancecode", "schoolkey"), True), version
             )
-        names, seen = _LOCAL[resource], {_LOCAL[resource][tag] for tag in self._seen[resource]}
+        names, seen = _LOCAL[resource], self._seen[resource]
         fields = {}
         for name in names.values():
             allowed = name in self._allowed[resource]
             told = name in seen or name in _SELDOM.get(resource, ()) or _WITH.get(name) in seen
             fields[name] = allowed and told
         if resource in self._in:
-            fields["eckid"] = bool(self._eckids[resource])
+            fields["eckid"] = resource in self._eckids
         if resource in _MEMBERS:
             fields["leerlingen"] = self._is_whole("leerling")
             fields["leerkrachten"] = self._is_whole("leerkracht")
@@ -246,27 +213,26 @@ class Delivery:
             yield Page([self.place.key], [_school(self.place)], cursor=cursor or None)
             return
         for keys, bodies in self._spools[resource].pages():
-            yield Page(
-                keys, [self._body(resource, k, b) for k, b in zip(keys, bodies, strict=True)]
-            )
+            if self._doubtful or resource in _MEMBERS:
+                bodies = [self._body(resource, k, b) for k, b in zip(keys, bodies, strict=True)]
+            yield Page(keys, bodies)
         if rejected or cursor:
             yield last
 
     def _body(self, resource: str, key: str, body: bytes) -> bytes:
         if resource in _MEMBERS:
-            return with_members(
-                body,
-                leerlingen=self._in["leerling"].get(key, ()),
-                leerkrachten=self._in["leerkracht"].get(key, ()),
-            )
+            members = {
+                "leerlingen": sorted(set(self._in["leerling"].get(key, ()))),
+                "leerkrachten": sorted(set(self._in["leerkracht"].get(key, ()))),
+            }
+            return _encode({**_decode(body), **members})
         if not self._doubtful or resource not in self._in:
             return body
-        found = _ECKID.search(body)
-        if found is None:
+        fields = _decode(body)
+        if fields.get("eckid") not in self._doubtful:
             return body
-        if blake2b(found[1], digest_size=16).digest() not in self._doubtful:
-            return body
-        return body[: found.start()] + f' {DOUBTFUL}="ja"'.encode() + body[found.end() :]
+        del fields["eckid"]
+        return _encode({**fields, DOUBTFUL: True})
 
     def completeness(self, resource: str) -> Completeness:
         """Whether this answer held everything of a resource."""
@@ -304,17 +270,8 @@ class Delivery:
 
 
 _KEYLESS: Final = "is required before 2.3, and missing"
-_REFERRING: Final = frozenset(map(lg, ("groep", "samengestelde_groepen", "groepen")))
-
-
-def _groups_of(references: Sequence[Element]) -> list[str]:
-    """Keys of the groups that a person says to be in, each once."""
-    found: dict[str, None] = {}
-    for reference in references:
-        for holder in reference if len(reference) else (reference,):
-            if key := holder.get("key"):
-                found[key] = None
-    return list(found)
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Fields).decode
 
 
 def _school(place: Place) -> bytes:
@@ -324,5 +281,4 @@ def _school(place: Place) -> bytes:
         "dependancecode": place.dependancecode,
         "schoolkey": place.schoolkey,
     }
-    parts = "".join(f"<{n}>{escape(v)}</{n}>" for n, v in found.items() if v)
-    return f"<school xmlns={quoteattr(LG)} key={quoteattr(place.key)}>{parts}</school>".encode()
+    return _encode({"key": place.key, **{name: value for name, value in found.items() if value}})

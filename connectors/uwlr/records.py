@@ -1,8 +1,8 @@
 """UWLR's own records, typed: fields as UWLR names them, in snake_case.
 
-A record is one element of an answer, as it was sent. A groep does not say who is in it: the
-connector gathers that from the persons of the same answer and puts it behind the group, in an
-element of its own (`with_members`).
+A record is one element of an answer, transcribed: names and texts as they were sent, in JSON. What
+has no name here is told by its name alone, so that drift is seen and nothing of it is kept. A groep
+does not say who is in it: the connector gathers that from the persons of the same answer.
 Lenient where the specification says so: an empty element is absent, `jaargroep` 1 to 6 is year 1 to
 6 of secondary education, an unknown block of `toevoegingen` is skipped. What is read otherwise than
 it was written is told as a problem.
@@ -12,9 +12,8 @@ Spec: uwlr.md, sections 7, 10 and 12 (CONFIRMED; leniency ASSUMED).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from typing import Annotated, Any, Final, Literal
-from xml.sax.saxutils import quoteattr
 
 import msgspec
 from pydantic import Field, StringConstraints
@@ -22,8 +21,7 @@ from pydantic import Field, StringConstraints
 from connectors.base import FieldProblem, Parsed
 from connectors.errors import ParseError
 from connectors.protocols.parsing import Day, SourceModel, Text, parse_model, safe_name
-from connectors.protocols.xmldoc import Bounds, Element, XmlRefusedError, name_of, text_of, whole
-from connectors.uwlr.names import LG
+from connectors.protocols.xmldoc import Element, name_of
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Jaargroep = Literal[
@@ -31,14 +29,13 @@ Jaargroep = Literal[
     "11", "12", "13", "14", "15", "16", "S", "V", "C", "N", "H",
 ]  # fmt: skip
 
-DOUBTFUL: Final = "eckid-dubbel"
-"""Attribute that the connector puts in the place of an ECK iD that two persons were given."""
+DOUBTFUL: Final = "?eckid"
+"""In a body, in the place of an ECK iD that two persons were given; no name of XML begins so."""
 
-MEMBERS: Final = "samenstelling"
-"""Element that the connector puts around a group and the keys of who is in it."""
+_UNKNOWN: Final = "?onbekend"
+_TWICE: Final = "?dubbel"
 
 _SECONDARY: Final = frozenset("123456")
-_RECORD: Final = Bounds(element_bytes=4 * 1024 * 1024)
 
 
 def source_key(key: str | None, eckid: str | None) -> str | None:
@@ -146,83 +143,92 @@ MODELS: Final[Mapping[str, type[SourceModel]]] = {
 _REPEATED: Final = frozenset({"rol", "rolomschrijving"})
 _KEYED: Final = frozenset({"groep", "vestiging"})
 _LISTS: Final = frozenset({"samengestelde_groepen", "groepen"})
+_SHAPED: Final = _REPEATED | _KEYED | _LISTS
+
+Fields = dict[str, Any]
 
 
-def with_members(group: bytes, *, leerlingen: Iterable[str], leerkrachten: Iterable[str]) -> bytes:
-    """A group as it was sent, with the keys of who is in it, in an order of their own."""
-    parts = [b"<%s>" % MEMBERS.encode(), group]
-    for name, keys in (("leerling", leerlingen), ("leerkracht", leerkrachten)):
-        parts += [f"<{name} key={quoteattr(key)}/>".encode() for key in sorted(keys)]
-    return b"".join([*parts, b"</%s>" % MEMBERS.encode()])
+def transcribe(element: Element, *, names: Mapping[str, str], cut: Container[str]) -> Fields:
+    """A record as names and texts, each as it was sent; an empty element is absent.
+
+    Args:
+        element: one `leerling`, `groep`...
+        names: tag → name of what is taken.
+        cut: tags that are left out, and not told; of any other the name alone is told.
+    """
+    fields: Fields = dict(element.attrib)  # type: ignore[arg-type] # attributes are texts
+    for child in element:
+        name = names.get(child.tag)
+        if name is None:
+            if child.tag not in cut:
+                fields.setdefault(_UNKNOWN, []).append(safe_name(name_of(child)))
+        elif name in _SHAPED:
+            _shape(fields, name, child)
+        elif name in fields:
+            fields.setdefault(_TWICE, []).append(name)
+        else:
+            text = child.text
+            if text is not None and (text := text.strip()):
+                fields[name] = text
+            elif len(child):
+                fields.setdefault(_UNKNOWN, []).append(name)
+    return fields
+
+
+def _shape(fields: Fields, name: str, child: Element) -> None:
+    """What is no plain text: references by key, and elements that may stand more than once."""
+    if name in _REPEATED:
+        if text := (child.text or "").strip():
+            fields.setdefault(name, []).append(text)
+    elif name in fields:
+        fields.setdefault(_TWICE, []).append(name)
+    elif name in _KEYED:
+        fields[name] = child.get("key", "")
+    else:
+        fields[name] = [item.get("key", "") for item in child]
+
+
+def groups_of(fields: Mapping[str, Any]) -> list[str]:
+    """Keys of the groups that a person says to be in."""
+    found: list[str] = fields.get("samengestelde_groepen") or fields.get("groepen") or []
+    groep = fields.get("groep")
+    return [key for key in (groep, *found) if key]
 
 
 def parse(resource: str, body: bytes) -> Parsed:
-    """One raw record → its model.
+    """One transcribed record → its model.
 
     Raises: ParseError if it cannot be read, has no key, or a required field breaks its rule; it
         names field and rule, never the value.
     """
     try:
-        root = whole(body, bounds=_RECORD)
-    except XmlRefusedError as error:
-        raise ParseError("$", error.rule) from None
-    problems: list[FieldProblem] = []
-    unknown: list[str] = []
-    fields = _fields(root, problems=problems, unknown=unknown)
+        fields = msgspec.json.decode(body, type=Fields)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise ParseError("$", "is not readable") from None
+    unknown = [str(name) for name in fields.pop(_UNKNOWN, ())]
+    problems = [
+        FieldProblem(str(name), "stands there more than once; the first is read")
+        for name in fields.pop(_TWICE, ())
+    ]
     dropped = _lenient(fields, problems)
-    model = MODELS[resource]
-    parsed = parse_model(model, msgspec.json.encode(fields), key_field="key")
+    parsed = parse_model(MODELS[resource], msgspec.json.encode(fields), key_field="key")
     record = parsed.record
     if isinstance(record, Person) and record.source_key is None:
         raise ParseError("key", "is required where there is no eckid")
     if dropped and isinstance(record, SourceModel):
         record = record.model_copy(update={"dropped": record.dropped | dropped})
-    return Parsed(
-        record, (*parsed.problems, *problems), tuple(dict.fromkeys((*parsed.unknown, *unknown)))
-    )
+    names = (*parsed.unknown, *unknown)
+    return Parsed(record, (*parsed.problems, *problems), tuple(dict.fromkeys(names)))
 
 
-def _fields(root: Element, *, problems: list[FieldProblem], unknown: list[str]) -> dict[str, Any]:
-    """An element as names and values."""
-    if name_of(root) == MEMBERS:
-        group, *members = root
-        fields = _fields(group, problems=problems, unknown=unknown)
-        for member in members:
-            listed = "leerlingen" if name_of(member) == "leerling" else "leerkrachten"
-            fields.setdefault(listed, []).append(member.get("key"))
-        fields.setdefault("leerlingen", [])
-        fields.setdefault("leerkrachten", [])
-        return fields
-    fields = {str(name): value for name, value in root.attrib.items()}
-    for child in root:
-        name = name_of(child)
-        if child.tag != f"{{{LG}}}{name}":
-            unknown.append(safe_name(name))
-        elif name in _REPEATED:
-            if text := text_of(child):
-                fields.setdefault(name, []).append(text)
-        elif name in fields:
-            problems.append(FieldProblem(name, "stands there more than once; the first is read"))
-        elif name in _LISTS:
-            fields[name] = [item.get("key", "") for item in child]
-        elif name in _KEYED:
-            fields[name] = child.get("key", "")
-        elif len(child):
-            if name != "toevoegingen":
-                unknown.append(safe_name(name))
-        elif text := text_of(child):
-            fields[name] = text
-    return fields
-
-
-def _lenient(fields: dict[str, Any], problems: list[FieldProblem]) -> frozenset[str]:
+def _lenient(fields: Fields, problems: list[FieldProblem]) -> frozenset[str]:
     """Mend what may be written otherwise; the names of fields that are then not delivered."""
     if fields.get("jaargroep") in _SECONDARY:
         fields["jaargroep"] = f"1{fields['jaargroep']}"
         problems.append(FieldProblem("jaargroep", "is 1 to 6; read as 11 to 16"))
+    if fields.get("eckid") == "":
+        del fields["eckid"]
     if fields.pop(DOUBTFUL, None) is not None:
         problems.append(FieldProblem("eckid", "is that of another person in this answer too"))
         return frozenset({"eckid"})
-    if fields.get("eckid") == "":
-        del fields["eckid"]
     return frozenset()

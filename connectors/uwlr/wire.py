@@ -137,11 +137,16 @@ _WATCHED: Final = ("vestigingen", "groepen", "leerlingen", "leerkrachten")
 _ENDS: Final = frozenset(
     map(lg, ("school", "vestigingen", "groepen", "leerling", "leerkracht", UNCHANGED, NOTHING))
 )
-_PERSON_SECTIONS: Final = {lg("leerling"): lg("leerlingen"), lg("leerkracht"): lg("leerkrachten")}
-_SMALL_SECTIONS: Final = {
-    lg("vestigingen"): frozenset({lg("vestiging")}),
-    lg("groepen"): frozenset({lg("groep"), lg("samengestelde_groep")}),
+_PERSONS: Final = {"leerlingen": "leerling", "leerkrachten": "leerkracht"}
+_SMALL: Final = {
+    "vestigingen": frozenset({lg("vestiging")}),
+    "groepen": frozenset({lg("groep"), lg("samengestelde_groep")}),
 }
+
+
+def wanted(call: Call) -> Asked:
+    """The elements of an answer that `read_answer` looks at."""
+    return Asked(ends=_ENDS, starts={lg(call.answer), lg(call.data), *map(lg, _WATCHED)})
 
 
 def ask(
@@ -157,19 +162,9 @@ def ask(
         harvest = make()
         return read_answer(call, events, harvest=harvest), harvest
 
-    asked = Asked(ends=_ENDS, starts={lg(call.answer), lg(call.data), *map(lg, _WATCHED)})
     return client.call(
-        body, action=call.action, operation=call.name, asked=asked, take=take, head=(head,)
+        body, action=call.action, operation=call.name, asked=wanted(call), take=take, head=(head,)
     )
-
-
-class _Place(StrEnum):
-    """How deep in an answer the reading is."""
-
-    OUTSIDE = "outside"
-    ANSWER = "answer"
-    DATA = "data"
-    RECORDS = "records"
 
 
 def read_answer(call: Call, events: Iterator[Event], *, harvest: Harvest) -> Said:
@@ -178,66 +173,99 @@ def read_answer(call: Call, events: Iterator[Event], *, harvest: Harvest) -> Sai
     Raises: ProtocolViolationError if it is no answer to this call, holds parts twice or elsewhere,
         or does not say whose it is before its records.
     """
-    answer, data = lg(call.answer), lg(call.data)
-    said: Said | None = None
-    place = _Place.OUTSIDE
-    seen: set[str] = set()
-    headed = False
+    answer = _Answer(call, harvest)
+    opened, closed = answer.opened, answer.closed
     for event, element in events:
-        tag = element.tag
         if event == "start":
-            name = name_of(element)
-            if tag == answer:
-                if place is not _Place.OUTSIDE:
-                    raise _violation(call, "holds an answer twice", name)
-                place = _Place.ANSWER
-            elif place is _Place.OUTSIDE:
-                continue
-            elif tag == data:
-                if said is not None or _parent(element) != answer:
-                    raise _violation(call, "holds more than one of data, none and no changes", name)
-                said, place = Said.DATA, _Place.DATA
-            elif _parent(element) == data:
-                if name in seen:
-                    raise _violation(call, "holds a part twice", name)
-                if not headed:
-                    raise _violation(call, "does not say first whose it is", "school")
-                seen.add(name)
-                harvest.section(name)
-        elif place is _Place.OUTSIDE:
-            continue
-        elif tag in _PERSON_SECTIONS:
-            if _parent(element) == _PERSON_SECTIONS[tag] and said is Said.DATA:
-                harvest.record("leerling" if tag == _LEERLING else "leerkracht", element)
-                release(element)
-        elif tag in _SMALL_SECTIONS:
-            if _parent(element) == data:
-                for child in element:
-                    if child.tag in _SMALL_SECTIONS[tag]:
-                        harvest.record(name_of(child), child)
-                release(element)
-        elif tag == _SCHOOL:
-            if _parent(element) == data:
-                if headed:
-                    raise _violation(call, "holds a part twice", "school")
-                harvest.school(_header(element))
-                headed = True
-                release(element)
-        elif _parent(element) == answer:
-            if said is not None:
-                where = name_of(element)
-                raise _violation(call, "holds more than one of data, none and no changes", where)
-            said = Said(name_of(element))
-    if place is _Place.OUTSIDE:
-        raise _violation(call, "is none to this question, or in another namespace", call.answer)
-    if said is None:
-        raise _violation(call, "is empty", call.answer)
-    if said is Said.DATA and not headed:
-        raise _violation(call, "does not say whose it is", "school")
-    return said
+            opened(element)
+        elif element.tag == answer.person and element.getparent() is answer.section:
+            harvest.record(answer.kind, element)
+            release(element)
+        else:
+            closed(element)
+    return answer.outcome()
 
 
-_LEERLING: Final = lg("leerling")
+class _Answer:
+    """How far the reading of one answer is.
+
+    Attributes:
+        section: the part that is open last; while it is held, the parent of what stands in it is
+            this very object.
+        person, kind: tag and name of the persons that stand in it, where it holds persons.
+    """
+
+    def __init__(self, call: Call, harvest: Harvest) -> None:
+        self.section: Element | None = None
+        self.person, self.kind = "", ""
+        self._call, self._harvest = call, harvest
+        self._answer, self._data = lg(call.answer), lg(call.data)
+        self._inside = False
+        self._said: Said | None = None
+        self._seen: set[str] = set()
+
+    def opened(self, element: Element) -> None:
+        """The answer itself, its data, or a part of them begins."""
+        name = name_of(element)
+        if element.tag == self._answer:
+            if self._inside:
+                raise _violation(self._call, "holds an answer twice", name)
+            self._inside = True
+        elif not self._inside:
+            return
+        elif element.tag == self._data:
+            self._says(Said.DATA, name)
+        elif _parent(element) == self._data:
+            if _HEAD not in self._seen:
+                raise _violation(self._call, "does not say first whose it is", _HEAD)
+            self._once(name)
+            self.section, self.kind = element, _PERSONS.get(name, "")
+            self.person = lg(self.kind) if self.kind else ""
+            self._harvest.section(name)
+
+    def closed(self, element: Element) -> None:
+        """What is no person is whole: a small part, the school, or an answer without data."""
+        name, parent = name_of(element), _parent(element)
+        if not self._inside:
+            return
+        if parent == self._answer and name in {UNCHANGED, NOTHING}:
+            self._says(Said(name), name)
+        elif parent != self._data:
+            return
+        elif name == _HEAD:
+            self._once(name)
+            self._harvest.school(_header(element))
+            release(element)
+        elif name in _SMALL:
+            for child in element:
+                if child.tag in _SMALL[name]:
+                    self._harvest.record(name_of(child), child)
+            release(element)
+
+    def outcome(self) -> Said:
+        """What the answer says, once it has ended."""
+        if not self._inside:
+            what = "is none to this question, or in another namespace"
+            raise _violation(self._call, what, self._call.answer)
+        if self._said is None:
+            raise _violation(self._call, "is empty", self._call.answer)
+        if self._said is Said.DATA and _HEAD not in self._seen:
+            raise _violation(self._call, "does not say whose it is", _HEAD)
+        return self._said
+
+    def _says(self, said: Said, name: str) -> None:
+        if self._said is not None:
+            what = "holds more than one of data, none and no changes"
+            raise _violation(self._call, what, name)
+        self._said = said
+
+    def _once(self, name: str) -> None:
+        if name in self._seen:
+            raise _violation(self._call, "holds a part twice", name)
+        self._seen.add(name)
+
+
+_HEAD: Final = "school"
 _SCHOOL: Final = lg("school")
 
 

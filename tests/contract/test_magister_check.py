@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import ssl
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -98,6 +101,25 @@ def test_a_port_that_is_closed_is_the_allow_list(harness: MagisterHarness) -> No
     found = failing(harness.connect(base_url=address).check())
     assert found.layer is Layer.NETWORK
     assert "8800" in found.advice
+    assert "allow-list" in found.advice
+
+
+def test_a_handshake_that_never_comes_is_the_allow_list_too(harness: MagisterHarness) -> None:
+    """A hosting may let the connection be made, and close it: no handshake, and no certificate."""
+
+    def hang_up(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                listener.accept()[0].close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=hang_up, args=(listener,))
+        thread.start()
+        address = f"https://127.0.0.1:{listener.getsockname()[1]}/doc"
+        found = failing(harness.connect(base_url=address).check())
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+    assert found.layer is Layer.NETWORK
     assert "allow-list" in found.advice
 
 

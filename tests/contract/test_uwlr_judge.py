@@ -23,16 +23,16 @@ from connectors.base import Scope
 from connectors.errors import CursorExpiredError
 from connectors.protocols.xmldoc import elements
 from connectors.uwlr.connector import UwlrConnector
-from connectors.uwlr.names import WHOLE, Call, lg
+from connectors.uwlr.names import WHOLE, Call
 from connectors.uwlr.options import Place
 from connectors.uwlr.records import parse
-from connectors.uwlr.wire import Header, Question, read_answer, request
+from connectors.uwlr.wire import Header, Question, read_answer, request, wanted
 from fixtures.sandbox.uwlr import LG, SOAP, UwlrSandbox
 from fixtures.school.edexml import FULL, LVS, PROFILES, SMALL, Telling
 from fixtures.school.plan import plan_school
 from fixtures.school.school import School
 from tests.contract.suite import read
-from tests.support.uwlr import connect, scope, tell
+from tests.support.uwlr import body_of, connect, scope, tell
 
 ROOT = Path(__file__).parents[2]
 SPECS = Path(os.environ.get("KOPPELHUB_SPECS", ROOT.parent / "shared/specs")) / "uwlr"
@@ -248,19 +248,17 @@ class Kept:
         self.sections.append(name)
 
     def record(self, kind: str, element: etree._Element) -> None:
-        self.records.append((kind, etree.tostring(element, with_tail=False)))
+        xml = etree.tostring(element, with_tail=False, encoding="unicode")
+        self.records.append((kind, body_of(kind, xml)))
 
 
 def _answer(name: str, call: Call) -> Kept:
     if not SPECS.exists():
         pytest.skip("the official examples are not beside this checkout")
-    parts = ("school", "vestigingen", "groepen", "leerling", "leerkracht")
-    ends = {lg(part) for part in (*parts, "geenwijzigingen", "geengegevens")}
-    starts = {lg(call.answer), lg(call.data)}
-    starts |= {lg(part) for part in ("vestigingen", "groepen", "leerlingen", "leerkrachten")}
+    asked = wanted(call)
     document = (SPECS / "examples" / name).read_bytes()
     kept = Kept()
-    read_answer(call, elements([document], ends=ends, starts=starts), harvest=kept)
+    read_answer(call, elements([document], ends=asked.ends, starts=asked.starts), harvest=kept)
     return kept
 
 

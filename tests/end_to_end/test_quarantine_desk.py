@@ -42,7 +42,11 @@ def test_a_school_is_told_record_field_rule_and_what_to_do(shell: Shell, tmp_pat
         "must be text",
     )
     assert "het veld achternaam: moet tekst zijn" in first["advice"]
-    assert {r["field"] for r in data["records"][1:]} == {"roepnaam", "geboortedatum"}
+    warned = {r["field"]: r["source_key"] for r in data["records"][1:]}
+    assert warned.keys() == {"roepnaam", "geboortedatum"}
+    for key in warned.values():  # the record is named as explain takes it
+        (told,) = shell("explain", "leerling", f"{KOPPELING}:{key}", "--json").data
+        assert f"{KOPPELING}/{key}" in told["explanation"]["situation"]
 
     path = tmp_path / "school.csv"
     assert shell("quarantine", "list", "--csv", str(path)).code == 0

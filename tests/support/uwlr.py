@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
+
+import msgspec
 
 from config.clock import Clock
 from connectors.base import Link, Scope
 from connectors.protocols.rest import Limits
+from connectors.protocols.xmldoc import whole
 from connectors.uwlr.connector import UWLR, UwlrConnector
+from connectors.uwlr.names import CUT, KNOWN, lg
+from connectors.uwlr.records import transcribe
 from fixtures.sandbox.uwlr import UwlrSandbox
-from fixtures.school.edexml import Telling
 
 HUIDIG = 2026
+
+
+def body_of(resource: str, xml: str) -> bytes:
+    """A record as the connector keeps it, under the full profile."""
+    element = whole(xml.encode())
+    if resource == "school":
+        names = {lg(name): name for name in ("brincode", "dependancecode", "schoolkey")}
+        return msgspec.json.encode(transcribe(element, names=names, cut=()))
+    names = {lg(name): name for name in KNOWN[resource]}
+    cut = {lg(name) for name in CUT[resource]}
+    return msgspec.json.encode(transcribe(element, names=names, cut=cut))
 
 
 def options_of(sandbox: UwlrSandbox, **options: str) -> dict[str, str]:
@@ -68,7 +84,7 @@ def truth(
 
 def _truth(sandbox: UwlrSandbox, resource: str, vestiging: int, *, version: str) -> list[str]:
     edexml, told = sandbox.uwlr.edexml, sandbox.uwlr.telling
-    told = Telling(told.profile, version, told.keyless, told.shared_keys)
+    told = replace(told, version=version)
     year = sandbox.school.peil("HUIDIG").year
     groups = list(edexml.groups(vestiging, year=year, telling=told))
     every: Mapping[str, list[str]] = {

@@ -197,6 +197,9 @@ def test_only_the_environment_that_is_given_counts(
             "tenant[leeg].school: names no school",
         ),
         (in_source("schedul = 'x'"), "source[som].schedul: unknown key"),
+        (in_source("keys_of = 'niemand'"), "source[som].keys_of: its tenant has no other such"),
+        (in_source("keys_of = 'som'"), "source[som].keys_of: its tenant has no other such"),
+        (in_source("unmatched = 'soms'"), "source[som].unmatched: "),
         (in_source("schedule = '61 2 * * *'"), "source[som].schedule: cron"),
         (
             in_source("vestigingen = []"),
@@ -351,3 +354,41 @@ def test_lists_without_names_are_replaced_by_an_overlay() -> None:
         "c": {"d": 1, "e": 2},
     }
     assert below["b"] == [{"name": "x", "v": 1}]
+
+
+SUMMER = datetime.date(2027, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "leerling", "groep"),
+    [
+        ("", 0.4, 0.6),  # as packaged
+        ("[policy.guards.close]\nshare = 0.1", 0.1, 0.1),
+        ("[policy.guards.close.entities.leerling]\nshare = 0.1", 0.1, 0.6),
+        (
+            "[policy.guards.close]\nshare = 0.1\n"
+            "[policy.guards.seasons.zomer.close.entities.leerling]\nshare = 0.3",
+            0.3,
+            0.1,
+        ),
+        ("[policy.guards.change]\nshare = 0.1", 0.4, 0.6),
+    ],
+)
+def test_what_is_set_for_the_whole_year_goes_before_a_packaged_season(
+    write: Write, said: str, leerling: float, groep: float
+) -> None:
+    guards = Settings.load(write(f"{BASE}\n{said}"), env={}).policy.guards
+    found = [guards.threshold(GuardKind.CLOSE, e, on=SUMMER).share for e in ("leerling", "groep")]
+    assert found == [leerling, groep]
+    assert guards.threshold(GuardKind.CREATE, "groep", on=SUMMER).share == 2.0
+
+
+def test_a_threshold_of_the_environment_goes_before_a_packaged_season_too(write: Write) -> None:
+    env = {"KOPPELHUB_POLICY__GUARDS__CLOSE__SHARE": "0.1"}
+    guards = Settings.load(write(), env=env).policy.guards
+    assert guards.threshold(GuardKind.CLOSE, "leerling", on=SUMMER).share == 0.1
+
+
+@pytest.mark.parametrize("said", ["close = 3", "close = { entities = 3 }", "seasons = 3"])
+def test_guards_of_another_shape_are_refused_as_any(write: Write, said: str) -> None:
+    assert "policy.guards" in refused(write(f"{BASE}\n[policy.guards]\n{said}"))

@@ -91,6 +91,13 @@ def test_a_run_that_failed_and_a_part_that_shrank_are_told(desk: Desk) -> None:
     assert "laatste run mislukt" in failed["what"]
 
 
+def test_an_act_that_could_not_be_done_is_no_run_that_failed(desk: Desk) -> None:
+    desk.bench.sync("s0", dry=True)
+    refused = desk("run", "undo", str(desk.bench.reports[-1].run_id), "--yes")
+    assert "niets om ongedaan te maken" in refused.out + refused.err  # he was told, there and then
+    assert [item for item in items(desk) if item["kind"] == "run"] == []
+
+
 def test_pins_that_end_soon_or_no_longer_differ_are_told(desk: Desk) -> None:
     made = desk.bench
     person: Any = {"entity": Entity.LEERLING, "reason": "test", "operator": "test"}

@@ -10,12 +10,13 @@ import pytest
 from connectors.base import DeliveryContract, Scope
 from connectors.uwlr.manifest import MANIFEST
 from connectors.uwlr.names import LG, Profiel, allowed
-from connectors.uwlr.records import parse, source_key, with_members
+from connectors.uwlr.records import parse, source_key
 from mappings.canonical.fields import NOT_DELIVERED, Entity
 from mappings.canonical.schema import encode
 from mappings.errors import MappingError
 from mappings.mapping import Mapped, Strength
 from mappings.uwlr import MAPPING
+from tests.support.uwlr import body_of
 
 ECKID = f"https://ketenid.nl/201703/{'a1' * 64}"
 SCOPE = Scope("leerling", "99XX01/huidig", schooljaar=2026)
@@ -27,7 +28,7 @@ def contract(resource: str, *fields: str, without: tuple[str, ...] = ()) -> Deli
 
 
 def mapped(resource: str, body: str, terms: DeliveryContract, scope: Scope = SCOPE) -> Mapped:
-    parsed = parse(resource, body.replace(">", f' xmlns="{LG}">', 1).encode())
+    parsed = parse(resource, body_of(resource, body.replace(">", f' xmlns="{LG}">', 1)))
     return MAPPING.map(resource, parsed.record, contract=terms, scope=scope)
 
 
@@ -177,9 +178,8 @@ def test_staff_are_medewerkers() -> None:
     ("tag", "soort"), [("groep", "stamgroep"), ("samengestelde_groep", "lesgroep")]
 )
 def test_groups_belong_to_the_year_that_is_read(tag: str, soort: str) -> None:
-    inside = f'<{tag} xmlns="{LG}" key="G1"><naam>2B</naam></{tag}>'
-    body = with_members(inside.encode(), leerlingen=["LL2", "LL1"], leerkrachten=["LK1"])
-    parsed = parse(tag, body)
+    group = {"key": "G1", "naam": "2B", "leerlingen": ["LL2", "LL1"], "leerkrachten": ["LK1"]}
+    parsed = parse(tag, msgspec.json.encode(group))
     result = MAPPING.map(tag, parsed.record, contract=contract(tag), scope=SCOPE)
     (groep,) = plain(result)
     assert groep["key"] == "G1/2026"

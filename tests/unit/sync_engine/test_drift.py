@@ -11,11 +11,12 @@ import pytest
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from mappings.mapping import DescribedRow, Strength
-from sync_engine.drift import Drift, RecordDrift, drift
+from sync_engine.drift import PINNED, Drift, RecordDrift, drift
 from sync_engine.find import hub_key
 from sync_engine.flat import SECRET, field_of, target_of
 from sync_engine.options import Options
 from sync_engine.outcome import ExitCode
+from sync_engine.pins import pin
 from sync_engine.store.engine import Store
 from tests.support.hubs import OF_RUNS, Bench, bench
 from tests.support.memory import MemoryMapping, MemorySource
@@ -262,6 +263,33 @@ def test_the_first_records_are_kept_and_every_one_is_counted_and_handed_over(
     assert (len(found.records), found.more) == (3, 1)
     assert [record.source_key for record in handed] == list("abcd")
     assert fields(found) == {("leerling", "achternaam"): 4}
+
+
+def test_what_is_pinned_and_differs_is_handed_over_too_but_for_other_schools(make: Make) -> None:
+    bench = make(1)
+    bench.sources["s0"].brins["hoofd"] = ("99XX00",)
+    bench.sources["s0"].put(Entity.LEERLING, "a", achternaam="Jansen", roepnaam="Anna")
+    bench.sync("s0")
+    core_id = bench.core(Entity.LEERLING, "a")
+    for name, value in (("roepnaam", "Anne"), ("achternaam", "Jansen")):
+        pin(
+            *(bench.hub, core_id),
+            entity=Entity.LEERLING,
+            field=name,
+            value=value,
+            reason="de school belt",
+            operator="balie",
+        )
+    bench.sync("s0")
+    handed: list[RecordDrift] = []
+    drift(bench.hub, "s0", Options(dry=True, brins=("99XX",)), limit=3, each=handed.append)
+    assert [(r.op, r.key, r.fields) for r in handed] == [
+        (PINNED, hub_key(core_id), {"roepnaam": ["Anne", "Anna"]})
+    ]
+    handed.clear()
+    other = Options(dry=True, brins=("98XX",))
+    assert drift(bench.hub, "s0", other, limit=3, each=handed.append).pinned == []
+    assert handed == []
 
 
 def test_a_record_that_this_source_holds_from_now_on_has_its_key(make: Make) -> None:

@@ -8,7 +8,12 @@ from typing import Any
 from config.sources import Source
 from fixtures.school.keys import synthetic_eckid
 from mappings.canonical.fields import Entity
+from sync_engine.decisions import koppeling_of_core
 from sync_engine.explain import explain
+from sync_engine.options import Decision, Kind, Verdict
+from sync_engine.outcome import Outcome
+from sync_engine.selection import select
+from sync_engine.todo import todo
 from tests.support.hubs import Bench
 from tests.unit.sync_engine.conftest import Make
 
@@ -125,6 +130,25 @@ def test_its_cases_wait_for_nobody_and_the_run_says_that_it_ended(make: Make) ->
     assert bench.cases() == []
     assert report.events == [f'koppeling ended: {{"koppeling":"s0","scopes":{len(Entity)}}}']
     assert bench.sync("s1").events == []
+
+
+def test_nothing_of_it_waits_for_the_helpdesk_and_its_records_can_be_merged(make: Make) -> None:
+    bench = two(make)
+    bench.sources["s0"].put(Entity.LEERLING, "q", achternaam="Vier", kapot=True)  # quarantine
+    bench.sync("s0")
+    with bench.hub.store.work() as work:
+        told = todo(bench.hub, select(bench.hub, work, source=None, school=None))
+        assert told.items
+        without(bench, "s0")
+        bench.sync("s1")
+        assert todo(bench.hub, select(bench.hub, work, source=None, school=None)).items == []
+    one, other = bench.core(Entity.LEERLING, "x", "s1"), bench.core(Entity.LEERLING, "b", "s0")
+    koppeling = koppeling_of_core(bench.hub, Entity.LEERLING, one)
+    assert koppeling == "s1"  # the one that ended knows him too, and was first
+    decision = Decision(Verdict.MERGE, Entity.LEERLING, core_id=one, other=other)
+    report = bench.sync(koppeling, kind=Kind.DECIDE, decision=decision, operator="test")
+    assert (report.outcome, report.error) == (Outcome.DONE, "")
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(1,)]
 
 
 def test_it_comes_back_as_if_it_had_never_been_away(make: Make) -> None:

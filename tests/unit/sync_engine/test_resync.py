@@ -10,6 +10,7 @@ import pytest
 
 from mappings.canonical.fields import Entity
 from sync_engine.errors import SyncError
+from sync_engine.options import Kind
 from sync_engine.outcome import ExitCode
 from sync_engine.resync import Part, Resync, of_entity, of_groep, of_leerling, of_school, resync
 from sync_engine.store.engine import Store
@@ -145,6 +146,22 @@ def test_without_look_ups_the_smallest_scope_is_read_and_he_alone_is_planned(mak
     assert found.parts[0].report.applied == {"leerling.change": 1, "verzorger.change": 1}
     assert {said.scope for said in made.sources["s0"].said} == {"noord"}
     assert renamed(made) == {"Jansen", "Ouder s0"}
+
+
+@pytest.mark.usefixtures("without_look_up")
+def test_by_key_too_only_the_scopes_that_hold_it_are_read(make: Make) -> None:
+    made = make(sources())
+    school(made)
+    rename(made)
+    source = made.sources["s0"]
+    source.said.clear()
+    one: dict[str, Any] = {"kind": Kind.ONLY, "resources": ("leerling",)}
+    assert made.sync("s0", **one, only=("l",)).applied == {"leerling.change": 1}
+    assert [(said.resource, said.scope) for said in source.said] == [("leerling", "noord")]
+    source.put(Entity.LEERLING, "erbij", scope="zuid", achternaam="Nieuw")
+    source.said.clear()
+    assert made.sync("s0", **one, only=("erbij",)).applied == {"leerling.create": 1}
+    assert {said.scope for said in source.said} == {"noord", "zuid"}  # it stood nowhere
 
 
 def test_one_that_is_busy_does_not_stop_the_others(make: Make) -> None:
