@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigurationError
-from config.settings import Settings
+from config.settings import Settings, example
 
 _BASE = """
 [[tenant]]
@@ -94,3 +94,9 @@ def test_a_threshold_may_go_on_naming_the_old_number(tmp_path: Path) -> None:
     assert "99AB01" in _load(tmp_path, more, threshold).policy.guards.schools
     with pytest.raises(ConfigurationError, match="99AC01"):
         _load(tmp_path, more, threshold.replace("99AB", "99AC"))
+
+
+def test_the_one_of_the_example_is_understood(tmp_path: Path) -> None:
+    lines = [line.removeprefix("#   ") for line in example().splitlines() if line[:4] == "#   "]
+    (told,) = _load(tmp_path, "\n".join(lines).replace('"demo"', '"bestuur"')).herinrichting
+    assert (told.nummer[0].becomes, told.nummer[0].source) == ("99XX03", "somtoday-oud")
