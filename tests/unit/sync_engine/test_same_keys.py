@@ -165,3 +165,13 @@ def test_who_is_really_gone_meanwhile_still_counts(make: Make) -> None:
         bench.later()
         bench.sync()
     assert bench.query("SELECT COUNT(geldig_tot) FROM leerling") == [(0,)]  # nine at once: blocked
+
+
+def test_the_keys_of_a_third_koppeling_say_nothing(make: Make) -> None:
+    bench = make(3)
+    say(bench, "s1", keys_of="s0")
+    for name in ("s2", "s1", "s0"):
+        bench.sources[name].put(Entity.LEERLING, "l", achternaam=f"Jansen{name}")
+        bench.sync(name)
+    assert pupils(bench) == 2
+    assert bench.core(Entity.LEERLING, "l", "s0") == bench.core(Entity.LEERLING, "l", "s1")
