@@ -30,6 +30,7 @@ from tests.support.uwlr import tell
 START = datetime(2026, 11, 2, 1, 15, tzinfo=UTC)
 LAS, UWLR = "las", "uwlr"
 
+_DROP = 'drop = ["leerling.jaargroep", "leerling.instroomdatum", "leerling.uitstroomdatum"]'
 _SETTINGS = """
 [database]
 url = "sqlite:///koppelhub.db"
@@ -58,7 +59,7 @@ per_second = 0
 name = "uwlr"
 system = "uwlr"
 tenant = "bestuur"
-drop = ["leerling.jaargroep", "leerling.instroomdatum", "leerling.uitstroomdatum"]
+DROP
 BESIDE
 [source.options]
 endpoint = "ENDPOINT"
@@ -160,6 +161,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
         telling: Telling | None = None,
         beside: str = "",
         version: str = "2.2",
+        drop: str = _DROP,
     ) -> Beside:
         school, clock = School(plan_school(40, rights=(rights,))), FixedClock(START)
         somtoday = SomtodaySandbox(school).start()
@@ -180,6 +182,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
             "PROFIEL": told.profile,
             "VERSION": version,
             "BESIDE": beside,
+            "DROP": drop,
         }.items():
             text = text.replace(name, value)
         initialise(tmp_path / "hub", configuration=text)
@@ -295,18 +298,30 @@ def test_equal_eck_ids_make_one_pupil_without_anything_said(make: Maker) -> None
 
 
 def test_a_school_that_goes_over_to_eck_ids_doubles_nobody(make: Maker) -> None:
-    beside = make(version="2.3")
+    beside = make(version="2.3", drop="")
     beside.sync(UWLR)
     before = beside.counts()
+    assert before["inschrijving"] >= before["leerling"]
     tell(beside.uwlr, keyless=True)  # from now on 2.3 without keys
     for _ in range(3):
         beside.night()
         report = beside.sync(UWLR)
-        assert beside.counts()["leerling"] == before["leerling"], report.outcome
+        now = beside.counts()
+        assert {**now, "inschrijving": 0} == {**before, "inschrijving": 0}, report.outcome
         ((closed,),) = beside.query("SELECT COUNT(*) FROM leerling WHERE geldig_tot IS NOT NULL")
         assert closed == 0
-    assert report.outcome is Outcome.DONE, [reading.reason for reading in report.readings]
-    assert beside.sync(UWLR).steps == {}
+    # nothing tells that two placements of one koppeling are one: a person ends the old ones at once
+    assert report.steps == {"inschrijving.close": report.held}
+    approved = Options(kind=Kind.APPLY, approved=report.plan_id, operator="proef")
+    assert run(beside.hub, UWLR, approved).outcome is Outcome.DONE
+    still_open = "SELECT COUNT(*) FROM inschrijving WHERE geldig_tot IS NULL"
+    assert beside.query(still_open) == [(before["inschrijving"],)]
+    plain = "SELECT COUNT(*) FROM {} WHERE source_key LIKE '%ketenid%'"
+    for table in ("source_record", "shadow", "link"):
+        assert beside.query(plain.format(table)) == [(0,)]
+    assert {reading.state for reading in report.readings} == {"complete"}
+    report = beside.sync(UWLR)
+    assert (report.outcome, report.steps) == (Outcome.DONE, {})
 
 
 def test_a_day_without_changes_asks_one_question_and_says_so(make: Maker) -> None:
