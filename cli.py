@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,6 +91,7 @@ def main() -> None:
     sys.exit(_main(sys.argv[1:]))
 
 
+@cache
 def _command() -> typer.core.TyperGroup:
     """All commands; each says its name before it is carried out, for the rights that it needs."""
     made = typer.main.get_command(app)

@@ -6,9 +6,9 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from fixtures.sandbox.somtoday import SomtodaySandbox
 from fixtures.school.changes import Changes
 from fixtures.school.plan import SchoolPlan
 from fixtures.school.school import School
-from sync_engine.hub import Hub
+from sync_engine.store.engine import Store
 from sync_engine.store.work import Row
 from tests.support.lines import START, PatientClock
 from tests.support.shell import Said, run_cli
@@ -87,6 +87,7 @@ class Move:
     """One school in two systems, and its hub.
 
     Attributes:
+        store: of the installation, to read in.
         typed: every command of the page that was typed.
     """
 
@@ -94,6 +95,7 @@ class Move:
     magister: MagisterSandbox
     somtoday: SomtodaySandbox
     clock: PatientClock
+    store: Store
     page: Page = field(default_factory=Page.read)
     typed: list[str] = field(default_factory=list)
 
@@ -142,8 +144,6 @@ class Move:
 
     def later(self, hours: float = 24) -> None:
         """Time goes by, at the school too."""
-        from datetime import timedelta
-
         self.clock.advance(timedelta(hours=hours))
         self.school.today = max(self.school.today, self.clock.now().date())
 
@@ -173,12 +173,8 @@ class Move:
 
     def query(self, sql: str, *params: object) -> list[Row]:
         """Rows of the database."""
-        hub = Hub.open(Settings.load(self.folder / "koppelhub.toml"), self.clock)
-        try:
-            with hub.store.work() as work:
-                return work.execute(sql, params)
-        finally:
-            hub.close()
+        with self.store.work() as work:
+            return work.execute(sql, params)
 
     def there(self) -> Ids:
         """Who and what is there now: table → ids of the core that are not closed."""
@@ -242,4 +238,6 @@ def moving(folder: Path, patch: pytest.MonkeyPatch, plan: SchoolPlan) -> Iterato
         patch.setattr(config.clock, "SystemClock", lambda: clock)
         magister.now = somtoday.now = clock.now
         initialise(folder, configuration=_HEAD)
-        yield Move(folder, magister, somtoday, clock)
+        store = Store.open(Settings.load(folder / "koppelhub.toml").database.resolve())
+        with closing(store):
+            yield Move(folder, magister, somtoday, clock, store)

@@ -33,6 +33,7 @@ WHOLE = (
     "LIMIT 1",
     "'policy' FROM link",  # another policy: everything is folded again
     "FROM source_record r",  # a scope that ended: what leaned on it
+    "SELECT c.id FROM leerling c",  # diff: who of the whole tenant this source does not hold
 )
 WIDE = frozenset(
     {"koppeling_id=?", "koppeling_id=? AND entity=?", "scope_id=?", "entity=?", "tenant_id=?"}
