@@ -37,12 +37,11 @@ def apply(context: Context, plan_id: int, *, state: str, correlated: bool = True
         accept(context)
         if correlated:
             cases(context)
-        work.execute(  # what is held is folded again until a person has decided
-            "DELETE FROM refold WHERE tenant_id = ? AND core_id IN (SELECT core_id FROM w_refold) "
-            "AND core_id NOT IN (SELECT core_id FROM step WHERE plan_id = ? AND state = 'held')",
-            (context.koppeling.tenant_id, plan_id),
+        work.execute(
+            "DELETE FROM refold WHERE tenant_id = ? AND core_id IN (SELECT core_id FROM w_refold)",
+            (context.koppeling.tenant_id,),
         )
-        work.execute(  # also what only followed another record: nothing else would bring it up
+        work.execute(  # what is held is folded again until a person has decided
             "INSERT INTO refold (core_id, tenant_id, entity, reason) "
             "SELECT DISTINCT core_id, CAST(? AS INTEGER), entity, 'held' FROM step "
             "WHERE plan_id = ? AND state = 'held' AND op <> 'create' ON CONFLICT DO NOTHING",
