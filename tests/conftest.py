@@ -39,6 +39,14 @@ BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 _numbers = count(1)
 
 
+LONGEST = frozenset({"test_kill.py", "test_convergence.py"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: one that began last would keep the other workers waiting."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 class PostgresServer:
     """A server of our own, in a folder that goes with it.
 

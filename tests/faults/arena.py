@@ -72,7 +72,7 @@ class PostgresDatabase:
         if self._saved:
             self._drop(self._saved)
         self._saved = f"saved_{next(_numbers)}"
-        self._admin.execute(f"CREATE DATABASE {self._saved} TEMPLATE {self._name}")
+        self._copy(self._name, self._saved)
 
     def restore(self) -> None:
         """Another one from the template."""
@@ -88,7 +88,10 @@ class PostgresDatabase:
 
     def _create(self, template: str) -> None:
         self._name = f"fault_{next(_numbers)}"
-        self._admin.execute(f"CREATE DATABASE {self._name} TEMPLATE {template}")
+        self._copy(template, self._name)
+
+    def _copy(self, template: str, name: str) -> None:
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
 
     def _drop(self, name: str) -> None:
         self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
