@@ -7,6 +7,7 @@ names and personal numbers are read from standard input, or asked without echo.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from getpass import getpass
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,17 +60,30 @@ def chosen(
 ) -> list[Match]:
     """The records that are meant: what a key has, or the one that was picked from what was found.
 
-    Several that a key has are all meant (a groep of that name in two vestigingen).
+    Several that a key has are all meant (a groep of that name in two vestigingen). That a number is
+    an old one is said on standard error.
     Raises: SyncError if there is none, or nobody says which.
     """
-    from sync_engine.search import by_key, matches_of, search
+    from sync_engine.search import by_key, hinted, matches_of, search
 
     if find is None:
         text = said("Sleutel") if key == "-" and sys.stdin.isatty() else _typed(str(key))
         with hub.store.work() as work:
-            return matches_of(hub, work, entity, by_key(hub, work, entity, text))
+            found = matches_of(hub, work, entity, by_key(hub, work, entity, text))
+            return _told(hinted(hub, work, entity, text, found))
     found = search(hub, entity, said("Zoek op"), operator=operator)
-    return found if len(found) == 1 else [_picked(found)]
+    return _told(found if len(found) == 1 else [_picked(found)])
+
+
+def _told(found: list[Match]) -> list[Match]:
+    for hint in dict.fromkeys(match.hint for match in found if match.hint):
+        sys.stderr.write(f"{hint}\n")
+    return found
+
+
+def hints(found: Sequence[Match]) -> dict[str, str]:
+    """Hub key → what is said with it, for `Output`."""
+    return {match.key: match.hint for match in found}
 
 
 def _typed(key: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -36,9 +36,12 @@ class Output:
 
     Attributes:
         json: one JSON object on standard output, nothing else.
+        hints: hub key → what was said of how the record was found; beside the `key` of each in
+            JSON, or in the object as a whole.
     """
 
     json: bool = False
+    hints: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def console(self) -> Console:
@@ -51,8 +54,14 @@ class Output:
     def data(self, value: object) -> bool:
         """Print as JSON where asked; True when that was all."""
         if self.json:
-            sys.stdout.write(to_json(value) + "\n")
+            sys.stdout.write(to_json(self._hinted(value) if self.hints else value) + "\n")
         return self.json
+
+    def _hinted(self, value: object) -> object:
+        plain = msgspec.to_builtins(value, enc_hook=_plain, str_keys=True)
+        if isinstance(plain, dict):
+            return plain | {"hint": " ".join(filter(None, dict.fromkeys(self.hints.values())))}
+        return [one | {"hint": self.hints.get(one["key"], "")} for one in plain]
 
     def line(self, text: str = "") -> None:
         """One line for people; on standard error when standard output is for JSON."""

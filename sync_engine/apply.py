@@ -7,7 +7,7 @@ short as can be. Killed at any instruction, the database is as before or as afte
 from __future__ import annotations
 
 from mappings.canonical.fields import Entity
-from sync_engine import rows
+from sync_engine import former_numbers, rows
 from sync_engine.asked import keep_cases
 from sync_engine.context import Context
 from sync_engine.project import head_columns
@@ -149,9 +149,15 @@ def core_rows(context: Context, entity: Entity) -> None:
     )
 
 
-def parts(context: Context) -> None:
-    """Identifiers, contacts and addresses."""
+def parts(context: Context, *, undone: int | None = None) -> None:
+    """Identifiers, contacts and addresses; a number that somebody had is kept by blind index.
+
+    Args:
+        context: of the run.
+        undone: the run that this one turns round.
+    """
     work = context.work
+    former_numbers.keep(context, undone=undone)
     for table, names, key in (
         ("identificatie", rows.IDENTIFIER_COLUMNS, "eigenaar_id, soort, uitgever"),
         ("contactgegeven", rows.CONTACT_COLUMNS, "eigenaar_id, soort"),
@@ -171,7 +177,11 @@ def parts(context: Context) -> None:
             f"AND p.eigenaar_id = t.eigenaar_id AND p.soort = t.soort{issuer})",
             (table,),
         )
+        if table == "identificatie":
+            former_numbers.keep_merged(context)
         work.execute(f"DELETE FROM {table} WHERE eigenaar_id IN (SELECT core_id FROM w_alias)")
+    if undone is not None:
+        former_numbers.take_back(context, undone)
 
 
 def memberships(context: Context) -> None:

@@ -34,7 +34,7 @@ def apply_act(context: Context, plan_id: int, act: Act, *, operator: str, why: s
         _chains(context)
         for entity in Entity:
             apply.core_rows(context, entity)
-        apply.parts(context)
+        apply.parts(context, undone=act.turn.undone)
         _members(context)
         apply.memberships(context)
         _remove(context)
@@ -118,6 +118,7 @@ def _remove(context: Context) -> None:
         ("contactgegeven", "eigenaar_id"),
         ("adres", "eigenaar_id"),
         ("match_key", "core_id"),
+        ("former_number", "core_id"),
         ("refold", "core_id"),
     ):
         work.execute(f"DELETE FROM {table} WHERE {column} IN {gone}")

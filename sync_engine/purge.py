@@ -34,6 +34,7 @@ _PARTS: Final = (
     ("pin", "core_id"),
     ("decision", "core_id"),
     ("identificatie", "eigenaar_id"),
+    ("former_number", "core_id"),
     ("contactgegeven", "eigenaar_id"),
     ("adres", "eigenaar_id"),
     ("groepsdeelname", "groep_id"),

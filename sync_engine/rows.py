@@ -15,6 +15,7 @@ from mappings.canonical.schema import fields_of
 from sync_engine.claims import Fresh
 from sync_engine.context import Context, chunks
 from sync_engine.fold import Json
+from sync_engine.matching import NUMBERS
 from sync_engine.project import (
     ADDRESS_COLUMNS,
     State,
@@ -38,6 +39,7 @@ MEMBER_COLUMNS = (
     "run_id",
 )
 DROP_COLUMNS = ("tabel", "eigenaar_id", "soort", "uitgever")
+FORMER_COLUMNS = ("eigenaar_id", "soort", "uitgever")
 
 
 def prepare(context: Context) -> None:
@@ -52,6 +54,7 @@ def prepare(context: Context) -> None:
     _copy(context, "p_deelname_nieuw", "groepsdeelname", MEMBER_COLUMNS)
     work.temp_table("p_drop", "tabel TEXT, eigenaar_id BIGINT, soort TEXT, uitgever BIGINT")
     work.execute("CREATE INDEX IF NOT EXISTS p_drop_owner ON p_drop (eigenaar_id)")
+    work.temp_table("p_former", "eigenaar_id BIGINT, soort TEXT, uitgever BIGINT")
     work.temp_table("p_core_salt", f"core_id BIGINT, salt {work.blob_type}")
     work.temp_table("p_refuse", "shadow_id BIGINT")
     work.temp_table("p_back", "member_id INTEGER")
@@ -171,6 +174,7 @@ _COLUMNS = {
     "p_refuse": ("shadow_id",),
     "p_back": ("member_id",),
     "p_drop": DROP_COLUMNS,
+    "p_former": FORMER_COLUMNS,
     "p_contactgegeven": CONTACT_COLUMNS,
     "p_adres": ADRES_COLUMNS,
     "p_identificatie": IDENTIFIER_COLUMNS,
@@ -228,6 +232,8 @@ class Prepared:
         run, after = self.context.run_id, pair[1]
         role, _, last = rest.partition("/")
         row: tuple[object, ...]
+        if role in NUMBERS and table == "identificatie":
+            self._former(core_id, role, int(last), pair)
         if table == "groepsdeelname":
             self._member(core_id, role, int(last), pair)
             return
@@ -243,6 +249,12 @@ class Prepared:
             sealed = person.encrypt(text.encode(), identifier_context(core_id, role))
             row = (core_id, role, int(last), sealed, index, run)
         self._rows[f"p_{table}"].append(row)
+
+    def _former(self, core_id: int, role: str, issuer: int, changed: list[Json]) -> None:
+        """This number stops being his."""
+        before, after = (side.get("index") if isinstance(side, dict) else None for side in changed)
+        if before is not None and before != after:
+            self._rows["p_former"].append((core_id, role, issuer))
 
     def _member(self, core_id: int, role: str, person: int, changed: list[Json]) -> None:
         before, after = changed

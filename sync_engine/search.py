@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from difflib import SequenceMatcher, get_close_matches
 from typing import Final
@@ -29,6 +29,7 @@ from sector.identifiers import (
 from sync_engine.audit import note
 from sync_engine.errors import SyncError
 from sync_engine.find import hub_key, read_hub_key
+from sync_engine.former_numbers import former_holders, had, hint
 from sync_engine.hub import Hub
 from sync_engine.hubkeys import KEY, MISTYPED, key_number
 from sync_engine.mistyped import meant
@@ -71,6 +72,7 @@ class Match:
         born: ISO date, of a person.
         klas: stamgroep of now, of a leerling.
         place: name of the vestiging.
+        hint: Dutch, where the number that was typed is an old one of his, or of another.
     """
 
     core_id: int
@@ -82,6 +84,7 @@ class Match:
     klas: str = ""
     place: str = ""
     closed: bool = False
+    hint: str = ""
 
 
 def entity_of(text: str) -> Entity:
@@ -102,8 +105,10 @@ def by_key(hub: Hub, work: Work, entity: Entity, text: str) -> list[int]:
         entity: which kind of record.
         text: hub key (`K-...`), `koppeling:key` as the source has it, leerlingnummer or
             personeelsnummer, or the name of what is no person; a groep of this schooljaar first.
+            A number that nobody has now is that of the one who had it before.
 
-    Raises: SyncError if there is none; its advice says what comes nearest.
+    Raises: SyncError if there is none, or more had that number before; its advice says what comes
+        nearest.
     """
     text = text.strip()
     if KEY.fullmatch(text) is not None:
@@ -118,8 +123,46 @@ def by_key(hub: Hub, work: Work, entity: Entity, text: str) -> list[int]:
     if not found and entity in _CALLED:
         found = _called(hub, work, entity, text)
     if not found:
+        found = _formerly(hub, work, entity, text)
+    if not found:
         raise _nothing(hub, work, entity, text)
     return found
+
+
+def _formerly(hub: Hub, work: Work, entity: Entity, text: str) -> list[int]:
+    """Who had this number before. Raises: SyncError if that are more than one; it names them."""
+    former = _former(hub, work, entity, text)
+    if len(former) > 1:
+        raise SyncError(
+            f"nobody has that {_NUMBERS[entity]} now, and more had it before",
+            advice=f"Bedoelt u {had(former)}? Geef de sleutel, of zoek met --find -.",
+        )
+    return list(former)
+
+
+def _former(hub: Hub, work: Work, entity: Entity, text: str) -> dict[int, date]:
+    """Core id → until when he had the number that was typed, if it is one."""
+    if entity not in _NUMBERS or not text:
+        return {}
+    return former_holders(hub, work, entity, _NUMBERS[entity], _written(text))
+
+
+def _written(text: str) -> set[str]:
+    """What was typed, and where that is a number also its digits alone."""
+    digits = _DIGITS.fullmatch(text) and not _DAY.fullmatch(text)
+    return {text, "".join(filter(str.isdigit, text))} if digits else {text}
+
+
+def hinted(
+    hub: Hub, work: Work, entity: Entity, text: str, matches: Sequence[Match]
+) -> list[Match]:
+    """These matches, each with what must be said where a number that was typed is an old one."""
+    former = _former(hub, work, entity, text.strip())
+    if not former:
+        return list(matches)
+    role = _NUMBERS[entity]
+    now = {core for number in _written(text.strip()) for core in by_number(hub, work, role, number)}
+    return [replace(match, hint=hint(role, match.core_id, former, now)) for match in matches]
 
 
 def _mine(hub: Hub, work: Work) -> object:
@@ -247,6 +290,7 @@ def search(hub: Hub, entity: Entity, text: str, *, operator: str) -> list[Match]
         kind, found = _search(hub, work, entity, text.strip())
         many = len(found) > MOST
         matches = [] if many else matches_of(hub, work, entity, found)
+        matches = hinted(hub, work, entity, text, matches)
         what = "more than are shown" if many else f"{len(found)} found"
         note(
             hub,
@@ -312,7 +356,7 @@ def _identified(
 
 
 def _numbered(hub: Hub, work: Work, entity: Entity, text: str) -> list[int]:
-    """Whatever number it is: that of the school, of the government, or a telephone's."""
+    """Whatever number it is: of the school, of the government, a telephone's; or an old one."""
     digits = "".join(filter(str.isdigit, text))
     found = set(by_number(hub, work, _NUMBERS.get(entity, "leerlingnummer"), text))
     found.update(by_number(hub, work, _NUMBERS.get(entity, "leerlingnummer"), digits))
@@ -328,7 +372,7 @@ def _numbered(hub: Hub, work: Work, entity: Entity, text: str) -> list[int]:
     phone = _plain(Telefoonnummer, digits) if len(digits) >= _PHONE else None
     if phone is not None:
         found.update(_reached(hub, work, entity, phone))
-    return _of(hub, work, entity, found)
+    return _of(hub, work, entity, found) or list(_former(hub, work, entity, text))
 
 
 _PHONE: Final = 9

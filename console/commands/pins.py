@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from console.arguments import Config, Debug, Json, Number, Yes, asked, open_hub, operator_name
-from console.choosing import Find, checked, chosen_one
+from console.choosing import Find, checked, chosen_one, hints
 from console.output import Output
 
 pin_app = typer.Typer(help="Pins: values fixed by hand.", no_args_is_help=True)
@@ -53,6 +53,7 @@ def pin_set(
         raise typer.BadParameter("--json needs --yes: nobody can be asked")
     with open_hub(config, debug=debug) as hub:
         match = chosen_one(hub, kind, named, find, operator=who)
+        out.hints = hints([match])
         value = read_value(kind, name, _asked(f"Nieuwe waarde van {name} (leeg maakt leeg)"))
         seen = preview(hub, kind, match.core_id, field=name, value=value, operator=who)
         show_preview(out, seen, match)

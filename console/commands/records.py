@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from console.arguments import Config, Debug, Json, Limit, open_hub, operator_name
-from console.choosing import Find, Key, checked, chosen
+from console.choosing import Find, Key, checked, chosen, hints
 from console.output import Output
 
 app = typer.Typer()
@@ -42,7 +42,7 @@ def explain(
             (match.key, explain_record(hub, kind, match.core_id, field=field, operator=who))
             for match in meant
         ]
-        show_explanation(Output(json=json), answers)
+        show_explanation(Output(json=json, hints=hints(meant)), answers)
 
 
 @app.command()
@@ -76,7 +76,7 @@ def history(
             write_life(whole)
             return
         life = life_of(hub, kind, match.core_id, operator=who, limit=limit, page=page)
-        show_life(Output(json=json), life, page=page)
+        show_life(Output(json=json, hints=hints([match])), life, page=page)
 
 
 @app.command()
@@ -103,7 +103,7 @@ def state(
     with open_hub(config, debug=debug) as hub:
         meant = chosen(hub, kind, key, find, operator=who)
         show_moment(
-            Output(json=json),
+            Output(json=json, hints=hints(meant)),
             [
                 state_of(
                     hub,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.arguments import Config, Debug, DryRun, Json, School, open_hub, operator_name
-from console.choosing import Find, Key, checked, chosen, chosen_one
+from console.choosing import Find, Key, checked, chosen, chosen_one, hints
 from console.output import Output
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def resync_leerling(
     with open_hub(config, debug=debug) as hub:
         match = chosen_one(hub, Entity.LEERLING, key, find, operator=operator_name())
         parts = of_leerling(hub, match.core_id)
-        _run(Output(json=json), hub, parts, what=match.key, dry=dry_run)
+        out = Output(json=json, hints=hints([match]))
+        _run(out, hub, parts, what=match.key, dry=dry_run)
 
 
 @resync_app.command("groep")

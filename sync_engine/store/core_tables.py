@@ -284,7 +284,8 @@ class Identificatie(SQLModel, table=True):
     """One identifier of one person, encrypted; `blindindex` finds it.
 
     `uitgever` is the koppeling that issued it where it is only unique there (leerlingnummer,
-    personeelsnummer), else 0.
+    personeelsnummer), else 0. A number of that kind that was replaced stands in the hub's own
+    `former_number`, by its blind index alone.
     """
 
     __tablename__ = "identificatie"

@@ -294,6 +294,26 @@ class FormerMember(SQLModel, table=True):
     since_run: int
 
 
+class FormerNumber(SQLModel, table=True):
+    """A leerlingnummer or personeelsnummer that a record had until a run replaced or removed it.
+
+    `blindindex` finds it, as in identificatie; the number itself stands in the journal alone.
+    `core_id` is the record of then, whatever it was merged into since; `until` is the day of the
+    run, the first on which it was not the number any more.
+    """
+
+    __tablename__ = "former_number"
+    __table_args__ = _IN_ORDER_OF_KEY
+
+    core_id: int = Field(sa_type=BigInteger, primary_key=True)
+    soort: str = Field(primary_key=True)
+    uitgever: int = Field(primary_key=True)
+    run_id: int = Field(primary_key=True)
+    tenant_id: int = Field(foreign_key="tenant.id")
+    blindindex: bytes = Field(sa_column=_blob(index=True))
+    until: date
+
+
 class Link(SQLModel, table=True):
     """Which core record a source record is."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from config.clock import local_date
 from tests.support.coredump import differences
 from tests.support.story import Story, copied_story
 
@@ -42,6 +43,43 @@ def test_a_pupil_who_moves_vestiging_and_gets_another_number_stays_one(story: St
     assert old["id"] in {row["id"] for row in story.enrolments(key, open_=False)}  # kept, ended
     assert story.groups(key) == ["1A", "b1bi4", "b1en2", "b1mentoruur", "b1ne1"]
     assert story.row("leerling", key)["geldig_tot"] is None
+    story.calm()
+
+
+def test_a_school_rings_with_the_number_of_an_old_letter(story: Story) -> None:
+    """The source gave him another leerlingnummer since, and later his old one to a classmate."""
+    child, mate = story.child(4), story.child(5)
+    number, own = story.number(child), story.number(mate)
+    key, other = story.hub_key(number), story.hub_key(own)
+    story.changes.patch(story.uuid(child), leerlingnummer=777_001)
+    story.night()
+    day = local_date(story.line.clock.now())
+    told = f"Oud leerlingnummer: heette tot {day} zo; heet nu {key}."
+
+    said = story.types("explain", "leerling", "-", stdin=f"{number}\n")
+    assert said.err == f"{told}\n"
+    assert f"leerling {key}" in said.out
+    for words in (("explain",), ("history",), ("state",), ("resync",)):
+        for meant in ("-",), ("--find", "-"):
+            found = story.asks(*words, "leerling", *meant, stdin=f"{number}\n")
+            found = found[0] if isinstance(found, list) else found
+            assert found["hint"] == told, words
+            assert found.get("key", key) == key
+    pin = ("pin", "set", "leerling", "roepnaam", "--find", "-", "--why", "brief", "--yes")
+    pinned = story.asks(*pin, stdin=f"{number}\nNoa\n")
+    assert pinned["hint"] == told
+    assert story.row("leerling", key)["roepnaam"] == "Noa"
+    now = story.types("explain", "leerling", "-", "--json", stdin="777001\n")
+    assert (now.err, now.data[0]["hint"]) == ("", "")
+    story.calm()
+
+    story.changes.patch(story.uuid(mate), leerlingnummer=int(number))
+    story.night()
+    said = story.types("explain", "leerling", "--find", "-", stdin=f"{number}\n")
+    assert f"leerling {other}" in said.out
+    assert said.err == f"Dit leerlingnummer had eerder een ander: {key} (tot {day}).\n"
+    assert key in story.types("explain", "leerling", "-", stdin="777001\n").out
+    assert story.cases() == []
     story.calm()
 
 
