@@ -431,7 +431,7 @@ class Link:
     """
 
     name: str
-    options: Mapping[str, str]
+    options: Mapping[str, str] = field(repr=False)
     resources: tuple[str, ...] = ()
     timeout: timedelta = timedelta(seconds=60)
     drop: frozenset[str] = frozenset()

@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from config.errors import ConfigurationError
+from connectors.base import Link
 from connectors.registry import GROUP, factory, find
 
 SOMTODAY = EntryPoint("somtoday", "connectors.somtoday.connector:SOMTODAY", GROUP)
@@ -38,3 +39,7 @@ def test_an_unknown_system_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match="somtoday") as caught:
         factory("magisterium", found=find([SOMTODAY]))
     assert "somtoday" in caught.value.advice
+
+
+def test_what_a_connector_is_given_shows_no_secret() -> None:
+    assert "geheim" not in repr(Link("las", {"client_secret": "geheim"}))
