@@ -607,12 +607,12 @@ def _rare(machine: type[Machine]) -> dict[str, int]:
 
 
 def test_any_history_converges_to_the_fold_of_the_sources(template: Path) -> None:
-    machine = _hold(lambda: on_sqlite(template), examples=100, steps=20)
+    machine = _hold(lambda: on_sqlite(template), examples=60, steps=20)
     assert not _rare(machine), f"of {machine.examples} histories"
 
 
 def test_look_alikes_of_several_sources_converge_too(template: Path) -> None:
-    machine = _hold(lambda: on_sqlite(template), examples=50, steps=15, kind=Families)
+    machine = _hold(lambda: on_sqlite(template), examples=30, steps=15, kind=Families)
     assert all(machine.seen[doubt] for doubt in DOUBTS)
 
 
