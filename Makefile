@@ -1,7 +1,7 @@
 # Everything installs into .venv; nothing but Python 3.11+ and make is needed.
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 3
+WORKERS ?= 2
 
 .PHONY: demo test check test-long bench mutants package lock clean
 

@@ -269,7 +269,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_any_acts_on_any_history_leave_a_core_that_stands(template: Path) -> None:
-    seen = _hold(lambda: on_sqlite(template), examples=30, steps=12)
+    seen = _hold(lambda: on_sqlite(template), examples=40, steps=12)
     assert all(seen[act] for act in ACTS), seen
 
 

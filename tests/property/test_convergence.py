@@ -607,7 +607,7 @@ def _rare(machine: type[Machine]) -> dict[str, int]:
 
 
 def test_any_history_converges_to_the_fold_of_the_sources(template: Path) -> None:
-    machine = _hold(lambda: on_sqlite(template), examples=60, steps=20)
+    machine = _hold(lambda: on_sqlite(template), examples=100, steps=20)
     assert not _rare(machine), f"of {machine.examples} histories"
 
 
@@ -619,7 +619,7 @@ def test_look_alikes_of_several_sources_converge_too(template: Path) -> None:
 @pytest.mark.postgres
 def test_any_history_converges_on_postgresql(postgres_server: PostgresServer) -> None:
     """Few histories, for they are slow: so each of them takes every step."""
-    machine = _deal(lambda: on_postgres(postgres_server), examples=4)
+    machine = _deal(lambda: on_postgres(postgres_server), examples=3)
     assert not _rare(machine), f"of {machine.examples} histories"
 
 
