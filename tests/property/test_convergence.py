@@ -612,14 +612,14 @@ def test_any_history_converges_to_the_fold_of_the_sources(template: Path) -> Non
 
 
 def test_look_alikes_of_several_sources_converge_too(template: Path) -> None:
-    machine = _hold(lambda: on_sqlite(template), examples=30, steps=15, kind=Families)
+    machine = _hold(lambda: on_sqlite(template), examples=50, steps=15, kind=Families)
     assert all(machine.seen[doubt] for doubt in DOUBTS)
 
 
 @pytest.mark.postgres
 def test_any_history_converges_on_postgresql(postgres_server: PostgresServer) -> None:
     """Few histories, for they are slow: so each of them takes every step."""
-    machine = _deal(lambda: on_postgres(postgres_server), examples=3)
+    machine = _deal(lambda: on_postgres(postgres_server), examples=4)
     assert not _rare(machine), f"of {machine.examples} histories"
 
 

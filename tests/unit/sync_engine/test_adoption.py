@@ -498,7 +498,7 @@ def test_an_adoption_stands_in_the_audit_trail(kern: KernBench) -> None:
     assert rows == [("tester", "adopt", "kern: 99XX")]
 
 
-@pytest.mark.parametrize("statement", range(5, 400, 29))
+@pytest.mark.parametrize("statement", range(5, 400, 13))
 def test_killed_at_any_statement_an_adoption_is_finished_later_and_doubles_nobody(
     sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: int
 ) -> None:
