@@ -57,8 +57,8 @@ package: .venv/dev
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 lock:
 	$(LOCK) --group build -o requirements/runtime.lock
-	$(LOCK) --group build --group dev -o requirements/dev.lock
-	$(LOCK) --group build --group dev --group bench -o requirements/bench.lock
+	$(LOCK) --all-extras --group build --group dev -o requirements/dev.lock
+	$(LOCK) --all-extras --group build --group dev --group bench -o requirements/bench.lock
 
 clean:
 	rm -rf .venv build dist demo
