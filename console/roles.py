@@ -75,6 +75,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "keys master": _ADMIN,
     "keys rotate": _ADMIN,
     "purge": _ADMIN,
+    "serve": _ADMIN,
 }
 """Command → least role; None for everybody."""
 
@@ -82,7 +83,7 @@ _GROUPS: Final = frozenset({"explain", "history", "resync", "state"})
 """Groups that have one command for each entity: the group is listed for all of them."""
 
 OF_ALL_TENANTS: Final = frozenset(
-    {"audit show", "audit verify", "db upgrade", "inbox serve", "keys master"}
+    {"audit show", "audit verify", "db upgrade", "inbox serve", "keys master", "serve"}
 )
 """Commands on the installation as a whole: not for who may act for some tenants only."""
 
