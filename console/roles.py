@@ -68,6 +68,8 @@ LEAST: Final[dict[str, Role | None]] = {
     "run undo": _DESK,
     "sync": _DESK,
     "adopt": _ADMIN,
+    "db backup": _ADMIN,
+    "db restore": _ADMIN,
     "db upgrade": _ADMIN,
     "herinrichting apply": _ADMIN,
     "herinrichting finish": _ADMIN,
@@ -76,6 +78,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "keys rotate": _ADMIN,
     "purge": _ADMIN,
     "serve": _ADMIN,
+    "worker": _ADMIN,
 }
 """Command → least role; None for everybody."""
 
@@ -83,7 +86,8 @@ _GROUPS: Final = frozenset({"explain", "history", "resync", "state"})
 """Groups that have one command for each entity: the group is listed for all of them."""
 
 OF_ALL_TENANTS: Final = frozenset(
-    {"audit show", "audit verify", "db upgrade", "inbox serve", "keys master", "serve"}
+    {"audit show", "audit verify", "db backup", "db restore", "db upgrade", "inbox serve"}
+    | {"keys master", "serve", "worker"}
 )
 """Commands on the installation as a whole: not for who may act for some tenants only."""
 
