@@ -35,6 +35,7 @@ from config.herinrichting import AnnouncedHerinrichting, clash
 from config.nearest import choice
 from config.operators import Operator
 from config.policies import Freshness, Policy, default_values
+from config.politeness import Politeness
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
 from config.toml import anchored, laid_over, read_tables
@@ -137,6 +138,7 @@ class Settings(BaseSettings):
     keys: Keys
     logging: Logging
     policy: Policy
+    politeness: Politeness
     timezone: str = AMSTERDAM
     production: bool = False
     acknowledged: frozenset[str] = frozenset()

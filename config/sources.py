@@ -52,6 +52,14 @@ def _all_or_some(value: object) -> object:
     return value
 
 
+def _hours(value: object) -> object:
+    return (0, 24) if value == "always" else value
+
+
+Hour = Annotated[int, Field(ge=0, le=24)]
+Hours = Annotated[tuple[Hour, Hour], BeforeValidator(_hours)]
+"""Permitted local hours: from, and up to, which may be those of the next day."""
+
 Option = Annotated[
     Annotated[Secret, Tag(REFERENCE)] | Annotated[str, BeforeValidator(_plain), Tag(TEXT)],
     Discriminator(shape),
@@ -113,6 +121,8 @@ class Source(Frozen):
         resources: what to read beyond or instead of the connector's choice; empty is its choice.
         vestigingen: vestigingsnummers to include, or None for all.
         schedule: when it runs by itself, or None for by hand only.
+        hours: the local hours in which it may run by itself, `[1, 5]` or "always"; None for those
+            that the connector declares.
         freshness: its own promise, or None for the policy's.
         drop: fields of the source (`leerling.pasfoto`) that are not asked, or dropped at intake.
         pgn: purposes for which BSN and onderwijsnummer are read; without any they are dropped.
@@ -131,6 +141,7 @@ class Source(Frozen):
         None
     )
     schedule: ScheduleText | None = None
+    hours: Hours | None = None
     freshness: Freshness | None = None
     drop: frozenset[str] = frozenset()
     pgn: tuple[Pgn, ...] = ()

@@ -2,6 +2,7 @@
 
 SyncError
 ├ RunActiveError               another run of this koppeling, or of this tenant, is under way
+├ MaintenanceError             a person stopped this koppeling for a while: its source is not asked
 ├ StalePlanError               what a plan would change has changed since, or it has expired
 ├ OperationNotDeclaredError    the connector did not declare what was asked of it
 ├ NoRightError                 this person may not do this, or not for this tenant
@@ -30,6 +31,16 @@ class RunActiveError(SyncError):
 
     retryable = True
     default_advice = "Er loopt al een run voor deze koppeling. Wacht tot die klaar is."
+
+
+class MaintenanceError(SyncError):
+    """A person put this koppeling in maintenance: its source is not asked, whoever wants to."""
+
+    retryable = True
+    default_advice = (
+        "Wacht tot het onderhoud voorbij is, of beëindig het met `koppelhub source maintenance "
+        "KOPPELING end`."
+    )
 
 
 class StalePlanError(SyncError):
