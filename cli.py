@@ -22,6 +22,7 @@ from console.commands import (
     acts,
     alike,
     cases,
+    health,
     herinrichtingen,
     inbox,
     pins,
@@ -48,7 +49,7 @@ sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_ar
 app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
-    *(herinrichtingen, inbox, systems, trail, upkeep),
+    *(herinrichtingen, inbox, systems, trail, upkeep, health),
 ):
     app.add_typer(group.app)
 
