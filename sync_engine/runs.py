@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from datetime import datetime
 
 import msgspec
 
@@ -18,7 +19,7 @@ from config.errors import KoppelhubError
 from config.logs import bound
 from connectors.base import Scope
 from connectors.errors import ConnectorError
-from sync_engine import received
+from sync_engine import received, totals
 from sync_engine.acts import Act, act_of
 from sync_engine.apply import apply, refuse
 from sync_engine.apply_act import apply_act
@@ -170,6 +171,7 @@ class _Run:
                 "WHERE koppeling_id = ? AND state = 'running'",
                 (self.started, self.row.id),
             )
+            totals.add(self.work, self.row.id, {f"{totals.RUNS}.failed": self.work.changes})
             rows = self.work.execute(
                 "INSERT INTO run (koppeling_id, kind, state, operator, options, started_at, "
                 "heartbeat_at, counts, whole) VALUES (?, ?, 'running', ?, ?, ?, ?, '{}', ?) "
@@ -278,6 +280,19 @@ class _Run:
             found[f"{entity}.disputed"] = count
         return dict(sorted(found.items()))
 
+    def _counted(self, state: str, now: datetime) -> dict[str, float]:
+        """What this run adds to the counters of its koppeling."""
+        report = self.report
+        found = {
+            f"{totals.RUNS}.{state}": 1.0,
+            f"{totals.RECORDS}.read": float(report.read),
+            f"{totals.SECONDS}.run": (now - self.started).total_seconds(),
+        }
+        for step, count in report.applied.items():
+            name = f"{totals.RECORDS}.{step.rpartition('.')[2]}"
+            found[name] = found.get(name, 0.0) + count
+        return found
+
     def _close_run(
         self, state: str, error: str, advice: str, *, counts: dict[str, object] | None = None
     ) -> None:
@@ -297,6 +312,8 @@ class _Run:
                     self.run_id,
                 ),
             )
+            if not self.options.dry:
+                totals.add(work, self.row.id, self._counted(state, now))
             if context is not None and not self.options.dry:
                 work.load(
                     "event",

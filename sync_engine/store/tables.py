@@ -603,6 +603,17 @@ class Run(SQLModel, table=True):
     good: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
+class KoppelingTotal(SQLModel, table=True):
+    """What the runs of a koppeling did in all, by name; it only grows, and outlives the runs."""
+
+    __tablename__ = "koppeling_total"
+    __table_args__ = _IN_ORDER_OF_KEY
+
+    koppeling_id: int = Field(primary_key=True, foreign_key="koppeling.id")
+    name: str = Field(primary_key=True)
+    value: float
+
+
 class Reading(SQLModel, table=True):
     """What one run read of one scope."""
 
