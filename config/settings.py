@@ -40,6 +40,7 @@ from config.scheduling import Blackout, Scheduling
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
 from config.toml import anchored, laid_over, read_tables
+from config.watch import Watch
 from sector.identifiers import Brin, InvalidIdentifierError, Vestigingsnummer
 
 PREFIX: Final = "KOPPELHUB_"
@@ -141,6 +142,7 @@ class Settings(BaseSettings):
     policy: Policy
     scheduling: Scheduling
     politeness: Politeness
+    health: Watch
     timezone: str = AMSTERDAM
     production: bool = False
     acknowledged: frozenset[str] = frozenset()
