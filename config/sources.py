@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from datetime import date
 from enum import StrEnum
@@ -26,6 +27,8 @@ from sector.identifiers import Brin, Vestigingsnummer
 REFERENCE: Final = "reference"
 TEXT: Final = "text"
 """Tags of what may be a text or a reference to a secret."""
+
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9.-]{1,190}").fullmatch
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Title = Annotated[str, Field(min_length=1, max_length=200)]
@@ -52,17 +55,33 @@ def _all_or_some(value: object) -> object:
     return value
 
 
+def _address(text: str) -> str:
+    if _ADDRESS(text) is None or ".." in text:
+        message = "must be a plain e-mail address, such as ops@voorbeeld.example"
+        raise ValueError(message)
+    return text
+
+
 Option = Annotated[
     Annotated[Secret, Tag(REFERENCE)] | Annotated[str, BeforeValidator(_plain), Tag(TEXT)],
     Discriminator(shape),
 ]
 
 
+Address = Annotated[str, AfterValidator(_address)]
+"""An e-mail address that can end no header: plain ASCII, without a name."""
+
+
 class School(Frozen):
-    """One school of a tenant."""
+    """One school of a tenant.
+
+    Attributes:
+        contact: where its weekly report goes: an address of the school's administration.
+    """
 
     brin: Brin
     name: Title
+    contact: Address | None = None
 
 
 def _some(schools: tuple[School, ...]) -> tuple[School, ...]:
