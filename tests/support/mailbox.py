@@ -67,7 +67,7 @@ class Mailbox:
         transport = server.transport
         self.over_tls = transport is not None and bool(transport.get_extra_info("ssl_object"))
         self.letters.append((list(envelope.rcpt_tos), message))
-        if self.forgets and transport is not None:
+        if self.forgets and isinstance(transport, asyncio.WriteTransport):
             transport.abort()
         return "250 taken"
 
