@@ -19,7 +19,7 @@ from email.message import EmailMessage
 from email.policy import SMTP as WIRE
 from email.utils import format_datetime
 from enum import StrEnum
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from connectors.errors import (
     AuthenticationError,
@@ -238,7 +238,7 @@ class _Client(smtplib.SMTP):
         self,
         host: str = "localhost",
         port: int = 0,
-        source_address: tuple[bytearray | bytes | str, int] | None = None,
+        source_address: Any = None,
     ) -> tuple[int, bytes]:
         """Connect and read the greeting."""
         try:

@@ -110,8 +110,8 @@ def test_when_all_is_well_everything_ends_and_who_was_told_is_told_so(world: Wor
     told = {e.incident.id for _, e in world.told if e.kind is Kind.OPENED}
     alone = {one.id for one in world.over if one.ending == "joined"}
     world.troubles = {name: [] for name in NAMES}
-    for _ in range(4):  # over a weekend and a night too
-        world.now += timedelta(hours=25)
+    for _ in range(8):  # by day and by night, over a weekend too
+        world.now += timedelta(hours=13)
         world.look()
     assert world.open == []
     ended = {e.incident.id for _, e in world.told if e.kind is Kind.RECOVERED}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sync_engine.condition import Health, KoppelingHealth, Problem, State, Trouble
+from sync_engine.condition import Health, KoppelingHealth, Problem, State, Trouble, worst
 
 BAD = {
     "warning": (Trouble.FAILED, State.WARNING),
@@ -28,16 +28,12 @@ def koppeling(
 ) -> KoppelingHealth:
     """A koppeling with these troubles."""
     problems = tuple(problem(what, name) for what in troubles)
-    states = [one.state for one in problems]
-    state = (
-        State.CRITICAL if State.CRITICAL in states else (State.WARNING if states else State.GOOD)
-    )
     return KoppelingHealth(
         name=name,
         system=system,
         tenant=tenant,
         schools=("99XX",),
-        state=state,
+        state=worst(one.state for one in problems),
         problems=problems,
         last=None,
         good_at=None,
@@ -75,7 +71,5 @@ def health_of(
         )
         for name, found in troubles.items()
     )
-    states = [one.state for one in (*koppelingen, *hub)]
-    worst = State.CRITICAL if State.CRITICAL in states else State.WARNING
-    good = all(state is State.GOOD for state in states)
-    return Health(at, State.GOOD if good else worst, tuple(hub), koppelingen)
+    states = [one.state for one in koppelingen] + [one.state for one in hub]
+    return Health(at, worst(states), tuple(hub), koppelingen)

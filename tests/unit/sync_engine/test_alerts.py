@@ -19,8 +19,8 @@ from sync_engine.alerts import ledger, notices
 from sync_engine.alerts.delivery import Delivered, deliver
 from sync_engine.alerts.notices import Notice, NoticeState
 from sync_engine.alerts.watch import Watched, watch, watch_and_tell
-from sync_engine.errors import RunActiveError
 from sync_engine.condition import Problem, State, Trouble
+from sync_engine.errors import RunActiveError
 from sync_engine.hub import Hub
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
