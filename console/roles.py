@@ -24,6 +24,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "sandbox serve": None,
     # says what is wrong with an installation, also to whom it knows not
     "doctor": None,
+    "alerts list": _READ,
     "audit show": _READ,
     "audit verify": _READ,
     "case decisions": _READ,
@@ -64,10 +65,14 @@ LEAST: Final[dict[str, Role | None]] = {
     "quarantine retry": _DESK,
     "refused lift": _DESK,
     "replay": _DESK,
+    "report weekly": _DESK,
     "resync": _DESK,
     "run undo": _DESK,
     "sync": _DESK,
     "adopt": _ADMIN,
+    "alerts retry": _ADMIN,
+    "alerts run": _ADMIN,
+    "alerts test": _ADMIN,
     "db upgrade": _ADMIN,
     "herinrichting apply": _ADMIN,
     "herinrichting finish": _ADMIN,
@@ -82,7 +87,10 @@ _GROUPS: Final = frozenset({"explain", "history", "resync", "state"})
 """Groups that have one command for each entity: the group is listed for all of them."""
 
 OF_ALL_TENANTS: Final = frozenset(
-    {"audit show", "audit verify", "db upgrade", "inbox serve", "keys master"}
+    {
+        *("alerts list", "alerts retry", "alerts run", "alerts test"),
+        *("audit show", "audit verify", "db upgrade", "inbox serve", "keys master"),
+    }
 )
 """Commands on the installation as a whole: not for who may act for some tenants only."""
 

@@ -31,7 +31,7 @@ _KINDS: Final = {
     Kind.RECOVERED: "Hersteld",
     Kind.PASSED: "Kwam en ging",
 }
-_CAUSES: Final = {
+CAUSES: Final = {
     Cause.READING: "de bron wordt niet of te laat gelezen",
     Cause.SHORT: "de bron levert niets of veel minder dan eerst",
     Cause.HELD: "een plan wacht op goedkeuring",
@@ -105,7 +105,7 @@ def _rank(event: Event) -> tuple[bool, bool, str]:
 def headline(event: Event) -> str:
     """One line on one incident."""
     incident, kind = event.incident, event.kind
-    what = f"{subject(incident)}: {_CAUSES[incident.cause]}"
+    what = f"{subject(incident)}: {CAUSES[incident.cause]}"
     if kind in {Kind.RECOVERED, Kind.PASSED}:
         if incident.ending is Ending.REMOVED:
             return f"Niet meer in de configuratie: {what}"
