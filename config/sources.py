@@ -21,6 +21,7 @@ from config.duration import ScheduleText
 from config.errors import ConfigurationError
 from config.frozen import Frozen
 from config.policies import Freshness, Unmatched
+from config.scheduling import Blackouts
 from config.secret import Secret
 from sector.identifiers import Brin, Vestigingsnummer
 
@@ -61,6 +62,14 @@ def _address(text: str) -> str:
         raise ValueError(message)
     return text
 
+
+def _hours(value: object) -> object:
+    return (0, 24) if value == "always" else value
+
+
+Hour = Annotated[int, Field(ge=0, le=24)]
+Hours = Annotated[tuple[Hour, Hour], BeforeValidator(_hours)]
+"""Permitted local hours: from, and up to, which may be those of the next day."""
 
 Option = Annotated[
     Annotated[Secret, Tag(REFERENCE)] | Annotated[str, BeforeValidator(_plain), Tag(TEXT)],
@@ -153,7 +162,11 @@ class Source(Frozen):
         options: what the connector needs; see `koppelhub connectors`.
         resources: what to read beyond or instead of the connector's choice; empty is its choice.
         vestigingen: vestigingsnummers to include, or None for all.
-        schedule: when it runs by itself, or None for by hand only.
+        schedule: when it is read whole by itself, or None for by hand only.
+        delta_schedule: when what changed is read by itself, of systems that can tell; or None.
+        blackout: its own windows in which nothing begins by itself; None for those of all.
+        hours: the local hours in which it may run by itself, `[1, 5]` or "always"; None for those
+            that the connector declares.
         freshness: its own promise, or None for the policy's.
         drop: fields of the source (`leerling.pasfoto`) that are not asked, or dropped at intake.
         pgn: purposes for which BSN and onderwijsnummer are read; without any they are dropped.
@@ -173,6 +186,9 @@ class Source(Frozen):
         None
     )
     schedule: ScheduleText | None = None
+    delta_schedule: ScheduleText | None = None
+    blackout: Blackouts | None = None
+    hours: Hours | None = None
     freshness: Freshness | None = None
     drop: frozenset[str] = frozenset()
     pgn: tuple[Pgn, ...] = ()
