@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from config.alerts import Alerts
 from config.clock import Clock
 from config.settings import Settings
 from connectors.errors import RequestRefusedError, SourceUnavailableError
+from mappings.canonical.fields import Entity
 from sync_engine.alerts import ledger, notices
 from sync_engine.alerts.delivery import Delivered, deliver
 from sync_engine.alerts.notices import Notice, NoticeState
@@ -29,6 +31,7 @@ from tests.support.health import health_of
 from tests.support.hookside import SECRET, hookside
 from tests.support.hubs import Bench, bench
 from tests.support.mailbox import mailbox
+from tests.support.memory import MemorySource
 
 DAY = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -406,3 +409,54 @@ def test_personal_data_that_slipped_into_a_text_is_masked(desk: Desk) -> None:
     (notice,) = desk.listed()
     for secret in ("999999990", "jan@thuis", "0612345678"):
         assert secret not in str(notice)
+
+
+# -- on the health of a real hub -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left", [0, 4])
+def test_a_source_that_answers_nothing_or_half_is_told(
+    store: Store, tmp_path: Path, left: int
+) -> None:
+    source = MemorySource((Entity.LEERLING,))
+    made = bench(store, tmp_path, sources={"s0": source})
+    made.clock.set(DAY)
+    desk = Desk(made)
+    desk.configure()
+    for number in range(12):
+        source.put(Entity.LEERLING, f"l{number}", achternaam=f"Naam{number}")
+    made.sync()
+    assert watch_and_tell(desk.hub, sender=desk.send).going_on == 0
+    for number in range(left, 12):
+        source.remove(Entity.LEERLING, f"l{number}")
+    made.later(1)
+    made.sync()
+    watch_and_tell(desk.hub, sender=desk.send)
+    assert "opened koppeling s0" in desk.told()
+    causes = {e["cause"] for notice in desk.out for e in notice.document["events"]}
+    assert "short" in causes
+    made.close()
+
+
+# -- the page --------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).parents[3] / "docs" / "alerts.md"
+
+
+def test_the_settings_on_the_page_load(tmp_path: Path) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    path = tmp_path / "koppelhub.toml"
+    path.write_text("\n".join(blocks), encoding="utf-8")
+    alerts = Settings.load(path, env={}).alerts
+    assert [rule.name for rule in alerts.rules()] == ["wachtdienst", "overdag"]
+
+
+def test_every_key_of_the_document_is_on_the_page(desk: Desk) -> None:
+    desk.troubles = {"a": ("warning",)}
+    desk.look()
+    document = desk.out[0].document
+    (event,) = document["events"]
+    page = PAGE.read_text("utf-8")
+    names = [*document, *(f"events[].{key}" for key in event), *event["signs"][0]]
+    assert [name for name in names if f"`{name}`" not in page] == []
