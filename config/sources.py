@@ -102,6 +102,28 @@ class Pgn(Frozen):
     agreed_on: date
 
 
+class Ends(StrEnum):
+    """What of a koppeling can end on a day."""
+
+    CERTIFICATE = "certificate"
+    CREDENTIAL = "credential"
+    MANDATE = "mandate"
+
+
+class Expires(Frozen):
+    """Something of a koppeling that ends, which the hub cannot see by itself.
+
+    Attributes:
+        what: certificate, credential (a token, a password) or mandate (agreement, verwerking).
+        on: the last day on which it is valid.
+        label: which one, for people; no secret.
+    """
+
+    what: Ends
+    on: date
+    label: Annotated[str, Field(max_length=80), AfterValidator(str.strip)] = ""
+
+
 class Source(Frozen):
     """One koppeling: one connection of one system, for one tenant.
 
@@ -120,6 +142,7 @@ class Source(Frozen):
             the supplier says that they do: who has the same key there is the same person.
         unmatched: what to do with a record of this koppeling that is like no other; None is as
             policy says. A koppeling that only adds to what others say makes nobody.
+        expires: what of it ends on a day, that health is to tell of in time.
     """
 
     name: Name
@@ -136,6 +159,7 @@ class Source(Frozen):
     pgn: tuple[Pgn, ...] = ()
     keys_of: Name | None = None
     unmatched: Unmatched | None = None
+    expires: tuple[Expires, ...] = ()
 
     @model_validator(mode="after")
     def _purposes_once(self) -> Self:

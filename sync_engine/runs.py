@@ -23,7 +23,7 @@ from sync_engine.acts import Act, act_of
 from sync_engine.apply import apply, refuse
 from sync_engine.apply_act import apply_act
 from sync_engine.audit import note, note_within
-from sync_engine.cases import QUARANTINE, keep_quarantine_cases
+from sync_engine.cases import CORRELATION, QUARANTINE, keep_quarantine_cases
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.errors import StalePlanError, StoreError
 from sync_engine.garbage import fewer_collections
@@ -131,6 +131,7 @@ class _Run:
             self.run_id, row.name, str(options.kind), Outcome.FAILED, self.started, self.started
         )
         self.context: Context | None = None
+        self.situations: dict[str, int] = {}
 
     # -- frame -----------------------------------------------------------------------------------
 
@@ -171,7 +172,8 @@ class _Run:
             )
             rows = self.work.execute(
                 "INSERT INTO run (koppeling_id, kind, state, operator, options, started_at, "
-                "heartbeat_at, counts) VALUES (?, ?, 'running', ?, ?, ?, ?, '{}') RETURNING id",
+                "heartbeat_at, counts, whole) VALUES (?, ?, 'running', ?, ?, ?, ?, '{}', ?) "
+                "RETURNING id",
                 (
                     self.row.id,
                     str(self.options.kind),
@@ -179,6 +181,7 @@ class _Run:
                     msgspec.json.encode(options).decode(),
                     self.started,
                     self.started,
+                    self.options.is_whole,
                 ),
             )
             run_id = int(rows[0][0])
@@ -229,6 +232,9 @@ class _Run:
         report.finished_at = self.hub.clock.now()
         report.longest_hold_seconds = round(self.work.longest_hold, 4)
         counts = {
+            "read": report.read,
+            "unread": report.unread,
+            "records": self._records(),
             "steps": report.steps,
             "applied": report.applied,
             "situations": report.situations,
@@ -253,6 +259,25 @@ class _Run:
             )
         _log.info("run ended %s", report.outcome)
 
+    def _records(self) -> dict[str, int]:
+        """`leerling.linked` → records of this koppeling after a whole run, for who watches."""
+        if self.context is None or not self.options.is_whole:
+            return {}
+        found = {**self.situations}
+        for entity, count in self.work.execute(
+            "SELECT entity, COUNT(*) FROM link WHERE koppeling_id = ? GROUP BY entity",
+            (self.row.id,),
+        ):
+            found[f"{entity}.linked"] = count
+        kinds = ", ".join(f"'{kind}'" for kind in CORRELATION)
+        for entity, count in self.work.execute(
+            "SELECT entity, COUNT(DISTINCT source_key) FROM zaak WHERE koppeling_id = ? "
+            f"AND state = 'open' AND kind IN ({kinds}) GROUP BY entity",
+            (self.row.id,),
+        ):
+            found[f"{entity}.disputed"] = count
+        return dict(sorted(found.items()))
+
     def _close_run(
         self, state: str, error: str, advice: str, *, counts: dict[str, object] | None = None
     ) -> None:
@@ -260,14 +285,15 @@ class _Run:
         now = self.hub.clock.now()
         with work.transaction():
             work.execute(
-                "UPDATE run SET state = ?, finished_at = ?, counts = ?, error = ?, advice = ? "
-                "WHERE id = ?",
+                "UPDATE run SET state = ?, finished_at = ?, counts = ?, error = ?, advice = ?, "
+                "good = ? WHERE id = ?",
                 (
                     state,
                     now,
                     msgspec.json.encode(counts or {}).decode(),
                     error or None,
                     advice or None,
+                    self.options.is_whole and counts is not None and self.report.good,
                     self.run_id,
                 ),
             )
@@ -484,6 +510,9 @@ class _Run:
             )
         )
         report.situations = {name: count for name, count in planned.situations.items() if count}
+        self.situations = {
+            f"{entity}.{name}": n for (entity, name), n in planned.found.items() if n
+        }
         report.held = planned.held
         report.refusals = planned.refused
         report.holds = holds
@@ -531,7 +560,7 @@ class _Run:
             report.outcome = Outcome.FAILED
         elif report.held or (self.options.plan_only and report.steps):
             report.outcome = Outcome.HELD
-        elif bad or report.doubts or report.quarantine or self._suspiciously_empty(context):
+        elif self._suspiciously_empty(context) or bad or report.doubts or report.quarantine:
             report.outcome = Outcome.PARTIAL
         else:
             report.outcome = Outcome.DONE

@@ -555,9 +555,37 @@ class Quarantine(SQLModel, table=True):
 
 
 class Run(SQLModel, table=True):
-    """One run of one koppeling, start to end; `counts` and `options` are JSON."""
+    """One run of one koppeling, start to end; `counts` and `options` are JSON.
+
+    `whole` is a run that tries everything there is to read, and means to apply it; `good` one of
+    those after which the core is as fresh as the run (docs/health.md).
+    """
 
     __tablename__ = "run"
+    __table_args__ = (
+        Index(
+            "ix_run_running",
+            "koppeling_id",
+            "id",
+            sqlite_where=text("state = 'running'"),
+            postgresql_where=text("state = 'running'"),
+        ),
+        Index(
+            "ix_run_whole",
+            "koppeling_id",
+            "state",
+            "id",
+            sqlite_where=text("whole"),
+            postgresql_where=text("whole"),
+        ),
+        Index(
+            "ix_run_good",
+            "koppeling_id",
+            "id",
+            sqlite_where=text("good"),
+            postgresql_where=text("good"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     koppeling_id: int = Field(index=True)
@@ -571,6 +599,8 @@ class Run(SQLModel, table=True):
     counts: str = Field(sa_column=_json())
     error: str | None = None
     advice: str | None = None
+    whole: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    good: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class Reading(SQLModel, table=True):
@@ -611,6 +641,14 @@ class Plan(SQLModel, table=True):
     """What a run would do, and whether it was done; `counts` and `held` are JSON."""
 
     __tablename__ = "plan"
+    __table_args__ = (
+        Index(
+            "ix_plan_waiting",
+            "expires_at",
+            sqlite_where=text("state IN ('open', 'held')"),
+            postgresql_where=text("state IN ('open', 'held')"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     run_id: int = Field(index=True)

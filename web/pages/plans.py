@@ -153,4 +153,3 @@ PAGES: Final = (
     act("/plannen/{id:int}/goedkeuren", approve, "plan approve"),
     act("/plannen/{id:int}/weigeren", refuse, "plan refuse"),
 )
-

@@ -8,10 +8,18 @@ from starlette.routing import Route
 
 from sync_engine.hub import Hub
 from web import rendering, texts
-from web.pages import overview
+from web.pages import cases, overview, plans, runs, schools, trends, waiting
 from web.pages.desk import Page, route
 
-PAGES: Final[tuple[Page, ...]] = (*overview.PAGES,)
+PAGES: Final[tuple[Page, ...]] = (
+    *overview.PAGES,
+    *waiting.PAGES,
+    *plans.PAGES,
+    *cases.PAGES,
+    *runs.PAGES,
+    *trends.PAGES,
+    *schools.PAGES,
+)
 
 
 def routes(hub: Hub) -> list[Route]:

@@ -94,7 +94,9 @@ def run(desk: Desk) -> Response:
         changes=changes(detail.counts.get("applied")),
         planned=changes(detail.counts.get("steps")),
         events=[told(event) for event in detail.events],
-        broken=[(row, advice(title, str(row["field"]), str(row["rule"]))) for row in detail.quarantine],
+        broken=[
+            (row, advice(title, str(row["field"]), str(row["rule"]))) for row in detail.quarantine
+        ],
         undoable=_is_undoable(desk, detail),
         labels=labels,
         of_koppeling=of_koppeling,
@@ -179,4 +181,3 @@ PAGES: Final = (
     Page("/runs/{id:int}", run, "run show"),
     act("/runs/{id:int}/terugdraaien", undo, "run undo"),
 )
-

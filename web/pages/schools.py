@@ -54,7 +54,9 @@ def _shown(
     serves: Sequence[object] = (),
 ) -> Response:
     koppelingen = _health(desk, names)
-    charts = {name: of_runs(desk.texts, trend_of(desk.hub, name).points, desk.now) for name in names}
+    charts = {
+        name: of_runs(desk.texts, trend_of(desk.hub, name).points, desk.now) for name in names
+    }
     runs: list[RunView] = []
     for name in names:
         runs += list_runs(desk.hub, koppeling=name, limit=_RUNS)
