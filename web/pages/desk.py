@@ -26,7 +26,7 @@ from sync_engine.actor import Actor
 from sync_engine.audit import note
 from sync_engine.errors import NoRightError, RunActiveError
 from sync_engine.hub import Hub
-from web.rendering import page
+from web.rendering import shown
 from web.texts import Texts, marked, texts_of
 
 BODY_BYTES: Final = 64_000
@@ -77,7 +77,7 @@ class Desk:
         """A template as the answer."""
         zone = self.hub.settings.timezone
         told = {"now": self.now, "may": self.may, "refresh": 0} | values
-        return page(self.request, template, status=status, zone=zone, **told)
+        return shown(self.request, template, told, status=status, zone=zone)
 
     def go(self, path: str) -> Response:
         """To another page, after something was done."""
@@ -119,7 +119,7 @@ def route(hub: Hub, made: Page) -> Route:
             try:
                 form = await asyncio.wait_for(_form(request), BODY_SECONDS)
             except (ValueError, TimeoutError, ClientDisconnect):
-                return page(request, "problem.html", status=400, **_UNREADABLE)
+                return _UNREADABLE.show(request)
         return await run_in_threadpool(_answer, hub, made, request, form)
 
     return Route(made.path, called, methods=[made.method])
@@ -149,7 +149,7 @@ async def _form(request: Request) -> dict[str, str]:
 def _answer(hub: Hub, made: Page, request: Request, form: Mapping[str, str]) -> Response:
     actor = getattr(request.state, "actor", None)
     if not isinstance(actor, Actor):  # nobody came in by the door: nothing is told
-        return page(request, "problem.html", status=403, **_REFUSED)
+        return _REFUSED.show(request)
     mine = replace(hub, actor=actor)
     texts = texts_of(request, zone=hub.settings.timezone)
     desk = Desk(mine, request, form, texts, hub.clock.now())
@@ -160,7 +160,7 @@ def _answer(hub: Hub, made: Page, request: Request, form: Mapping[str, str]) -> 
         return _problem(desk, error)
     except Exception as error:  # noqa: BLE001 - the outermost edge of a page
         _log.error("a page failed: %s", type(error).__name__)
-        return page(request, "problem.html", status=500, **_FAILED)
+        return _FAILED.show(request)
 
 
 def _check(desk: Desk, made: Page) -> None:
@@ -192,18 +192,30 @@ def _problem(desk: Desk, error: KoppelhubError) -> Response:
     return desk.show("problem.html", status=status, **told)
 
 
-def _plain(title: str, advice: str, *, again: bool = False) -> dict[str, object]:
-    return {"title": title, "advice": advice, "again": again}
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """A page that says what is wrong, before anybody has a desk."""
+
+    status: int
+    title: str
+    advice: str
+    again: bool = False
+
+    def show(self, request: Request) -> Response:
+        told = {"title": self.title, "advice": self.advice, "again": self.again}
+        return shown(request, "problem.html", told, status=self.status)
 
 
-_UNREADABLE: Final = _plain(
+_UNREADABLE: Final = _Plain(
+    400,
     marked("Dit formulier is niet te lezen"),
     marked("Ga terug, ververs de bladzijde en probeer het opnieuw."),
 )
-_REFUSED: Final = _plain(
-    marked("U bent niet aangemeld"), marked("Meld u aan en probeer het opnieuw.")
+_REFUSED: Final = _Plain(
+    403, marked("U bent niet aangemeld"), marked("Meld u aan en probeer het opnieuw.")
 )
-_FAILED: Final = _plain(
+_FAILED: Final = _Plain(
+    500,
     marked("Er ging iets mis in Koppelhub"),
     marked(
         "Er is niets half gedaan. Probeer het opnieuw; blijft het zo, geef dan het tijdstip door "

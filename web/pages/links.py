@@ -25,12 +25,12 @@ _ASKED: Final = {"source": "koppeling", "kind": "soort", "school": "school"}
 
 def page_of(command: str) -> str:
     """The address of the page for a command; empty where there is none."""
-    for form, path in _PAGES:
+    for form, place in _PAGES:
         if found := form.match(command):
-            return path.format(found[1])
+            return place.format(found[1])
     words, _, _ = command.removeprefix("koppelhub ").partition(" --")
-    path = _LISTS.get(words)
-    if path is None:
+    path = _LISTS.get(words, "")
+    if not path:
         return ""
     return address(path, {_ASKED[name]: value for name, value in _OPTION.findall(command)})
 

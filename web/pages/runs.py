@@ -14,7 +14,7 @@ from starlette.responses import Response
 from sync_engine.decisions import koppeling_of_run
 from sync_engine.fold import Json
 from sync_engine.history import RunDetail, list_runs, read_run
-from sync_engine.options import ACTS, Kind
+from sync_engine.options import Kind
 from sync_engine.outcome import READ_WELL, ReadingReport
 from sync_engine.previews import preview_undo
 from sync_engine.rules import advice
@@ -27,6 +27,8 @@ from web.texts import instant_of
 
 _SHOWN: Final = 50
 _MORE: Final = 500
+_KEPT: Final = frozenset({Kind.ADOPT, Kind.REFUSE, Kind.UNDO})
+"""Kinds of runs that are not undone from their page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,7 @@ def _is_undoable(desk: Desk, detail: RunDetail) -> bool:
     run = detail.run
     configured = {source.name for source in desk.hub.sources()}
     done = any(changes(detail.counts.get("applied")).values())
-    kept = f"'{run.kind}'" not in ACTS or run.kind == Kind.APPLY
-    return done and kept and run.kind != Kind.ADOPT and run.koppeling in configured
+    return done and run.kind not in _KEPT and run.koppeling in configured
 
 
 def undo(desk: Desk) -> Response:
@@ -137,14 +138,20 @@ def timeline(readings: Sequence[ReadingReport]) -> list[Moment]:
     for resource, every in by.items():
         broken = tuple(r for r in every if r.state not in READ_WELL)
         state = broken[0].state if broken else every[0].state
-        sums = [
-            sum(values)
-            for values in zip(
-                *((r.read, r.added, r.changed, r.gone, r.quarantined) for r in every), strict=True
+        found.append(
+            Moment(
+                resource,
+                max(r.finished_at for r in every),
+                state,
+                len(every),
+                read=sum(r.read for r in every),
+                added=sum(r.added for r in every),
+                changed=sum(r.changed for r in every),
+                gone=sum(r.gone for r in every),
+                quarantined=sum(r.quarantined for r in every),
+                broken=broken,
             )
-        ]
-        at = max(r.finished_at for r in every)
-        found.append(Moment(resource, at, state, len(every), *sums, broken))
+        )
     return found
 
 
