@@ -100,8 +100,12 @@ class Town:
     reports: dict[str, list[RunReport]] = field(default_factory=dict)
 
     def sync(self, name: str) -> RunReport:
-        """One run of a koppeling by the clock."""
-        report = run(self.hub, name, Options())
+        """One run of a koppeling by the clock, in which time goes by."""
+
+        def takes_time(*_: object) -> None:
+            self.clock.advance(timedelta(seconds=1))
+
+        report = run(self.hub, name, Options(), progress=takes_time)
         self.reports.setdefault(name, []).append(report)
         return report
 

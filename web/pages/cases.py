@@ -20,6 +20,7 @@ from sync_engine.cases import (
     write_note,
 )
 from sync_engine.errors import SyncError
+from sync_engine.flat import SECRET
 from sync_engine.fold import Json
 from sync_engine.previews import choice_of, preview
 from sync_engine.selection import koppelingen_of, select
@@ -84,7 +85,18 @@ def case(desk: Desk) -> Response:
     return _shown(desk, desk.number("id"))
 
 
-def _shown(desk: Desk, number: int, *, status: int = 200, wrong: str = "") -> Response:
+def _shown(
+    desk: Desk, number: int, *, status: int = 200, wrong: str = "", unchosen: bool = False
+) -> Response:
+    """A case as it stands now.
+
+    Args:
+        desk: of who looks.
+        number: of the case.
+        status: of the answer.
+        wrong: why what he did was not done (Dutch); empty where nothing was.
+        unchosen: he did not say what it is.
+    """
     with desk.hub.store.work() as work:
         find_case(desk.hub, work, number)
         subject = f"case {number}"
@@ -100,6 +112,7 @@ def _shown(desk: Desk, number: int, *, status: int = 200, wrong: str = "") -> Re
         others=[c for c in view.choices if not c.verdict and " case " not in c.command],
         operators=[operator.name for operator in desk.hub.settings.operator],
         wrong=wrong,
+        unchosen=unchosen,
         plain=plain,
         most=MOST_WHY,
         labels=labels,
@@ -108,16 +121,30 @@ def _shown(desk: Desk, number: int, *, status: int = 200, wrong: str = "") -> Re
 
 
 def lines(view: CaseView) -> list[Line]:
-    """Every field that anybody has, what differs first."""
+    """Every field that anybody has, what differs first; of what is secret only that it is."""
     names = dict.fromkeys(pair.name for c in view.candidates for pair in c.fields)
     by = [{pair.name: pair for pair in c.fields} for c in view.candidates]
     found = []
     for name in names:
-        pairs = tuple(fields.get(name) for fields in by)
+        secret = [fields.get(f"{name}_geheim") for fields in by]
+        pairs = tuple(
+            None if pair is None else _discreet(pair, flag)
+            for pair, flag in zip((fields.get(name) for fields in by), secret, strict=True)
+        )
         source = next((pair.source for pair in pairs if pair is not None), None)
         found.append(Line(name, source, pairs))
     found.sort(key=lambda line: not _differs(line.candidates))
     return found
+
+
+def _discreet(pair: FieldPair, flag: FieldPair | None) -> FieldPair:
+    """A pair of which neither side is told where either is secret."""
+    flagged = flag is not None and True in (flag.source, flag.candidate)
+    sides = (pair.source, pair.candidate)
+    if not flagged and not any(isinstance(side, dict) and side.get("geheim") for side in sides):
+        return pair
+    source, candidate = (None if side is None else SECRET for side in sides)
+    return FieldPair(pair.name, source, candidate, pair.verdict)
 
 
 def _differs(pairs: Sequence[FieldPair | None]) -> bool:
@@ -132,7 +159,7 @@ def decide(desk: Desk) -> Response:
     number = desk.number("id")
     verdict, _, keys = desk.form.get("choice", "").partition(" ")
     if not verdict:
-        return _shown(desk, number, status=422, wrong="Kies eerst wat het is.")
+        return _shown(desk, number, status=422, unchosen=True)
     view = read_case(desk.hub, number)
     try:
         choice = choice_of(view, verdict, tuple(keys.split()))

@@ -131,13 +131,13 @@ TROUBLES: Final = {
 """What is wrong → a word for it in the matrix."""
 
 TODO_KINDS: Final = {
-    "plan": marked("plannen die wachten"),
-    "run": marked("runs die mislukten"),
-    "case": marked("open zaken"),
-    "quarantine": marked("records in quarantaine"),
-    "refused": marked("afgewezen of teruggedraaide records"),
-    "event": marked("meldingen van de laatste run"),
-    "pin": marked("vastgezette velden om na te kijken"),
+    "plan": marked("Plannen die wachten"),
+    "run": marked("Runs die mislukten"),
+    "case": marked("Open zaken"),
+    "quarantine": marked("Records in quarantaine"),
+    "refused": marked("Afgewezen of teruggedraaide records"),
+    "event": marked("Meldingen van de laatste run"),
+    "pin": marked("Vastgezette velden om na te kijken"),
 }
 
 VERDICTS: Final = {

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sync_engine.health import Health, KoppelingHealth, Problem, State
+from sync_engine.health import Health, KoppelingHealth, Problem, State, Trouble
 from web.pages.links import of_koppeling
 
 _RANK: Final = {State.CRITICAL: 0, State.WARNING: 1, State.GOOD: 2}
@@ -57,13 +57,18 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Loud:
-    """One kind of trouble over all koppelingen of a system."""
+    """One kind of trouble over all koppelingen of a system that have nothing worse.
+
+    Attributes:
+        names: of those koppelingen, the worst first.
+        text: what is wrong with the first of them.
+    """
 
     kind: str
     state: State
     system: str
     names: tuple[str, ...]
-    first: Problem
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,23 +163,24 @@ def _mark(one: KoppelingHealth) -> Mark:
 
 
 def worst_of(problems: Sequence[Problem]) -> Problem | None:
-    """The worst problem; the first of equals, as the health model orders them."""
-    return min(problems, key=lambda problem: _RANK[problem.state], default=None)
+    """The worst problem; of equals the first that is a cause: being late is what comes of it."""
+    return min(
+        problems,
+        key=lambda problem: (_RANK[problem.state], problem.kind is Trouble.LATE),
+        default=None,
+    )
 
 
 def _loud(koppelingen: Iterable[KoppelingHealth]) -> tuple[Loud, ...]:
     groups: dict[tuple[str, str], list[tuple[str, Problem]]] = defaultdict(list)
     for one in koppelingen:
-        for problem in one.problems:
-            groups[one.system, str(problem.kind)].append((one.name, problem))
-    found = [
-        Loud(
-            kind,
-            min((problem.state for _, problem in every), key=lambda state: _RANK[state]),
-            system,
-            tuple(dict.fromkeys(name for name, _ in every)),
-            min((p for _, p in every), key=lambda problem: _RANK[problem.state]),
-        )
-        for (system, kind), every in groups.items()
-    ]
+        worst = worst_of(one.problems)
+        if worst is not None:
+            groups[one.system, str(worst.kind)].append((one.name, worst))
+    found = []
+    for (system, kind), every in groups.items():
+        every.sort(key=lambda pair: _RANK[pair[1].state])
+        first = every[0][1]
+        names = tuple(name for name, _ in every)
+        found.append(Loud(kind, first.state, system, names, first.text))
     return tuple(sorted(found, key=lambda g: (_RANK[g.state], -len(g.names), g.system, g.kind)))
