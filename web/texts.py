@@ -163,7 +163,8 @@ _UNITS: Final = (
     (timedelta(), timedelta(seconds=1)),
 )
 """From how long on a duration is told in which unit."""
-_NEVER_MORE: Final = 1.0
+_NEVER_MORE: Final = 2.0
+"""So many of a unit at least, or a smaller one is taken: that of the table above."""
 
 
 def _whole(value: timedelta) -> timedelta:

@@ -25,7 +25,7 @@ from fixtures.sandbox.somtoday import SomtodaySandbox
 from fixtures.sandbox.uwlr import UwlrSandbox
 from fixtures.school.changes import Changes
 from fixtures.school.mistakes import Mistakes
-from fixtures.school.plan import NARROW, Rights, plan_school
+from fixtures.school.plan import NARROW, WIDE, Rights, plan_school
 from fixtures.school.school import School
 from sync_engine.actor import Actor
 from sync_engine.hub import Hub
@@ -163,8 +163,8 @@ def _opened(
         if only and name not in only:
             continue
         if brin not in schools:
-            rights = {"rights": (_SHARES_BSN, NARROW)} if name == MAIN else {}
-            plan = plan_school(pupils, seed=1 + number, brin=brin, **rights)
+            rights = (_SHARES_BSN if name == MAIN else WIDE, NARROW)
+            plan = plan_school(pupils, seed=1 + number, brin=brin, rights=rights)
             schools[brin] = School(plan)
         kind = {"somtoday": SomtodaySandbox, "magister": MagisterSandbox, "uwlr": UwlrSandbox}
         sandbox = kind[system](schools[brin])
