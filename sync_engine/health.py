@@ -6,7 +6,9 @@ condition.py is the model, facts.py reads the store, troubles.py judges.
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
+from config.errors import KoppelhubError
 from sync_engine.condition import (
     Expiry,
     Health,
@@ -29,6 +31,7 @@ __all__ = [
     "State",
     "Trouble",
     "health",
+    "without_database",
 ]
 
 
@@ -47,3 +50,10 @@ def health(hub: Hub, *, only: Collection[str] = ()) -> Health:
     now = hub.clock.now()
     facts = gather(hub, sources, at=now)
     return judge(facts, Rules(watch.warn_days, watch.cases_wait), at=now)
+
+
+def without_database(error: KoppelhubError, *, at: datetime) -> Health:
+    """What is left to say where the database cannot be used."""
+    told = f"de database is niet te gebruiken: {error}. {error.advice}".rstrip()
+    problem = Problem(Trouble.DATABASE, State.CRITICAL, told, "koppelhub doctor")
+    return Health(at, State.CRITICAL, (problem,), ())

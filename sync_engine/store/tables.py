@@ -99,6 +99,42 @@ class Koppeling(SQLModel, table=True):
     system: str
 
 
+def _empty() -> dict[str, object]:
+    return {"server_default": text("''")}
+
+
+class KoppelingState(SQLModel, table=True):
+    """A koppeling that a person put in maintenance, or that is switched off; else no row, or none.
+
+    `off_by` is `system` where its own failures did it; `on_at` is when it was last switched on:
+    failures of before do not count any more.
+    """
+
+    __tablename__ = "koppeling_state"
+
+    koppeling_id: int = Field(primary_key=True, foreign_key="koppeling.id")
+    maintenance_at: datetime | None = Field(default=None, sa_column=_instant())
+    maintenance_until: datetime | None = Field(default=None, sa_column=_instant())
+    maintenance_by: str = Field(default="", sa_column_kwargs=_empty())
+    maintenance_why: str = Field(default="", sa_column_kwargs=_empty())
+    off_at: datetime | None = Field(default=None, sa_column=_instant())
+    off_by: str = Field(default="", sa_column_kwargs=_empty())
+    off_why: str = Field(default="", sa_column_kwargs=_empty())
+    on_at: datetime | None = Field(default=None, sa_column=_instant())
+
+
+class SharedState(SQLModel, table=True):
+    """Small state that all workers share: budgets and circuits (JSON); see store/shared.py.
+
+    Empty on SQLite, where files beside the database hold it: who writes much keeps nobody waiting.
+    """
+
+    __tablename__ = "shared_state"
+
+    name: str = Field(primary_key=True)
+    value: str = Field(sa_column=Column(Text, nullable=False))
+
+
 class Scope(SQLModel, table=True):
     """The unit that is read and closed as complete; `contract` is what it was last read under.
 
@@ -557,6 +593,8 @@ class Quarantine(SQLModel, table=True):
 class Run(SQLModel, table=True):
     """One run of one koppeling, start to end; `counts` and `options` are JSON.
 
+    `due_at` is the instant of its schedule, of a run by the clock.
+
     `whole` is a run that tries everything there is to read, and means to apply it; `good` one of
     those after which the core is as fresh as the run (docs/health.md).
     """
@@ -599,8 +637,20 @@ class Run(SQLModel, table=True):
     counts: str = Field(sa_column=_json())
     error: str | None = None
     advice: str | None = None
+    due_at: datetime | None = Field(default=None, sa_column=_instant())
     whole: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     good: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+
+
+class KoppelingTotal(SQLModel, table=True):
+    """What the runs of a koppeling did in all, by name; it only grows, and outlives the runs."""
+
+    __tablename__ = "koppeling_total"
+    __table_args__ = _IN_ORDER_OF_KEY
+
+    koppeling_id: int = Field(primary_key=True, foreign_key="koppeling.id")
+    name: str = Field(primary_key=True)
+    value: float
 
 
 class Reading(SQLModel, table=True):
@@ -768,3 +818,41 @@ class AuditAnchor(SQLModel, table=True):
     digest: bytes = Field(sa_column=_blob())
     master_id: str
     mac: bytes = Field(sa_column=_blob())
+
+
+class ScheduleState(SQLModel, table=True):
+    """How far the clock is with one kind of run of one koppeling, or with a duty.
+
+    `due_at` is the last due instant that was handed out, `settled_due` the last one that was
+    carried out to its end; between the two it is under way, or waits until `retry_at` for
+    `waits_for`. What is of the installation itself has koppeling 0: that is why the column refers
+    to no table.
+    """
+
+    __tablename__ = "schedule_state"
+    __table_args__ = _IN_ORDER_OF_KEY
+
+    koppeling_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    kind: str = Field(primary_key=True)
+    due_at: datetime = Field(sa_column=_instant(nullable=False))
+    settled_due: datetime | None = Field(default=None, sa_column=_instant())
+    tries: int = 0
+    retry_at: datetime | None = Field(default=None, sa_column=_instant())
+    waits_for: str = ""
+    outcome: str = ""
+    ended_at: datetime | None = Field(default=None, sa_column=_instant())
+    error: str | None = None
+    advice: str | None = None
+
+
+class ProcessHeartbeat(SQLModel, table=True):
+    """A `serve` or `worker` that runs, and when it last said so; one that stopped well has none."""
+
+    __tablename__ = "process_heartbeat"
+
+    name: str = Field(primary_key=True)
+    kind: str
+    label: str
+    started_at: datetime = Field(sa_column=_instant(nullable=False))
+    at: datetime = Field(sa_column=_instant(nullable=False))
+    version: str

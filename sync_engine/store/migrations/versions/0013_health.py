@@ -1,4 +1,4 @@
-"""What health asks of runs and plans, with an index for each question; only additions.
+"""What health asks of runs and plans, each with its index, and counters that only grow; additions.
 
 Of runs that are there already it is judged from what they wrote down: one that lists parts that
 were not read to their end, or that read nothing, is not called good.
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0010"
+down_revision = "0012"
 
 _WELL = "('complete', 'delta')"
 _OF_WHOLE = {"resources": "[]", "brins": "[]", "dry": "false", "plan_only": "false"}
@@ -48,6 +48,15 @@ def upgrade() -> None:
         op.create_index(
             f"ix_run_{name}", "run", columns, sqlite_where=where, postgresql_where=where
         )
+    op.create_table(
+        "koppeling_total",
+        sa.Column("koppeling_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["koppeling_id"], ["koppeling.id"]),
+        sa.PrimaryKeyConstraint("koppeling_id", "name"),
+        sqlite_with_rowid=False,
+    )
     waiting = sa.text("state IN ('open', 'held')")
     op.create_index(
         "ix_plan_waiting", "plan", ["expires_at"], sqlite_where=waiting, postgresql_where=waiting
