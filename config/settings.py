@@ -38,6 +38,7 @@ from config.policies import Freshness, Policy, default_values
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
 from config.toml import anchored, laid_over, read_tables
+from config.web import Web
 from sector.identifiers import Brin, InvalidIdentifierError, Vestigingsnummer
 
 PREFIX: Final = "KOPPELHUB_"
@@ -137,6 +138,7 @@ class Settings(BaseSettings):
     keys: Keys
     logging: Logging
     policy: Policy
+    web: Web
     timezone: str = AMSTERDAM
     production: bool = False
     acknowledged: frozenset[str] = frozenset()

@@ -730,3 +730,42 @@ class AuditAnchor(SQLModel, table=True):
     digest: bytes = Field(sa_column=_blob())
     master_id: str
     mac: bytes = Field(sa_column=_blob())
+
+
+class Account(SQLModel, table=True):
+    """A local account; what it may do says the `[[operator]]` of that name. A hash, no password."""
+
+    __tablename__ = "account"
+
+    name: str = Field(primary_key=True)
+    password_hash: str
+    created_at: datetime = Field(sa_column=_instant(nullable=False))
+    changed_at: datetime = Field(sa_column=_instant(nullable=False))
+    disabled_at: datetime | None = Field(default=None, sa_column=_instant())
+
+
+class WebSession(SQLModel, table=True):
+    """Somebody who is signed in; `digest` is that of the token in his cookie, which is not kept.
+
+    `via` is `local` or `oidc`.
+    """
+
+    __tablename__ = "web_session"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    operator: str = Field(index=True)
+    via: str
+    created_at: datetime = Field(sa_column=_instant(nullable=False))
+    seen_at: datetime = Field(sa_column=_instant(nullable=False))
+    expires_at: datetime = Field(sa_column=_instant(nullable=False))
+
+
+class SignInAttempt(SQLModel, table=True):
+    """Failed sign-ins of one account or address, which `digest` tells by a key; neither is kept."""
+
+    __tablename__ = "sign_in_attempt"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    failures: int
+    last_at: datetime = Field(sa_column=Column(Instant(timezone=True), nullable=False, index=True))
+    free_at: datetime = Field(sa_column=_instant(nullable=False))
