@@ -1,4 +1,4 @@
-"""The pages of this installation: where they are served, how people sign in, how long that holds."""
+"""The pages of this installation: where they are served, and how people sign in to them."""
 
 from __future__ import annotations
 
