@@ -62,6 +62,7 @@ class House:
     url: str = ""
     changed: list[str] = field(default_factory=list)
     browsers: list[Browser] = field(default_factory=list)
+    _told: int = 0
 
     @property
     def hub(self) -> Hub:
@@ -75,8 +76,23 @@ class House:
 
     def trail(self) -> list[tuple[str, str, str, str]]:
         """The lines of the audit trail but those of accounts: (who, what, of what, from where)."""
-        rows = self.made.query("SELECT operator, action, subject, origin FROM audit ORDER BY id")
+        rows = self.made.query(
+            "SELECT operator, action, subject, origin FROM audit WHERE id > ? ORDER BY id",
+            self._told,
+        )
         return [row for row in rows if not row[1].startswith("account ")]
+
+    def begin(self) -> None:
+        """As if nobody had been here: for the next test on the same house."""
+        for table in ("web_session", "sign_in_attempt"):
+            self.made.query(f"DELETE FROM {table}")
+        self.made.query("UPDATE account SET disabled_at = NULL")
+        ((last,),) = self.made.query("SELECT COALESCE(MAX(id), 0) FROM audit")
+        self._told = int(last)
+        self.changed.clear()
+        for browser in self.browsers:
+            browser.close()
+        self.browsers.clear()
 
     def browser(self, *, at: str | None = None, **headers: str) -> Browser:
         """A browser without a cookie; `at` is another address than the one of this house."""
@@ -134,8 +150,7 @@ def house(store: Store, folder: Path, **web: Any) -> Iterator[House]:
         with served(found.app()) as found.url:
             yield found
     finally:
-        for browser in found.browsers:
-            browser.close()
+        found.begin()
         made.close()
 
 
