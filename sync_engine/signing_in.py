@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from config.errors import KoppelhubError
 from sync_engine import accounts, attempts, sessions
 from sync_engine.actor import Actor, named_actor
 from sync_engine.audit import note, note_within
@@ -30,11 +31,26 @@ class SignIn:
         token: of the session that began; None where none did.
         wait: too many tries: for so long none is looked at.
         has_no_role: he is who he says, and the configuration does not let him in.
+        why: why nothing was proved, as `Proof` says.
     """
 
     token: str | None = None
     wait: timedelta | None = None
     has_no_role: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was proved of somebody.
+
+    Attributes:
+        name: of the operator who he is, empty for one who is none; None where nothing was proved.
+        why: why not, in a word that may be in the trail.
+    """
+
+    name: str | None
+    why: str = ""
 
 
 def with_password(
@@ -54,19 +70,19 @@ def with_password(
     return _tried(
         hub,
         attempts.counters(hub, account=name, address=hub.actor.origin),
-        lambda: name if accounts.is_password(hub, passwords, name, password) else None,
+        lambda: Proof(name if accounts.is_password(hub, passwords, name, password) else None),
         known=name,
         via=Via.LOCAL,
         former=former,
     )
 
 
-def with_identity(hub: Hub, prove: Callable[[], str | None], *, former: str | None) -> SignIn:
+def with_identity(hub: Hub, prove: Callable[[], Proof], *, former: str | None) -> SignIn:
     """Sign in as somebody whom an issuer names.
 
     Args:
         hub: the installation, its actor the unknown person at his address.
-        prove: asks the issuer; the name of the operator, or None where nothing was proved.
+        prove: asks the issuer. What it raises is nobody's failure, and is not counted.
         former: token of the session that the same browser had.
     """
     counted = attempts.counters(hub, account=None, address=hub.actor.origin)
@@ -76,7 +92,7 @@ def with_identity(hub: Hub, prove: Callable[[], str | None], *, former: str | No
 def _tried(
     hub: Hub,
     counted: tuple[attempts.Counter, ...],
-    prove: Callable[[], str | None],
+    prove: Callable[[], Proof],
     *,
     known: str | None,
     via: Via,
@@ -85,16 +101,20 @@ def _tried(
     wait = attempts.attempt(hub, counted)
     if wait is not None:
         return SignIn(wait=wait)
-    name = prove()
-    if name is None:
+    try:
+        proof = prove()
+    except KoppelhubError:
+        attempts.succeeded(hub, counted)
+        raise
+    if proof.name is None:
         told = known if known and accounts.is_known(hub, known) else NOBODY
-        _note(hub, told, "sign-in failed", via)
-        return SignIn()
+        _note(hub, told, "sign-in failed", via, why=proof.why)
+        return SignIn(why=proof.why)
     attempts.succeeded(hub, counted)
+    name = proof.name
     actor = named_actor(hub.settings, name, origin=hub.actor.origin)
     if actor.role is None:
-        told = name if via is Via.LOCAL else NOBODY
-        _note(hub, told, "sign-in refused", via)
+        _note(hub, name or NOBODY, "sign-in refused", via)
         return SignIn(has_no_role=True)
     with hub.store.work() as work, work.transaction():
         token = sessions.begin_within(hub, work, name, via=via, former=former)
@@ -135,6 +155,6 @@ def signed_in(hub: Hub, token: str, *, origin: str) -> Actor | None:
     return None
 
 
-def _note(hub: Hub, operator: str, action: str, via: Via) -> None:
+def _note(hub: Hub, operator: str, action: str, via: Via, *, why: str = "") -> None:
     with hub.store.work() as work:
-        note(hub, work, operator=operator, action=action, subject=f"via {via}")
+        note(hub, work, operator=operator, action=action, subject=f"via {via}", why=why)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from config import logs
 from sync_engine import accounts
 from sync_engine.store.engine import Store
 from tests.support.door import WORDS, Browser, House, configured, house, operators
@@ -490,6 +492,25 @@ def test_the_database_being_away_lets_nobody_in(home: House) -> None:
     assert "Probeer het" in away.text
     home.made.query("ALTER TABLE web_session_weg RENAME TO web_session")
     assert is_in(browser)
+
+
+def test_a_page_that_fails_tells_nothing_and_is_logged_without_values(
+    home: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = home.browser()
+    browser.sign_in()
+    logs.setup(stream=io.StringIO())
+    try:
+        failed = browser.get("/stuk?wie=Kanarie")
+    finally:
+        logs.reset()
+    assert failed.status_code == 500
+    assert "ging iets mis" in failed.text
+    assert "default-src 'none'" in failed.headers["content-security-policy"]
+    assert "a page failed" in caplog.text
+    assert "LookupError" in caplog.text
+    assert "Kanarie" not in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_the_pages_speak_english_to_who_asks_for_it(home: House) -> None:

@@ -100,7 +100,7 @@ class House:
         return self.browsers[-1]
 
     def app(self) -> Starlette:
-        """The door, a page that tells who asks, and one that changes something."""
+        """The door, and pages that tell who asks, change something, or fail."""
         door = Door(self.hub, passwords=self.passwords)
 
         async def who(request: Request) -> Response:
@@ -114,12 +114,17 @@ class House:
             self.changed.append(str(form.get("wat")))
             return JSONResponse({"done": True})
 
+        async def failing(request: Request) -> Response:
+            message = f"{request.query_params['wie']} is er niet"
+            raise LookupError(message)
+
         async def called(request: Request) -> Response:
             return Response("open")
 
         pages = [
             Route("/", who, methods=["GET"]),
             Route("/school/99XX", who, methods=["GET"]),
+            Route("/stuk", failing, methods=["GET"]),
             Route("/wijzig", change, methods=["POST", "PUT", "DELETE"]),
             Route("/healthz", called, methods=["GET"]),
             Route("/v1/inbox/kern", called, methods=["POST"]),

@@ -115,7 +115,27 @@ class Gate:
         refused, receive = await self._judged(request, receive, caller)
         if caller.fresh:
             send = self._giving(send, caller)
-        await (refused or self._app)(scope, receive, send)
+        if refused is not None:
+            await refused(scope, receive, send)
+            return
+        await self._through(request, receive, send)
+
+    async def _through(self, request: Request, receive: Receive, send: Send) -> None:
+        """To what is behind; what fails there is told without a word of what it was about."""
+        began = False
+
+        async def sending(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        try:
+            await self._app(request.scope, receive, sending)
+        except Exception:  # the outermost edge of a page
+            _log.exception("a page failed")
+            if began:
+                raise
+            await _told(request, 500, _FAILED)(request.scope, receive, send)
 
     def _caller(self, request: Request, place: Place) -> _Caller:
         address = address_of(request, self._web.proxies)
@@ -237,6 +257,9 @@ _ELSEWHERE: Final = marked(
 _ENDED: Final = marked(
     "U bent niet meer ingelogd, of deze pagina stond te lang open. Er is niets gewijzigd. Log "
     "opnieuw in, open de pagina nog eens en probeer het weer."
+)
+_FAILED: Final = marked(
+    "Hier ging iets mis in Koppelhub. Probeer het opnieuw; blijft dit, waarschuw dan de beheerder."
 )
 _UNREADABLE: Final = marked("Dit formulier kwam niet goed aan. Er is niets gewijzigd.")
 
