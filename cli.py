@@ -23,6 +23,8 @@ from console.commands import (
     acts,
     alike,
     cases,
+    clock,
+    health,
     herinrichtingen,
     inbox,
     pins,
@@ -49,7 +51,7 @@ sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_ar
 app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
-    *(accounts, herinrichtingen, inbox, systems, trail, upkeep),
+    *(accounts, herinrichtingen, inbox, systems, trail, upkeep, clock, health),
 ):
     app.add_typer(group.app)
 

@@ -12,7 +12,7 @@ from typing import Final
 from sqlmodel import Session, select
 
 from sync_engine.hub import Hub
-from sync_engine.store.tables import Account, WebSession
+from sync_engine.store.account_tables import Account, WebSession
 from sync_engine.store.work import Work
 
 _SEEN_PARTS: Final = 20
