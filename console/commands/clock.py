@@ -37,3 +37,22 @@ def serve(
     with open_hub(config, debug=debug) as hub:
         system = replace(hub, actor=Actor())  # who may start it: what it does, the clock does
         run_service(Output(json=json), system, Address(host, port, certificate, key))
+
+
+@app.command()
+def worker(
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, max=64, help="Runs at once.")
+    ] = 4,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Carry out what `koppelhub serve` plans, on PostgreSQL, until stopped; any number of them."""
+    from dataclasses import replace
+
+    from console.serving import work
+    from sync_engine.actor import Actor
+
+    with open_hub(config, debug=debug) as hub:
+        work(Output(json=json), replace(hub, actor=Actor()), concurrency=concurrency)
