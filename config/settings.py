@@ -35,10 +35,12 @@ from config.herinrichting import AnnouncedHerinrichting, clash
 from config.nearest import choice
 from config.operators import Operator
 from config.policies import Freshness, Policy, default_values
+from config.politeness import Politeness
 from config.scheduling import Blackout, Scheduling
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
 from config.toml import anchored, laid_over, read_tables
+from config.watch import Watch
 from sector.identifiers import Brin, InvalidIdentifierError, Vestigingsnummer
 
 PREFIX: Final = "KOPPELHUB_"
@@ -139,6 +141,8 @@ class Settings(BaseSettings):
     logging: Logging
     policy: Policy
     scheduling: Scheduling
+    politeness: Politeness
+    health: Watch
     timezone: str = AMSTERDAM
     production: bool = False
     acknowledged: frozenset[str] = frozenset()

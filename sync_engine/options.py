@@ -30,10 +30,6 @@ class Kind(StrEnum):
     DECIDE = "decide"
 
 
-ACTS = ", ".join(f"'{kind}'" for kind in (Kind.APPLY, Kind.REFUSE, Kind.UNDO, Kind.DECIDE))
-"""What a person does, as SQL lists it: where it fails he was told, and nothing waits for it."""
-
-
 class Verdict(StrEnum):
     """What a person decides of one record, or of two."""
 
@@ -122,6 +118,13 @@ class Options:
     due: datetime | None = None
     operator: str = "system"
     allowed: tuple[Allowance, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it tries everything there is to read of a koppeling, and means to apply it."""
+        some = self.resources or self.brins
+        reads = self.kind in {Kind.FULL, Kind.DELTA}
+        return reads and not (some or self.dry or self.plan_only)
 
     @property
     def is_decision(self) -> bool:

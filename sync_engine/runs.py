@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from datetime import datetime
 
 import msgspec
 
@@ -18,12 +19,12 @@ from config.errors import KoppelhubError
 from config.logs import bound
 from connectors.base import Scope
 from connectors.errors import ConnectorError
-from sync_engine import received
+from sync_engine import received, totals
 from sync_engine.acts import Act, act_of
 from sync_engine.apply import apply, refuse
 from sync_engine.apply_act import apply_act
 from sync_engine.audit import note, note_within
-from sync_engine.cases import QUARANTINE, keep_quarantine_cases
+from sync_engine.cases import CORRELATION, QUARANTINE, keep_quarantine_cases
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.deadline import Deadline, Stop, never
 from sync_engine.errors import AlreadyDoneError, StalePlanError, StoreError
@@ -33,7 +34,7 @@ from sync_engine.hub import Hub
 from sync_engine.inputs import note_changed_inputs
 from sync_engine.known import count_known, count_schools, unread
 from sync_engine.options import Decision, Kind, Options, Progress
-from sync_engine.outcome import READ_WELL, Outcome, RunReport
+from sync_engine.outcome import READ_WELL, Failure, Outcome, RunReport
 from sync_engine.plan import Planner
 from sync_engine.reading import Reader, fail
 from sync_engine.renumbering import Herinrichting
@@ -43,6 +44,7 @@ from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
 from sync_engine.store.values import instant
 from sync_engine.store.work import Work
+from sync_engine.switches import ASKING, after_run, read_switch, refuse_in_maintenance
 
 __all__ = ["Inspect", "Kind", "Options", "Progress", "run"]
 
@@ -87,6 +89,7 @@ def run(
     row = hub.koppeling(koppeling)
     with (
         hub.store.work() as work,
+        _allowed(hub, work, row, options),
         lease(hub.store, f"koppeling-{row.id}", on=work),
         fewer_collections(),
     ):
@@ -105,6 +108,15 @@ def _refuse_done(work: Work, row: KoppelingRow, options: Options) -> None:
         (row.id, str(options.kind), options.due),
     ):
         raise AlreadyDoneError(f"{row.name}: what was due then was carried out")
+
+
+@contextmanager
+def _allowed(hub: Hub, work: Work, row: KoppelingRow, options: Options) -> Iterator[None]:
+    """Raises: MaintenanceError where nobody may ask the source."""
+    if options.kind in ASKING:
+        switch = read_switch(work, row.id)
+        refuse_in_maintenance(switch, koppeling=row.name, now=hub.clock.now())
+    yield
 
 
 _READS_NOTHING = frozenset({Kind.APPLY, Kind.REFUSE, Kind.UNDO, Kind.DECIDE, Kind.REFOLD})
@@ -156,6 +168,7 @@ class _Run:
             self.run_id, row.name, str(options.kind), Outcome.FAILED, self.started, self.started
         )
         self.context: Context | None = None
+        self.situations: dict[str, int] = {}
 
     # -- frame -----------------------------------------------------------------------------------
 
@@ -194,10 +207,11 @@ class _Run:
                 "advice = ? WHERE koppeling_id = ? AND state = 'running'",
                 (self.started, _GOES_ON, self.row.id),
             )
+            totals.add(self.work, self.row.id, {f"{totals.RUNS}.failed": self.work.changes})
             rows = self.work.execute(
                 "INSERT INTO run (koppeling_id, kind, state, operator, options, started_at, "
-                "heartbeat_at, due_at, counts) "
-                "VALUES (?, ?, 'running', ?, ?, ?, ?, ?, '{}') RETURNING id",
+                "heartbeat_at, due_at, whole, counts) "
+                "VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, '{}') RETURNING id",
                 (
                     self.row.id,
                     str(self.options.kind),
@@ -206,6 +220,7 @@ class _Run:
                     self.started,
                     self.started,
                     self.options.due,
+                    self.options.is_whole,
                 ),
             )
             run_id = int(rows[0][0])
@@ -256,6 +271,9 @@ class _Run:
         report.finished_at = self.hub.clock.now()
         report.longest_hold_seconds = round(self.work.longest_hold, 4)
         counts = {
+            "read": report.read,
+            "unread": report.unread,
+            "records": self._records(),
             "steps": report.steps,
             "applied": report.applied,
             "situations": report.situations,
@@ -267,9 +285,19 @@ class _Run:
             "quarantine": report.quarantine,
             "skipped": report.skipped,
             "cases": report.cases,
+            "failure": report.failure,
             "longest_hold_seconds": report.longest_hold_seconds,
         }
         self._close_run(str(report.outcome), report.error, report.advice, counts=counts)
+        after_run(
+            self.hub,
+            self.work,
+            koppeling=(self.row.id, self.row.name),
+            run_id=self.run_id,
+            options=self.options,
+            good=report.outcome in {Outcome.DONE, Outcome.HELD},
+            failed=report.outcome is Outcome.FAILED,
+        )
         if self.options.dry:
             note(
                 self.hub,
@@ -280,6 +308,38 @@ class _Run:
             )
         _log.info("run ended %s", report.outcome)
 
+    def _records(self) -> dict[str, int]:
+        """`leerling.linked` → records of this koppeling after a whole run, for who watches."""
+        if self.context is None or not self.options.is_whole:
+            return {}
+        found = {**self.situations}
+        for entity, count in self.work.execute(
+            "SELECT entity, COUNT(*) FROM link WHERE koppeling_id = ? GROUP BY entity",
+            (self.row.id,),
+        ):
+            found[f"{entity}.linked"] = count
+        kinds = ", ".join(f"'{kind}'" for kind in CORRELATION)
+        for entity, count in self.work.execute(
+            "SELECT entity, COUNT(DISTINCT source_key) FROM zaak WHERE koppeling_id = ? "
+            f"AND state = 'open' AND kind IN ({kinds}) GROUP BY entity",
+            (self.row.id,),
+        ):
+            found[f"{entity}.disputed"] = count
+        return dict(sorted(found.items()))
+
+    def _counted(self, state: str, now: datetime) -> dict[str, float]:
+        """What this run adds to the counters of its koppeling."""
+        report = self.report
+        found = {
+            f"{totals.RUNS}.{state}": 1.0,
+            f"{totals.RECORDS}.read": float(report.read),
+            f"{totals.SECONDS}.run": (now - self.started).total_seconds(),
+        }
+        for step, count in report.applied.items():
+            name = f"{totals.RECORDS}.{step.rpartition('.')[2]}"
+            found[name] = found.get(name, 0.0) + count
+        return found
+
     def _close_run(
         self, state: str, error: str, advice: str, *, counts: dict[str, object] | None = None
     ) -> None:
@@ -287,17 +347,20 @@ class _Run:
         now = self.hub.clock.now()
         with work.transaction():
             work.execute(
-                "UPDATE run SET state = ?, finished_at = ?, counts = ?, error = ?, advice = ? "
-                "WHERE id = ?",
+                "UPDATE run SET state = ?, finished_at = ?, counts = ?, error = ?, advice = ?, "
+                "good = ? WHERE id = ?",
                 (
                     state,
                     now,
                     msgspec.json.encode(counts or {}).decode(),
                     error or None,
                     advice or None,
+                    self.options.is_whole and counts is not None and self.report.good,
                     self.run_id,
                 ),
             )
+            if not self.options.dry:
+                totals.add(work, self.row.id, self._counted(state, now))
             if context is not None and not self.options.dry:
                 work.load(
                     "event",
@@ -511,6 +574,9 @@ class _Run:
             )
         )
         report.situations = {name: count for name, count in planned.situations.items() if count}
+        self.situations = {
+            f"{entity}.{name}": n for (entity, name), n in planned.found.items() if n
+        }
         report.held = planned.held
         report.refusals = planned.refused
         report.holds = holds
@@ -560,9 +626,12 @@ class _Run:
             first = bad[0]
             report.error, report.advice = first.reason, first.advice
             report.outcome = Outcome.FAILED
+            report.failure = Failure.PASSING if report.retryable else Failure.LASTING
+            if all(reading.state == "refused" for reading in bad):
+                report.failure = Failure.REFUSED
         elif report.held or (self.options.plan_only and report.steps):
             report.outcome = Outcome.HELD
-        elif bad or report.doubts or report.quarantine or self._suspiciously_empty(context):
+        elif self._suspiciously_empty(context) or bad or report.doubts or report.quarantine:
             report.outcome = Outcome.PARTIAL
         else:
             report.outcome = Outcome.DONE
