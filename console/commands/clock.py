@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from console.arguments import Config, Debug, Json, open_hub
+from console.arguments import AnySource, Config, Debug, Json, open_hub
 from console.output import Output
 
 app = typer.Typer()
@@ -56,3 +56,18 @@ def worker(
 
     with open_hub(config, debug=debug) as hub:
         work(Output(json=json), replace(hub, actor=Actor()), concurrency=concurrency)
+
+
+@app.command()
+def jobs(
+    source: AnySource = None,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Say what comes when, what is due, what runs, what waits and why, and which processes live."""
+    from console.clock import show_clock
+    from sync_engine.schedule.view import clock
+
+    with open_hub(config, debug=debug) as hub:
+        show_clock(Output(json=json), clock(hub, only=source))
