@@ -36,9 +36,11 @@ from config.nearest import choice
 from config.operators import Operator
 from config.policies import Freshness, Policy, default_values
 from config.politeness import Politeness
+from config.scheduling import Blackout, Scheduling
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
 from config.toml import anchored, laid_over, read_tables
+from config.watch import Watch
 from sector.identifiers import Brin, InvalidIdentifierError, Vestigingsnummer
 
 PREFIX: Final = "KOPPELHUB_"
@@ -138,7 +140,9 @@ class Settings(BaseSettings):
     keys: Keys
     logging: Logging
     policy: Policy
+    scheduling: Scheduling
     politeness: Politeness
+    health: Watch
     timezone: str = AMSTERDAM
     production: bool = False
     acknowledged: frozenset[str] = frozenset()
@@ -357,6 +361,10 @@ class Settings(BaseSettings):
     def freshness_of(self, source: Source) -> Freshness:
         """How fresh the data of a koppeling must be."""
         return source.freshness or self.policy.freshness
+
+    def blackout_of(self, source: Source) -> tuple[Blackout, ...]:
+        """When a koppeling begins nothing by itself: its own windows, or those of all."""
+        return self.scheduling.blackout if source.blackout is None else source.blackout
 
     def unacknowledged(self, assumptions: Iterable[str]) -> tuple[str, ...]:
         """The assumptions that must still be acknowledged before production may start."""

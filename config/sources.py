@@ -20,6 +20,7 @@ from config.duration import ScheduleText
 from config.errors import ConfigurationError
 from config.frozen import Frozen
 from config.policies import Freshness, Unmatched
+from config.scheduling import Blackouts
 from config.secret import Secret
 from sector.identifiers import Brin, Vestigingsnummer
 
@@ -110,6 +111,28 @@ class Pgn(Frozen):
     agreed_on: date
 
 
+class Ends(StrEnum):
+    """What of a koppeling can end on a day."""
+
+    CERTIFICATE = "certificate"
+    CREDENTIAL = "credential"
+    MANDATE = "mandate"
+
+
+class Expires(Frozen):
+    """Something of a koppeling that ends, which the hub cannot see by itself.
+
+    Attributes:
+        what: certificate, credential (a token, a password) or mandate (agreement, verwerking).
+        on: the last day on which it is valid.
+        label: which one, for people; no secret.
+    """
+
+    what: Ends
+    on: date
+    label: Annotated[str, Field(max_length=80), AfterValidator(str.strip)] = ""
+
+
 class Source(Frozen):
     """One koppeling: one connection of one system, for one tenant.
 
@@ -120,7 +143,9 @@ class Source(Frozen):
         options: what the connector needs; see `koppelhub connectors`.
         resources: what to read beyond or instead of the connector's choice; empty is its choice.
         vestigingen: vestigingsnummers to include, or None for all.
-        schedule: when it runs by itself, or None for by hand only.
+        schedule: when it is read whole by itself, or None for by hand only.
+        delta_schedule: when what changed is read by itself, of systems that can tell; or None.
+        blackout: its own windows in which nothing begins by itself; None for those of all.
         hours: the local hours in which it may run by itself, `[1, 5]` or "always"; None for those
             that the connector declares.
         freshness: its own promise, or None for the policy's.
@@ -130,6 +155,7 @@ class Source(Frozen):
             the supplier says that they do: who has the same key there is the same person.
         unmatched: what to do with a record of this koppeling that is like no other; None is as
             policy says. A koppeling that only adds to what others say makes nobody.
+        expires: what of it ends on a day, that health is to tell of in time.
     """
 
     name: Name
@@ -141,12 +167,15 @@ class Source(Frozen):
         None
     )
     schedule: ScheduleText | None = None
+    delta_schedule: ScheduleText | None = None
+    blackout: Blackouts | None = None
     hours: Hours | None = None
     freshness: Freshness | None = None
     drop: frozenset[str] = frozenset()
     pgn: tuple[Pgn, ...] = ()
     keys_of: Name | None = None
     unmatched: Unmatched | None = None
+    expires: tuple[Expires, ...] = ()
 
     @model_validator(mode="after")
     def _purposes_once(self) -> Self:

@@ -23,7 +23,7 @@ from sync_engine.hub import Hub
 from sync_engine.politeness import circuits, hosts_of, patience_of
 from sync_engine.store.shared import Shared, shared
 from sync_engine.switches import Switch, read_switches
-from sync_engine.windows import Window, open_from, outside
+from sync_engine.windows import DAY, Window, open_from, outside
 
 MAINTENANCE: Final = "maintenance"
 SWITCHED_OFF: Final = "switched_off"
@@ -146,7 +146,10 @@ def permitted(hub: Hub, source: Source) -> tuple[Window, ...]:
 
 def blackout(hub: Hub, source: Source) -> tuple[Window, ...]:
     """When the configuration lets nothing begin by itself."""
-    return ()
+    return tuple(
+        Window(dark.start, (dark.start + dark.minutes) % DAY, dark.days)
+        for dark in hub.settings.blackout_of(source)
+    )
 
 
 def _host_is_down(hub: Hub, source: Source, state: Shared, now: datetime) -> Postponed | None:

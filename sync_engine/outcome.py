@@ -117,6 +117,29 @@ class RunReport:
     longest_hold_seconds: float = 0.0
 
     @property
+    def unread(self) -> int:
+        """Parts of the source that were not read to their end."""
+        return sum(r.state not in READ_WELL or bool(r.reason) for r in self.readings)
+
+    @property
+    def good(self) -> bool:
+        """Whether the core may be called as fresh as this run, if it tried everything.
+
+        Every part was read to its end, and something in all where the source tells more than what
+        changed. So `held` counts: what waits is told by itself. And so does `partial` where only
+        records in quarantine made it so; but it is no success, and health says so (docs/health.md).
+        """
+        if self.outcome in {Outcome.FAILED, Outcome.CANCELLED} or self.error:
+            return False
+        delta = any(r.state == "delta" for r in self.readings)
+        return bool(self.readings) and not self.unread and (delta or self.read > 0)
+
+    @property
+    def read(self) -> int:
+        """Records that the source delivered."""
+        return sum(r.read for r in self.readings)
+
+    @property
     def exit_code(self) -> ExitCode:
         """The code for the shell: a failure that may pass by itself is 75, a refusal 4."""
         if self.outcome is Outcome.FAILED and self.refused:

@@ -407,17 +407,44 @@ def list_plans(
     if state is not None:
         where, params = _of_state(state, now)
     elif not everything:
-        where = [
-            "p.state IN ('open', 'held') AND p.expires_at >= ?",
-            f"NOT EXISTS (SELECT 1 {_LATER})",
-            f"EXISTS (SELECT 1 {_WAITING_STEPS})",
-        ]
-        params = [now]
+        where, params = _that_wait(now)
     with hub.store.work() as work:
         if koppelingen is not None:
             where.append(work.many("k.name"))
             params.append(work.values(list(koppelingen)))
         return _heads(hub, work, " AND ".join(where) or "true", params, limit=limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Plans of one koppeling that wait for a person: how many, and the newest of them."""
+
+    plans: int
+    newest: int
+
+
+def waiting_plans(work: Work, koppelingen: Sequence[int], *, now: datetime) -> dict[int, Waiting]:
+    """Koppeling id → its plans that wait, as `list_plans` lists them; only if there are any."""
+    where, params = _that_wait(now)
+    return {
+        number: Waiting(count, newest)
+        for number, count, newest in work.execute(
+            "SELECT r.koppeling_id, COUNT(*), MAX(p.id) FROM plan p JOIN run r ON r.id = p.run_id "
+            f"WHERE {' AND '.join(where)} AND {work.many('r.koppeling_id')} "
+            "GROUP BY r.koppeling_id",
+            (*params, work.values(koppelingen)),
+        )
+    }
+
+
+def _that_wait(now: datetime) -> tuple[list[str], list[object]]:
+    """Conditions on plan `p` of run `r`, with their parameters: a person is to look at it now."""
+    where = [
+        "p.state IN ('open', 'held') AND p.expires_at >= ?",
+        f"NOT EXISTS (SELECT 1 {_LATER})",
+        f"EXISTS (SELECT 1 {_WAITING_STEPS})",
+    ]
+    return where, [now]
 
 
 def _of_state(state: str, now: datetime) -> tuple[list[str], list[object]]:

@@ -591,9 +591,39 @@ class Quarantine(SQLModel, table=True):
 
 
 class Run(SQLModel, table=True):
-    """One run of one koppeling, start to end; `counts` and `options` are JSON."""
+    """One run of one koppeling, start to end; `counts` and `options` are JSON.
+
+    `due_at` is the instant of its schedule, of a run by the clock.
+
+    `whole` is a run that tries everything there is to read, and means to apply it; `good` one of
+    those after which the core is as fresh as the run (docs/health.md).
+    """
 
     __tablename__ = "run"
+    __table_args__ = (
+        Index(
+            "ix_run_running",
+            "koppeling_id",
+            "id",
+            sqlite_where=text("state = 'running'"),
+            postgresql_where=text("state = 'running'"),
+        ),
+        Index(
+            "ix_run_whole",
+            "koppeling_id",
+            "state",
+            "id",
+            sqlite_where=text("whole"),
+            postgresql_where=text("whole"),
+        ),
+        Index(
+            "ix_run_good",
+            "koppeling_id",
+            "id",
+            sqlite_where=text("good"),
+            postgresql_where=text("good"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     koppeling_id: int = Field(index=True)
@@ -607,6 +637,20 @@ class Run(SQLModel, table=True):
     counts: str = Field(sa_column=_json())
     error: str | None = None
     advice: str | None = None
+    due_at: datetime | None = Field(default=None, sa_column=_instant())
+    whole: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    good: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+
+
+class KoppelingTotal(SQLModel, table=True):
+    """What the runs of a koppeling did in all, by name; it only grows, and outlives the runs."""
+
+    __tablename__ = "koppeling_total"
+    __table_args__ = _IN_ORDER_OF_KEY
+
+    koppeling_id: int = Field(primary_key=True, foreign_key="koppeling.id")
+    name: str = Field(primary_key=True)
+    value: float
 
 
 class Reading(SQLModel, table=True):
@@ -647,6 +691,14 @@ class Plan(SQLModel, table=True):
     """What a run would do, and whether it was done; `counts` and `held` are JSON."""
 
     __tablename__ = "plan"
+    __table_args__ = (
+        Index(
+            "ix_plan_waiting",
+            "expires_at",
+            sqlite_where=text("state IN ('open', 'held')"),
+            postgresql_where=text("state IN ('open', 'held')"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     run_id: int = Field(index=True)
@@ -766,3 +818,41 @@ class AuditAnchor(SQLModel, table=True):
     digest: bytes = Field(sa_column=_blob())
     master_id: str
     mac: bytes = Field(sa_column=_blob())
+
+
+class ScheduleState(SQLModel, table=True):
+    """How far the clock is with one kind of run of one koppeling, or with a duty.
+
+    `due_at` is the last due instant that was handed out, `settled_due` the last one that was
+    carried out to its end; between the two it is under way, or waits until `retry_at` for
+    `waits_for`. What is of the installation itself has koppeling 0: that is why the column refers
+    to no table.
+    """
+
+    __tablename__ = "schedule_state"
+    __table_args__ = _IN_ORDER_OF_KEY
+
+    koppeling_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    kind: str = Field(primary_key=True)
+    due_at: datetime = Field(sa_column=_instant(nullable=False))
+    settled_due: datetime | None = Field(default=None, sa_column=_instant())
+    tries: int = 0
+    retry_at: datetime | None = Field(default=None, sa_column=_instant())
+    waits_for: str = ""
+    outcome: str = ""
+    ended_at: datetime | None = Field(default=None, sa_column=_instant())
+    error: str | None = None
+    advice: str | None = None
+
+
+class ProcessHeartbeat(SQLModel, table=True):
+    """A `serve` or `worker` that runs, and when it last said so; one that stopped well has none."""
+
+    __tablename__ = "process_heartbeat"
+
+    name: str = Field(primary_key=True)
+    kind: str
+    label: str
+    started_at: datetime = Field(sa_column=_instant(nullable=False))
+    at: datetime = Field(sa_column=_instant(nullable=False))
+    version: str

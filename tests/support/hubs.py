@@ -43,6 +43,7 @@ OF_RUNS = frozenset(
         "audit_anchor",
         "id_block",
         "alembic_version",
+        "koppeling_total",
     }
 )
 

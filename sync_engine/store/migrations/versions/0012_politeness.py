@@ -11,7 +11,7 @@ from alembic import op
 from sync_engine.store.values import Instant
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 
 
 def upgrade() -> None:
