@@ -23,6 +23,7 @@ from console.commands import (
     alike,
     cases,
     clock,
+    cursors,
     health,
     herinrichtingen,
     inbox,
@@ -32,6 +33,7 @@ from console.commands import (
     records,
     resync,
     runs,
+    sources,
     systems,
     trail,
     upkeep,
@@ -51,6 +53,7 @@ app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
     *(herinrichtingen, inbox, systems, trail, upkeep, clock, health),
+    *(sources, cursors),
 ):
     app.add_typer(group.app)
 

@@ -25,7 +25,7 @@ from fixtures.sandbox.faults import RateLimited, ServerError
 from fixtures.sandbox.messages import Answer, Request
 from fixtures.sandbox.reference import ReferenceApplication
 from fixtures.sandbox.server import SandboxServer
-from sync_engine.politeness import StoreManners, circuits
+from sync_engine.politeness import CircuitView, StoreManners, circuits
 from sync_engine.store.engine import Store
 from sync_engine.store.shared import shared
 
@@ -305,10 +305,10 @@ def test_a_worker_that_dies_while_its_request_decides_keeps_nobody_waiting(
         each.close()
 
 
-def seen(store: Store, clock: Clock) -> list[object]:
+def seen(store: Store, clock: Clock) -> list[CircuitView]:
     state = shared(store)
     try:
-        return list(circuits(state, policy=POLICY, now=clock.now()))
+        return circuits(state, policy=POLICY, now=clock.now())
     finally:
         state.close()
 
