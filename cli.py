@@ -22,6 +22,7 @@ from console.commands import (
     acts,
     alike,
     cases,
+    clock,
     health,
     herinrichtingen,
     inbox,
@@ -49,7 +50,7 @@ sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_ar
 app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
-    *(herinrichtingen, inbox, systems, trail, upkeep, health),
+    *(herinrichtingen, inbox, systems, trail, upkeep, clock, health),
 ):
     app.add_typer(group.app)
 

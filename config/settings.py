@@ -35,6 +35,7 @@ from config.herinrichting import AnnouncedHerinrichting, clash
 from config.nearest import choice
 from config.operators import Operator
 from config.policies import Freshness, Policy, default_values
+from config.scheduling import Blackout, Scheduling
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
 from config.toml import anchored, laid_over, read_tables
@@ -138,6 +139,7 @@ class Settings(BaseSettings):
     keys: Keys
     logging: Logging
     policy: Policy
+    scheduling: Scheduling
     health: Watch
     timezone: str = AMSTERDAM
     production: bool = False
@@ -357,6 +359,10 @@ class Settings(BaseSettings):
     def freshness_of(self, source: Source) -> Freshness:
         """How fresh the data of a koppeling must be."""
         return source.freshness or self.policy.freshness
+
+    def blackout_of(self, source: Source) -> tuple[Blackout, ...]:
+        """When a koppeling begins nothing by itself: its own windows, or those of all."""
+        return self.scheduling.blackout if source.blackout is None else source.blackout
 
     def unacknowledged(self, assumptions: Iterable[str]) -> tuple[str, ...]:
         """The assumptions that must still be acknowledged before production may start."""

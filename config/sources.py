@@ -20,6 +20,7 @@ from config.duration import ScheduleText
 from config.errors import ConfigurationError
 from config.frozen import Frozen
 from config.policies import Freshness, Unmatched
+from config.scheduling import Blackouts
 from config.secret import Secret
 from sector.identifiers import Brin, Vestigingsnummer
 
@@ -134,7 +135,9 @@ class Source(Frozen):
         options: what the connector needs; see `koppelhub connectors`.
         resources: what to read beyond or instead of the connector's choice; empty is its choice.
         vestigingen: vestigingsnummers to include, or None for all.
-        schedule: when it runs by itself, or None for by hand only.
+        schedule: when it is read whole by itself, or None for by hand only.
+        delta_schedule: when what changed is read by itself, of systems that can tell; or None.
+        blackout: its own windows in which nothing begins by itself; None for those of all.
         freshness: its own promise, or None for the policy's.
         drop: fields of the source (`leerling.pasfoto`) that are not asked, or dropped at intake.
         pgn: purposes for which BSN and onderwijsnummer are read; without any they are dropped.
@@ -154,6 +157,8 @@ class Source(Frozen):
         None
     )
     schedule: ScheduleText | None = None
+    delta_schedule: ScheduleText | None = None
+    blackout: Blackouts | None = None
     freshness: Freshness | None = None
     drop: frozenset[str] = frozenset()
     pgn: tuple[Pgn, ...] = ()

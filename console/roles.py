@@ -70,6 +70,8 @@ LEAST: Final[dict[str, Role | None]] = {
     "run undo": _DESK,
     "sync": _DESK,
     "adopt": _ADMIN,
+    "db backup": _ADMIN,
+    "db restore": _ADMIN,
     "db upgrade": _ADMIN,
     "herinrichting apply": _ADMIN,
     "herinrichting finish": _ADMIN,
@@ -77,6 +79,8 @@ LEAST: Final[dict[str, Role | None]] = {
     "keys master": _ADMIN,
     "keys rotate": _ADMIN,
     "purge": _ADMIN,
+    "serve": _ADMIN,
+    "worker": _ADMIN,
 }
 """Command → least role; None for everybody."""
 
@@ -84,7 +88,8 @@ _GROUPS: Final = frozenset({"explain", "history", "resync", "state"})
 """Groups that have one command for each entity: the group is listed for all of them."""
 
 OF_ALL_TENANTS: Final = frozenset(
-    {"audit show", "audit verify", "db upgrade", "inbox serve", "keys master"}
+    {"audit show", "audit verify", "db backup", "db restore", "db upgrade", "inbox serve"}
+    | {"keys master", "serve", "worker"}
 )
 """Commands on the installation as a whole: not for who may act for some tenants only."""
 

@@ -2,6 +2,7 @@
 
 SyncError
 ├ RunActiveError               another run of this koppeling, or of this tenant, is under way
+├ AlreadyDoneError             what was due then was carried out before: there is nothing to do
 ├ StalePlanError               what a plan would change has changed since, or it has expired
 ├ OperationNotDeclaredError    the connector did not declare what was asked of it
 ├ NoRightError                 this person may not do this, or not for this tenant
@@ -30,6 +31,12 @@ class RunActiveError(SyncError):
 
     retryable = True
     default_advice = "Er loopt al een run voor deze koppeling. Wacht tot die klaar is."
+
+
+class AlreadyDoneError(SyncError):
+    """What was due was carried out, by a process that could not say so any more."""
+
+    default_advice = "Er hoeft niets te gebeuren: deze geplande run is al gedraaid."
 
 
 class StalePlanError(SyncError):

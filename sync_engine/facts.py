@@ -22,6 +22,9 @@ from sync_engine.hub import Hub
 from sync_engine.lately import Lately, lately
 from sync_engine.plans import Waiting, waiting_plans
 from sync_engine.quarantine import counts as quarantined
+from sync_engine.schedule.heartbeat import processes
+from sync_engine.schedule.outlook import Outlook, outlook
+from sync_engine.schedule.state import read_states
 from sync_engine.selection import Selection
 from sync_engine.store.values import instant
 from sync_engine.store.work import Work
@@ -41,13 +44,13 @@ def gather(hub: Hub, sources: Sequence[Source], *, at: datetime) -> Facts:
             )
         }
         known = _Known(hub, work, list(ids.values()), at)
-        processes = _processes(work)
+        alive = tuple(Process(str(one.kind), one.at) for one in processes(work))
         gates = _gates(work, at)
     read = tuple(_facts(hub, source, known, ids[source.name], gates) for source in sources)
     free, size = _disk(hub)
     return Facts(
         read,
-        processes=processes,
+        processes=alive,
         needs_workers=hub.store.path is None,
         free_bytes=free,
         size_bytes=size,
@@ -59,6 +62,8 @@ class _Known:
 
     def __init__(self, hub: Hub, work: Work, ids: list[int], at: datetime) -> None:
         longest = hub.settings.policy.limits.run_time
+        self.at = at
+        self.clock = read_states(work)
         self.runs: dict[int, Lately] = lately(work, ids, now=at, longest=longest)
         self.plans: dict[int, Waiting] = waiting_plans(work, ids, now=at)
         self.cases = open_cases(work, ids)
@@ -90,6 +95,7 @@ def _facts(
     runs = known.runs[number]
     plans = known.plans.get(number)
     cases, since = known.cases.get(number, (0, None))
+    clock = outlook(hub, source, number, known.clock, now=known.at, since=runs.good_at)
     waiting, oldest = known.outbox.get((source.tenant, source.name), (0, None))
     return KoppelingFacts(
         name=source.name,
@@ -99,12 +105,13 @@ def _facts(
         promised=freshness.promised,
         critical=freshness.critical,
         lately=runs,
-        scheduled=source.schedule is not None,
+        scheduled=clock.due is not None,
         own_promise=source.freshness is not None,
-        due_after_good=runs.good_at and next_due(hub, source, after=runs.good_at),
-        next_due=next_due(hub, source, after=hub.clock.now()),
+        due_after_good=clock.after,
+        next_due=clock.due,
+        not_begun=_not_begun(clock, runs),
         events={} if runs.last is None else known.events.get(runs.last.id, {}),
-        gates=gates.get(source.name, ()),
+        gates=(*gates.get(source.name, ()), *_waits(clock)),
         held_plans=0 if plans is None else plans.plans,
         held_plan=None if plans is None else plans.newest,
         open_cases=cases,
@@ -116,11 +123,6 @@ def _facts(
         expiries=expiry.of_source(hub, source),
         unacknowledged=_unacknowledged(hub, source),
     )
-
-
-def next_due(hub: Hub, source: Source, *, after: datetime) -> datetime | None:
-    """When the clock starts a koppeling next; None where it has no schedule."""
-    return None
 
 
 def _served(hub: Hub, source: Source, read: set[str]) -> tuple[str, ...]:
@@ -182,9 +184,18 @@ def _outbox(work: Work) -> dict[tuple[str, str], tuple[int, datetime | None]]:
     }
 
 
-def _processes(work: Work) -> tuple[Process, ...] | None:
-    """Serve and workers, as they were last heard of."""
-    return None
+def _not_begun(clock: Outlook, runs: Lately) -> tuple[str, str, datetime] | None:
+    """(error, advice, when) of what was due last, where it failed before it was a run."""
+    if clock.failed_at is None or (runs.last and runs.last.started_at > clock.failed_at):
+        return None
+    if runs.ended_badly:  # the run says it better
+        return None
+    return clock.error, clock.advice, clock.failed_at
+
+
+def _waits(clock: Outlook) -> tuple[Gate, ...]:
+    """What is due and may not begin."""
+    return (Gate(clock.waits_for, until=clock.until),) if clock.waits_for else ()
 
 
 def _gates(work: Work, at: datetime) -> dict[str, tuple[Gate, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from mappings.canonical.fields import Entity
@@ -88,6 +88,7 @@ class Options:
         finished: the herinrichting to finish (kind DECIDE), by its number.
         why: of a refusal, a decision or an undo, in the words of who acts.
         time_limit: after this the run ends by itself, cleanly.
+        due: the instant of its schedule, of a run by the clock; it is carried out once.
         operator: who asked for it.
         allowed: what may pass the guards in this run alone, where a person said so.
     """
@@ -114,6 +115,7 @@ class Options:
     finished: int | None = None
     why: str = ""
     time_limit: timedelta | None = None
+    due: datetime | None = None
     operator: str = "system"
     allowed: tuple[Allowance, ...] = ()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 
 from config.errors import ConfigurationError, KoppelhubError
 from config.logs import bound
@@ -19,6 +20,7 @@ from connectors.errors import (
     RequestRefusedError,
 )
 from sync_engine.context import Context, KoppelingRow, ScopeRow
+from sync_engine.deadline import Deadline
 from sync_engine.errors import OperationNotDeclaredError, SyncError
 from sync_engine.groups import GroupLookup, Picked, Wanted
 from sync_engine.hub import Hub
@@ -64,13 +66,13 @@ class Reader:
         self.hub, self.row, self.options = hub, row, options
         self.context, self.report, self.progress = context, report, progress
         self.work, self.run_id = context.work, context.run_id
-        self.deadline = 0.0
+        self.deadline = Deadline(hub.clock, timedelta.max)
         self.listed: list[Scope] | None = None
         self._keys: tuple[str, ...] = ()
         self._drift: dict[str, set[str]] = {}
 
-    def read(self, *, deadline: float) -> None:
-        """Read every scope that is selected, until the clock's monotonic time is up.
+    def read(self, *, deadline: Deadline) -> None:
+        """Read every scope that is selected, until the deadline.
 
         Raises: ConnectorError where nothing can be listed; OperationNotDeclaredError; SyncError.
         """
@@ -221,7 +223,7 @@ class Reader:
             _log.warning("reading failed: %s", error)
         if not self.options.dry:
             keep_reading(self.hub, context, row, report)
-        if self.hub.clock.monotonic() >= self.deadline:
+        if self.deadline.is_over():
             self._out_of_time(report)
             going_on = False
         return going_on
@@ -308,7 +310,7 @@ class Reader:
                     begun = True
                 stager.take(page)
                 self.progress("read", report.resource, len(page.keys))
-                if self.hub.clock.monotonic() >= self.deadline:
+                if self.deadline.is_over():
                     stager.flush()
                     self._out_of_time(report)
                     return False

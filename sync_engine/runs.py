@@ -26,7 +26,8 @@ from sync_engine.apply_act import apply_act
 from sync_engine.audit import note, note_within
 from sync_engine.cases import CORRELATION, QUARANTINE, keep_quarantine_cases
 from sync_engine.context import Context, Ids, KoppelingRow
-from sync_engine.errors import StalePlanError, StoreError
+from sync_engine.deadline import Deadline, Stop, never
+from sync_engine.errors import AlreadyDoneError, StalePlanError, StoreError
 from sync_engine.garbage import fewer_collections
 from sync_engine.guard import ANY, Circumstances, Hold, judge
 from sync_engine.hub import Hub
@@ -54,6 +55,7 @@ Inspect = Callable[[Context, int], None]
 Receive = Callable[[Context, RunReport], None]
 """Takes in what there is to plan, in the place of reading the source."""
 
+_GOES_ON = "De volgende run maakt het werk af."
 _DEPENDENT = "wacht op een onderdeel dat is vastgehouden"
 
 
@@ -65,6 +67,7 @@ def run(
     progress: Progress | None = None,
     inspect: Inspect | None = None,
     receive: Receive | None = None,
+    stop: Stop = never,
 ) -> RunReport:
     """Run one koppeling once.
 
@@ -75,9 +78,12 @@ def run(
         progress: told what goes on.
         inspect: looks at a dry run's plan while everything that it received can still be seen.
         receive: takes in what there is to plan (kind ADOPT); the source is not asked.
+        stop: asked while reading; once it says so, what was read is applied and the run ends
+            `cancelled`.
 
-    Raises: RunActiveError if another run of it is under way; ConfigurationError and StoreError
-        before anything is done. What goes wrong later is in the report.
+    Raises: RunActiveError if another run of it is under way; AlreadyDoneError if what was due then
+        was carried out; ConfigurationError and StoreError before anything is done. What goes wrong
+        later is in the report.
     """
     row = hub.koppeling(koppeling)
     with (
@@ -85,9 +91,21 @@ def run(
         lease(hub.store, f"koppeling-{row.id}", on=work),
         fewer_collections(),
     ):
-        made = _Run(hub, row, options, work, progress or (lambda *_: None))
+        _refuse_done(work, row, options)
+        shown = progress or (lambda *_: None)
+        made = _Run(hub, row, options, work=work, progress=shown, stop=stop)
         made.inspect, made.receive = inspect, receive
         return made.execute()
+
+
+def _refuse_done(work: Work, row: KoppelingRow, options: Options) -> None:
+    """Raises: AlreadyDoneError if what was due then was carried out; asked under the lease."""
+    if options.due is not None and work.execute(
+        "SELECT 1 FROM run WHERE koppeling_id = ? AND kind = ? AND due_at = ? "
+        "AND state IN ('done', 'partial', 'held')",
+        (row.id, str(options.kind), options.due),
+    ):
+        raise AlreadyDoneError(f"{row.name}: what was due then was carried out")
 
 
 _READS_NOTHING = frozenset({Kind.APPLY, Kind.REFUSE, Kind.UNDO, Kind.DECIDE, Kind.REFOLD})
@@ -117,7 +135,14 @@ class _Run:
     """The state of one run."""
 
     def __init__(
-        self, hub: Hub, row: KoppelingRow, options: Options, work: Work, progress: Progress
+        self,
+        hub: Hub,
+        row: KoppelingRow,
+        options: Options,
+        *,
+        work: Work,
+        progress: Progress,
+        stop: Stop,
     ) -> None:
         self.hub, self.row, self.options, self.work = hub, row, options, work
         self.progress = progress
@@ -126,7 +151,7 @@ class _Run:
         self.started = hub.clock.now()
         given = options.time_limit  # none at all is a limit too
         limit = hub.settings.policy.limits.run_time if given is None else given
-        self.deadline = hub.clock.monotonic() + limit.total_seconds()
+        self.deadline = Deadline(hub.clock, limit, stop=stop)
         self.run_id = self._open_run()
         self.report = RunReport(
             self.run_id, row.name, str(options.kind), Outcome.FAILED, self.started, self.started
@@ -159,6 +184,7 @@ class _Run:
     def _open_run(self) -> int:
         options = asdict(self.options)
         options.pop("time_limit")
+        options.pop("due")  # a column of its own
         options.pop("why")  # a person's words; they stand with the plan or the decision
         options["only"] = len(self.options.only)  # not what a person typed: it may be a name
         options["groups"] = len(self.options.groups)
@@ -167,15 +193,14 @@ class _Run:
         with self.work.transaction():
             self.work.execute(
                 "UPDATE run SET state = 'failed', finished_at = ?, error = 'stopped from outside', "
-                "advice = 'De volgende run maakt het werk af.' "
-                "WHERE koppeling_id = ? AND state = 'running'",
-                (self.started, self.row.id),
+                "advice = ? WHERE koppeling_id = ? AND state = 'running'",
+                (self.started, _GOES_ON, self.row.id),
             )
             totals.add(self.work, self.row.id, {f"{totals.RUNS}.failed": self.work.changes})
             rows = self.work.execute(
                 "INSERT INTO run (koppeling_id, kind, state, operator, options, started_at, "
-                "heartbeat_at, counts, whole) VALUES (?, ?, 'running', ?, ?, ?, ?, '{}', ?) "
-                "RETURNING id",
+                "heartbeat_at, due_at, counts, whole) "
+                "VALUES (?, ?, 'running', ?, ?, ?, ?, ?, '{}', ?) RETURNING id",
                 (
                     self.row.id,
                     str(self.options.kind),
@@ -183,6 +208,7 @@ class _Run:
                     msgspec.json.encode(options).decode(),
                     self.started,
                     self.started,
+                    self.options.due,
                     self.options.is_whole,
                 ),
             )
@@ -568,6 +594,10 @@ class _Run:
             (self.row.id, QUARANTINE),  # which is counted by itself
         )[0][0]
         if report.error:
+            return
+        if self.deadline.stopped:
+            report.error, report.advice = "its process was asked to stop", _GOES_ON
+            report.outcome, report.retryable = Outcome.CANCELLED, True
             return
         good = [r for r in report.readings if r.state in READ_WELL]
         bad = [r for r in report.readings if r.state not in READ_WELL]

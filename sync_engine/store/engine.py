@@ -75,6 +75,19 @@ class Store:
             raise
         return store
 
+    @classmethod
+    def at(cls, url: str) -> Self:
+        """The place of a database, whether one is there or not; for `restore`.
+
+        Raises: ConfigurationError if the URL is none of the two.
+        """
+        return cls(_normalised(url))
+
+    @property
+    def url(self) -> URL:
+        """Where it is; may hold a password, so it is never shown."""
+        return self._url
+
     @property
     def path(self) -> Path | None:
         """The file of a SQLite database, absolute and without links."""

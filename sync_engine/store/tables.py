@@ -557,6 +557,7 @@ class Quarantine(SQLModel, table=True):
 class Run(SQLModel, table=True):
     """One run of one koppeling, start to end; `counts` and `options` are JSON.
 
+    `due_at` is the instant of its schedule, of a run by the clock.
     `whole` is a run that tries everything there is to read, and means to apply it; `good` one of
     those after which the core is as fresh as the run (docs/health.md).
     """
@@ -599,6 +600,7 @@ class Run(SQLModel, table=True):
     counts: str = Field(sa_column=_json())
     error: str | None = None
     advice: str | None = None
+    due_at: datetime | None = Field(default=None, sa_column=_instant())
     whole: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     good: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
@@ -779,3 +781,41 @@ class AuditAnchor(SQLModel, table=True):
     digest: bytes = Field(sa_column=_blob())
     master_id: str
     mac: bytes = Field(sa_column=_blob())
+
+
+class ScheduleState(SQLModel, table=True):
+    """How far the clock is with one kind of run of one koppeling, or with a duty.
+
+    `due_at` is the last due instant that was handed out, `settled_due` the last one that was
+    carried out to its end; between the two it is under way, or waits until `retry_at` for
+    `waits_for`. What is of the installation itself has koppeling 0: that is why the column refers
+    to no table.
+    """
+
+    __tablename__ = "schedule_state"
+    __table_args__ = _IN_ORDER_OF_KEY
+
+    koppeling_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    kind: str = Field(primary_key=True)
+    due_at: datetime = Field(sa_column=_instant(nullable=False))
+    settled_due: datetime | None = Field(default=None, sa_column=_instant())
+    tries: int = 0
+    retry_at: datetime | None = Field(default=None, sa_column=_instant())
+    waits_for: str = ""
+    outcome: str = ""
+    ended_at: datetime | None = Field(default=None, sa_column=_instant())
+    error: str | None = None
+    advice: str | None = None
+
+
+class ProcessHeartbeat(SQLModel, table=True):
+    """A `serve` or `worker` that runs, and when it last said so; one that stopped well has none."""
+
+    __tablename__ = "process_heartbeat"
+
+    name: str = Field(primary_key=True)
+    kind: str
+    label: str
+    started_at: datetime = Field(sa_column=_instant(nullable=False))
+    at: datetime = Field(sa_column=_instant(nullable=False))
+    version: str

@@ -1,0 +1,29 @@
+"""The application that `koppelhub serve` runs: what other systems call, health, and the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from connectors.base import Endpoint
+from web.app import alive_route, inbox_routes
+
+
+def application(
+    endpoints: Mapping[str, Endpoint],
+    *,
+    routes: Sequence[BaseRoute] = (),
+    middleware: Sequence[Middleware] = (),
+) -> Starlette:
+    """The ASGI application.
+
+    Args:
+        endpoints: name of a koppeling → what answers its calls.
+        routes: of health, sign-in and pages; they go before those of here.
+        middleware: of sign-in; the endpoints judge their callers themselves.
+    """
+    own = [*inbox_routes(endpoints), alive_route()]
+    return Starlette(routes=[*routes, *own], middleware=list(middleware))
