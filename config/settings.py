@@ -35,6 +35,7 @@ from config.herinrichting import AnnouncedHerinrichting, clash
 from config.nearest import choice
 from config.operators import Operator
 from config.policies import Freshness, Policy, default_values
+from config.politeness import Politeness
 from config.scheduling import Blackout, Scheduling
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
@@ -140,6 +141,7 @@ class Settings(BaseSettings):
     logging: Logging
     policy: Policy
     scheduling: Scheduling
+    politeness: Politeness
     health: Watch
     timezone: str = AMSTERDAM
     production: bool = False

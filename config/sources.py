@@ -53,6 +53,14 @@ def _all_or_some(value: object) -> object:
     return value
 
 
+def _hours(value: object) -> object:
+    return (0, 24) if value == "always" else value
+
+
+Hour = Annotated[int, Field(ge=0, le=24)]
+Hours = Annotated[tuple[Hour, Hour], BeforeValidator(_hours)]
+"""Permitted local hours: from, and up to, which may be those of the next day."""
+
 Option = Annotated[
     Annotated[Secret, Tag(REFERENCE)] | Annotated[str, BeforeValidator(_plain), Tag(TEXT)],
     Discriminator(shape),
@@ -138,6 +146,8 @@ class Source(Frozen):
         schedule: when it is read whole by itself, or None for by hand only.
         delta_schedule: when what changed is read by itself, of systems that can tell; or None.
         blackout: its own windows in which nothing begins by itself; None for those of all.
+        hours: the local hours in which it may run by itself, `[1, 5]` or "always"; None for those
+            that the connector declares.
         freshness: its own promise, or None for the policy's.
         drop: fields of the source (`leerling.pasfoto`) that are not asked, or dropped at intake.
         pgn: purposes for which BSN and onderwijsnummer are read; without any they are dropped.
@@ -159,6 +169,7 @@ class Source(Frozen):
     schedule: ScheduleText | None = None
     delta_schedule: ScheduleText | None = None
     blackout: Blackouts | None = None
+    hours: Hours | None = None
     freshness: Freshness | None = None
     drop: frozenset[str] = frozenset()
     pgn: tuple[Pgn, ...] = ()

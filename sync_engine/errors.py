@@ -3,6 +3,7 @@
 SyncError
 ├ RunActiveError               another run of this koppeling, or of this tenant, is under way
 ├ AlreadyDoneError             what was due then was carried out before: there is nothing to do
+├ MaintenanceError             a person stopped this koppeling for a while: its source is not asked
 ├ StalePlanError               what a plan would change has changed since, or it has expired
 ├ OperationNotDeclaredError    the connector did not declare what was asked of it
 ├ NoRightError                 this person may not do this, or not for this tenant
@@ -37,6 +38,16 @@ class AlreadyDoneError(SyncError):
     """What was due was carried out, by a process that could not say so any more."""
 
     default_advice = "Er hoeft niets te gebeuren: deze geplande run is al gedraaid."
+
+
+class MaintenanceError(SyncError):
+    """A person put this koppeling in maintenance: its source is not asked, whoever wants to."""
+
+    retryable = True
+    default_advice = (
+        "Wacht tot het onderhoud voorbij is, of beëindig het met `koppelhub source maintenance "
+        "KOPPELING end`."
+    )
 
 
 class StalePlanError(SyncError):

@@ -7,27 +7,33 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from config.errors import ConfigurationError
+from config.operators import SYSTEM
 from config.sources import Source
 from connectors import registry
+from connectors.base import CircuitState
 from sync_engine import expiry
+from sync_engine.admission import CIRCUIT, MAINTENANCE, SWITCHED_OFF
 from sync_engine.cases import open_cases
 from sync_engine.hub import Hub
 from sync_engine.lately import Lately, lately
 from sync_engine.plans import Waiting, waiting_plans
+from sync_engine.politeness import circuits, hosts_of
 from sync_engine.quarantine import counts as quarantined
 from sync_engine.schedule.heartbeat import processes
 from sync_engine.schedule.outlook import Outlook, outlook
 from sync_engine.schedule.state import read_states
 from sync_engine.selection import Selection
+from sync_engine.store.shared import shared
 from sync_engine.store.values import instant
 from sync_engine.store.work import Work
+from sync_engine.switches import Switch, read_switches
 from sync_engine.troubles import Facts, Gate, KoppelingFacts, Process
 
 _BRIN: Final = 4
@@ -45,8 +51,7 @@ def gather(hub: Hub, sources: Sequence[Source], *, at: datetime) -> Facts:
         }
         known = _Known(hub, work, list(ids.values()), at)
         alive = tuple(Process(str(one.kind), one.at) for one in processes(work))
-        gates = _gates(work, at)
-    read = tuple(_facts(hub, source, known, ids[source.name], gates) for source in sources)
+    read = tuple(_facts(hub, source, known, ids[source.name]) for source in sources)
     free, size = _disk(hub)
     return Facts(
         read,
@@ -64,6 +69,8 @@ class _Known:
         longest = hub.settings.policy.limits.run_time
         self.at = at
         self.clock = read_states(work)
+        self.switches = read_switches(work, ids)
+        self.circuits = _circuits(hub, at)
         self.runs: dict[int, Lately] = lately(work, ids, now=at, longest=longest)
         self.plans: dict[int, Waiting] = waiting_plans(work, ids, now=at)
         self.cases = open_cases(work, ids)
@@ -89,7 +96,6 @@ def _facts(
     source: Source,
     known: _Known,
     number: int,
-    gates: Mapping[str, tuple[Gate, ...]],
 ) -> KoppelingFacts:
     freshness = hub.settings.freshness_of(source)
     runs = known.runs[number]
@@ -111,7 +117,7 @@ def _facts(
         next_due=clock.due,
         not_begun=_not_begun(clock, runs),
         events={} if runs.last is None else known.events.get(runs.last.id, {}),
-        gates=(*gates.get(source.name, ()), *_waits(clock)),
+        gates=_gates(source, number, known, clock),
         held_plans=0 if plans is None else plans.plans,
         held_plan=None if plans is None else plans.newest,
         open_cases=cases,
@@ -193,14 +199,36 @@ def _not_begun(clock: Outlook, runs: Lately) -> tuple[str, str, datetime] | None
     return clock.error, clock.advice, clock.failed_at
 
 
-def _waits(clock: Outlook) -> tuple[Gate, ...]:
-    """What is due and may not begin."""
-    return (Gate(clock.waits_for, until=clock.until),) if clock.waits_for else ()
+def _gates(source: Source, number: int, known: _Known, clock: Outlook) -> tuple[Gate, ...]:
+    """What keeps runs of a koppeling from starting now, each reason once."""
+    found = list(_switched(known.switches[number], known.at))
+    down = (known.circuits.get((source.system, host)) for host in sorted(hosts_of(source)))
+    found += [gate for gate in down if gate is not None]
+    if clock.waits_for:
+        found.append(Gate(clock.waits_for, until=clock.until))
+    return tuple({gate.reason: gate for gate in reversed(found)}.values())[::-1]
 
 
-def _gates(work: Work, at: datetime) -> dict[str, tuple[Gate, ...]]:
-    """Koppeling → what keeps its runs from starting."""
-    return {}
+def _switched(switch: Switch, at: datetime) -> Iterator[Gate]:
+    """What a person or its own failures keep a koppeling from."""
+    if switch.in_maintenance(at):
+        yield Gate(MAINTENANCE, switch.maintenance_at, switch.maintenance_until, by_hand=True)
+    if switch.is_off:
+        yield Gate(SWITCHED_OFF, switch.off_at, by_hand=switch.off_by != SYSTEM)
+
+
+def _circuits(hub: Hub, at: datetime) -> dict[tuple[str, str], Gate]:
+    """(system, host) → what keeps everybody from a host that does not answer."""
+    state = shared(hub.store)
+    try:
+        views = circuits(state, policy=hub.settings.politeness, now=at)
+    finally:
+        state.close()
+    return {
+        (view.system, view.host): Gate(CIRCUIT, view.since, view.until)
+        for view in views
+        if view.state is not CircuitState.CLOSED
+    }
 
 
 def _disk(hub: Hub) -> tuple[int | None, int]:

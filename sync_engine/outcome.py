@@ -20,6 +20,15 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Failure(StrEnum):
+    """What a failed run means for those after it."""
+
+    REFUSED = "refused"  # credentials, rights or settings: a person must mend them
+    LASTING = "lasting"  # it does not pass by itself, as far as is known
+    PASSING = "passing"  # no answer, too busy
+    OWN = "own"  # our own database: it says nothing of the source
+
+
 class ExitCode(IntEnum):
     """What a command answers to the shell; 75 is worth trying again, 2 needs a person."""
 
@@ -104,6 +113,7 @@ class RunReport:
     advice: str = ""
     retryable: bool = False
     refused: bool = False  # it may never succeed: not declared, or a stale plan
+    failure: Failure | None = None  # what kind of failure it was, where it failed
     longest_hold_seconds: float = 0.0
 
     @property

@@ -21,11 +21,16 @@ from connectors.errors import (
 )
 from sync_engine.context import Context, KoppelingRow, ScopeRow
 from sync_engine.deadline import Deadline
-from sync_engine.errors import OperationNotDeclaredError, SyncError
+from sync_engine.errors import (
+    OperationNotDeclaredError,
+    RunActiveError,
+    StoreError,
+    SyncError,
+)
 from sync_engine.groups import GroupLookup, Picked, Wanted
 from sync_engine.hub import Hub
 from sync_engine.options import Kind, Options, Progress
-from sync_engine.outcome import Outcome, ReadingReport, RunReport
+from sync_engine.outcome import Failure, Outcome, ReadingReport, RunReport
 from sync_engine.pupils import PupilLookup
 from sync_engine.scopes import keep_terms, open_scope, remember_contract
 from sync_engine.stage import DROPPED, Received, Stager
@@ -41,8 +46,23 @@ def fail(report: RunReport, error: KoppelhubError) -> None:
     report.advice = error.advice
     report.retryable = isinstance(error, ConnectorError | SyncError) and error.retryable
     report.refused = isinstance(error, SyncError) and error.refused
+    report.failure = failure_of(error)
     report.outcome = Outcome.FAILED
     _log.error("run failed: %s", error)
+
+
+def failure_of(error: KoppelhubError) -> Failure:
+    """What an error that ended a run means for the next."""
+    if isinstance(error, StoreError | RunActiveError):
+        return Failure.OWN
+    if getattr(error, "retryable", False) is True:
+        return Failure.PASSING
+    if isinstance(
+        error,
+        AuthenticationError | ConfigurationError | RequestRefusedError | OperationNotDeclaredError,
+    ):
+        return Failure.REFUSED
+    return Failure.LASTING
 
 
 class Reader:

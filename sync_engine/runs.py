@@ -34,7 +34,7 @@ from sync_engine.hub import Hub
 from sync_engine.inputs import note_changed_inputs
 from sync_engine.known import count_known, count_schools, unread
 from sync_engine.options import Decision, Kind, Options, Progress
-from sync_engine.outcome import READ_WELL, Outcome, RunReport
+from sync_engine.outcome import READ_WELL, Failure, Outcome, RunReport
 from sync_engine.plan import Planner
 from sync_engine.reading import Reader, fail
 from sync_engine.renumbering import Herinrichting
@@ -44,6 +44,7 @@ from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
 from sync_engine.store.values import instant
 from sync_engine.store.work import Work
+from sync_engine.switches import ASKING, after_run, read_switch, refuse_in_maintenance
 
 __all__ = ["Inspect", "Kind", "Options", "Progress", "run"]
 
@@ -88,6 +89,7 @@ def run(
     row = hub.koppeling(koppeling)
     with (
         hub.store.work() as work,
+        _allowed(hub, work, row, options),
         lease(hub.store, f"koppeling-{row.id}", on=work),
         fewer_collections(),
     ):
@@ -106,6 +108,15 @@ def _refuse_done(work: Work, row: KoppelingRow, options: Options) -> None:
         (row.id, str(options.kind), options.due),
     ):
         raise AlreadyDoneError(f"{row.name}: what was due then was carried out")
+
+
+@contextmanager
+def _allowed(hub: Hub, work: Work, row: KoppelingRow, options: Options) -> Iterator[None]:
+    """Raises: MaintenanceError where nobody may ask the source."""
+    if options.kind in ASKING:
+        switch = read_switch(work, row.id)
+        refuse_in_maintenance(switch, koppeling=row.name, now=hub.clock.now())
+    yield
 
 
 _READS_NOTHING = frozenset({Kind.APPLY, Kind.REFUSE, Kind.UNDO, Kind.DECIDE, Kind.REFOLD})
@@ -199,8 +210,8 @@ class _Run:
             totals.add(self.work, self.row.id, {f"{totals.RUNS}.failed": self.work.changes})
             rows = self.work.execute(
                 "INSERT INTO run (koppeling_id, kind, state, operator, options, started_at, "
-                "heartbeat_at, due_at, counts, whole) "
-                "VALUES (?, ?, 'running', ?, ?, ?, ?, ?, '{}', ?) RETURNING id",
+                "heartbeat_at, due_at, whole, counts) "
+                "VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, '{}') RETURNING id",
                 (
                     self.row.id,
                     str(self.options.kind),
@@ -274,9 +285,19 @@ class _Run:
             "quarantine": report.quarantine,
             "skipped": report.skipped,
             "cases": report.cases,
+            "failure": report.failure,
             "longest_hold_seconds": report.longest_hold_seconds,
         }
         self._close_run(str(report.outcome), report.error, report.advice, counts=counts)
+        after_run(
+            self.hub,
+            self.work,
+            koppeling=(self.row.id, self.row.name),
+            run_id=self.run_id,
+            options=self.options,
+            good=report.outcome in {Outcome.DONE, Outcome.HELD},
+            failed=report.outcome is Outcome.FAILED,
+        )
         if self.options.dry:
             note(
                 self.hub,
@@ -605,6 +626,9 @@ class _Run:
             first = bad[0]
             report.error, report.advice = first.reason, first.advice
             report.outcome = Outcome.FAILED
+            report.failure = Failure.PASSING if report.retryable else Failure.LASTING
+            if all(reading.state == "refused" for reading in bad):
+                report.failure = Failure.REFUSED
         elif report.held or (self.options.plan_only and report.steps):
             report.outcome = Outcome.HELD
         elif self._suspiciously_empty(context) or bad or report.doubts or report.quarantine:

@@ -313,7 +313,7 @@ def _gates(known: KoppelingFacts) -> Iterator[Problem]:
                 Trouble.SWITCHED_OFF, state, text, f"koppelhub source on {known.name}", gate.since
             )
         elif gate.reason == "maintenance":
-            command = f"koppelhub source maintenance end {known.name}"
+            command = f"koppelhub source maintenance {known.name} end"
             yield Problem(Trouble.MAINTENANCE, WARNING, text, command, gate.since)
         elif gate.reason == "circuit":
             command = f"koppelhub connectors check {known.name}"

@@ -376,6 +376,7 @@ class SomtodayFactory:
             SYSTEM,
             clock=clock,
             budget=Budget(options.per_second, MANIFEST.budget.simultaneous),
+            manners=link.manners,
             limits=limits if limits is not None else Limits(total=link.timeout),
             tls=tls,
         )

@@ -99,6 +99,42 @@ class Koppeling(SQLModel, table=True):
     system: str
 
 
+def _empty() -> dict[str, object]:
+    return {"server_default": text("''")}
+
+
+class KoppelingState(SQLModel, table=True):
+    """A koppeling that a person put in maintenance, or that is switched off; else no row, or none.
+
+    `off_by` is `system` where its own failures did it; `on_at` is when it was last switched on:
+    failures of before do not count any more.
+    """
+
+    __tablename__ = "koppeling_state"
+
+    koppeling_id: int = Field(primary_key=True, foreign_key="koppeling.id")
+    maintenance_at: datetime | None = Field(default=None, sa_column=_instant())
+    maintenance_until: datetime | None = Field(default=None, sa_column=_instant())
+    maintenance_by: str = Field(default="", sa_column_kwargs=_empty())
+    maintenance_why: str = Field(default="", sa_column_kwargs=_empty())
+    off_at: datetime | None = Field(default=None, sa_column=_instant())
+    off_by: str = Field(default="", sa_column_kwargs=_empty())
+    off_why: str = Field(default="", sa_column_kwargs=_empty())
+    on_at: datetime | None = Field(default=None, sa_column=_instant())
+
+
+class SharedState(SQLModel, table=True):
+    """Small state that all workers share: budgets and circuits (JSON); see store/shared.py.
+
+    Empty on SQLite, where files beside the database hold it: who writes much keeps nobody waiting.
+    """
+
+    __tablename__ = "shared_state"
+
+    name: str = Field(primary_key=True)
+    value: str = Field(sa_column=Column(Text, nullable=False))
+
+
 class Scope(SQLModel, table=True):
     """The unit that is read and closed as complete; `contract` is what it was last read under.
 
@@ -558,6 +594,7 @@ class Run(SQLModel, table=True):
     """One run of one koppeling, start to end; `counts` and `options` are JSON.
 
     `due_at` is the instant of its schedule, of a run by the clock.
+
     `whole` is a run that tries everything there is to read, and means to apply it; `good` one of
     those after which the core is as fresh as the run (docs/health.md).
     """

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
 _WELL = "('complete', 'delta')"
 _OF_WHOLE = {"resources": "[]", "brins": "[]", "dry": "false", "plan_only": "false"}
