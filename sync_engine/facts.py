@@ -34,6 +34,7 @@ from sync_engine.store.shared import shared
 from sync_engine.store.values import instant
 from sync_engine.store.work import Work
 from sync_engine.switches import Switch, read_switches
+from sync_engine.totals import totals
 from sync_engine.troubles import Facts, Gate, KoppelingFacts, Process
 
 _BRIN: Final = 4
@@ -89,6 +90,7 @@ class _Known:
             )
         )
         self.outbox = _outbox(work)
+        self.totals = totals(work, ids)
 
 
 def _facts(
@@ -128,6 +130,7 @@ def _facts(
         inbox_refused=known.refused.get(source.name, 0),
         expiries=expiry.of_source(hub, source),
         unacknowledged=_unacknowledged(hub, source),
+        totals=known.totals.get(number, {}),
     )
 
 

@@ -61,6 +61,7 @@ class KoppelingFacts:
         gates: what keeps its runs from starting.
         unacknowledged: assumed contracts that production refuses to rest on.
         inbox_refused: messages that stand refused in the table view.
+        totals: counters of all its runs, by name; nothing is judged by them.
     """
 
     name: str
@@ -87,6 +88,7 @@ class KoppelingFacts:
     inbox_refused: int = 0
     expiries: tuple[Expiry, ...] = ()
     unacknowledged: tuple[str, ...] = ()
+    totals: Mapping[str, float] = field(default_factory=dict)
 
     def closed_by(self, *reasons: str) -> Gate | None:
         """The gate of one of these reasons."""
