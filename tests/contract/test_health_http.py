@@ -20,6 +20,7 @@ from prometheus_client.samples import Sample
 from config.keyring import Keyring
 from config.sources import Ends, Expires
 from mappings.canonical.fields import Entity
+from sync_engine.health import observe
 from sync_engine.store.engine import Store
 from tests.support.canaries import Canaries
 from tests.support.hubs import Bench, bench
@@ -170,14 +171,13 @@ def test_however_many_ask_the_database_is_asked_once(
 ) -> None:
     asked: list[str] = []
     gate = threading.Event()
-    observe = web_health.observe
 
     def counting(hub: Any) -> Any:
         asked.append("observe")
         assert gate.wait(10)
         return observe(hub)
 
-    monkeypatch.setattr(web_health, "observe", counting)
+    monkeypatch.setattr("web.health.observe", counting)
     with serving(made) as url, ThreadPoolExecutor(20) as pool:
         scrapes = [pool.submit(httpx.get, f"{url}/metrics") for _ in range(20)]
         assert httpx.get(f"{url}/healthz").status_code == 200  # meanwhile it is alive
