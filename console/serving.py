@@ -19,6 +19,7 @@ from console.output import Output
 from sync_engine.hub import Hub
 from sync_engine.outcome import ExitCode
 from sync_engine.schedule.service import LAST_SECONDS, Service
+from web.health import routes
 from web.ops import application
 from web.server import Address, listen, server
 
@@ -35,7 +36,7 @@ def serve(out: Output, hub: Hub, address: Address) -> None:
     Raises: ConfigurationError if an address or a schedule cannot be had; RunActiveError if another
         process serves this SQLite database.
     """
-    running = server(application(_endpoints(hub)), address)
+    running = server(application(_endpoints(hub), routes=routes(hub)), address)
     with (
         listen(address) as listening,
         hearing(lambda: setattr(running, "should_exit", True)),
