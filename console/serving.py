@@ -19,9 +19,9 @@ from console.output import Output
 from sync_engine.hub import Hub
 from sync_engine.outcome import ExitCode
 from sync_engine.schedule.service import Service
-from web import rendering, texts
 from web.door import Door
 from web.ops import application
+from web.pages import routes as pages
 from web.server import Address, listen, server
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def serve(out: Output, hub: Hub, address: Address) -> None:
         process serves this SQLite database.
     """
     door = Door(hub)
-    routes = [*door.routes(), *rendering.routes(), *texts.routes()]
+    routes = [*door.routes(), *pages.routes(hub)]
     app = application(_endpoints(hub), routes=routes, middleware=[door.middleware()])
     running = server(app, address)
     if hub.settings.web.public_url is None and not is_loopback(address.host):
