@@ -27,12 +27,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from config.clock import Clock
+from config.web import is_loopback
 from sync_engine.errors import StoreError
 from sync_engine.health import observe
 from sync_engine.hub import Hub
 from sync_engine.ready import Part, missing
 from web.metrics import CONTENT_TYPE, exposition
-from web.server import is_loopback
 
 T = TypeVar("T")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from config.errors import ConfigurationError
+from config.web import is_loopback
 
 _CONCURRENT: Final = 64
 _KEEP_ALIVE_SECONDS: Final = 10
@@ -107,13 +107,3 @@ def listen(address: Address) -> socket.socket:
             f"port {address.port} cannot be used ({exc.strerror})",
             advice="Kies met --port een andere poort; misschien draait de inbox al.",
         ) from None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or address is that of this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
