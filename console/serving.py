@@ -18,7 +18,7 @@ from console.output import Output
 from sync_engine.hub import Hub
 from sync_engine.outcome import ExitCode
 from sync_engine.schedule.service import Service
-from web.ops import application
+from web.ops import installation
 from web.server import Address, listen, server
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def serve(out: Output, hub: Hub, address: Address) -> None:
     Raises: ConfigurationError if an address or a schedule cannot be had; RunActiveError if another
         process serves this SQLite database.
     """
-    running = server(application(_endpoints(hub)), address)
+    running = server(installation(hub, _endpoints(hub)), address)
     with (
         listen(address) as listening,
         hearing(lambda: setattr(running, "should_exit", True)),
