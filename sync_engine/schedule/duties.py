@@ -50,9 +50,24 @@ def _forget_processes(hub: Hub) -> None:
     forget_dead(hub.store, now=hub.clock.now())
 
 
+def _alerts(hub: Hub) -> None:
+    from sync_engine.alerts.watch import watch_and_tell
+
+    watch_and_tell(hub)
+
+
+def _reports(hub: Hub) -> None:
+    from sync_engine.alerts.post import post_reports
+
+    if count := post_reports(hub):
+        _log.info("weekly reports of %s schools were written", count)
+
+
 DUTIES: Final[tuple[Duty, ...]] = (
     Duty("purge", parse_schedule("15 5 * * *"), _purge),
     Duty("processes", parse_schedule("every 1h"), _forget_processes, light=True),
+    Duty("alerts", parse_schedule("every 2m"), _alerts, light=True),
+    Duty("reports", parse_schedule("every 15m"), _reports, light=True),
 )
 
 
