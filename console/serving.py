@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Final
 
 from config.errors import KoppelhubError
+from config.web import is_loopback
 from connectors.base import Endpoint
 from console.inbox import endpoint
 from console.output import Output
@@ -35,6 +36,8 @@ def serve(out: Output, hub: Hub, address: Address) -> None:
         process serves this SQLite database.
     """
     running = server(installation(hub, _endpoints(hub)), address)
+    if hub.settings.web.public_url is None and not is_loopback(address.host):
+        _log.warning("no page is answered beyond this machine: [web] public_url is not set")
     with (
         listen(address) as listening,
         hearing(lambda: setattr(running, "should_exit", True)),
