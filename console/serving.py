@@ -20,10 +20,7 @@ from console.output import Output
 from sync_engine.hub import Hub
 from sync_engine.outcome import ExitCode
 from sync_engine.schedule.service import LAST_SECONDS, Service
-from web.door import Door
-from web.health import routes as health
-from web.ops import application
-from web.pages import routes as pages
+from web.ops import installation
 from web.server import Address, listen, server
 
 _log = logging.getLogger(__name__)
@@ -39,10 +36,7 @@ def serve(out: Output, hub: Hub, address: Address) -> None:
     Raises: ConfigurationError if an address or a schedule cannot be had; RunActiveError if another
         process serves this SQLite database.
     """
-    door = Door(hub)
-    routes = [*door.routes(), *health(hub), *pages.routes(hub)]
-    app = application(_endpoints(hub), routes=routes, middleware=[door.middleware()])
-    running = server(app, address)
+    running = server(installation(hub, _endpoints(hub)), address)
     if hub.settings.web.public_url is None and not is_loopback(address.host):
         _log.warning("no page is answered beyond this machine: [web] public_url is not set")
     with (
