@@ -62,10 +62,25 @@ def _forget_jobs(hub: Hub) -> None:
             queue.forget(older_than=_KEPT_JOBS)
 
 
+def _alerts(hub: Hub) -> None:
+    from sync_engine.alerts.watch import watch_and_tell
+
+    watch_and_tell(hub)
+
+
+def _reports(hub: Hub) -> None:
+    from sync_engine.alerts.post import post_reports
+
+    if count := post_reports(hub):
+        _log.info("weekly reports of %s schools were written", count)
+
+
 DUTIES: Final[tuple[Duty, ...]] = (
     Duty("purge", parse_schedule("15 5 * * *"), _purge),
     Duty("queue", parse_schedule("45 5 * * *"), _forget_jobs),
     Duty("processes", parse_schedule("every 1h"), _forget_processes, light=True),
+    Duty("alerts", parse_schedule("every 2m"), _alerts, light=True),
+    Duty("reports", parse_schedule("every 15m"), _reports, light=True),
 )
 
 
