@@ -35,7 +35,7 @@ def serve(out: Output, hub: Hub, address: Address) -> None:
     Raises: ConfigurationError if an address or a schedule cannot be had; RunActiveError if another
         process serves this SQLite database.
     """
-    running = server(application(_endpoints(hub)), address)
+    running = server(application(hub, _endpoints(hub)), address)
     with (
         listen(address) as listening,
         hearing(lambda: setattr(running, "should_exit", True)),

@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from connectors.base import Endpoint
+from sync_engine.hub import Hub
 from web.app import alive_route, inbox_routes
+from web.door import Door
+from web.pages.routes import routes as pages
 
 
 def application(
-    endpoints: Mapping[str, Endpoint],
-    *,
-    routes: Sequence[BaseRoute] = (),
-    middleware: Sequence[Middleware] = (),
+    hub: Hub, endpoints: Mapping[str, Endpoint], *, routes: Sequence[BaseRoute] = ()
 ) -> Starlette:
-    """The ASGI application.
+    """The ASGI application; the door stands before all but what other systems call.
 
     Args:
-        endpoints: name of a koppeling → what answers its calls.
-        routes: of health, sign-in and pages; they go before those of here.
-        middleware: of sign-in; the endpoints judge their callers themselves.
+        hub: the installation, of which the door and the pages are.
+        endpoints: name of a koppeling → what answers its calls, and judges its callers itself.
+        routes: of health; they go before those of here.
     """
-    own = [*inbox_routes(endpoints), alive_route()]
-    return Starlette(routes=[*routes, *own], middleware=list(middleware))
+    door = Door(hub)
+    calls = [*inbox_routes(endpoints), alive_route()]
+    return Starlette(
+        routes=[*routes, *calls, *door.routes(), *pages(hub)], middleware=[door.middleware()]
+    )

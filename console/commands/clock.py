@@ -15,10 +15,13 @@ app = typer.Typer()
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen on [as web.host says].")
+    ] = None,
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")
-    ] = 8770,
+        int | None,
+        typer.Option("--port", min=0, max=65535, help="0 takes a free one [as web.port says]."),
+    ] = None,
     certificate: Annotated[
         Path | None, typer.Option("--certificate", help="PEM file; needed beyond loopback.")
     ] = None,
@@ -36,7 +39,9 @@ def serve(
 
     with open_hub(config, debug=debug) as hub:
         system = replace(hub, actor=Actor())  # who may start it: what it does, the clock does
-        run_service(Output(json=json), system, Address(host, port, certificate, key))
+        web = hub.settings.web
+        address = Address(host or web.host, web.port if port is None else port, certificate, key)
+        run_service(Output(json=json), system, address)
 
 
 @app.command()
