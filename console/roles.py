@@ -24,6 +24,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "sandbox serve": None,
     # says what is wrong with an installation, also to whom it knows not
     "doctor": None,
+    "alerts list": _READ,
     "audit show": _READ,
     "audit verify": _READ,
     "case decisions": _READ,
@@ -37,6 +38,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "herinrichting list": _READ,
     "history": _READ,
     "inbox": _READ,
+    "jobs": _READ,
     "keys": _READ,
     "pin list": _READ,
     "plan list": _READ,
@@ -69,13 +71,22 @@ LEAST: Final[dict[str, Role | None]] = {
     "quarantine retry": _DESK,
     "refused lift": _DESK,
     "replay": _DESK,
+    "report weekly": _DESK,
     "resync": _DESK,
     "run undo": _DESK,
     "source maintenance": _DESK,
     "source off": _DESK,
     "source on": _DESK,
     "sync": _DESK,
+    "account add": _ADMIN,
+    "account disable": _ADMIN,
+    "account end-sessions": _ADMIN,
+    "account list": _ADMIN,
+    "account password": _ADMIN,
     "adopt": _ADMIN,
+    "alerts retry": _ADMIN,
+    "alerts run": _ADMIN,
+    "alerts test": _ADMIN,
     "db backup": _ADMIN,
     "db restore": _ADMIN,
     "cursor merge": _ADMIN,
@@ -97,7 +108,8 @@ _GROUPS: Final = frozenset({"explain", "history", "resync", "state"})
 
 OF_ALL_TENANTS: Final = frozenset(
     {"audit show", "audit verify", "db backup", "db restore", "db upgrade", "inbox serve"}
-    | {"keys master", "serve", "worker"}
+    | {"alerts list", "alerts retry", "alerts run", "alerts test", "keys master", "serve", "worker"}
+    | {f"account {what}" for what in ("add", "disable", "end-sessions", "list", "password")}
 )
 """Commands on the installation as a whole: not for who may act for some tenants only."""
 
