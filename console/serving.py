@@ -15,10 +15,11 @@ from config.errors import KoppelhubError
 from connectors.base import Endpoint
 from console.inbox import endpoint
 from console.output import Output
+from sync_engine.expiry import remember_server
 from sync_engine.hub import Hub
 from sync_engine.outcome import ExitCode
 from sync_engine.schedule.service import Service
-from web.health import routes
+from web.health import configured
 from web.ops import application
 from web.server import Address, listen, server
 
@@ -35,7 +36,8 @@ def serve(out: Output, hub: Hub, address: Address) -> None:
     Raises: ConfigurationError if an address or a schedule cannot be had; RunActiveError if another
         process serves this SQLite database.
     """
-    running = server(application(_endpoints(hub), routes=routes(hub)), address)
+    remember_server(hub, address.certificate)
+    running = server(application(_endpoints(hub), routes=configured(hub)), address)
     with (
         listen(address) as listening,
         hearing(lambda: setattr(running, "should_exit", True)),

@@ -50,7 +50,7 @@ def server(app: ASGIApp, address: Address) -> uvicorn.Server:
             "a certificate and its key go together",
             advice="Geef zowel --certificate als --key, of geen van beide.",
         )
-    if address.certificate is None and not is_loopback(address.host):
+    if address.certificate is None and not _is_loopback(address.host):
         raise ConfigurationError(
             "without TLS only a loopback address is served",
             advice="Geef --certificate en --key, of luister op 127.0.0.1 achter een proxy met TLS.",
@@ -109,8 +109,7 @@ def listen(address: Address) -> socket.socket:
         ) from None
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a name or address is that of this machine alone."""
+def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
