@@ -40,6 +40,7 @@ from config.politeness import Politeness
 from config.scheduling import Blackout, Scheduling
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
+from config.telemetry import Telemetry
 from config.toml import anchored, laid_over, read_tables
 from config.watch import Watch
 from config.web import Web
@@ -146,6 +147,7 @@ class Settings(BaseSettings):
     scheduling: Scheduling
     politeness: Politeness
     health: Watch
+    telemetry: Telemetry
     web: Web
     timezone: str = AMSTERDAM
     production: bool = False
