@@ -21,9 +21,11 @@ from console.arguments import COMMAND, Json
 from console.commands import (
     accounts,
     acts,
+    alerts,
     alike,
     cases,
     clock,
+    cursors,
     health,
     herinrichtingen,
     inbox,
@@ -33,6 +35,7 @@ from console.commands import (
     records,
     resync,
     runs,
+    sources,
     systems,
     trail,
     upkeep,
@@ -51,7 +54,8 @@ sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_ar
 app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
-    *(accounts, herinrichtingen, inbox, systems, trail, upkeep, clock, health),
+    *(accounts, herinrichtingen, inbox, systems, trail, upkeep, clock, health, alerts),
+    *(sources, cursors),
 ):
     app.add_typer(group.app)
 

@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
+from config.alerts import Alerts
 from config.clock import AMSTERDAM, zone
 from config.errors import ConfigurationError
 from config.frozen import Frozen
@@ -141,6 +142,7 @@ class Settings(BaseSettings):
     keys: Keys
     logging: Logging
     policy: Policy
+    alerts: Alerts
     scheduling: Scheduling
     politeness: Politeness
     health: Watch
@@ -197,6 +199,15 @@ class Settings(BaseSettings):
         for operator in self.operator:
             if not tenants.issuperset(operator.tenants or ()):
                 message = f"operator[{operator.name}].tenants: there is no tenant of that name"
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _alerts_name_tenants(self) -> Self:
+        tenants = {tenant.name for tenant in self.tenant}
+        for rule in self.alerts.rule:
+            if not tenants.issuperset(rule.tenants or ()):
+                message = f"alerts.rule[{rule.name}].tenants: there is no tenant of that name"
                 raise ValueError(message)
         return self
 

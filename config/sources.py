@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from datetime import date
 from enum import StrEnum
@@ -28,6 +29,8 @@ REFERENCE: Final = "reference"
 TEXT: Final = "text"
 """Tags of what may be a text or a reference to a secret."""
 
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9.-]{1,190}").fullmatch
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Title = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -53,6 +56,13 @@ def _all_or_some(value: object) -> object:
     return value
 
 
+def _address(text: str) -> str:
+    if _ADDRESS(text) is None or ".." in text:
+        message = "must be a plain e-mail address, such as ops@voorbeeld.example"
+        raise ValueError(message)
+    return text
+
+
 def _hours(value: object) -> object:
     return (0, 24) if value == "always" else value
 
@@ -67,11 +77,20 @@ Option = Annotated[
 ]
 
 
+Address = Annotated[str, AfterValidator(_address)]
+"""An e-mail address that can end no header: plain ASCII, without a name."""
+
+
 class School(Frozen):
-    """One school of a tenant."""
+    """One school of a tenant.
+
+    Attributes:
+        contact: where its weekly report goes: an address of the school's administration.
+    """
 
     brin: Brin
     name: Title
+    contact: Address | None = None
 
 
 def _some(schools: tuple[School, ...]) -> tuple[School, ...]:

@@ -17,7 +17,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from config.errors import KoppelhubError
 from sync_engine.hub import Hub
-from sync_engine.schedule.jobs import Priority, Task, attempt
+from sync_engine.schedule.duties import duty_of
+from sync_engine.schedule.jobs import DutyJob, Priority, Task, attempt
 from sync_engine.schedule.state import Key
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ _BEATS: Final = 2
 """Threads for what is done every few seconds."""
 _BY_HAND: Final = 2
 """Threads for what a person asked for: it does not wait for the night's work."""
+_LIGHT: Final = 1
+"""Threads for light duties: nobody is told too late because the night's work is not done."""
 
 
 class Threads:
@@ -43,6 +46,7 @@ class Threads:
         pools = {
             "tasks": ThreadPoolExecutor(workers),
             "by hand": ThreadPoolExecutor(_BY_HAND),
+            "light": ThreadPoolExecutor(_LIGHT),
             "beats": ThreadPoolExecutor(_BEATS),
         }
         self._scheduler = BackgroundScheduler(executors=pools, timezone=UTC)
@@ -84,7 +88,7 @@ class Threads:
             "date",
             run_date=datetime.now(UTC) + wait,
             args=[task, tries],
-            executor="by hand" if task.priority is Priority.BY_HAND else "tasks",
+            executor=_pool_of(task),
             misfire_grace_time=None,
         )
 
@@ -125,3 +129,9 @@ def _told(call: Callable[[], object], name: str) -> Callable[[], None]:
             _log.exception("%s broke down", name)
 
     return made
+
+
+def _pool_of(task: Task) -> str:
+    if isinstance(task, DutyJob) and duty_of(task.name).light:
+        return "light"
+    return "by hand" if task.priority is Priority.BY_HAND else "tasks"

@@ -595,7 +595,6 @@ class Run(SQLModel, table=True):
     """One run of one koppeling, start to end; `counts` and `options` are JSON.
 
     `due_at` is the instant of its schedule, of a run by the clock.
-
     `whole` is a run that tries everything there is to read, and means to apply it; `good` one of
     those after which the core is as fresh as the run (docs/health.md).
     """
@@ -819,6 +818,64 @@ class AuditAnchor(SQLModel, table=True):
     digest: bytes = Field(sa_column=_blob())
     master_id: str
     mac: bytes = Field(sa_column=_blob())
+
+
+class IncidentRow(SQLModel, table=True):
+    """Something that is wrong, for one rule of the alerts; no personal data.
+
+    `signs` is JSON. While it goes on there is one of each rule, cause and subject.
+    """
+
+    __tablename__ = "incident"
+    __table_args__ = (
+        Index(
+            "ux_incident_open",
+            "rule",
+            "cause",
+            "subject",
+            unique=True,
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    rule: str
+    cause: str
+    subject: str
+    state: str
+    worst: str
+    signs: str = Field(sa_column=_json())
+    first_at: datetime = Field(sa_column=_instant(nullable=False))
+    gone_since: datetime | None = Field(default=None, sa_column=_instant())
+    closed_at: datetime | None = Field(default=None, sa_column=_instant())
+    ending: str | None = None
+    told: str | None = None
+    told_at: datetime | None = Field(default=None, sa_column=_instant())
+    told_size: int = 0
+    tells: int = 0
+
+
+class Notification(SQLModel, table=True):
+    """A message for people, written with what it tells of; no personal data, no address.
+
+    `id` is the same for every attempt to deliver it, and never that of another. `body` is JSON.
+    """
+
+    __tablename__ = "notification"
+    __table_args__ = (Index("ix_notification_state", "state", "next_at"),)
+
+    id: str = Field(primary_key=True)
+    kind: str
+    channel: str
+    title: str
+    body: str = Field(sa_column=_json())
+    state: str
+    created_at: datetime = Field(sa_column=_instant(nullable=False))
+    next_at: datetime | None = Field(default=None, sa_column=_instant())
+    sent_at: datetime | None = Field(default=None, sa_column=_instant())
+    attempts: int = 0
+    error: str = ""
 
 
 class ScheduleState(SQLModel, table=True):
