@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from datetime import datetime, time, timedelta
 from enum import StrEnum
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from config.duration import Duration
 from config.frozen import Frozen
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Address, Name, shape
+from config.web import is_loopback
 
 TROUBLES: Final = frozenset(
     {
@@ -44,16 +44,6 @@ def _clock(text: str) -> str:
 
 
 TimeOfDay = Annotated[str, AfterValidator(_clock)]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_hook(url: str) -> str:

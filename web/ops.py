@@ -12,6 +12,7 @@ from connectors.base import Endpoint
 from sync_engine.hub import Hub
 from web.app import alive_route, inbox_routes
 from web.door import Door
+from web.health import routes as health
 from web.pages.routes import routes as pages
 
 
@@ -45,8 +46,8 @@ def installation(
         hub: the installation.
         endpoints: name of a koppeling → what answers its calls.
         door: of this installation; by default as the configuration says.
-        routes: of health.
+        routes: further ones.
     """
     door = door or Door(hub)
-    every = [*routes, *door.routes(), *pages(hub)]
+    every = [*routes, *health(hub), *door.routes(), *pages(hub)]
     return application(endpoints, routes=every, middleware=[door.middleware()])

@@ -89,6 +89,11 @@ class Store:
         return self._url
 
     @property
+    def busy(self) -> timedelta:
+        """How long a writer waits for another."""
+        return self._busy
+
+    @property
     def path(self) -> Path | None:
         """The file of a SQLite database, absolute and without links."""
         if self.dialect is not Dialect.SQLITE:
@@ -115,7 +120,10 @@ class Store:
         from sync_engine.store import postgres
 
         with closing(postgres.connect(self._url, busy=self._busy, name="koppelhub lease")) as held:
-            yield postgres.advised(held, name, wait=wait)
+            try:
+                yield postgres.advised(held, name, wait=wait)
+            finally:
+                postgres.let_go(held)
 
     def schema_state(self) -> SchemaState:
         """Where this database stands, and what this release needs.
