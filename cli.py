@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 
 from console.arguments import COMMAND, Json
 from console.commands import (
+    accounts,
     acts,
     alerts,
     alike,
@@ -51,7 +52,7 @@ sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_ar
 app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
-    *(herinrichtingen, inbox, systems, trail, upkeep, clock, health, alerts),
+    *(accounts, herinrichtingen, inbox, systems, trail, upkeep, clock, health, alerts),
 ):
     app.add_typer(group.app)
 

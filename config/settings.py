@@ -42,6 +42,7 @@ from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
 from config.toml import anchored, laid_over, read_tables
 from config.watch import Watch
+from config.web import Web
 from sector.identifiers import Brin, InvalidIdentifierError, Vestigingsnummer
 
 PREFIX: Final = "KOPPELHUB_"
@@ -145,6 +146,7 @@ class Settings(BaseSettings):
     scheduling: Scheduling
     politeness: Politeness
     health: Watch
+    web: Web
     timezone: str = AMSTERDAM
     production: bool = False
     acknowledged: frozenset[str] = frozenset()

@@ -71,6 +71,11 @@ LEAST: Final[dict[str, Role | None]] = {
     "resync": _DESK,
     "run undo": _DESK,
     "sync": _DESK,
+    "account add": _ADMIN,
+    "account disable": _ADMIN,
+    "account end-sessions": _ADMIN,
+    "account list": _ADMIN,
+    "account password": _ADMIN,
     "adopt": _ADMIN,
     "alerts retry": _ADMIN,
     "alerts run": _ADMIN,
@@ -95,6 +100,7 @@ _GROUPS: Final = frozenset({"explain", "history", "resync", "state"})
 OF_ALL_TENANTS: Final = frozenset(
     {"audit show", "audit verify", "db backup", "db restore", "db upgrade", "inbox serve"}
     | {"alerts list", "alerts retry", "alerts run", "alerts test", "keys master", "serve", "worker"}
+    | {f"account {what}" for what in ("add", "disable", "end-sessions", "list", "password")}
 )
 """Commands on the installation as a whole: not for who may act for some tenants only."""
 

@@ -7,6 +7,7 @@ SyncError
 ├ StalePlanError               what a plan would change has changed since, or it has expired
 ├ OperationNotDeclaredError    the connector did not declare what was asked of it
 ├ NoRightError                 this person may not do this, or not for this tenant
+├ AccountError                 an account is not there, is there already, or its password is refused
 └ StoreError                   the database refuses or is not as this release expects
 """
 
@@ -69,6 +70,13 @@ class NoRightError(SyncError):
 
     refused = True
     default_advice = "Vraag het aan een collega met een ruimere rol, of aan de beheerder."
+
+
+class AccountError(SyncError):
+    """An account is not there, is there already, or its new password is refused."""
+
+    refused = True
+    default_advice = "Zie `koppelhub account list` voor de accounts die er zijn."
 
 
 class StoreError(SyncError):

@@ -81,6 +81,7 @@ class ReadingReport:
     reason: str = ""
     advice: str = ""
     schools: tuple[str, ...] = ()  # BRINs and vestigingsnummers of the scope
+    finished_at: str = ""  # when the scope was closed, of a run of before
 
 
 @dataclass(slots=True)

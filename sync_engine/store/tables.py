@@ -1,7 +1,8 @@
 """The hub's own tables: what sources said, what was decided, what runs did.
 
-The core tracking database itself stands in core_tables.py. Encrypted columns are named in their
-table's docstring; `salt` is random per row's person and erasing it makes the blob unreadable.
+The core tracking database itself stands in core_tables.py, who may come in in account_tables.py.
+Encrypted columns are named in their table's docstring; `salt` is random per row's person and
+erasing it makes the blob unreadable.
 """
 
 from datetime import date, datetime
@@ -17,10 +18,10 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from sync_engine.store import core_tables
+from sync_engine.store import account_tables, core_tables
 from sync_engine.store.values import Instant, Number
 
-__all__ = ["core_tables"]
+__all__ = ["account_tables", "core_tables"]
 
 
 def _blob(*, nullable: bool = False, index: bool = False) -> Column[bytes]:
