@@ -7,7 +7,7 @@ that of `static/`: the Content-Security-Policy allows nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from config.clock import AMSTERDAM
-from web.texts import Language, Texts, catalogue, texts_of
+from web.texts import Language, catalogue, texts_of
 
 _TYPES: Final = {"koppelhub.css": "text/css; charset=utf-8", "koppelhub.svg": "image/svg+xml"}
 """The files that are served, and what they are."""
@@ -45,22 +45,27 @@ def environment(language: Language) -> Environment:
     return made
 
 
-def page(
+def page(request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+    """A template as the answer to a request, in the time zone of schools; see `shown`."""
+    return shown(request, template, values, status=status)
+
+
+def shown(
     request: Request,
     template: str,
+    values: Mapping[str, object],
     *,
     status: int = 200,
     zone: str = AMSTERDAM,
-    **values: object,
 ) -> HTMLResponse:
     """A template as the answer to a request.
 
     Args:
         request: that is answered; the door's middleware put who asks in its state.
         template: its path below `templates`.
+        values: what the template shows.
         status: of the answer.
         zone: name of the time zone in which instants are told.
-        values: what the template shows.
     """
     texts = texts_of(request, zone=zone)
     told: dict[str, object] = {
@@ -70,7 +75,7 @@ def page(
         "csrf": getattr(request.state, "csrf", ""),
         "path": _path(request),
     }
-    body = environment(texts.language).get_template(template).render(told | values)
+    body = environment(texts.language).get_template(template).render({**told, **values})
     return HTMLResponse(body, status_code=status, headers={"cache-control": "no-store"})
 
 
@@ -106,6 +111,3 @@ def _serving(name: str) -> Callable[[Request], Awaitable[Response]]:
 def routes() -> list[Route]:
     """Where the files are; they tell nothing of a school, and need no sign-in."""
     return [Route(f"/static/{name}", _serving(name), methods=["GET"]) for name in _TYPES]
-
-
-__all__ = ["Texts", "asset", "environment", "page", "routes"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from config.errors import ConfigurationError
 
@@ -40,7 +40,7 @@ class Address:
         return "http" if self.certificate is None else "https"
 
 
-def server(app: Starlette, address: Address) -> uvicorn.Server:
+def server(app: ASGIApp, address: Address) -> uvicorn.Server:
     """A server that is ready to run.
 
     Raises: ConfigurationError if a token would go over a network without TLS.

@@ -138,10 +138,10 @@ class Texts:
         return format_time(at.astimezone(zone(self.zone)), "HH:mm:ss", locale=str(self.language))
 
     def lasted(self, value: timedelta | None) -> str:
-        """6 uur, 3 minuten, 12 seconden; a dash for none."""
+        """6 uur, 3 minuten, 12 seconden: what is wholly past; a dash for none."""
         if value is None:
             return "-"
-        return format_timedelta(value, threshold=1.5, locale=str(self.language))
+        return format_timedelta(_whole(value), threshold=_NEVER_MORE, locale=str(self.language))
 
     def ago(self, value: datetime | str | None, now: datetime) -> str:
         """6 uur geleden, over 3 minuten; a dash for none."""
@@ -149,8 +149,30 @@ class Texts:
         if at is None:
             return "-"
         return format_timedelta(
-            at - now, threshold=1.5, add_direction=True, locale=str(self.language)
+            _whole(at - now),
+            threshold=_NEVER_MORE,
+            add_direction=True,
+            locale=str(self.language),
         )
+
+
+_UNITS: Final = (
+    (timedelta(days=2), timedelta(days=1)),
+    (timedelta(hours=2), timedelta(hours=1)),
+    (timedelta(minutes=2), timedelta(minutes=1)),
+    (timedelta(), timedelta(seconds=1)),
+)
+"""From how long on a duration is told in which unit."""
+_NEVER_MORE: Final = 2.0
+"""So many of a unit at least, or a smaller one is taken: that of the table above."""
+
+
+def _whole(value: timedelta) -> timedelta:
+    """A duration in whole units, never rounded up: as the engine tells it."""
+    size = abs(value)
+    unit = next(unit for least, unit in _UNITS if size >= least)
+    whole = size // unit * unit
+    return whole if value >= timedelta() else -whole
 
 
 _NEAR: Final = {-1: marked("gisteren"), 0: marked("vandaag"), 1: marked("morgen")}

@@ -595,7 +595,6 @@ class Run(SQLModel, table=True):
     """One run of one koppeling, start to end; `counts` and `options` are JSON.
 
     `due_at` is the instant of its schedule, of a run by the clock.
-
     `whole` is a run that tries everything there is to read, and means to apply it; `good` one of
     those after which the core is as fresh as the run (docs/health.md).
     """
