@@ -25,6 +25,7 @@ from console.commands import (
     alike,
     cases,
     clock,
+    cursors,
     health,
     herinrichtingen,
     inbox,
@@ -34,6 +35,7 @@ from console.commands import (
     records,
     resync,
     runs,
+    sources,
     systems,
     trail,
     upkeep,
@@ -53,6 +55,7 @@ app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
     *(accounts, herinrichtingen, inbox, systems, trail, upkeep, clock, health, alerts),
+    *(sources, cursors),
 ):
     app.add_typer(group.app)
 

@@ -71,9 +71,8 @@ class Rate:
             begin = now  # some clock was set back
         begin = max(begin, now - self.late)
         free = [begin + n / self.per_second for n in range(self.batch)]
-        return Budgeted(
-            budget.name, begin + self.batch / self.per_second, now + budget.rest(now)
-        ), free
+        paused = budget.paused if budget.rest(now) else 0.0
+        return Budgeted(budget.name, begin + self.batch / self.per_second, paused), free
 
 
 class Circuited(msgspec.Struct, frozen=True):

@@ -115,7 +115,10 @@ class Store:
         from sync_engine.store import postgres
 
         with closing(postgres.connect(self._url, busy=self._busy, name="koppelhub lease")) as held:
-            yield postgres.advised(held, name, wait=wait)
+            try:
+                yield postgres.advised(held, name, wait=wait)
+            finally:
+                postgres.let_go(held)
 
     def schema_state(self) -> SchemaState:
         """Where this database stands, and what this release needs.

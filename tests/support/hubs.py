@@ -42,6 +42,7 @@ OF_RUNS = frozenset(
         "audit",
         "audit_anchor",
         "id_block",
+        "shared_state",
         "alembic_version",
         "koppeling_total",
     }
