@@ -6,7 +6,7 @@ Rooms are imported inside the functions: `--help` must be quick.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -59,6 +59,12 @@ OneSchool = Annotated[
     str | None, typer.Option("--school", help="Only this BRIN or vestigingsnummer.")
 ]
 Number = Annotated[int, typer.Argument(metavar="ID")]
+
+
+Queue = Annotated[
+    bool,
+    typer.Option("--queue", help="Let a worker do it, before its planned work; else it runs here."),
+]
 
 
 COMMAND: ContextVar[str] = ContextVar("command", default="")
@@ -166,6 +172,22 @@ def run_and_show(out: Output, hub: Hub, source: str, options: Options) -> int:
             report = run(hub, source, options, progress=progress)
     show_report(out, report)
     return report.exit_code
+
+
+def queued(out: Output, hub: Hub, wanted: Sequence[tuple[str, Options]], *, subject: str) -> bool:
+    """Whether workers were asked for it; where none lives it is told, and it must run here.
+
+    Raises: ConfigurationError if it may not be queued.
+    """
+    from console.clock import show_asked
+    from sync_engine.schedule.asking import ask, workers
+
+    with workers(hub) as queue:
+        if queue is None:
+            out.line("Er is geen worker: deze run draait nu hier.")
+            return False
+        show_asked(out, ask(hub, queue, wanted, action=COMMAND.get(), subject=subject))
+    return True
 
 
 def _subject(options: Options) -> str:

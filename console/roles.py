@@ -38,6 +38,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "herinrichting list": _READ,
     "history": _READ,
     "inbox": _READ,
+    "jobs": _READ,
     "keys": _READ,
     "onboarding": _READ,
     "pin list": _READ,

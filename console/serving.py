@@ -1,4 +1,4 @@
-"""`koppelhub serve`: the clock and the pages in one process, until it is asked to stop."""
+"""`koppelhub serve` and `koppelhub worker`: processes that go on until they are asked to stop."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Timer
 from types import FrameType
 from typing import Final
 
-from config.errors import KoppelhubError
+from config.errors import ConfigurationError, KoppelhubError
+from config.web import is_loopback
 from connectors.base import Endpoint
 from console.inbox import endpoint
 from console.output import Output
 from sync_engine.hub import Hub
 from sync_engine.outcome import ExitCode
-from sync_engine.schedule.service import Service
-from web.ops import application
+from sync_engine.schedule.service import LAST_SECONDS, Service
+from web.ops import installation
 from web.server import Address, listen, server
 
 _log = logging.getLogger(__name__)
@@ -34,7 +36,9 @@ def serve(out: Output, hub: Hub, address: Address) -> None:
     Raises: ConfigurationError if an address or a schedule cannot be had; RunActiveError if another
         process serves this SQLite database.
     """
-    running = server(application(_endpoints(hub)), address)
+    running = server(installation(hub, _endpoints(hub)), address)
+    if hub.settings.web.public_url is None and not is_loopback(address.host):
+        _log.warning("no page is answered beyond this machine: [web] public_url is not set")
     with (
         listen(address) as listening,
         hearing(lambda: setattr(running, "should_exit", True)),
@@ -49,6 +53,34 @@ def serve(out: Output, hub: Hub, address: Address) -> None:
         end_at_once_when_asked_again()
     if not service.ended_well:
         end_now()
+    out.line("Gestopt.")
+
+
+def work(out: Output, hub: Hub, *, concurrency: int) -> None:
+    """Carry out what is queued, until SIGINT or SIGTERM; the bounds are those of `serve`.
+
+    Raises: ConfigurationError on SQLite; StoreError if the queue cannot be used.
+    """
+    if hub.store.path is not None:
+        raise ConfigurationError(
+            "workers need PostgreSQL",
+            advice="Op SQLite draait `koppelhub serve` de runs zelf; een worker is er niet nodig.",
+        )
+    from sync_engine.schedule.workers import Worker
+
+    worker = Worker(hub, concurrency=concurrency)
+    out.line(f"worker: {concurrency} runs tegelijk")
+    sys.stdout.flush()
+    late = Timer(LAST_SECONDS.total_seconds(), end_now)
+    late.daemon = True
+
+    def stopping() -> None:
+        out.line("Er begint niets meer; lopende runs eindigen bij hun volgende bladzijde.")
+        end_at_once_when_asked_again()
+        late.start()
+
+    worker.work(stopping=stopping)
+    late.cancel()
     out.line("Gestopt.")
 
 

@@ -93,6 +93,10 @@ def upgrade_database(settings: Settings, clock: Clock, *, actor: Actor | None = 
     with closing(Store.open(settings.database.resolve(), create=True)) as store:
         before = store.schema_state()
         after = store.upgrade()
+        if store.path is None:
+            from sync_engine.store import queue  # here: SQLite has none, and need not load it
+
+            queue.upgrade(store)
         given: tuple[str, ...] = ()
         with store.work() as work:
             keyless = not work.execute("SELECT 1 FROM key_check LIMIT 1")

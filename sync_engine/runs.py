@@ -332,11 +332,11 @@ class _Run:
         report = self.report
         found = {
             f"{totals.RUNS}.{state}": 1.0,
-            f"{totals.RECORDS}.read": float(report.read),
-            f"{totals.SECONDS}.run": (now - self.started).total_seconds(),
+            totals.READ: float(report.read),
+            totals.RUN_SECONDS: (now - self.started).total_seconds(),
         }
         for step, count in report.applied.items():
-            name = f"{totals.RECORDS}.{step.rpartition('.')[2]}"
+            name = f"{totals.CORE}.{step.rpartition('.')[2]}"
             found[name] = found.get(name, 0.0) + count
         return found
 

@@ -9,7 +9,11 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from connectors.base import Endpoint
+from sync_engine.hub import Hub
 from web.app import alive_route, inbox_routes
+from web.door import Door
+from web.health import routes as health
+from web.pages.routes import routes as pages
 
 
 def application(
@@ -27,3 +31,23 @@ def application(
     """
     own = [*inbox_routes(endpoints), alive_route()]
     return Starlette(routes=[*routes, *own], middleware=list(middleware))
+
+
+def installation(
+    hub: Hub,
+    endpoints: Mapping[str, Endpoint],
+    *,
+    door: Door | None = None,
+    routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """All of it: the door before the pages, and beside it what other systems call.
+
+    Args:
+        hub: the installation.
+        endpoints: name of a koppeling → what answers its calls.
+        door: of this installation; by default as the configuration says.
+        routes: further ones.
+    """
+    door = door or Door(hub)
+    every = [*routes, *health(hub), *door.routes(), *pages(hub)]
+    return application(endpoints, routes=every, middleware=[door.middleware()])

@@ -7,7 +7,6 @@ person, so calls are named by their `operation` (`GET leerling`) and their corre
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import ssl
 import threading
@@ -24,6 +23,7 @@ import msgspec
 
 from config.clock import Clock
 from config.errors import ConfigurationError
+from config.web import is_loopback
 from connectors.base import Breaker, Budget, CircuitState, Manners
 from connectors.errors import (
     AnswerTimeoutError,
@@ -144,7 +144,7 @@ def check_url(name: str, url: str, *, allow_plain_http: bool = False) -> str:
         raise _wrong_url(name, "is not an address") from None
     if parts.userinfo or parts.query or parts.fragment:
         raise _wrong_url(name, "holds more than a host and a path")
-    plain = parts.scheme == "http" and (allow_plain_http or _is_loopback(parts.host))
+    plain = parts.scheme == "http" and (allow_plain_http or is_loopback(parts.host))
     if not parts.host or not (parts.scheme == "https" or plain):
         raise _wrong_url(name, "must begin with https://")
     return url.rstrip("/")
@@ -156,15 +156,6 @@ def _wrong_url(name: str, rule: str) -> ConfigurationError:
         advice=f"Controleer het adres bij de instelling `{name}`: het moet met https:// beginnen "
         "en alleen een server en een pad bevatten.",
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)

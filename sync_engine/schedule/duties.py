@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from config.duration import Schedule, parse_schedule
@@ -17,6 +19,8 @@ from config.errors import ConfigurationError
 from sync_engine.hub import Hub
 
 _log = logging.getLogger(__name__)
+_KEPT_JOBS: Final = timedelta(days=30)
+"""How long jobs are kept that no worker could carry out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,17 @@ def _reports(hub: Hub) -> None:
         _log.info("weekly reports of %s schools were written", count)
 
 
+def _forget_jobs(hub: Hub) -> None:
+    if hub.store.path is None:
+        from sync_engine.schedule.workers import Queue
+
+        with closing(Queue(hub.store)) as queue:
+            queue.forget(older_than=_KEPT_JOBS)
+
+
 DUTIES: Final[tuple[Duty, ...]] = (
     Duty("purge", parse_schedule("15 5 * * *"), _purge),
+    Duty("queue", parse_schedule("45 5 * * *"), _forget_jobs),
     Duty("processes", parse_schedule("every 1h"), _forget_processes, light=True),
     Duty("alerts", parse_schedule("every 2m"), _alerts, light=True),
     Duty("reports", parse_schedule("every 15m"), _reports, light=True),

@@ -7,12 +7,12 @@ try again what failed for now or may not begin yet.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Final, TypeAlias
 
-from config.errors import KoppelhubError
+from config.errors import ConfigurationError, KoppelhubError
 from config.logs import bound
 from sync_engine.admission import Postponed, admitted
 from sync_engine.deadline import Stop, never
@@ -31,10 +31,15 @@ BY_HAND: Final = "hand"
 """The kind of key of what a person asked for."""
 DELAYS: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60))
 """After each failure that may pass by itself; after the last one it waits for its next due time."""
+_TRIES_BY_HAND: Final = 2
+"""What a person asked for goes before the night's work, and may not hold it up for long."""
 BUSY: Final = timedelta(minutes=1)
 """Until a koppeling is tried again of which another run is under way."""
 NOBODY_ACTS: Final = timedelta(minutes=5)
 """Until is asked again what waits for a person."""
+
+
+_QUEUED: Final = frozenset({Kind.FULL, Kind.DELTA, Kind.ONLY})
 
 
 class Priority(IntEnum):
@@ -77,6 +82,31 @@ class Job:
         if self.by_hand:
             return Priority.BY_HAND
         return Priority.DELTA if self.kind is Kind.DELTA else Priority.FULL
+
+    @classmethod
+    def by_hand_of(cls, koppeling: str, options: Options) -> Job:
+        """The job for what a person asks of a koppeling.
+
+        Raises: ConfigurationError if a queue may not keep it: keys that he typed may be personal,
+            and what he wants to see first is not carried out elsewhere.
+        """
+        job = cls(
+            koppeling,
+            options.kind,
+            options.resources,
+            options.brins,
+            options.pupils,
+            options.groups,
+            by_hand=True,
+            operator=options.operator,
+        )
+        if options.kind not in _QUEUED or job.options(None) != replace(options, by_hand=True):
+            raise ConfigurationError(
+                "this run cannot be queued",
+                advice="Laat --queue weg: de run draait dan hier. In de wachtrij kan alleen wat "
+                "geen sleutel, voorbeeld, drempel of tijdslimiet noemt.",
+            )
+        return job
 
     def options(self, due: datetime | None) -> Options:
         """What the run is asked."""
@@ -209,7 +239,7 @@ class _Attempt:
         return until
 
     def _failed(self, error: str, advice: str, *, retryable: bool) -> datetime | None:
-        if not retryable or self.tries >= len(DELAYS):
+        if not retryable or self.tries >= (_TRIES_BY_HAND if self.place is None else len(DELAYS)):
             self._settle("failed", error=error, advice=advice)
             return None
         until = self.hub.clock.now() + DELAYS[self.tries]

@@ -18,6 +18,7 @@ from config.errors import ConfigurationError, KoppelhubError
 from config.scheduling import Blackout
 from config.sources import Source
 from connectors.base import Capability
+from sync_engine.admission import standing
 from sync_engine.errors import RunActiveError
 from sync_engine.hub import Hub
 from sync_engine.options import Kind
@@ -174,10 +175,20 @@ class Planner:
             for entry in self._entries
             if entry.key not in busy and self._may_go(entry, states.get(entry.place), now)
         ]
+        chosen = self._not_standing(chosen)
         chosen.sort(key=lambda entry: -entry.task.priority)
         for entry in chosen:
             (self._light if entry.light else self._dispatcher).hand_out(entry.task)
         return [entry.key for entry in chosen]
+
+    def _not_standing(self, chosen: list[Entry]) -> list[Entry]:
+        """Without koppelingen in maintenance or switched off: they stay due, and go on after it."""
+        names = {entry.key.koppeling for entry in chosen}
+        sources = [source for source in self._hub.sources() if source.name in names]
+        if not sources:
+            return chosen
+        stand = standing(self._hub, sources)
+        return [entry for entry in chosen if entry.key.koppeling not in stand]
 
     def _due(self, states: Mapping[Place, State], now: datetime) -> dict[Key, datetime]:
         """The instant that each of them missed since it was handed out last."""

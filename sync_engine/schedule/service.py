@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from types import TracebackType
 from typing import Final, Self
@@ -25,11 +26,22 @@ _SECOND_ADVICE: Final = (
 )
 
 
+@contextmanager
+def _queue(hub: Hub) -> Iterator[Dispatcher]:
+    """The queue of workers; loaded only where there is one."""
+    from sync_engine.schedule.workers import Queue
+
+    with closing(Queue(hub.store)) as queue:
+        yield queue
+
+
 class Service:
     """The clock of one process, from `with` to its end.
 
     Args:
         hub: the installation.
+
+    Raises: StoreError if the queue of workers cannot be used.
 
     Attributes:
         dispatcher: takes what a person asks for, too.
@@ -43,6 +55,8 @@ class Service:
         embedded = hub.store.path is not None
         self._threads = Threads(hub, workers=settings.workers if embedded else _LIGHT)
         self.dispatcher: Dispatcher = self._threads
+        if not embedded:
+            self.dispatcher = self._held.enter_context(_queue(hub))
         label = f"serve, {settings.workers} tegelijk" if embedded else "serve"
         self._heartbeat = Heartbeat(hub.store, hub.clock, kind=ProcessKind.SERVE, label=label)
         self.ended_well = True

@@ -89,6 +89,11 @@ class Store:
         return self._url
 
     @property
+    def busy(self) -> timedelta:
+        """How long a writer waits for another."""
+        return self._busy
+
+    @property
     def path(self) -> Path | None:
         """The file of a SQLite database, absolute and without links."""
         if self.dialect is not Dialect.SQLITE:

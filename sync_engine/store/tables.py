@@ -1,7 +1,7 @@
 """The hub's own tables: what sources said, what was decided, what runs did.
 
 The core tracking database itself stands in core_tables.py, who may come in in account_tables.py.
-Encrypted columns are named in their table's docstring; `salt` is random per row's person and
+Encrypted columns are named in their table's docstring; `salt` is random per row's person, and
 erasing it makes the blob unreadable.
 """
 

@@ -140,6 +140,21 @@ def test_a_session_ends_after_its_absolute_time_whatever_one_does(home: House) -
     assert not is_in(browser)
 
 
+def test_a_page_that_renews_itself_keeps_nobody_signed_in(home: House) -> None:
+    browser = home.browser()
+    browser.sign_in()
+    itself = {"sec-fetch-mode": "navigate", "sec-fetch-site": "same-origin"}
+    for _ in range(2):
+        home.clock.advance(timedelta(minutes=14))
+        assert browser.get("/", headers=itself).status_code == 200
+    home.clock.advance(timedelta(minutes=1))
+    assert browser.get("/", headers=itself | {"sec-fetch-user": "?1"}).status_code == 200
+    for _ in range(2):
+        home.clock.advance(timedelta(minutes=15))
+        last = browser.get("/", headers=itself)
+    assert last.status_code == 303
+
+
 @pytest.mark.parametrize("how", ["end-sessions", "everybody", "disable", "password"])
 def test_another_process_signs_somebody_out(home: House, how: str) -> None:
     browser, bystander = home.browser(), home.browser()

@@ -15,15 +15,17 @@ from config.scheduling import Blackout
 from connectors.base import Connector
 from connectors.errors import SourceUnavailableError
 from mappings.canonical.fields import Entity
+from sync_engine.admission import admitted
 from sync_engine.errors import AlreadyDoneError
 from sync_engine.options import Kind, Options
 from sync_engine.outcome import Outcome
 from sync_engine.runs import run
-from sync_engine.schedule import duties, jobs, planner, state
+from sync_engine.schedule import duties, jobs, planner, state, view
 from sync_engine.schedule.jobs import DELAYS, Job, attempt
 from sync_engine.schedule.state import Key
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
+from sync_engine.switches import begin_maintenance, end_maintenance
 from tests.support.clockwork import Clockwork, scheduled
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
@@ -261,15 +263,33 @@ def test_what_a_person_asks_for_has_no_schedule_and_no_blackout(made: Bench) -> 
     assert made.query("SELECT operator FROM run") == [("jan",)]
 
 
-def test_only_so_many_runs_of_one_system_at_once(clock: Clockwork) -> None:
+def test_a_run_for_which_there_is_no_place_frees_its_worker_and_goes_on_later(
+    clock: Clockwork,
+) -> None:
     clock.tick()
     clock.tick(hours=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sync_engine.admission.SLOTS", 1)
-        with lease(clock.bench.hub.store, "slot-memory-0"):
-            clock.work()
-            assert clock.state()["waits_for"] == "slots"
-    assert FULL in clock.tick(minutes=1)
+    hub = clock.bench.hub
+    one = hub.settings.politeness.model_copy(update={"simultaneous_runs": 1})
+    clock.bench.hub = replace(hub, settings=hub.settings.model_copy(update={"politeness": one}))
+    with admitted(clock.bench.hub, hub.source("s1"), by_hand=True):
+        clock.work()
+    assert (clock.runs(), clock.state()["waits_for"]) == ([], "slots")
+    assert set(clock.tick(minutes=1)) == {FULL, Key("s1", "full")}
+    clock.work()
+    assert clock.runs() == [("full", "done")] * 2
+
+
+def test_what_is_in_maintenance_is_not_handed_out_and_is_still_due_after_it(
+    clock: Clockwork,
+) -> None:
+    clock.tick()
+    hub = clock.bench.hub
+    begin_maintenance(hub, ["s0"], operator="jan", why="verhuizing")
+    assert clock.tick(hours=1) == [Key("s1", "full")]
+    (full,) = [job for job in view.clock(hub, only="s0").jobs if job.kind == "full"]
+    assert (full.stand, full.waits_for) == (view.Stand.WAITS, "maintenance")
+    end_maintenance(hub, ["s0"], operator="jan")
+    assert clock.tick(hours=5) == [FULL]
 
 
 def test_the_same_due_time_is_carried_out_once_and_by_hand_as_often_as_asked(made: Bench) -> None:

@@ -125,7 +125,7 @@ def test_a_form_that_is_too_large_or_none_is_refused_unread(one: Bench, seated: 
             "headers": {"content-type": "application/x-www-form-urlencoded"},
         },
     ):
-        answer = desk.client.post(path, **sent)  # type: ignore[arg-type] # of httpx, as one of its
+        answer = desk.client.post(path, **sent)
         assert answer.status_code == 400
         assert "niet te lezen" in answer.text
     assert one.query("SELECT state FROM plan WHERE id = ?", plan) == [("held",)]
