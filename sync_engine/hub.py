@@ -362,6 +362,7 @@ def connector(
     """
     factory = connector_registry.factory(source.system)
     _refuse_unacknowledged(settings, factory.manifest)
+    _refuse_unagreed(settings, source, factory.manifest)
     link = link_of(settings, source, factory.manifest, inbox=inbox, manners=manners)
     return factory.connect(link, clock=clock)
 
@@ -406,6 +407,17 @@ def _refuse_unacknowledged(settings: Settings, manifest: Manifest) -> None:
         raise ConfigurationError(
             f"{manifest.system}: these assumed contracts are not acknowledged: {names}",
             advice="Lees ze met `koppelhub assumptions` en neem ze op in `acknowledged`.",
+        )
+
+
+def _refuse_unagreed(settings: Settings, source: Source, manifest: Manifest) -> None:
+    """In production no key of a school is used before it agreed."""
+    has_key = any(setting.secret for setting in manifest.settings)
+    if settings.production and has_key and source.agreement is None:
+        raise ConfigurationError(
+            f"source[{source.name}].agreement: nobody recorded that the school agreed",
+            advice=f'Leg het vast: `koppelhub source agree {source.name} --basis "..." '
+            '--purpose "..." --on JJJJ-MM-DD`.',
         )
 
 
