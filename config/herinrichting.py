@@ -1,8 +1,9 @@
 """Herinrichtingen: numbers of schools that change on a day, as the configuration announces them.
 
 A BRIN or vestigingsnummer changes, a vestiging goes to another BRIN, two instellingen become one,
-or the administration makes a vestiging anew. What stands here is announced only: it is in force
-once a person has seen what it does and applied it (`koppelhub herinrichting apply`).
+the administration makes a vestiging anew, or a school goes to another tenant with the koppelingen
+that bring it. What stands here is announced only: it is in force once a person has seen what it
+does and applied it (`koppelhub herinrichting apply`).
 """
 
 from __future__ import annotations
@@ -77,18 +78,55 @@ def _some(numbers: tuple[NumberChange, ...]) -> tuple[NumberChange, ...]:
     return numbers
 
 
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        message = "names a koppeling twice"
+        raise ValueError(message)
+    return names
+
+
 class AnnouncedHerinrichting(Frozen):
-    """One reorganisation of a tenant: every number that changes on one day.
+    """One reorganisation of a tenant: every number that changes on one day, or who leaves it.
 
     Attributes:
         name: what commands name it by.
-        on: the first day of the new numbers.
+        on: the first day of the new numbers, or under the other tenant.
+        nummer: what becomes of each number; empty where `naar` is there.
+        naar: the tenant that koppelingen go to, with all that they brought.
+        koppelingen: those that go; of the past too, which the configuration names no more.
     """
 
     name: Name
     tenant: Name
     on: date
-    nummer: Annotated[tuple[NumberChange, ...], AfterValidator(_some)]
+    nummer: Annotated[tuple[NumberChange, ...], AfterValidator(_some)] = ()
+    naar: Name | None = None
+    koppelingen: Annotated[tuple[Name, ...], AfterValidator(_once)] = ()
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if self.naar is None:
+            if self.koppelingen:
+                message = "koppelingen: names who goes; write naar, the tenant that they go to"
+                raise ValueError(message)
+            if not self.nummer:
+                message = "nummer: is required"
+                raise ValueError(message)
+            return self
+        if self.nummer:
+            message = "nummer: does not go with naar; announce it apart, in the new tenant"
+            raise ValueError(message)
+        if not self.koppelingen:
+            message = "koppelingen: is required with naar"
+            raise ValueError(message)
+        if self.naar == self.tenant:
+            message = "naar: is the tenant that they are of"
+            raise ValueError(message)
+        return self
+
+    def moves(self, source: str, *, between: frozenset[str]) -> bool:
+        """Whether it takes a koppeling from one of these two tenants to the other."""
+        return source in self.koppelingen and between == {self.tenant, self.naar}
 
 
 def clash(changes: Iterable[tuple[str, NumberChange]]) -> str:
