@@ -217,11 +217,9 @@ class _Move:
             )
         )
         report.twins = [
-            Twin(entity, *(_key(number) for number in ((a, b) if a or b else (core, None))))
-            for core, entity, a, b, leaves in work.execute(
-                "SELECT core_id, entity, CASE WHEN a_id IS NULL AND NOT leaves THEN core_id "
-                "ELSE a_id END, CASE WHEN b_id IS NULL AND leaves THEN core_id ELSE b_id END, "
-                "leaves FROM t_core WHERE split ORDER BY entity, core_id"
+            Twin(entity, _key(a), _key(b))
+            for entity, a, b in work.execute(
+                "SELECT entity, a_id, b_id FROM t_core WHERE split ORDER BY entity, core_id"
             )
         ]
         self._count()
@@ -405,8 +403,8 @@ class _Move:
         )
 
 
-def _key(number: int | None) -> str:
-    return "" if number is None else hub_key(number)
+def _key(number: int) -> str:
+    return hub_key(number) if number > 0 else ""
 
 
 __all__: Sequence[str] = ("TransferReport", "Twin", "preview", "transfer")

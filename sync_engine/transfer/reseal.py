@@ -376,8 +376,10 @@ class Resealer:
         numbers = []
         for owner, number, role, issuer, blob, salt, run_id in work.rows(
             "SELECT i.eigenaar_id, f.number, i.soort, i.uitgever, i.waarde, s.salt, i.run_id "
-            "FROM t_fresh f JOIN identificatie i ON i.eigenaar_id = f.core_id "
-            "JOIN core_salt s ON s.core_id = f.core_id"
+            "FROM t_fresh f JOIN t_core t ON t.core_id = f.core_id "
+            "JOIN identificatie i ON i.eigenaar_id = f.core_id "
+            "JOIN core_salt s ON s.core_id = f.core_id "
+            f"WHERE i.uitgever = 0 OR (i.uitgever IN {GOING}) <> t.leaves"
         ):
             plain = self.old.person(salt).decrypt(bytes(blob), identifier_context(owner, role))
             fresh, leaves = salts[number]

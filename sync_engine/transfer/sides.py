@@ -86,7 +86,8 @@ class Sides:
         """Fill the temporary tables.
 
         Args:
-            ids: gives numbers to records that become two; without it (a preview) they have none.
+            ids: gives numbers to records that become two; in a preview, without it, they are
+                negative.
         """
         self._tables()
         self._linked()
@@ -219,15 +220,14 @@ class Sides:
             )
         ]
         work.temp_table("t_fresh", "core_id BIGINT PRIMARY KEY, number BIGINT")
-        if ids is not None and fresh:
-            numbers = ids.take("core", len(fresh))
-            work.load("t_fresh", ("core_id", "number"), zip(fresh, numbers, strict=True))
-            work.execute(
-                "UPDATE t_core SET other = f.number, "
-                "a_id = CASE WHEN leaves THEN f.number ELSE t_core.core_id END, "
-                "b_id = CASE WHEN leaves THEN t_core.core_id ELSE f.number END "
-                "FROM t_fresh f WHERE f.core_id = t_core.core_id"
-            )
+        numbers = [-core_id for core_id in fresh] if ids is None else ids.take("core", len(fresh))
+        work.load("t_fresh", ("core_id", "number"), list(zip(fresh, numbers, strict=True)))
+        work.execute(
+            "UPDATE t_core SET other = f.number, "
+            "a_id = CASE WHEN leaves THEN f.number ELSE t_core.core_id END, "
+            "b_id = CASE WHEN leaves THEN t_core.core_id ELSE f.number END "
+            "FROM t_fresh f WHERE f.core_id = t_core.core_id"
+        )
         work.execute(
             "UPDATE t_core SET a_id = CASE WHEN split THEN core_id END, "
             "b_id = COALESCE(other, core_id) WHERE a_id IS NULL AND b_id IS NULL "

@@ -144,6 +144,11 @@ class Writer:
             "AND m.k_soort = identificatie.soort AND m.k_uitgever = identificatie.uitgever"
         )
         work.execute(f"DELETE FROM identificatie WHERE eigenaar_id IN {_JOINED}")
+        for side, which in (("a", "IN"), ("b", "NOT IN")):  # numbers are their koppeling's
+            work.execute(
+                f"DELETE FROM identificatie WHERE uitgever <> 0 AND uitgever {which} {GOING} "
+                f"AND eigenaar_id IN (SELECT core_id FROM t_core WHERE {side}_id = core_id)"
+            )
         names = "eigenaar_id, soort, uitgever, waarde, blindindex, run_id"
         work.execute(f"INSERT INTO identificatie ({names}) SELECT {names} FROM t_number")
         work.execute("INSERT INTO core_salt (core_id, salt) SELECT core_id, salt FROM t_salt")

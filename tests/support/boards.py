@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ from sqlmodel import SQLModel
 from config.herinrichting import AnnouncedHerinrichting
 from config.settings import Settings
 from mappings.canonical.fields import Entity
+from sync_engine.outcome import RunReport
 from sync_engine.project import references
 from sync_engine.sealed import sealed_columns
 from sync_engine.store.engine import Store
-from sync_engine.store.values import instant
 from sync_engine.transfer import move
 from sync_engine.transfer.move import TransferReport
 from tests.support.hubs import Bench, bench
@@ -105,6 +104,17 @@ class Boards:
         self.configure()
         return report
 
+    def nights(self, *names: str, rounds: int = 2) -> list[RunReport]:
+        """Run every koppeling that is named, or all, every night; what each run said."""
+        found = []
+        for _ in range(rounds):
+            self.made.later(24)
+            for name in names or tuple(self.tenants):
+                report = self.made.sync(name)
+                assert report.error == "", report.error
+                found.append(report)
+        return found
+
     def tenant(self, name: str) -> int:
         """Its number."""
         return int(self.made.query("SELECT id FROM tenant WHERE name = ?", name)[0][0])
@@ -136,6 +146,7 @@ def fill(
     pupils: Mapping[str, int | None],
     staff: Mapping[str, int | None],
     scope: str = "hoofd",
+    code: str = "0211",
 ) -> None:
     """One vestiging with a klas, its pupils and their parents, and who teaches them.
 
@@ -146,6 +157,7 @@ def fill(
         pupils: key → number of the ECK iD, where he has one.
         staff: the same.
         scope: of the source.
+        code: of the opleiding.
     """
     put = source.put
     source.brins[scope] = (vestiging, vestiging[:4])
@@ -158,7 +170,7 @@ def fill(
         vestigingsnummer=vestiging,
         instelling="school",
     )
-    put(Entity.OPLEIDING, f"{name} o", scope, naam="vmbo", code="0211", vestiging=f"{name} v")
+    put(Entity.OPLEIDING, f"{name} o", scope, naam="vmbo", code=code, vestiging=f"{name} v")
     put(Entity.VAK, f"{name} w", scope, naam="Wis", afkorting="wi", vestiging=f"{name} v")
     for place, (key, known) in enumerate(staff.items()):
         given: dict[str, Any] = {} if known is None else {"eck_id": eck(900 + known)}
@@ -220,7 +232,7 @@ def fill(
     )
 
 
-# -- what must hold ---------------------------------------------------------------------------------
+# -- what must hold --------------------------------------------------------------------------------
 
 
 def core(made: Bench, tenant: int) -> dict[str, list[Any]]:
@@ -306,6 +318,17 @@ def sound(made: Bench) -> None:
                 assert tenant_of[core_id] == tenant_of.get(target), (entity, name)
     for group, person in made.query("SELECT groep_id, persoon_id FROM groepsdeelname"):
         assert tenant_of[group] == tenant_of.get(person)
+    for tenant, number, received_fp, accepted_fp, received, accepted, salt in made.query(
+        "SELECT k.tenant_id, s.id, s.received_fp, s.accepted_fp, f.received, f.accepted, r.salt "
+        "FROM shadow s JOIN koppeling k ON k.id = s.koppeling_id "
+        "JOIN shadow_form f ON f.shadow_id = s.id JOIN source_record r ON r.id = s.record_id"
+    ):
+        fingerprint, person = ciphers[tenant].fingerprint(b"form"), ciphers[tenant].person(salt)
+        plain = person.decrypt(received, b"shadow|%d" % number)
+        assert bytes(received_fp) == fingerprint(plain)
+        if accepted is not None:
+            plain = person.decrypt(accepted, b"shadow|%d" % number)
+        assert accepted_fp is None or bytes(accepted_fp) == fingerprint(plain)
     koppeling = dict(made.query("SELECT id, tenant_id FROM koppeling"))
     for table in ("link", "match_key"):
         for number, core_id in made.query(f"SELECT koppeling_id, core_id FROM {table}"):
@@ -321,8 +344,3 @@ def sound(made: Bench) -> None:
         "SELECT p.tenant_id, s.core_id FROM step s JOIN plan p ON p.id = s.plan_id"
     ):
         assert tenant_of.get(core_id) in {tenant, None}, "step"
-
-
-def today(made: Bench) -> date:
-    """The day of the clock."""
-    return instant(made.clock.now().isoformat()).date()

@@ -2,61 +2,348 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from config.errors import ConfigurationError
 from mappings.canonical.fields import Entity
+from sync_engine import audit, pins
+from sync_engine.errors import NoRightError, RunActiveError, SyncError
+from sync_engine.options import Decision, Kind, Verdict
 from sync_engine.outcome import Outcome
+from sync_engine.sealed import sealed_columns
 from sync_engine.store.engine import Store
+from sync_engine.store.locks import lease
+from sync_engine.transfer import move
+from sync_engine.transfer.reseal import GOES
 from tests.support.boards import NEW, OLD, Boards, boards, core, fill, sound
 from tests.support.memory import MemorySource
+from tests.support.reorganised import WHOLE
+
+Make = Callable[..., Boards]
 
 
 @pytest.fixture
-def two(store: Store, tmp_path: Path) -> Iterator[Boards]:
-    """Noord (s0) and Zuid (s1) of the old board; a pupil, a teacher and the instelling are both's."""
-    sources = {name: MemorySource(tuple(Entity)) for name in ("s0", "s1", "s2")}
-    fill(
-        sources["s0"],
-        "noord",
-        vestiging="99XX01",
-        pupils={"a": 1, "b": None, "c": None, "beide": 5},
-        staff={"juf": 1, "meester": None},
-    )
-    fill(
-        sources["s1"],
-        "zuid",
-        vestiging="99XX02",
-        pupils={"x": 11, "y": None, "beide z": 5},
-        staff={"juf z": 1, "zus": None},
-    )
-    fill(sources["s2"], "west", vestiging="99YY01", pupils={"w": 21}, staff={"wim": 7})
-    with boards(store, tmp_path, {"s0": OLD, "s1": OLD, "s2": NEW}, sources) as made:
-        for _ in range(2):
-            for name in sources:
-                assert made.made.sync(name).outcome is Outcome.DONE
-            made.made.later()
+def make(store: Store, tmp_path: Path) -> Iterator[Make]:
+    """Schools of two boards: koppeling → (tenant, what `fill` takes); all read, in two nights."""
+    with ExitStack() as stack:
+
+        def made(**schools: tuple[str, dict[str, Any]]) -> Boards:
+            sources = {name: MemorySource(tuple(Entity)) for name in schools}
+            for name, (_, given) in schools.items():
+                fill(sources[name], **given)
+            tenants = {name: tenant for name, (tenant, _) in schools.items()}
+            found = stack.enter_context(boards(store, tmp_path, tenants, sources))
+            found.nights()
+            return found
+
         yield made
 
 
-def test_who_is_of_the_school_alone_keeps_his_number(two: Boards) -> None:
-    made = two.made
-    old, new = two.tenant(OLD), two.tenant(NEW)
+NOORD: dict[str, Any] = {
+    "name": "noord",
+    "vestiging": "99XX01",
+    "pupils": {"a": 1, "b": None, "c": None, "beide": 5},
+    "staff": {"juf": 1, "meester": None},
+}
+ZUID: dict[str, Any] = {
+    "name": "zuid",
+    "vestiging": "99XX02",
+    "pupils": {"x": 11, "y": None, "beide z": 5},
+    "staff": {"juf z": 1, "zus": None},
+}
+WEST: dict[str, Any] = {
+    "name": "west",
+    "vestiging": "99YY01",
+    "code": "0300",
+    "pupils": {"w": 21},
+    "staff": {"wim": 7},
+}
+APART: dict[str, Any] = {
+    "name": "oost",
+    "vestiging": "99ZZ01",
+    "code": "0400",
+    "pupils": {"o": 31, "p": None},
+    "staff": {"olga": 8},
+}
+
+
+def quiet(board: Boards, *names: str) -> None:
+    """The nights that follow change nothing, open nothing and close nothing."""
+    for report in board.nights(*names):
+        assert (report.outcome, report.steps) == (Outcome.DONE, {}), report.koppeling
+        assert not any(r.added or r.changed or r.missing for r in report.readings)
+
+
+def test_a_school_of_its_own_goes_whole_and_nothing_of_it_is_left(make: Make) -> None:
+    board = make(s0=(OLD, NOORD), s1=(OLD, APART), s2=(NEW, WEST))
+    made, old, new = board.made, board.tenant(OLD), board.tenant(NEW)
+    before, there = core(made, old), core(made, new)
+    number = made.query("SELECT id FROM koppeling WHERE name = 's1'")[0][0]
+    report = board.move("s1")
     sound(made)
-    before = core(made, old)
-    there = core(made, new)
-    report = two.move("s0")
+    assert (report.twins, report.cut, report.whole) == ([], {}, False)
+    assert (report.goes["leerling"], report.goes["groep"]) == (2, 1)
+    left, came = core(made, old), core(made, new)
+    for table, rows in before.items():
+        assert sorted(left[table] + came[table], key=repr) == sorted(
+            rows + there[table], key=repr
+        ), table
+    assert len(left["leerling"]) == 4
+    for table, column in (("plan", "tenant_id"), ("pin", "tenant_id"), ("zaak", "tenant_id")):
+        assert not made.query(
+            f"SELECT 1 FROM {table} WHERE {column} = ? AND EXISTS (SELECT 1 FROM run r "
+            "WHERE r.koppeling_id = ? AND r.id = {0})".format(
+                {"plan": "plan.run_id", "pin": "-1", "zaak": "zaak.opened_run"}[table]
+            ),
+            old,
+            number,
+        )
+    quiet(board)
+    assert made.cases() == []
+    assert {**core(made, old)} == left
+    assert {**core(made, new)} == came
+
+
+def test_who_belongs_to_both_is_one_in_each_and_only_what_each_school_says(make: Make) -> None:
+    board = make(s0=(OLD, NOORD), s1=(OLD, ZUID), s2=(NEW, WEST))
+    made, old, new = board.made, board.tenant(OLD), board.tenant(NEW)
+    shared = made.core(Entity.LEERLING, "beide")
+    assert shared == made.core(Entity.LEERLING, "beide z", "s1")
+    pins.pin(
+        made.hub,
+        shared,
+        entity=Entity.LEERLING,
+        field="roepnaam",
+        value="Pin",
+        reason="gebeld",
+        operator="jan",
+    )
+    board.nights(rounds=1)
+    told = board.announce("s0")
+    shown = move.preview(made.hub, told)
+    assert [(t.entity, t.new_key) for t in shown.twins] == [
+        ("instelling", ""),
+        ("leerling", ""),
+        ("medewerker", ""),
+        ("opleiding", ""),
+    ]
+    report = board.move("s0")
+    assert (shown.goes, shown.cut, shown.carried) == (report.goes, report.cut, report.carried)
+    assert [t.old_key for t in shown.twins] == [t.old_key for t in report.twins]
     sound(made)
-    assert report.twins
-    for name in ("s0", "s1", "s2") * 2:
-        made.later(24)
-        run = made.sync(name)
-        assert (run.error, run.outcome) == ("", Outcome.DONE), (name, run)
-        assert not [step for step in run.steps if step.endswith((".create", ".close"))], name
+    for run in board.nights():
+        assert not [s for s in run.steps if s.endswith((".create", ".close", ".reopen"))]
         sound(made)
     assert made.cases() == []
-    moved = {row[0] for row in core(made, new)["leerling"]} - {row[0] for row in there["leerling"]}
-    assert len(moved) == 4
-    assert len(moved & {row[0] for row in before["leerling"]}) == 3
+    stays, goes = made.core(Entity.LEERLING, "beide z", "s1"), made.core(Entity.LEERLING, "beide")
+    assert stays == shared != goes
+    names = {row[0]: row[1:] for row in made.query("SELECT id, achternaam, roepnaam FROM leerling")}
+    assert names[stays] == ("Jansen beide z", "Pin")
+    assert names[goes] == ("Jansen beide", "Pin")
+    assert {row[0] for row in core(made, old)["inschrijving"]}.isdisjoint(
+        row[0] for row in core(made, new)["inschrijving"]
+    )
+    members = made.query(
+        "SELECT g.tenant_id, COUNT(*) FROM groepsdeelname d JOIN groep g ON g.id = d.groep_id "
+        "WHERE d.rol = 'leerling' AND NOT d.beeindigd GROUP BY g.tenant_id ORDER BY 1"
+    )
+    assert members == [(old, 3), (new, 5)]
+    with made.hub.store.work() as work:
+        assert audit.verify(made.hub, work).is_whole
+        lines = [line for line in audit.show(work) if line.action == "transfer"]
+    assert {line.subject for line in lines} == {f"tenant {old}", f"tenant {new}"}
+
+
+def test_there_and_back_is_as_if_nothing_had_been(make: Make) -> None:
+    board = make(s0=(OLD, NOORD), s1=(OLD, ZUID), s2=(NEW, WEST))
+    made, old, new = board.made, board.tenant(OLD), board.tenant(NEW)
+    before, there = core(made, old), core(made, new)
+    board.move("s0")
+    board.nights(rounds=1)
+    report = board.move("s0", old=NEW, new=OLD)
+    assert sum(report.rejoined.values()) == 4
+    sound(made)
+    board.nights()
+    sound(made)
+    assert made.cases() == []
+    assert core(made, old) == before
+    assert core(made, new) == there
+
+
+def test_what_a_person_did_and_has_still_to_do_goes_along(make: Make) -> None:
+    """A case, a decision, a pin, a refusal, a held plan, quarantine, and a run to be undone."""
+    twin = {**APART, "name": "ook", "pupils": {"q": 31, "r": 33}, "staff": {"otto": 9}}
+    board = make(s0=(OLD, NOORD), s1=(OLD, APART), s3=(OLD, twin), s2=(NEW, WEST))
+    made = board.made
+    one, other = made.sources["s1"], made.sources["s3"]
+    alike = {"achternaam": "Vos", "roepnaam": "Kim", "geboortedatum": "2012-03-04"}
+    for number in range(2):
+        one.put(Entity.LEERLING, f"kim{number}", **alike | {"achternaam": f"Vos{number}"})
+        other.put(Entity.LEERLING, f"kim{number}'", **alike | {"achternaam": f"Vos{number}"})
+    board.nights(rounds=1)
+    assert len(made.cases()) == 2
+    kim = made.core(Entity.LEERLING, "kim0", "s1")
+    linked = Decision(Verdict.LINK, Entity.LEERLING, "kim0'", core_id=kim)
+    made.sync("s3", kind=Kind.DECIDE, decision=linked, why="gebeld", operator="jan")
+    pin: dict[str, Any] = {"entity": Entity.LEERLING, "reason": "test", "operator": "jan"}
+    pins.pin(made.hub, kim, field="geboorteplaats", value="Delft", **pin)
+    one.put(Entity.LEERLING, "o", **one.here(Entity.LEERLING)["o"] | {"geboorteplaats": "Assen"})
+    kept = made.sync("s1")
+    made.policy(guards=WHOLE | {"change": {"share": None, "number": 1, "floor": 0}})
+    one.put(Entity.LEERLING, "p", **one.here(Entity.LEERLING)["p"] | {"geboorteplaats": "Ede"})
+    held = made.sync("s1")
+    assert held.outcome is Outcome.HELD
+    made.sync("s1", kind=Kind.REFUSE, refused=held.plan_id, why="nee", operator="jan")
+    one.put(Entity.MEDEWERKER, "olga", **one.here(Entity.MEDEWERKER)["olga"] | {"roepnaam": "O"})
+    held = made.sync("s1")
+    one.put(Entity.LEERLING, "kapot", kapot=True)
+    assert made.sync("s1").quarantine == 1
+    cases = made.cases()
+    state = core(made, board.tenant(OLD))
+
+    report = board.move("s1", "s3")
+    sound(made)
+    assert (report.carried["plan"], report.carried["decision"], report.carried["pin"]) == (2, 1, 1)
+    assert made.cases() == cases
+    runs = board.nights("s3", "s1", "s2")
+    assert {run.koppeling: (run.steps, run.quarantine) for run in runs} == {
+        "s3": ({}, 0),
+        "s1": ({"medewerker.change": 1}, 1),
+        "s2": ({}, 0),
+    }
+    assert made.cases() == cases
+    came = core(made, board.tenant(NEW))
+    assert {r[0] for r in came["leerling"]} >= {made.core(Entity.LEERLING, "o", "s1"), kim}
+    approved = made.sync("s1", kind=Kind.APPLY, approved=held.plan_id, operator="jan")
+    assert (approved.error, approved.applied, approved.held) == ("", {"medewerker.change": 1}, 0)
+    undone = made.sync("s1", kind=Kind.UNDO, undone=kept.run_id, operator="jan")
+    assert undone.applied == {"leerling.change": 1}
+    born = "SELECT geboorteplaats FROM leerling WHERE id = ?"
+    assert made.query(born, made.core(Entity.LEERLING, "o", "s1")) == [(None,)]
+    assert made.query(born, made.core(Entity.LEERLING, "p", "s1")) == [(None,)]
+    assert made.query(born, kim) == [("Delft",)]
+    assert len(state["leerling"]) == len(core(made, board.tenant(OLD))["leerling"]) + 5
+    sound(made)
+
+
+def test_two_boards_become_one_and_who_they_share_is_found_by_the_next_run(make: Make) -> None:
+    """All koppelingen go; a pupil with the same ECK iD is one by the normal rules, no other is."""
+    board = make(s0=(OLD, NOORD), s1=(OLD, ZUID), s2=(NEW, {**WEST, "pupils": {"w": 5, "v": None}}))
+    made, old, new = board.made, board.tenant(OLD), board.tenant(NEW)
+    elder = made.core(Entity.LEERLING, "beide")
+    assert made.core(Entity.LEERLING, "w", "s2") != elder
+    report = board.move("s0", "s1")
+    assert (report.whole, report.twins, report.cut) == (True, [], {})
+    sound(made)
+    assert all(rows == [] for rows in core(made, old).values())
+    for table, column in (
+        *((t, "tenant_id") for t in ("koppeling", "zaak", "pin", "plan", "refold")),
+        *((t, "tenant_id") for t in ("former_number", "herinrichting")),
+    ):
+        assert made.query(f"SELECT 1 FROM {table} WHERE {column} = ?", old) == [], table
+    for run in board.nights(rounds=3):
+        assert not [s for s in run.steps if s.endswith((".create", ".close"))]
+    assert made.core(Entity.LEERLING, "w", "s2") == elder
+    assert made.cases() == []
+    assert len(core(made, new)["leerling"]) == 7
+
+
+def test_who_left_the_staying_school_keeps_his_number_where_he_goes(make: Make) -> None:
+    board = make(s0=(OLD, NOORD), s1=(OLD, ZUID), s2=(NEW, WEST))
+    made = board.made
+    was = made.core(Entity.LEERLING, "beide")
+    for entity, key in (
+        (Entity.LEERLING, "beide z"),
+        (Entity.VERZORGER_RELATIE, "r beide z"),
+        (Entity.INSCHRIJVING, "zuid i beide z"),
+    ):
+        made.sources["s1"].remove(entity, key)
+    groep = made.sources["s1"].here(Entity.GROEP)["zuid g"]
+    made.sources["s1"].put(Entity.GROEP, "zuid g", **groep | {"leerlingen": ["x", "y"]})
+    board.nights()
+    board.move("s0")
+    sound(made)
+    assert made.core(Entity.LEERLING, "beide") == was
+    stayed = made.core(Entity.LEERLING, "beide z", "s1")
+    assert stayed != was
+    for run in board.nights():
+        assert not [s for s in run.steps if s.endswith(".create")]
+    sound(made)
+    assert made.query(
+        "SELECT i.leerling_id FROM inschrijving i JOIN link l ON l.core_id = i.id "
+        "WHERE l.source_key = 'zuid i beide z'"
+    ) == [(stayed,)]
+
+
+# -- what is refused -------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_is_refused_and_says_what_to_do(make: Make) -> None:
+    board = make(s0=(OLD, NOORD), s1=(OLD, APART), s2=(NEW, WEST))
+    hub = board.made.hub
+    before = board.made.dump()
+    with pytest.raises(ConfigurationError, match="has no koppeling 'zuid'"):
+        move.preview(hub, board.announce("zuid"))
+    with pytest.raises(SyncError, match="stands with nieuw already"):
+        move.preview(hub, board.announce("s2"))
+    with pytest.raises(SyncError, match="its day has not come") as caught:
+        move.transfer(hub, board.announce("s0", on="2027-08-01"), operator="jan", why="")
+    assert "preview overgang" in caught.value.advice
+    told = board.announce("s0")
+    of_one = replace(hub, actor=replace(hub.actor, tenants=frozenset({OLD})))
+    with pytest.raises(NoRightError):
+        move.preview(of_one, told)
+    number = board.made.query("SELECT id FROM koppeling WHERE name = 's0'")[0][0]
+    with lease(hub.store, f"koppeling-{number}"), pytest.raises(RunActiveError):
+        move.transfer(hub, told, operator="jan", why="")
+    board.made.query("UPDATE scope SET numbers_of = 's1' WHERE koppeling_id = ?", number)
+    with pytest.raises(SyncError, match="s0 has the numbers of s1"):
+        move.preview(hub, told)
+    board.made.query("UPDATE scope SET numbers_of = ''")
+    assert board.made.dump() == before
+
+
+def test_a_value_that_does_not_open_stops_it(make: Make) -> None:
+    board = make(s0=(OLD, NOORD), s1=(OLD, APART))
+    made = board.made
+    made.query(
+        "UPDATE identificatie SET waarde = ? WHERE eigenaar_id = ?",
+        bytes(40),
+        made.core(Entity.LEERLING, "a"),
+    )
+    before = made.dump()
+    with pytest.raises(SyncError, match=r"identificatie\.waarde: a value does not open"):
+        board.move("s0")
+    without = ("id_block", "tenant_key")
+    assert {t: r for t, r in made.dump().items() if t not in without} == {
+        t: r for t, r in before.items() if t not in without
+    }
+
+
+def test_a_koppeling_on_its_way_does_not_run_until_file_and_database_agree(make: Make) -> None:
+    board = make(s0=(OLD, NOORD), s1=(OLD, APART), s2=(NEW, WEST))
+    board.tenants["s1"] = NEW
+    with pytest.raises(ConfigurationError, match="differs from the database") as caught:
+        board.configure()
+    assert "[[herinrichting]]" in caught.value.advice
+    told = board.announce("s1")
+    with pytest.raises(ConfigurationError, match="stands with tenant oud") as caught:
+        board.made.sync("s1")
+    assert "herinrichting apply" in caught.value.advice
+    assert board.made.sync("s0").steps == {}
+    move.transfer(board.made.hub, told, operator="jan", why="")
+    quiet(board)
+    board.tenants["s1"] = OLD
+    board.announce("s1")
+    with pytest.raises(ConfigurationError, match="stands with tenant nieuw"):
+        board.made.sync("s1")
+
+
+def test_every_sealed_column_says_what_of_it_goes() -> None:
+    assert set(GOES) == {sealed.table for sealed in sealed_columns()}
