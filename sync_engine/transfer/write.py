@@ -56,6 +56,7 @@ class Writer:
         self._links()
         self._decisions()
         self._plans()
+        self._estrange()
         self._marks()
         self._herinrichtingen()
         self.work.execute(
@@ -432,6 +433,41 @@ class Writer:
         work.execute(
             "UPDATE step SET change = m.after, digest = m.digest FROM m_step_change m "
             "WHERE m.k_id = step.id"
+        )
+
+    def _estrange(self) -> None:
+        """No run of one tenant brings back or takes away what is of the other by now."""
+        work, old = self.work, (self.parting.old,)
+        ours = f"(SELECT id FROM run WHERE koppeling_id IN {GOING})"
+        theirs = (
+            f"(SELECT id FROM koppeling WHERE tenant_id = {self.parting.old:d} "
+            f"AND id NOT IN {GOING})"
+        )
+        shadows = f"(SELECT id FROM shadow WHERE koppeling_id IN {GOING})"
+        work.execute(
+            f"DELETE FROM former_form WHERE (shadow_id IN {shadows} AND run_id NOT IN {ours}) "
+            f"OR (run_id IN {ours} AND shadow_id NOT IN {shadows})"
+        )
+        for owners, which in ((GOING, "NOT IN"), (theirs, "IN")):
+            work.execute(
+                f"DELETE FROM former_link WHERE koppeling_id IN {owners} AND run_id {which} {ours}"
+            )
+            work.execute(
+                f"UPDATE shadow SET accepted_run = NULL WHERE koppeling_id IN {owners} "
+                f"AND accepted_run {which} {ours}"
+            )
+            work.execute(
+                f"UPDATE link SET run_id = 0 WHERE koppeling_id IN {owners} "
+                f"AND run_id {which} {ours}"
+            )
+        staying = "(SELECT id FROM groep WHERE tenant_id = ?)"
+        for groups, which, params in ((HERE, "NOT IN", ()), (staying, "IN", old)):
+            concerned = f"groep_id IN {groups} AND run_id {which} {ours}"
+            work.execute(f"UPDATE groepsdeelname SET run_id = 0 WHERE {concerned}", params)
+            work.execute(f"DELETE FROM former_member WHERE {concerned}", params)
+        work.execute(
+            f"UPDATE alias SET run_id = 0 WHERE (core_id IN {OWNED} AND run_id NOT IN {ours}) "
+            f"OR (core_id NOT IN {OWNED} AND run_id IN {ours})"
         )
 
     # -- what remains to be done -------------------------------------------------------------------

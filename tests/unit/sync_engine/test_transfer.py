@@ -154,6 +154,19 @@ def test_who_belongs_to_both_is_one_in_each_and_only_what_each_school_says(make:
         "WHERE d.rol = 'leerling' AND NOT d.beeindigd GROUP BY g.tenant_id ORDER BY 1"
     )
     assert members == [(old, 3), (new, 5)]
+    for name, own in (
+        ("s0", new),
+        ("s1", old),
+    ):  # what a run did before is undone on its side alone
+        other = core(made, old if own == new else new)
+        ((first,),) = made.query(
+            "SELECT MIN(r.id) FROM run r JOIN koppeling k ON k.id = r.koppeling_id "
+            "WHERE k.name = ?",
+            name,
+        )
+        assert made.sync(name, kind=Kind.UNDO, undone=first, operator="jan").error == ""
+        sound(made)
+        assert core(made, old if own == new else new) == other
     with made.hub.store.work() as work:
         assert audit.verify(made.hub, work).is_whole
         lines = [line for line in audit.show(work) if line.action == "transfer"]
