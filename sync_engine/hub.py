@@ -158,7 +158,31 @@ class Hub:
                     advice="Deze koppeling gaat naar een ander bestuur. Nog niet toegepast? "
                     f'`koppelhub herinrichting apply`. Al wel? Zet bij haar tenant = "{tenant}".',
                 )
-            return KoppelingRow(row.id or 0, row.name, row.system, row.tenant_id)
+            found = KoppelingRow(row.id or 0, row.name, row.system, row.tenant_id)
+        self._refuse_parted(source)
+        return found
+
+    def _refuse_parted(self, source: Source) -> None:
+        """Do nothing where a koppeling reads nothing that went to another tenant.
+
+        Raises: ConfigurationError.
+        """
+        for each in self.settings.herinrichting:
+            for part in each.deel:
+                if part.koppeling != source.name or not source.includes(part.vestigingen):
+                    continue
+                with self.store.work() as work:
+                    gone = work.execute(
+                        "SELECT 1 FROM scope s JOIN koppeling k ON k.id = s.koppeling_id "
+                        "WHERE k.name = ? LIMIT 1",
+                        (part.to,),
+                    )
+                if gone:
+                    raise ConfigurationError(
+                        f"source[{source.name}].vestigingen: {', '.join(part.vestigingen)} went "
+                        f"to {each.naar}",
+                        advice="Noem bij deze koppeling alleen nog de vestigingen die blijven.",
+                    )
 
     def schools(self, koppeling: str, wanted: Iterable[str]) -> tuple[str, ...]:
         """BRINs and vestigingsnummers that a person typed, as they select scopes of a koppeling.

@@ -17,25 +17,28 @@ def state_of(hub: Hub, work: Work, told: AnnouncedHerinrichting) -> str:
     Returns: announced, while a koppeling stands with the tenant that it leaves; unconfigured, where
         all went and the configuration names the old tenant still; transferred.
     """
-    names = work.values(list(told.koppelingen))
-    left = work.execute(
-        "SELECT 1 FROM koppeling k JOIN tenant t ON t.id = k.tenant_id "
-        f"WHERE t.name = ? AND {work.many('k.name')} LIMIT 1",
-        (told.tenant, names),
+    there = work.execute(  # a koppeling that gets a part has scopes once it has it
+        "SELECT k.name FROM koppeling k JOIN tenant t ON t.id = k.tenant_id "
+        f"WHERE t.name = ? AND {work.many('k.name')} "
+        "AND EXISTS (SELECT 1 FROM scope s WHERE s.koppeling_id = k.id)",
+        (told.naar, work.values(list(told.going))),
     )
-    if left or not work.execute(
-        f"SELECT 1 FROM koppeling k WHERE {work.many('k.name')} LIMIT 1", (names,)
-    ):
+    if {row[0] for row in there} != set(told.going):
         return ANNOUNCED
     return UNCONFIGURED if behind(hub, told) else DONE
 
 
 def behind(hub: Hub, told: AnnouncedHerinrichting) -> list[str]:
-    """The koppelingen that the configuration still names with the tenant that they leave."""
+    """The koppelingen of which the configuration still says what was before.
+
+    They are of the tenant that they leave, or read vestigingen that are another one's.
+    """
+    parts = {part.koppeling: part.vestigingen for part in told.deel}
     return [
         source.name
         for source in hub.settings.source
-        if source.name in told.koppelingen and source.tenant == told.tenant
+        if (source.name in told.going and source.tenant == told.tenant)
+        or (source.name in parts and source.includes(parts[source.name]))
     ]
 
 

@@ -8,7 +8,7 @@ each. Nothing is read, matched, created or closed by it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,18 +16,21 @@ import msgspec
 
 from config.clock import local_date
 from config.errors import ConfigurationError
-from config.herinrichting import AnnouncedHerinrichting
+from config.herinrichting import AnnouncedHerinrichting, MovedPart
 from config.nearest import choice
 from mappings.canonical.fields import Entity
 from sync_engine.audit import note_within
 from sync_engine.context import SCHEMA_VERSION, Context, Ids, KoppelingRow
 from sync_engine.errors import SyncError
+from sync_engine.herinrichtingen import in_force
 from sync_engine.hub import Hub
 from sync_engine.hubkeys import hub_key
 from sync_engine.plan import prepare
+from sync_engine.renumbering import Renumbering
 from sync_engine.scopes import load_scopes
 from sync_engine.store.locks import lease, tenant_lock
 from sync_engine.store.work import Work
+from sync_engine.transfer.part import Part, find_scopes, take_numbers
 from sync_engine.transfer.rekey import Rekeyer
 from sync_engine.transfer.reseal import Resealer
 from sync_engine.transfer.sides import GOING, OWNED, Parting, Sides, cuts, references
@@ -82,10 +85,23 @@ def preview(hub: Hub, told: AnnouncedHerinrichting) -> TransferReport:
     Raises: ConfigurationError if it names what is not there; SyncError if it cannot be;
         NoRightError if the actor may not act for both tenants.
     """
-    with hub.store.work() as work, work.snapshot():
-        move = _Move(hub, work, told)
-        move.sort_out(None)
+    with hub.store.work() as work:
+        with work.snapshot():
+            move = _Move(hub, work, told)
+            if not move.parts:
+                move.sort_out(None)
+                return move.report
+        with suppress(_Shown), work.transaction():
+            move = _Move(hub, work, told)
+            for part in move.parts:
+                part.hand_over(None)
+            move.sort_out(None)
+            raise _Shown
         return move.report
+
+
+class _Shown(Exception):  # noqa: N818 - no error: a preview takes back what it did to look
+    """What was to be seen was seen."""
 
 
 def transfer(hub: Hub, told: AnnouncedHerinrichting, *, operator: str, why: str) -> TransferReport:
@@ -104,8 +120,33 @@ def transfer(hub: Hub, told: AnnouncedHerinrichting, *, operator: str, why: str)
         with work.snapshot():
             first = _Move(hub, work, told)
         with first.alone():
-            move = _Move(hub, work, told)
-            return move.carry_out(operator, why)
+            for part in first.parts:
+                part.hand_over(Ids(work, dry=False))
+            return _Move(hub, work, told).carry_out(operator, why)
+
+
+class _Handover:
+    """A part of a koppeling that is still to be handed over to the one that goes."""
+
+    def __init__(self, hub: Hub, work: Work, part: Part) -> None:
+        self.hub, self.work, self.part = hub, work, part
+
+    def hand_over(self, ids: Ids | None) -> None:
+        """Do it, in one transaction; without numbers within the one that is open, to be undone."""
+        counts = self.part.prepare()
+        if ids is None:
+            self._write(*(range(-count, 0) for count in counts))
+            return
+        numbers = take_numbers(ids, *counts)
+        with self.work.transaction():
+            self._write(*numbers)
+
+    def _write(self, records: range, shadows: range) -> None:
+        self.work.execute(
+            "UPDATE koppeling SET tenant_id = ? WHERE id = ?",
+            (self.part.old.tenant_id, self.part.new.id),
+        )
+        self.part.write(records, shadows)
 
 
 class _Move:
@@ -120,10 +161,20 @@ class _Move:
         old, new = tenants[told.tenant], tenants[str(told.naar)]
         for number in (old, new):
             hub.check_tenant(number)
+        self.issuers: dict[int, int] = {}
+        self.parts: list[_Handover] = []
+        self._known = {
+            name: KoppelingRow(number, name, system, tenant)
+            for number, name, system, tenant in work.execute(
+                "SELECT id, name, system, tenant_id FROM koppeling ORDER BY id"
+            )
+            if tenant in {old, new}
+        }
         self.rows = self._koppelingen(old, new)
         staying = work.execute("SELECT id FROM koppeling WHERE tenant_id = ?", (old,))
-        going = [row.id for row in self.rows]
-        self.parting = Parting(old, new, going, whole={row[0] for row in staying} == set(going))
+        going = {row.id for row in self.rows}
+        whole = {row[0] for row in staying} <= going
+        self.parting = Parting(old, new, sorted(going), whole=whole)
         self._refuse()
         self.report = TransferReport(
             told.name,
@@ -136,32 +187,53 @@ class _Move:
         )
 
     def _koppelingen(self, old: int, new: int) -> list[KoppelingRow]:
-        known = {
-            name: KoppelingRow(number, name, system, tenant)
-            for number, name, system, tenant in self.work.execute(
-                "SELECT id, name, system, tenant_id FROM koppeling ORDER BY id"
+        where = f"herinrichting[{self.told.name}]"
+        rows = [
+            self._going(name, f"{where}.koppelingen", old, new) for name in self.told.koppelingen
+        ]
+        for part in self.told.deel:
+            place = f"{where}.deel[{part.koppeling}]"
+            staying = self._going(part.koppeling, f"{place}.koppeling", old, new)
+            rows.append(self._receiver(part, staying, place, new))
+        return sorted(rows, key=lambda row: row.id)
+
+    def _going(self, name: str, where: str, old: int, new: int) -> KoppelingRow:
+        """A koppeling of the old tenant."""
+        if name not in self._known:
+            mine = [row.name for row in self._known.values() if row.tenant_id == old]
+            raise ConfigurationError(
+                f"{where}: {self.told.tenant} has no koppeling {name!r}", advice=choice(name, mine)
             )
-            if tenant in {old, new}
-        }
-        where = f"herinrichting[{self.told.name}].koppelingen"
-        for name in self.told.koppelingen:
-            if name not in known:
-                mine = [row.name for row in known.values() if row.tenant_id == old]
-                raise ConfigurationError(
-                    f"{where}: {self.told.tenant} has no koppeling {name!r}",
-                    advice=choice(name, mine),
-                )
-            if known[name].tenant_id == new:
-                raise SyncError(
-                    f"{where}: {name} stands with {self.told.naar} already",
-                    advice="Dit is al toegepast. Terug? Kondig het andersom aan, onder een andere "
-                    "naam.",
-                )
-        return sorted((known[name] for name in self.told.koppelingen), key=lambda row: row.id)
+        if self._known[name].tenant_id == new:
+            raise SyncError(f"{where}: {name} stands with {self.told.naar} already", advice=_DONE)
+        return self._known[name]
+
+    def _receiver(
+        self, part: MovedPart, staying: KoppelingRow, where: str, new: int
+    ) -> KoppelingRow:
+        """The koppeling that gets a part; what it gets is found out, unless it has it."""
+        row = self._known.get(part.to)
+        if row is None or row.system != staying.system:
+            raise ConfigurationError(
+                f"{where}.to: there is no koppeling {part.to!r} of {staying.system}",
+                advice=f"Neem haar op als [[source]] van {self.told.naar}, nog zonder te lezen.",
+            )
+        self.issuers[staying.id] = row.id
+        if self.work.execute("SELECT 1 FROM scope WHERE koppeling_id = ? LIMIT 1", (row.id,)):
+            if row.tenant_id != new:
+                return row  # handed over already: the transfer was broken off after it
+            raise SyncError(f"{where}.to: {part.to} has read something already", advice=_DONE)
+        every = in_force(self.work, [staying.tenant_id])
+        on = local_date(self.hub.clock.now(), self.hub.settings.timezone)
+        scopes = find_scopes(self.work, part, staying, Renumbering(every, on=on), where=where)
+        cipher = self.hub.cipher(staying.tenant_id)
+        made = Part(self.work, cipher, scopes, old=staying, new=row)
+        self.parts.append(_Handover(self.hub, self.work, made))
+        return row
 
     def _refuse(self) -> None:
         """Refuse what would take numbers or erasures across the border half."""
-        names = {row.name for row in self.rows}
+        names = {row.name for row in self.rows} | {part.koppeling for part in self.told.deel}
         for name, issuer in self.work.execute(
             "SELECT DISTINCT k.name, s.numbers_of FROM scope s "
             "JOIN koppeling k ON k.id = s.koppeling_id WHERE k.tenant_id = ? "
@@ -190,7 +262,8 @@ class _Move:
         tenants = sorted((self.parting.old, self.parting.new))
         with ExitStack() as held:
             names = [f"keys-{number}" for number in tenants]
-            names += [f"koppeling-{row.id}" for row in self.rows]
+            numbers = {row.id for row in self.rows} | set(self.issuers)
+            names += [f"koppeling-{number}" for number in sorted(numbers)]
             for name in names:
                 held.enter_context(lease(self.hub.store, name, on=self.work))
             for number in tenants:
@@ -293,13 +366,16 @@ class _Move:
             for row in self.rows
             if row.name in context.mappings
         }
-        counts = Resealer(work, parting, ciphers=ciphers, versions=versions).prepare()
-        Rekeyer(context, ciphers[1], self.rows).prepare()
+        resealer = Resealer(work, parting, ciphers=ciphers, versions=versions, issuers=self.issuers)
+        counts = resealer.prepare()
+        Rekeyer(context, ciphers[1], self.rows, issuers=self.issuers).prepare()
         self._tables()
         self._cases()
         self._inputs(context, versions)
         with work.transaction():
-            writer = Writer(work, parting, operator=operator, now=hub.clock.now())
+            writer = Writer(
+                work, parting, operator=operator, now=hub.clock.now(), issuers=self.issuers
+            )
             writer.write(counts)
             self._remember(operator, why)
             self._tell(operator, why)
@@ -401,6 +477,12 @@ class _Move:
         note_within(
             self.hub, self.work, operator=operator, action="transfer", subject=subject, why=why
         )
+
+
+_DONE: Final = (
+    "Dit is al toegepast, of deze koppeling las al zelf. Terug? Kondig het andersom aan, onder een "
+    "andere naam."
+)
 
 
 def _key(number: int) -> str:

@@ -6,8 +6,10 @@ found back was of a form that is no more: its record is matched anew by the next
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
+
+import msgspec
 
 from mappings.canonical.fields import Entity
 from sync_engine.context import Context, KoppelingRow
@@ -32,11 +34,18 @@ class Rekeyer:
         context: to read the old tenant in; the tables of planning are there.
         new: the new tenant's keys.
         koppelingen: those that go.
+        issuers: koppeling that stays → the one that goes and issues its numbers from now on.
     """
 
     def __init__(
-        self, context: Context, new: TenantCipher, koppelingen: Sequence[KoppelingRow]
+        self,
+        context: Context,
+        new: TenantCipher,
+        koppelingen: Sequence[KoppelingRow],
+        *,
+        issuers: Mapping[int, int],
     ) -> None:
+        self._issued = {new_: old for old, new_ in issuers.items()}
         self.context, self.koppelingen = context, koppelingen
         self._index = context.cipher.index, new.index
         self._evidence = context.cipher.fingerprint(b"evidence"), new.fingerprint(b"evidence")
@@ -128,7 +137,9 @@ class Rekeyer:
         before, after = self._index
         found = []
         for node in nodes:
-            told = named_keys(context, entity, node, here)
+            issuer = self._issued.get(node.issuer, node.issuer)
+            was = msgspec.structs.replace(node, issuer=issuer)
+            told = named_keys(context, entity, was, here)
             tells = named_keys(context, entity, node, there)
             pairs = [
                 (before(name, *parts), after(name, *others))

@@ -54,7 +54,7 @@ _MORE: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "quarantine": (("source_key", "TEXT"), ("raw_fp", "BLOB")),
     "inbox": (("digest", "BLOB"),),
     "step": (("digest", "BLOB"),),
-    "identificatie": (("blindindex", "BLOB"),),
+    "identificatie": (("blindindex", "BLOB"), ("uitgever", "INTEGER")),
 }
 """What is made beside it."""
 
@@ -104,6 +104,7 @@ class Resealer:
         parting: who goes; `sides` has sorted it out.
         ciphers: of the old tenant and of the new one.
         versions: koppeling → version of its mapping, where it is configured.
+        issuers: koppeling that stays → the one that goes and issues its numbers from now on.
     """
 
     def __init__(
@@ -113,7 +114,9 @@ class Resealer:
         *,
         ciphers: tuple[TenantCipher, TenantCipher],
         versions: Mapping[int, str],
+        issuers: Mapping[int, int],
     ) -> None:
+        self._issuers = {str(old): str(new) for old, new in issuers.items()}
         self.work, self.parting, self._versions = work, parting, versions
         self.old, self.new = ciphers
         self._form, self._step, self._inbox = (
@@ -275,11 +278,13 @@ class Resealer:
 
     def _number_of(self, value: _Value) -> tuple[object, ...]:
         role, issuer = str(value.parts[1]), str(value.beside[0])
-        return (self._indexed(role, issuer, value.plain.decode()),)
+        index = self._indexed(role, issuer, value.plain.decode())
+        return index, int(self._issuers.get(issuer, issuer))
 
     def _indexed(self, role: str, issuer: str, number: str) -> bytes:
         """The blind index that the new tenant finds a number by."""
-        after = self.new.index(f"identificatie/{role}", issuer, number)
+        there = self._issuers.get(issuer, issuer)
+        after = self.new.index(f"identificatie/{role}", there, number)
         if role in NUMBERS:  # former numbers stand by their index alone
             before = self.old.index(f"identificatie/{role}", issuer, number)
             self._met.indexes.append((before, after))
@@ -317,6 +322,9 @@ class Resealer:
         return self._labels[1]
 
     def _named(self, key: str) -> str:
+        if key.startswith("identificatie/"):
+            head, _, issuer = key.rpartition("/")
+            return f"{head}/{self._issuers.get(issuer, issuer)}"
         if not key.startswith("groepsdeelname/"):
             return key
         head, _, last = key.rpartition("/")
@@ -379,12 +387,16 @@ class Resealer:
             "FROM t_fresh f JOIN t_core t ON t.core_id = f.core_id "
             "JOIN identificatie i ON i.eigenaar_id = f.core_id "
             "JOIN core_salt s ON s.core_id = f.core_id "
-            f"WHERE i.uitgever = 0 OR (i.uitgever IN {GOING}) <> t.leaves"
+            f"WHERE i.uitgever = 0 OR (i.uitgever IN {GOING}) <> t.leaves "
+            f"OR {self.work.many('i.uitgever')}",
+            (self.work.values([int(number) for number in self._issuers]),),
         ):
             plain = self.old.person(salt).decrypt(bytes(blob), identifier_context(owner, role))
             fresh, leaves = salts[number]
             cipher = self.old if leaves else self.new
             sealed = cipher.person(fresh).encrypt(plain, identifier_context(number, role))
+            if not leaves:
+                issuer = int(self._issuers.get(str(issuer), str(issuer)))
             index = cipher.index(f"identificatie/{role}", str(issuer), plain.decode())
             numbers.append((number, role, issuer, sealed, index, run_id))
         work.load(

@@ -5,6 +5,7 @@ Everything was computed before. Killed at any instruction, both tenants are as b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -36,8 +37,17 @@ _MEANWHILE: Final = (
 class Writer:
     """Writes one parting from what stands in the temporary tables."""
 
-    def __init__(self, work: Work, parting: Parting, *, operator: str, now: datetime) -> None:
+    def __init__(
+        self,
+        work: Work,
+        parting: Parting,
+        *,
+        operator: str,
+        now: datetime,
+        issuers: Mapping[int, int],
+    ) -> None:
         self.work, self.parting, self.operator, self.now = work, parting, operator, now
+        self._issuers = issuers
 
     def write(self, counts: dict[str, int]) -> None:
         """All of it, within the transaction that is open.
@@ -140,7 +150,8 @@ class Writer:
             )
             work.execute(f"DELETE FROM {table} WHERE eigenaar_id IN {_JOINED}")
         work.execute(
-            "UPDATE identificatie SET waarde = m.after, blindindex = m.blindindex "
+            "UPDATE identificatie SET waarde = m.after, blindindex = m.blindindex, "
+            "uitgever = m.uitgever "
             "FROM m_identificatie_waarde m WHERE m.k_eigenaar_id = identificatie.eigenaar_id "
             "AND m.k_soort = identificatie.soort AND m.k_uitgever = identificatie.uitgever"
         )
@@ -182,6 +193,11 @@ class Writer:
             f"WHERE n.before = former_number.blindindex LIMIT 1) WHERE core_id IN {OWNED}",
             (self.parting.new,),
         )
+        for old, new in self._issuers.items():
+            work.execute(
+                f"UPDATE former_number SET uitgever = ? WHERE uitgever = ? AND core_id IN {OWNED}",
+                (new, old),
+            )
 
     def _members(self) -> None:
         """A membership is of one tenant; one across the border cannot be."""

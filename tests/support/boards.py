@@ -47,10 +47,14 @@ name = "School"
 """
 
 
-def configuration(tenants: Mapping[str, str], *moves: str) -> str:
+def configuration(
+    tenants: Mapping[str, str], *moves: str, vestigingen: Mapping[str, str] | None = None
+) -> str:
     """Koppeling → its tenant; `moves` are what is announced."""
+    only = vestigingen or {}
     listed = "".join(
         f'[[source]]\nname = "{name}"\nsystem = "memory"\ntenant = "{tenant}"\n'
+        + (f'vestigingen = ["{only[name]}"]\n' if name in only else "")
         for name, tenant in tenants.items()
     )
     return _CONFIGURATION + listed + "".join(moves)
@@ -81,11 +85,13 @@ class Boards:
 
     def __init__(self, made: Bench, folder: Path, tenants: Mapping[str, str]) -> None:
         self.made, self.folder, self.tenants = made, folder, dict(tenants)
+        self.vestigingen: dict[str, str] = {}
 
     def configure(self, *moves: str) -> None:
         """What ops writes into the configuration file; the hub is opened anew."""
         path = self.folder / "koppelhub.toml"
-        path.write_text(configuration(self.tenants, *moves), encoding="utf-8")
+        told = configuration(self.tenants, *moves, vestigingen=self.vestigingen)
+        path.write_text(told, encoding="utf-8")
         policy = self.made.hub.settings.policy
         settings = Settings.load(path, env={}).model_copy(update={"policy": policy})
         self.made.hub = replace(self.made.hub, settings=settings)
@@ -147,6 +153,7 @@ def fill(
     staff: Mapping[str, int | None],
     scope: str = "hoofd",
     code: str = "0211",
+    above: str = "",
 ) -> None:
     """One vestiging with a klas, its pupils and their parents, and who teaches them.
 
@@ -154,18 +161,22 @@ def fill(
         source: gets it.
         name: what keys begin with.
         vestiging: its number.
+        above: the scope that tells of instelling and vestiging; the same without.
         pupils: key → number of the ECK iD, where he has one.
         staff: the same.
         scope: of the source.
         code: of the opleiding.
     """
     put = source.put
+    above = above or scope
+    numbers = (*source.brins.get(above, ()), vestiging, vestiging[:4])
     source.brins[scope] = (vestiging, vestiging[:4])
-    put(Entity.INSTELLING, "school", scope, naam="School", brin=vestiging[:4])
+    source.brins[above] = tuple(dict.fromkeys(numbers))
+    put(Entity.INSTELLING, "school", above, naam="School", brin=vestiging[:4])
     put(
         Entity.VESTIGING,
         f"{name} v",
-        scope,
+        above,
         naam=name,
         vestigingsnummer=vestiging,
         instelling="school",
@@ -329,14 +340,14 @@ def sound(made: Bench) -> None:
         if accepted is not None:
             plain = person.decrypt(accepted, b"shadow|%d" % number)
         assert accepted_fp is None or bytes(accepted_fp) == fingerprint(plain)
-    koppeling = dict(made.query("SELECT id, tenant_id FROM koppeling"))
+    koppeling: dict[int, int] = dict(made.query("SELECT id, tenant_id FROM koppeling"))
     for table in ("link", "match_key"):
         for number, core_id in made.query(f"SELECT koppeling_id, core_id FROM {table}"):
             assert koppeling[number] == tenant_of.get(core_id), table
     for tenant, number in made.query("SELECT tenant_id, koppeling_id FROM zaak"):
         assert tenant == koppeling[number]
     for table in ("pin", "refold", "former_number"):
-        aliases = dict(made.query("SELECT core_id, survivor_id FROM alias"))
+        aliases: dict[int, int] = dict(made.query("SELECT core_id, survivor_id FROM alias"))
         for tenant, core_id in made.query(f"SELECT tenant_id, core_id FROM {table}"):
             where = tenant_of.get(aliases.get(core_id, core_id))
             assert where in {tenant, None}, table

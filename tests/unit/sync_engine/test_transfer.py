@@ -20,7 +20,9 @@ from sync_engine.sealed import sealed_columns
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
 from sync_engine.transfer import move
+from sync_engine.transfer.rekey import Rekeyer
 from sync_engine.transfer.reseal import GOES
+from tests.property.stores import Killed
 from tests.support.boards import NEW, OLD, Boards, boards, core, fill, sound
 from tests.support.memory import MemorySource
 from tests.support.reorganised import WHOLE
@@ -292,6 +294,102 @@ def test_who_left_the_staying_school_keeps_his_number_where_he_goes(make: Make) 
         "SELECT i.leerling_id FROM inschrijving i JOIN link l ON l.core_id = i.id "
         "WHERE l.source_key = 'zuid i beide z'"
     ) == [(stayed,)]
+
+
+# -- a part of what a koppeling brings -------------------------------------------------------------
+
+
+def of_two_vestigingen(store: Store, folder: Path) -> tuple[MemorySource, MemorySource]:
+    """What one koppeling brings of two vestigingen; and what the other one brings afterwards."""
+    before, after = (MemorySource(tuple(Entity)) for _ in range(2))
+    noord = NOORD | {"pupils": {"a": 1, "b": None, "beide": 5}, "above": "hoofd"}
+    zuid = ZUID | {"pupils": {"x": 11, "beide": 5}, "staff": {"juf": 1, "zus": None}}
+    for source in (before, after):
+        source.scope_keys = ("hoofd", "noord", "zuid")
+        fill(source, **noord, scope="noord")
+        if source is before:
+            fill(source, **zuid, scope="zuid", above="hoofd")
+    after.scope_keys = ("hoofd", "noord")
+    return before, after
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_one_vestiging_of_a_koppeling_goes_and_the_other_stays(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, dies: bool
+) -> None:
+    """Killed after the part was handed over, the same command goes on."""
+    one, other = of_two_vestigingen(store, tmp_path)
+    sources = {"s0": one, "s9": other}
+    with boards(store, tmp_path, {"s0": OLD, "s9": NEW}, sources) as board:
+        made, old, new = board.made, board.tenant(OLD), board.tenant(NEW)
+        board.nights("s0")
+        pins.pin(
+            made.hub,
+            made.core(Entity.LEERLING, "b"),
+            entity=Entity.LEERLING,
+            field="roepnaam",
+            value="Pin",
+            reason="gebeld",
+            operator="jan",
+        )
+        one.put(Entity.LEERLING, "kapot", "noord", kapot=True)
+        other.put(Entity.LEERLING, "kapot", "noord", kapot=True)
+        board.nights("s0")
+        before = core(made, old)
+        board.configure(PART)
+        told = made.hub.settings.herinrichting[0]
+        dump = made.dump()
+        shown = move.preview(made.hub, told)
+        assert made.dump() == dump
+        if dies:
+            with monkeypatch.context() as patch:
+                patch.setattr(Rekeyer, "prepare", die)
+                with pytest.raises(Killed):
+                    move.transfer(made.hub, told, operator="jan", why="")
+            assert core(made, old) == before
+            assert made.query("SELECT 1 FROM scope WHERE koppeling_id = 2")
+            sound(made)
+        report = move.transfer(made.hub, told, operator="jan", why="")
+        assert (report.goes, len(report.twins)) == (shown.goes, len(shown.twins))
+        assert {t.entity for t in report.twins} == {
+            *("instelling", "leerling", "medewerker", "verzorger", "verzorger_relatie"),
+        }
+        sound(made)
+        with pytest.raises(ConfigurationError, match="99XX01 went to nieuw"):
+            made.sync("s0")
+        board.vestigingen["s0"] = "99XX02"
+        one.scope_keys = ("hoofd", "zuid")
+        one.remove(Entity.VESTIGING, "noord v", "hoofd")
+        board.configure()
+        for run in board.nights():
+            assert not [s for s in run.steps if not s.endswith(".change")], run.steps
+            assert not any(r.added or r.changed for r in run.readings)
+            sound(made)
+        assert all(run.steps == {} for run in board.nights())
+        assert [row[0] for row in made.cases()] == ["s9"]
+        came, left = core(made, new), core(made, old)
+        assert {r[0] for r in came["vestiging"]} < {r[0] for r in before["vestiging"]}
+        went = {made.core(Entity.LEERLING, key, "s9") for key in ("a", "b")}
+        assert went < {row[0] for row in before["leerling"]}
+        assert (len(came["leerling"]), len(left["leerling"])) == (3, 2)
+        assert made.core(Entity.LEERLING, "beide") in {row[0] for row in before["leerling"]}
+
+
+def die(_: object) -> None:
+    """The process is no more."""
+    raise Killed
+
+
+PART = """[[herinrichting]]
+name = "overgang"
+tenant = "oud"
+naar = "nieuw"
+on = 2026-10-01
+[[herinrichting.deel]]
+koppeling = "s0"
+vestigingen = ["99XX01"]
+to = "s9"
+"""
 
 
 # -- what is refused -------------------------------------------------------------------------------
