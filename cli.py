@@ -19,9 +19,14 @@ from typer.exceptions import TyperException
 
 from console.arguments import COMMAND, Json
 from console.commands import (
+    accounts,
     acts,
+    alerts,
     alike,
     cases,
+    clock,
+    cursors,
+    health,
     herinrichtingen,
     inbox,
     pins,
@@ -30,6 +35,7 @@ from console.commands import (
     records,
     resync,
     runs,
+    sources,
     systems,
     trail,
     upkeep,
@@ -48,7 +54,8 @@ sandbox_app = typer.Typer(help="Sandbox servers with a synthetic school.", no_ar
 app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
-    *(herinrichtingen, inbox, systems, trail, upkeep),
+    *(accounts, herinrichtingen, inbox, systems, trail, upkeep, clock, health, alerts),
+    *(sources, cursors),
 ):
     app.add_typer(group.app)
 

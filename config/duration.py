@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import cache
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, PlainSerializer
@@ -23,6 +24,8 @@ _CRON_RANGES: Final = (
     ("month", 1, 12),
     ("day of the week", 0, 7),
 )
+_WEEK: Final = (0, 7)
+_LEAP_YEAR: Final = date(2024, 1, 1)
 
 
 def parse_duration(text: object) -> timedelta:
@@ -67,6 +70,35 @@ class Schedule:
     cron: tuple[str, str, str, str, str] | None = None
     every: timedelta | None = None
 
+    @property
+    def minutes(self) -> frozenset[int]:
+        """The minutes of a crontab line; empty of an interval."""
+        return self._values(0)
+
+    @property
+    def hours(self) -> frozenset[int]:
+        """The hours of a crontab line."""
+        return self._values(1)
+
+    def falls_on(self, day: date) -> bool:
+        """Whether a crontab line has that day.
+
+        Where both the day of the month and the day of the week are given, one of them will do.
+        """
+        if day.month not in self._values(3):
+            return False
+        of_month = day.day in self._values(2)
+        of_week = bool({day.isoweekday(), day.isoweekday() % 7} & self._values(4))
+        if self.cron is not None and not any(self.cron[at].startswith("*") for at in (2, 4)):
+            return of_month or of_week
+        return of_month and of_week
+
+    def _values(self, place: int) -> frozenset[int]:
+        if self.cron is None:
+            return frozenset()
+        _, low, high = _CRON_RANGES[place]
+        return _expanded(self.cron[place], low, high)
+
     def __str__(self) -> str:
         if self.every is not None:
             return f"every {format_duration(self.every)}"
@@ -99,7 +131,26 @@ def parse_schedule(text: object) -> Schedule:
             message = f"crontab: the {name} must lie between {low} and {high}"
             raise ValueError(message)
     minute, hour, day, month, weekday = fields
-    return Schedule(cron=(minute, hour, day, month, weekday))
+    made = Schedule(cron=(minute, hour, day, month, weekday))
+    if not any(made.falls_on(_LEAP_YEAR + timedelta(days=number)) for number in range(366)):
+        message = "crontab: no year has such a day"
+        raise ValueError(message)
+    return made
+
+
+@cache
+def _expanded(field: str, low: int, high: int) -> frozenset[int]:
+    """Every number that a field of a crontab line stands for."""
+    found: set[int] = set()
+    for item in field.split(","):
+        span, _, step = item.partition("/")
+        first, _, last = span.partition("-")
+        begin = low if span == "*" else int(first)
+        end = int(last) if last else (high if span == "*" or step else begin)
+        if span == "*" and (low, high) == _WEEK:
+            end = 6  # Sunday is there already
+        found.update(range(begin, end + 1, int(step or 1)))
+    return frozenset(found)
 
 
 def _is_cron_field(field: str, low: int, high: int) -> bool:

@@ -32,6 +32,7 @@ ROOMS: Final = frozenset(
 
 MUTED: Final = frozenset(
     {"httpx", "httpcore", "hpack", "sqlalchemy", "urllib3", "asyncio", "zeep", "psycopg"}
+    | {"apscheduler", "procrastinate"}
 )
 """Libraries that log addresses, headers, bodies or parameters; nothing below a warning is shown."""
 

@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
+from config.alerts import Alerts
 from config.clock import AMSTERDAM, zone
 from config.errors import ConfigurationError
 from config.frozen import Frozen
@@ -35,9 +36,13 @@ from config.herinrichting import AnnouncedHerinrichting, clash
 from config.nearest import choice
 from config.operators import Operator
 from config.policies import Freshness, Policy, default_values
+from config.politeness import Politeness
+from config.scheduling import Blackout, Scheduling
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
 from config.toml import anchored, laid_over, read_tables
+from config.watch import Watch
+from config.web import Web
 from sector.identifiers import Brin, InvalidIdentifierError, Vestigingsnummer
 
 PREFIX: Final = "KOPPELHUB_"
@@ -137,6 +142,11 @@ class Settings(BaseSettings):
     keys: Keys
     logging: Logging
     policy: Policy
+    alerts: Alerts
+    scheduling: Scheduling
+    politeness: Politeness
+    health: Watch
+    web: Web
     timezone: str = AMSTERDAM
     production: bool = False
     acknowledged: frozenset[str] = frozenset()
@@ -189,6 +199,15 @@ class Settings(BaseSettings):
         for operator in self.operator:
             if not tenants.issuperset(operator.tenants or ()):
                 message = f"operator[{operator.name}].tenants: there is no tenant of that name"
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _alerts_name_tenants(self) -> Self:
+        tenants = {tenant.name for tenant in self.tenant}
+        for rule in self.alerts.rule:
+            if not tenants.issuperset(rule.tenants or ()):
+                message = f"alerts.rule[{rule.name}].tenants: there is no tenant of that name"
                 raise ValueError(message)
         return self
 
@@ -358,6 +377,10 @@ class Settings(BaseSettings):
     def freshness_of(self, source: Source) -> Freshness:
         """How fresh the data of a koppeling must be."""
         return source.freshness or self.policy.freshness
+
+    def blackout_of(self, source: Source) -> tuple[Blackout, ...]:
+        """When a koppeling begins nothing by itself: its own windows, or those of all."""
+        return self.scheduling.blackout if source.blackout is None else source.blackout
 
     def unacknowledged(self, assumptions: Iterable[str]) -> tuple[str, ...]:
         """The assumptions that must still be acknowledged before production may start."""

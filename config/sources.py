@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from datetime import date
 from enum import StrEnum
@@ -20,12 +21,15 @@ from config.duration import ScheduleText
 from config.errors import ConfigurationError
 from config.frozen import Frozen
 from config.policies import Freshness, Unmatched
+from config.scheduling import Blackouts
 from config.secret import Secret
 from sector.identifiers import Brin, Vestigingsnummer
 
 REFERENCE: Final = "reference"
 TEXT: Final = "text"
 """Tags of what may be a text or a reference to a secret."""
+
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9.-]{1,190}").fullmatch
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Title = Annotated[str, Field(min_length=1, max_length=200)]
@@ -52,17 +56,41 @@ def _all_or_some(value: object) -> object:
     return value
 
 
+def _address(text: str) -> str:
+    if _ADDRESS(text) is None or ".." in text:
+        message = "must be a plain e-mail address, such as ops@voorbeeld.example"
+        raise ValueError(message)
+    return text
+
+
+def _hours(value: object) -> object:
+    return (0, 24) if value == "always" else value
+
+
+Hour = Annotated[int, Field(ge=0, le=24)]
+Hours = Annotated[tuple[Hour, Hour], BeforeValidator(_hours)]
+"""Permitted local hours: from, and up to, which may be those of the next day."""
+
 Option = Annotated[
     Annotated[Secret, Tag(REFERENCE)] | Annotated[str, BeforeValidator(_plain), Tag(TEXT)],
     Discriminator(shape),
 ]
 
 
+Address = Annotated[str, AfterValidator(_address)]
+"""An e-mail address that can end no header: plain ASCII, without a name."""
+
+
 class School(Frozen):
-    """One school of a tenant."""
+    """One school of a tenant.
+
+    Attributes:
+        contact: where its weekly report goes: an address of the school's administration.
+    """
 
     brin: Brin
     name: Title
+    contact: Address | None = None
 
 
 def _some(schools: tuple[School, ...]) -> tuple[School, ...]:
@@ -102,6 +130,28 @@ class Pgn(Frozen):
     agreed_on: date
 
 
+class Ends(StrEnum):
+    """What of a koppeling can end on a day."""
+
+    CERTIFICATE = "certificate"
+    CREDENTIAL = "credential"
+    MANDATE = "mandate"
+
+
+class Expires(Frozen):
+    """Something of a koppeling that ends, which the hub cannot see by itself.
+
+    Attributes:
+        what: certificate, credential (a token, a password) or mandate (agreement, verwerking).
+        on: the last day on which it is valid.
+        label: which one, for people; no secret.
+    """
+
+    what: Ends
+    on: date
+    label: Annotated[str, Field(max_length=80), AfterValidator(str.strip)] = ""
+
+
 class Source(Frozen):
     """One koppeling: one connection of one system, for one tenant.
 
@@ -112,7 +162,11 @@ class Source(Frozen):
         options: what the connector needs; see `koppelhub connectors`.
         resources: what to read beyond or instead of the connector's choice; empty is its choice.
         vestigingen: vestigingsnummers to include, or None for all.
-        schedule: when it runs by itself, or None for by hand only.
+        schedule: when it is read whole by itself, or None for by hand only.
+        delta_schedule: when what changed is read by itself, of systems that can tell; or None.
+        blackout: its own windows in which nothing begins by itself; None for those of all.
+        hours: the local hours in which it may run by itself, `[1, 5]` or "always"; None for those
+            that the connector declares.
         freshness: its own promise, or None for the policy's.
         drop: fields of the source (`leerling.pasfoto`) that are not asked, or dropped at intake.
         pgn: purposes for which BSN and onderwijsnummer are read; without any they are dropped.
@@ -120,6 +174,7 @@ class Source(Frozen):
             the supplier says that they do: who has the same key there is the same person.
         unmatched: what to do with a record of this koppeling that is like no other; None is as
             policy says. A koppeling that only adds to what others say makes nobody.
+        expires: what of it ends on a day, that health is to tell of in time.
     """
 
     name: Name
@@ -131,11 +186,15 @@ class Source(Frozen):
         None
     )
     schedule: ScheduleText | None = None
+    delta_schedule: ScheduleText | None = None
+    blackout: Blackouts | None = None
+    hours: Hours | None = None
     freshness: Freshness | None = None
     drop: frozenset[str] = frozenset()
     pgn: tuple[Pgn, ...] = ()
     keys_of: Name | None = None
     unmatched: Unmatched | None = None
+    expires: tuple[Expires, ...] = ()
 
     @model_validator(mode="after")
     def _purposes_once(self) -> Self:

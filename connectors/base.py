@@ -10,6 +10,7 @@ are never parsed; `Connector.parse` turns one body into a typed source record wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
@@ -417,6 +418,60 @@ class Inbox(Protocol):
         """The claims on these records, in the order of their keys."""
 
 
+class CircuitState(StrEnum):
+    """Whether a host is asked at all."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Pacer(Protocol):
+    """The rate budget of one koppeling, over all who ask its system. Shared between threads."""
+
+    def place(self) -> AbstractContextManager[None]:
+        """One of the places for requests that are under way at once; waits until one is free."""
+
+    def take(self) -> None:
+        """Take one request of the budget, and wait until it may go out.
+
+        Raises: RateLimitedError where the system asked for patience that is not over.
+        """
+
+    def pause(self, duration: timedelta) -> None:
+        """The system asked for patience: nobody takes a request for so long."""
+
+
+class Breaker(Protocol):
+    """Stops asking one host of a system that is down. Shared between threads."""
+
+    @property
+    def state(self) -> CircuitState:
+        """What it does with the next request."""
+
+    def admit(self) -> bool:
+        """Whether a request may go out now; after a pause one alone may, and decides."""
+
+    def succeeded(self) -> None:
+        """The host answered."""
+
+    def failed(self) -> None:
+        """The host did not answer."""
+
+
+class Manners(Protocol):
+    """How a system is spared by all who ask it; a transport asks here before it asks there."""
+
+    def pacer(self, budget: Budget) -> Pacer:
+        """The budget of this koppeling."""
+
+    def breaker(self, host: str) -> Breaker:
+        """The circuit of one host of this system."""
+
+    def close(self) -> None:
+        """Release what is held open."""
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """Everything that a connector is given for one koppeling.
@@ -428,6 +483,7 @@ class Link:
         timeout: bound on one request.
         drop: fields (`leerling.BSN`) that must not be asked, or are dropped at intake.
         inbox: where the manifest declares that it needs one.
+        manners: how its system is spared, for the transport; None spares it within this connector.
     """
 
     name: str
@@ -436,6 +492,7 @@ class Link:
     timeout: timedelta = timedelta(seconds=60)
     drop: frozenset[str] = frozenset()
     inbox: Inbox | None = None
+    manners: Manners | None = None
 
 
 class ConnectorFactory(Protocol):

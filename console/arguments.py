@@ -6,7 +6,7 @@ Rooms are imported inside the functions: `--help` must be quick.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -52,12 +52,19 @@ Limit = Annotated[int, typer.Option("--limit", help="Records to show.")]
 Csv = Annotated[
     str | None, typer.Option("--csv", metavar="FILE", help="Write all of it there; - is stdout.")
 ]
+Why = Annotated[str, typer.Option("--why", help="The reason, without names or numbers of persons.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 AnySource = Annotated[str | None, typer.Option("--source", help="One koppeling [all].")]
 OneSchool = Annotated[
     str | None, typer.Option("--school", help="Only this BRIN or vestigingsnummer.")
 ]
 Number = Annotated[int, typer.Argument(metavar="ID")]
+
+
+Queue = Annotated[
+    bool,
+    typer.Option("--queue", help="Let a worker do it, before its planned work; else it runs here."),
+]
 
 
 COMMAND: ContextVar[str] = ContextVar("command", default="")
@@ -143,6 +150,7 @@ def operator_name() -> str:
 def run_and_show(out: Output, hub: Hub, source: str, options: Options) -> int:
     """Run one koppeling, show what came of it, and say the exit code."""
     from console.views import show_report
+    from sync_engine.admission import at_the_keyboard
     from sync_engine.audit import note
     from sync_engine.runs import run
 
@@ -157,10 +165,29 @@ def run_and_show(out: Output, hub: Hub, source: str, options: Options) -> int:
                 action=COMMAND.get() or str(options.kind),
                 subject=_subject(options) or f"koppeling {source}",
             )
-    with out.progress() as progress:
-        report = run(hub, source, options, progress=progress)
+    with at_the_keyboard(hub, hub.source(source), options.kind) as remarks:
+        for remark in remarks:
+            out.line(f"Let op: {remark}.")
+        with out.progress() as progress:
+            report = run(hub, source, options, progress=progress)
     show_report(out, report)
     return report.exit_code
+
+
+def queued(out: Output, hub: Hub, wanted: Sequence[tuple[str, Options]], *, subject: str) -> bool:
+    """Whether workers were asked for it; where none lives it is told, and it must run here.
+
+    Raises: ConfigurationError if it may not be queued.
+    """
+    from console.clock import show_asked
+    from sync_engine.schedule.asking import ask, workers
+
+    with workers(hub) as queue:
+        if queue is None:
+            out.line("Er is geen worker: deze run draait nu hier.")
+            return False
+        show_asked(out, ask(hub, queue, wanted, action=COMMAND.get(), subject=subject))
+    return True
 
 
 def _subject(options: Options) -> str:

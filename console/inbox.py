@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from config.errors import ConfigurationError
+from config.sources import Source
 from connectors import registry
 from connectors.base import Endpoint, Keeps
 from console.output import Output
@@ -24,21 +25,37 @@ def endpoints(hub: Hub, name: str | None) -> dict[str, Endpoint]:
     sources = [hub.settings.find_source(name)] if name else list(hub.settings.source)
     found: dict[str, Endpoint] = {}
     for source in sources:
-        factory = registry.factory(source.system)
-        make = getattr(factory, "endpoint", None)
-        if make is None:
-            continue
-        inbox = hub.inbox(source.name) if Keeps.INBOX in factory.manifest.keeps else None
-        link = link_of(hub.settings, source, factory.manifest, inbox=inbox)
-        if name is None and not link.options.get("token"):
-            continue  # it is filled through the table view only
-        found[source.name] = make(link)
+        made = endpoint(hub, source, named=name is not None)
+        if made is not None:
+            found[source.name] = made
     if not found:
         raise ConfigurationError(
             "no koppeling is called over HTTP",
             advice="Geef een koppeling van systeem kern een token (docs/kern.md).",
         )
     return found
+
+
+def endpoint(hub: Hub, source: Source, *, named: bool = False) -> Endpoint | None:
+    """What answers the calls of a koppeling; None where nobody calls it.
+
+    Args:
+        hub: of the koppeling.
+        source: the koppeling.
+        named: a person named it: without a token it is no koppeling to leave out, but a mistake.
+
+    Raises: ConfigurationError if a setting misses or a secret is not there.
+    """
+    factory = registry.factory(source.system)
+    make = getattr(factory, "endpoint", None)
+    if make is None:
+        return None
+    inbox = hub.inbox(source.name) if Keeps.INBOX in factory.manifest.keeps else None
+    link = link_of(hub.settings, source, factory.manifest, inbox=inbox)
+    if not named and not link.options.get("token"):
+        return None  # it is filled through the table view only
+    made: Endpoint = make(link)
+    return made
 
 
 def serve(out: Output, hub: Hub, name: str | None, address: Address) -> None:

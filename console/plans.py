@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Final
 from console.output import Output, pairs
 from console.sheet import sheet
 from console.views import OPS, show_steps
-from mappings.canonical.fields import Entity
-from sync_engine.flat import discreet, field_of
+from sync_engine.told import FieldChange, changes_of
 
 if TYPE_CHECKING:
-    from sync_engine.fold import Json
     from sync_engine.plans import PlanHead, PlanView, StepView
 
 COLUMNS: Final = (
@@ -109,34 +107,8 @@ def step_file(target: str | None) -> Iterator[Callable[[StepView], None] | None]
 
         def written(step: StepView) -> None:
             head = (step.entity, OPS.get(step.op, step.op).strip("+~- "), step.key, step.source)
-            for name, before, after in _cells(step) or [("", None, None)]:
-                write([*head, name, before, after, step.state, step.held_for])
+            for change in changes_of(step) or [FieldChange("", None, None)]:
+                told = (change.name, change.before, change.after)
+                write([*head, *told, step.state, step.held_for])
 
         yield written
-
-
-def _cells(step: StepView) -> list[tuple[str, object, object]]:
-    """(field, before, after) of everything that a step changes; what is secret is not told."""
-    entity, found = Entity(step.entity), []
-    for key, pair in step.changes.items():
-        if step.op == "create" and pair[1] in (None, False, [], "[]"):
-            continue
-        before, after = (_side(step, key, side) for side in discreet(key, pair))
-        found.append((field_of(entity, key) or key, before, after))
-    return found
-
-
-def _side(step: StepView, key: str, side: Json) -> object:
-    if key.startswith("groepsdeelname/"):
-        number = key.rpartition("/")[2]
-        name = step.labels.get(number, number)
-        if not isinstance(side, list):
-            return None if side is None else name
-        return f"{name} ({' - '.join(str(part) for part in side[:2] if part)})"
-    if key.endswith("_id"):
-        return step.labels.get(str(side), side)
-    if isinstance(side, dict) and "waarde" in side:
-        return side["waarde"]
-    if isinstance(side, dict):
-        return {name: part for name, part in side.items() if name not in {"geheim", "index"}}
-    return side

@@ -24,17 +24,21 @@ LEAST: Final[dict[str, Role | None]] = {
     "sandbox serve": None,
     # says what is wrong with an installation, also to whom it knows not
     "doctor": None,
+    "alerts list": _READ,
     "audit show": _READ,
     "audit verify": _READ,
     "case decisions": _READ,
     "case list": _READ,
     "case show": _READ,
     "connectors check": _READ,
+    "cursor show": _READ,
     "diff": _READ,
     "explain": _READ,
+    "health": _READ,
     "herinrichting list": _READ,
     "history": _READ,
     "inbox": _READ,
+    "jobs": _READ,
     "keys": _READ,
     "pin list": _READ,
     "plan list": _READ,
@@ -43,7 +47,9 @@ LEAST: Final[dict[str, Role | None]] = {
     "refused list": _READ,
     "run show": _READ,
     "runs": _READ,
+    "source list": _READ,
     "state": _READ,
+    "status": _READ,
     "todo": _READ,
     "case assign": _DESK,
     "case close": _DESK,
@@ -55,6 +61,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "case merge": _DESK,
     "case note": _DESK,
     "case split": _DESK,
+    "cursor clear": _DESK,
     "herinrichting preview": _DESK,
     "pin lift": _DESK,
     "pin set": _DESK,
@@ -64,10 +71,26 @@ LEAST: Final[dict[str, Role | None]] = {
     "quarantine retry": _DESK,
     "refused lift": _DESK,
     "replay": _DESK,
+    "report weekly": _DESK,
     "resync": _DESK,
     "run undo": _DESK,
+    "source maintenance": _DESK,
+    "source off": _DESK,
+    "source on": _DESK,
     "sync": _DESK,
+    "account add": _ADMIN,
+    "account disable": _ADMIN,
+    "account end-sessions": _ADMIN,
+    "account list": _ADMIN,
+    "account password": _ADMIN,
     "adopt": _ADMIN,
+    "alerts retry": _ADMIN,
+    "alerts run": _ADMIN,
+    "alerts test": _ADMIN,
+    "db backup": _ADMIN,
+    "db restore": _ADMIN,
+    "cursor merge": _ADMIN,
+    "cursor set": _ADMIN,
     "db upgrade": _ADMIN,
     "herinrichting apply": _ADMIN,
     "herinrichting finish": _ADMIN,
@@ -75,6 +98,8 @@ LEAST: Final[dict[str, Role | None]] = {
     "keys master": _ADMIN,
     "keys rotate": _ADMIN,
     "purge": _ADMIN,
+    "serve": _ADMIN,
+    "worker": _ADMIN,
 }
 """Command → least role; None for everybody."""
 
@@ -82,7 +107,9 @@ _GROUPS: Final = frozenset({"explain", "history", "resync", "state"})
 """Groups that have one command for each entity: the group is listed for all of them."""
 
 OF_ALL_TENANTS: Final = frozenset(
-    {"audit show", "audit verify", "db upgrade", "inbox serve", "keys master"}
+    {"audit show", "audit verify", "db backup", "db restore", "db upgrade", "inbox serve"}
+    | {"alerts list", "alerts retry", "alerts run", "alerts test", "keys master", "serve", "worker"}
+    | {f"account {what}" for what in ("add", "disable", "end-sessions", "list", "password")}
 )
 """Commands on the installation as a whole: not for who may act for some tenants only."""
 

@@ -17,6 +17,7 @@ from sync_engine.actor import Actor
 from sync_engine.audit import anchor_former, is_unanchored, note
 from sync_engine.doctor import never_keyed
 from sync_engine.hub import Hub, connector
+from sync_engine.store.backup import restore
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import record_keys, verify_keys
 from sync_engine.store.schema import SchemaState
@@ -92,6 +93,10 @@ def upgrade_database(settings: Settings, clock: Clock, *, actor: Actor | None = 
     with closing(Store.open(settings.database.resolve(), create=True)) as store:
         before = store.schema_state()
         after = store.upgrade()
+        if store.path is None:
+            from sync_engine.store import queue  # here: SQLite has none, and need not load it
+
+            queue.upgrade(store)
         given: tuple[str, ...] = ()
         with store.work() as work:
             keyless = not work.execute("SELECT 1 FROM key_check LIMIT 1")
@@ -108,11 +113,25 @@ def upgrade_database(settings: Settings, clock: Clock, *, actor: Actor | None = 
         return Upgraded(before, after, given)
 
 
-def _anchor(settings: Settings, store: Store, clock: Clock, actor: Actor) -> None:
-    """The audit trail of a release that anchored nothing: what stands there is anchored once."""
-    keyring = Keyring.load(settings.keys.file)
-    verify_keys(store, keyring)
-    hub = Hub(
+def restore_database(settings: Settings, file: Path, clock: Clock, *, actor: Actor) -> Upgraded:
+    """Put a backup where there is no database yet, and bring it to the schema of this release.
+
+    Raises: ConfigurationError if the backup is not there; StoreError if there is a database
+        already, the file is no sound backup, or it belongs to other keys.
+    """
+    keyring = Keyring.load(settings.keys.file)  # without keys nothing is put anywhere
+    url = settings.database.resolve()
+    restore(url, file, check=lambda store: verify_keys(store, keyring))
+    done = upgrade_database(settings, clock, actor=actor)
+    with closing(Store.open(url)) as store, store.work() as work:
+        hub = _hub(settings, store, keyring, clock, actor)
+        note(hub, work, operator=actor.name, action="db restore", subject=file.name)
+    return done
+
+
+def _hub(settings: Settings, store: Store, keyring: Keyring, clock: Clock, actor: Actor) -> Hub:
+    """A hub on a store that is open already."""
+    return Hub(
         settings,
         store,
         keyring,
@@ -120,6 +139,13 @@ def _anchor(settings: Settings, store: Store, clock: Clock, actor: Actor) -> Non
         lambda source, c: connector(settings, source, c),
         actor=actor,
     )
+
+
+def _anchor(settings: Settings, store: Store, clock: Clock, actor: Actor) -> None:
+    """The audit trail of a release that anchored nothing: what stands there is anchored once."""
+    keyring = Keyring.load(settings.keys.file)
+    verify_keys(store, keyring)
+    hub = _hub(settings, store, keyring, clock, actor)
     with store.work() as work:
         lines = anchor_former(hub, work)
         note(

@@ -34,6 +34,14 @@ _ROWS: Final = {
 }
 
 
+def show_backup(out: Output, file: Path, size_bytes: int, keys: Path) -> None:
+    """Where the copy is, and what is not in it."""
+    if out.data({"file": str(file), "size_bytes": size_bytes}):
+        return
+    out.line(f"{file}: {size_bytes / 1_000_000:.1f} MB")
+    out.line(f"Bewaar {keys} apart: zonder dat bestand is de back-up niet te lezen.")
+
+
 def show_purge(out: Output, reports: list[PurgeReport]) -> None:
     """What was removed, or would be."""
     if out.data(reports):

@@ -31,9 +31,15 @@ class Actor:
 
 def actor_of(settings: Settings, name: str, *, origin: str) -> Actor:
     """A person at the keyboard, with the role that the configuration gives him."""
+    if not settings.operator and not settings.production:
+        return Actor(name, Role.ADMIN, None, origin)
+    return named_actor(settings, name, origin=origin)
+
+
+def named_actor(settings: Settings, name: str, *, origin: str) -> Actor:
+    """A person who comes in from elsewhere: who is not named may nothing, and for nobody."""
     for operator in settings.operator:
         if operator.name == name:
             tenants = None if operator.tenants is None else frozenset(operator.tenants)
             return Actor(name, operator.role, tenants, origin)
-    everybody = not settings.operator and not settings.production
-    return Actor(name, Role.ADMIN if everybody else None, None, origin)
+    return Actor(name, None, frozenset(), origin)

@@ -29,6 +29,7 @@ from sync_engine.hub import Hub
 from sync_engine.matching import EXCHANGED
 from sync_engine.nearby import checked_field
 from sync_engine.nodes import load_nodes, lookup_links
+from sync_engine.options import Verdict
 from sync_engine.plans import names_of
 from sync_engine.rules import advice
 from sync_engine.store.work import Work
@@ -76,10 +77,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Something that a person may do, what it would mean (Dutch), and what to type."""
+    """Something that a person may do, what it would mean (Dutch), and what to type.
+
+    Attributes:
+        verdict: what he decides by it; empty where it is no decision on who a record is.
+        keys: hub keys of the records that it names.
+    """
 
     meaning: str
     command: str
+    verdict: str = ""
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -304,6 +312,8 @@ def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[
             f"dit bronrecord is {c.key} {c.name}: voortaan vult het die {noun} aan; "
             f"het zegt iets anders over {_named(c)}",
             f"koppelhub case link {number} --to {c.key}",
+            Verdict.LINK,
+            (c.key,),
         )
         for c in candidates
         if not c.is_linked and not exchanged
@@ -316,6 +326,8 @@ def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[
                 f"de school heeft het zo bedoeld: dit bronrecord blijft {linked.key}, met alles "
                 "wat de bron er nu van zegt; de andere zaak sluit dan vanzelf",
                 f"koppelhub case link {number} --to {linked.key}",
+                Verdict.LINK,
+                (linked.key,),
             )
         )
     if len(keys) > 1 and not exchanged:
@@ -324,14 +336,22 @@ def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[
                 f"{keys[0]} en {keys[1]} zijn dezelfde {noun}: groepen, inschrijvingen en "
                 "resultaten gaan naar de oudste",
                 f"koppelhub case merge {keys[0]} {keys[1]}{entity}",
+                Verdict.MERGE,
+                (keys[0], keys[1]),
             )
         )
     if linked is None:
         made += [
             Choice(
-                f"dit is geen van hen: maak een nieuwe {noun}", f"koppelhub case create {number}"
+                f"dit is geen van hen: maak een nieuwe {noun}",
+                f"koppelhub case create {number}",
+                Verdict.CREATE,
             ),
-            Choice("neem dit bronrecord nooit over in de kern", f"koppelhub case ignore {number}"),
+            Choice(
+                "neem dit bronrecord nooit over in de kern",
+                f"koppelhub case ignore {number}",
+                Verdict.IGNORE,
+            ),
         ]
     elif len(linked.known_by) > 1:  # alone it is that record, and nothing is left to part
         made.append(
@@ -340,6 +360,7 @@ def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[
                 f"{noun}",
                 f"koppelhub case split --source {case.koppeling} --record {case.source_key}"
                 f"{entity}",
+                Verdict.SPLIT,
             )
         )
     return made

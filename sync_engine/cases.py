@@ -186,6 +186,19 @@ def _row(row: Row) -> CaseRow:
     return case
 
 
+def open_cases(work: Work, koppelingen: Sequence[int]) -> dict[int, tuple[int, str | None]]:
+    """Koppeling id → (open cases, since when the oldest is), quarantine aside; only if any."""
+    return {
+        number: (count, since)
+        for number, count, since in work.execute(
+            "SELECT z.koppeling_id, COUNT(*), MIN(r.started_at) FROM zaak z "
+            "LEFT JOIN run r ON r.id = z.opened_run WHERE z.state = 'open' AND z.kind <> ? "
+            f"AND {work.many('z.koppeling_id')} GROUP BY z.koppeling_id",
+            (QUARANTINE, work.values(koppelingen)),
+        )
+    }
+
+
 def find_case(hub: Hub, work: Work, number: int) -> CaseRow:
     """One case.
 

@@ -13,9 +13,10 @@ from config.operators import Role
 from config.settings import Settings
 from connectors import registry
 from sync_engine.hub import Hub
-from sync_engine.options import ACTS
+from sync_engine.lately import lately
 from sync_engine.reorganise import list_herinrichtingen
 from sync_engine.rotation import list_keys
+from sync_engine.selection import koppelingen_of
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import verify_keys
 
@@ -197,15 +198,16 @@ def _sources(hub: Hub) -> Iterator[Finding]:
 
 
 def _runs(hub: Hub) -> Iterator[Finding]:
+    """The last whole run of each koppeling."""
+    longest = hub.settings.policy.limits.run_time
     with hub.store.work() as work:
-        for name, state, advice in work.execute(
-            "SELECT k.name, r.state, r.advice FROM run r JOIN koppeling k ON k.id = r.koppeling_id "
-            "WHERE r.id IN (SELECT MAX(id) FROM run "
-            f"WHERE NOT (state = 'failed' AND kind IN ({ACTS})) GROUP BY koppeling_id) "
-            "ORDER BY k.name"
-        ):
-            level = "goed" if state in {"done", "running"} else "let op"
-            yield Finding(level, f"laatste run {name}", str(state), advice or "")
+        names = koppelingen_of(hub, work)
+        runs = lately(work, list(names), now=hub.clock.now(), longest=longest)
+    for number, name in names.items():
+        last = runs[number].last
+        if last is not None:
+            level = "goed" if last.outcome == "done" else "let op"
+            yield Finding(level, f"laatste run {name}", last.outcome, last.advice)
 
 
 def _wrong(subject: str, error: KoppelhubError) -> Finding:

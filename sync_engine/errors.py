@@ -2,9 +2,12 @@
 
 SyncError
 ├ RunActiveError               another run of this koppeling, or of this tenant, is under way
+├ AlreadyDoneError             what was due then was carried out before: there is nothing to do
+├ MaintenanceError             a person stopped this koppeling for a while: its source is not asked
 ├ StalePlanError               what a plan would change has changed since, or it has expired
 ├ OperationNotDeclaredError    the connector did not declare what was asked of it
 ├ NoRightError                 this person may not do this, or not for this tenant
+├ AccountError                 an account is not there, is there already, or its password is refused
 └ StoreError                   the database refuses or is not as this release expects
 """
 
@@ -32,6 +35,22 @@ class RunActiveError(SyncError):
     default_advice = "Er loopt al een run voor deze koppeling. Wacht tot die klaar is."
 
 
+class AlreadyDoneError(SyncError):
+    """What was due was carried out, by a process that could not say so any more."""
+
+    default_advice = "Er hoeft niets te gebeuren: deze geplande run is al gedraaid."
+
+
+class MaintenanceError(SyncError):
+    """A person put this koppeling in maintenance: its source is not asked, whoever wants to."""
+
+    retryable = True
+    default_advice = (
+        "Wacht tot het onderhoud voorbij is, of beëindig het met `koppelhub source maintenance "
+        "KOPPELING end`."
+    )
+
+
 class StalePlanError(SyncError):
     """What the plan would change has changed since it was made, or the plan has expired."""
 
@@ -51,6 +70,13 @@ class NoRightError(SyncError):
 
     refused = True
     default_advice = "Vraag het aan een collega met een ruimere rol, of aan de beheerder."
+
+
+class AccountError(SyncError):
+    """An account is not there, is there already, or its new password is refused."""
+
+    refused = True
+    default_advice = "Zie `koppelhub account list` voor de accounts die er zijn."
 
 
 class StoreError(SyncError):

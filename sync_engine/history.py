@@ -148,8 +148,8 @@ def read_run(hub: Hub, run_id: int) -> RunDetail:
 def _readings(work: Work, run_id: int) -> list[ReadingReport]:
     rows = work.execute(
         "SELECT s.resource, s.label, d.state, d.read, d.added, d.changed, d.missing, d.gone, "
-        "d.quarantined, d.reason, d.advice FROM reading d JOIN scope s ON s.id = d.scope_id "
-        "WHERE d.run_id = ? ORDER BY d.id",
+        "d.quarantined, d.reason, d.advice, d.finished_at FROM reading d "
+        "JOIN scope s ON s.id = d.scope_id WHERE d.run_id = ? ORDER BY d.id",
         (run_id,),
     )
     return [
@@ -165,6 +165,7 @@ def _readings(work: Work, run_id: int) -> list[ReadingReport]:
             quarantined=row[8],
             reason=row[9],
             advice=row[10],
+            finished_at=str(row[11] or ""),
         )
         for row in rows
     ]

@@ -26,6 +26,7 @@ from connectors.base import (
     Keeps,
     Link,
     Manifest,
+    Manners,
 )
 from mappings import registry as mapping_registry
 from mappings.canonical.fields import Entity
@@ -38,6 +39,7 @@ from sync_engine.asked import asked_fields
 from sync_engine.context import KoppelingRow
 from sync_engine.errors import NoRightError
 from sync_engine.inbox import StoreInbox
+from sync_engine.politeness import StoreManners
 from sync_engine.renumbering import Renumbering
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.engine import Store
@@ -340,7 +342,15 @@ class Hub:
         """
         needs = connector_registry.factory(source.system).manifest.keeps
         inbox = self.inbox(source.name) if Keeps.INBOX in needs else None
-        return connector(self.settings, source, clock, inbox=inbox)
+        manners = StoreManners(
+            self.store,
+            koppeling=source.name,
+            system=source.system,
+            policy=self.settings.politeness,
+            probe=2 * _timeout(self.settings),
+            clock=clock,
+        )
+        return connector(self.settings, source, clock, inbox=inbox, manners=manners)
 
     def mapping(self, system: str) -> Mapping:
         """The mapping of a system. Raises: ConfigurationError if none is installed."""
@@ -369,7 +379,12 @@ def _mirrored(work: Work) -> tuple[dict[str, int], dict[str, tuple[int, str]]]:
 
 
 def connector(
-    settings: Settings, source: Source, clock: Clock, *, inbox: Inbox | None = None
+    settings: Settings,
+    source: Source,
+    clock: Clock,
+    *,
+    inbox: Inbox | None = None,
+    manners: Manners | None = None,
 ) -> Connector:
     """The connector of a configured source, its secrets resolved.
 
@@ -378,16 +393,23 @@ def connector(
         source: the koppeling.
         clock: of the connector.
         inbox: for a system that needs one.
+        manners: how its system is spared, with all who ask it.
 
     Raises: ConfigurationError if the system is unknown, a setting misses, or a secret is not there.
     """
     factory = connector_registry.factory(source.system)
     _refuse_unacknowledged(settings, factory.manifest)
-    return factory.connect(link_of(settings, source, factory.manifest, inbox=inbox), clock=clock)
+    link = link_of(settings, source, factory.manifest, inbox=inbox, manners=manners)
+    return factory.connect(link, clock=clock)
 
 
 def link_of(
-    settings: Settings, source: Source, manifest: Manifest, *, inbox: Inbox | None = None
+    settings: Settings,
+    source: Source,
+    manifest: Manifest,
+    *,
+    inbox: Inbox | None = None,
+    manners: Manners | None = None,
 ) -> Link:
     """What the configuration gives a connector. Raises: ConfigurationError."""
     secret = {setting.name for setting in manifest.settings if setting.secret}
@@ -398,6 +420,7 @@ def link_of(
         timeout=_timeout(settings),
         drop=dropped_fields(settings, source, manifest),
         inbox=inbox,
+        manners=manners,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from mappings.canonical.fields import Entity
@@ -28,10 +28,6 @@ class Kind(StrEnum):
     REFUSE = "refuse"
     UNDO = "undo"
     DECIDE = "decide"
-
-
-ACTS = ", ".join(f"'{kind}'" for kind in (Kind.APPLY, Kind.REFUSE, Kind.UNDO, Kind.DECIDE))
-"""What a person does, as SQL lists it: where it fails he was told, and nothing waits for it."""
 
 
 class Verdict(StrEnum):
@@ -92,6 +88,7 @@ class Options:
         finished: the herinrichting to finish (kind DECIDE), by its number.
         why: of a refusal, a decision or an undo, in the words of who acts.
         time_limit: after this the run ends by itself, cleanly.
+        due: the instant of its schedule, of a run by the clock; it is carried out once.
         operator: who asked for it.
         allowed: what may pass the guards in this run alone, where a person said so.
     """
@@ -118,8 +115,16 @@ class Options:
     finished: int | None = None
     why: str = ""
     time_limit: timedelta | None = None
+    due: datetime | None = None
     operator: str = "system"
     allowed: tuple[Allowance, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it tries everything there is to read of a koppeling, and means to apply it."""
+        some = self.resources or self.brins
+        reads = self.kind in {Kind.FULL, Kind.DELTA}
+        return reads and not (some or self.dry or self.plan_only)
 
     @property
     def is_decision(self) -> bool:

@@ -20,6 +20,15 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Failure(StrEnum):
+    """What a failed run means for those after it."""
+
+    REFUSED = "refused"  # credentials, rights or settings: a person must mend them
+    LASTING = "lasting"  # it does not pass by itself, as far as is known
+    PASSING = "passing"  # no answer, too busy
+    OWN = "own"  # our own database: it says nothing of the source
+
+
 class ExitCode(IntEnum):
     """What a command answers to the shell; 75 is worth trying again, 2 needs a person."""
 
@@ -72,6 +81,7 @@ class ReadingReport:
     reason: str = ""
     advice: str = ""
     schools: tuple[str, ...] = ()  # BRINs and vestigingsnummers of the scope
+    finished_at: str = ""  # when the scope was closed, of a run of before
 
 
 @dataclass(slots=True)
@@ -104,7 +114,31 @@ class RunReport:
     advice: str = ""
     retryable: bool = False
     refused: bool = False  # it may never succeed: not declared, or a stale plan
+    failure: Failure | None = None  # what kind of failure it was, where it failed
     longest_hold_seconds: float = 0.0
+
+    @property
+    def unread(self) -> int:
+        """Parts of the source that were not read to their end."""
+        return sum(r.state not in READ_WELL or bool(r.reason) for r in self.readings)
+
+    @property
+    def good(self) -> bool:
+        """Whether the core may be called as fresh as this run, if it tried everything.
+
+        Every part was read to its end, and something in all where the source tells more than what
+        changed. So `held` counts: what waits is told by itself. And so does `partial` where only
+        records in quarantine made it so; but it is no success, and health says so (docs/health.md).
+        """
+        if self.outcome in {Outcome.FAILED, Outcome.CANCELLED} or self.error:
+            return False
+        delta = any(r.state == "delta" for r in self.readings)
+        return bool(self.readings) and not self.unread and (delta or self.read > 0)
+
+    @property
+    def read(self) -> int:
+        """Records that the source delivered."""
+        return sum(r.read for r in self.readings)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -267,6 +267,8 @@ class Planner:
         )
         planned.situations["unmatched"] += len(correlated.new)
         planned.situations["unlinked"] += len(correlated.linked)
+        planned.found[str(entity), "unmatched"] += len(correlated.new)
+        planned.found[str(entity), "unlinked"] += len(correlated.linked)
         planned.waiting += len(correlated.waiting)
         self._skip |= set(correlated.disputes)
         self._merged.update(correlated.merges)

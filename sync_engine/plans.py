@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -40,6 +41,7 @@ class StepView:
         changes: key of the flat state → [before, after]; personal numbers are masked.
         labels: number of another core record in them → what people call it.
         pinned: fields of the record that a person has fixed now.
+        name: what people call the record, where the core knows it already.
     """
 
     entity: str
@@ -51,6 +53,7 @@ class StepView:
     changes: dict[str, list[Json]]
     labels: dict[str, str] = field(default_factory=dict)
     pinned: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(slots=True)
@@ -84,6 +87,12 @@ class PlanHead:
     def waits(self) -> bool:
         """Whether a person is to look at it now."""
         return self.state in WAITING and self.replaced_by is None and self.waiting > 0
+
+    @property
+    def version(self) -> str:
+        """Changes whenever what a person is asked about this plan does."""
+        asked = (self.id, self.state, self.waiting, self.counts, self.replaced_by)
+        return sha256(msgspec.json.encode(asked)).hexdigest()[:16]
 
 
 @dataclass(slots=True)
@@ -180,6 +189,21 @@ def approvable(hub: Hub, plan_id: int) -> PlanHead:
         decided += f": {head.decided_why}" if head.decided_why else ""
     message = f"plan {plan_id} is {head.state}"
     raise StalePlanError(message, advice=f"{_REFUSALS[head.state].format(by=decided)} {_GO_ON}")
+
+
+def as_shown(hub: Hub, plan_id: int, version: str) -> PlanHead:
+    """A plan that a person may still decide on, and that is what he was shown.
+
+    Raises: StalePlanError, as `approvable` and where it changed since, or another took its place.
+    """
+    head = approvable(hub, plan_id)
+    if head.version != version:
+        raise StalePlanError(
+            f"plan {plan_id} is not what was shown",
+            advice="Sinds u keek is dit plan veranderd of vervangen. Bekijk wat er nu wacht, en "
+            "beslis daarover.",
+        )
+    return head
 
 
 _GO_ON: Final = "Wat nu wacht staat in `koppelhub plan list`."
@@ -285,9 +309,26 @@ def _slices(
 
 def _step_views(context: Context, rows: Sequence[Row]) -> list[StepView]:
     pinned = _pinned(context.work, sorted({row[2] for row in rows if row[2] > 0}))
-    opened = [_opened(context, row, pinned.get(row[2], ())) for row in rows]
+    called = _called(context.work, rows)
+    opened = [
+        _opened(context, row, pinned.get(row[2], ()), called.get((row[1], row[2]), ""))
+        for row in rows
+    ]
     _label(context.work, opened)
     return opened
+
+
+def _called(work: Work, rows: Sequence[Row]) -> dict[tuple[str, int], str]:
+    """(entity, core id) → what people call that record, of those that the core has already."""
+    wanted: dict[str, set[int]] = defaultdict(set)
+    for _, entity, core_id, _, op, *_ in rows:
+        if core_id > 0 and op != "create":
+            wanted[entity].add(core_id)
+    return {
+        (entity, number): name
+        for entity, numbers in wanted.items()
+        for number, name in names_of(work, Entity(entity), sorted(numbers)).items()
+    }
 
 
 def _pinned(work: Work, cores: Sequence[int]) -> dict[int, tuple[str, ...]]:
@@ -327,14 +368,14 @@ def _label(work: Work, steps: Sequence[StepView]) -> None:
                 step.labels[written] = f"{name} {hub_key(int(written))}"
 
 
-def _opened(context: Context, row: Row, pinned: tuple[str, ...]) -> StepView:
+def _opened(context: Context, row: Row, pinned: tuple[str, ...], name: str) -> StepView:
     _, entity, core_id, source, op, state, held_for, digest, salt, change = row
     changes: dict[str, list[Json]] = {}
     if salt is not None:
         plain = context.cipher.person(salt).decrypt(bytes(change), b"step|%s" % digest)
         changes = {name: masked(name, pair) for name, pair in _decode(plain).items()}
     key = hub_key(core_id) if core_id > 0 and op != "create" else "nieuw"
-    return StepView(entity, key, source, op, state, held_for, changes, pinned=pinned)
+    return StepView(entity, key, source, op, state, held_for, changes, pinned=pinned, name=name)
 
 
 def _decode(plain: bytes) -> dict[str, list[Json]]:
@@ -407,17 +448,44 @@ def list_plans(
     if state is not None:
         where, params = _of_state(state, now)
     elif not everything:
-        where = [
-            "p.state IN ('open', 'held') AND p.expires_at >= ?",
-            f"NOT EXISTS (SELECT 1 {_LATER})",
-            f"EXISTS (SELECT 1 {_WAITING_STEPS})",
-        ]
-        params = [now]
+        where, params = _that_wait(now)
     with hub.store.work() as work:
         if koppelingen is not None:
             where.append(work.many("k.name"))
             params.append(work.values(list(koppelingen)))
         return _heads(hub, work, " AND ".join(where) or "true", params, limit=limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Plans of one koppeling that wait for a person: how many, and the newest of them."""
+
+    plans: int
+    newest: int
+
+
+def waiting_plans(work: Work, koppelingen: Sequence[int], *, now: datetime) -> dict[int, Waiting]:
+    """Koppeling id → its plans that wait, as `list_plans` lists them; only if there are any."""
+    where, params = _that_wait(now)
+    return {
+        number: Waiting(count, newest)
+        for number, count, newest in work.execute(
+            "SELECT r.koppeling_id, COUNT(*), MAX(p.id) FROM plan p JOIN run r ON r.id = p.run_id "
+            f"WHERE {' AND '.join(where)} AND {work.many('r.koppeling_id')} "
+            "GROUP BY r.koppeling_id",
+            (*params, work.values(koppelingen)),
+        )
+    }
+
+
+def _that_wait(now: datetime) -> tuple[list[str], list[object]]:
+    """Conditions on plan `p` of run `r`, with their parameters: a person is to look at it now."""
+    where = [
+        "p.state IN ('open', 'held') AND p.expires_at >= ?",
+        f"NOT EXISTS (SELECT 1 {_LATER})",
+        f"EXISTS (SELECT 1 {_WAITING_STEPS})",
+    ]
+    return where, [now]
 
 
 def _of_state(state: str, now: datetime) -> tuple[list[str], list[object]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 
 from config.errors import ConfigurationError, KoppelhubError
 from config.logs import bound
@@ -19,11 +20,17 @@ from connectors.errors import (
     RequestRefusedError,
 )
 from sync_engine.context import Context, KoppelingRow, ScopeRow
-from sync_engine.errors import OperationNotDeclaredError, SyncError
+from sync_engine.deadline import Deadline
+from sync_engine.errors import (
+    OperationNotDeclaredError,
+    RunActiveError,
+    StoreError,
+    SyncError,
+)
 from sync_engine.groups import GroupLookup, Picked, Wanted
 from sync_engine.hub import Hub
 from sync_engine.options import Kind, Options, Progress
-from sync_engine.outcome import Outcome, ReadingReport, RunReport
+from sync_engine.outcome import Failure, Outcome, ReadingReport, RunReport
 from sync_engine.pupils import PupilLookup
 from sync_engine.scopes import keep_terms, open_scope, remember_contract
 from sync_engine.stage import DROPPED, Received, Stager
@@ -39,8 +46,23 @@ def fail(report: RunReport, error: KoppelhubError) -> None:
     report.advice = error.advice
     report.retryable = isinstance(error, ConnectorError | SyncError) and error.retryable
     report.refused = isinstance(error, SyncError) and error.refused
+    report.failure = failure_of(error)
     report.outcome = Outcome.FAILED
     _log.error("run failed: %s", error)
+
+
+def failure_of(error: KoppelhubError) -> Failure:
+    """What an error that ended a run means for the next."""
+    if isinstance(error, StoreError | RunActiveError):
+        return Failure.OWN
+    if getattr(error, "retryable", False) is True:
+        return Failure.PASSING
+    if isinstance(
+        error,
+        AuthenticationError | ConfigurationError | RequestRefusedError | OperationNotDeclaredError,
+    ):
+        return Failure.REFUSED
+    return Failure.LASTING
 
 
 class Reader:
@@ -64,13 +86,13 @@ class Reader:
         self.hub, self.row, self.options = hub, row, options
         self.context, self.report, self.progress = context, report, progress
         self.work, self.run_id = context.work, context.run_id
-        self.deadline = 0.0
+        self.deadline = Deadline(hub.clock, timedelta.max)
         self.listed: list[Scope] | None = None
         self._keys: tuple[str, ...] = ()
         self._drift: dict[str, set[str]] = {}
 
-    def read(self, *, deadline: float) -> None:
-        """Read every scope that is selected, until the clock's monotonic time is up.
+    def read(self, *, deadline: Deadline) -> None:
+        """Read every scope that is selected, until the deadline.
 
         Raises: ConnectorError where nothing can be listed; OperationNotDeclaredError; SyncError.
         """
@@ -221,7 +243,7 @@ class Reader:
             _log.warning("reading failed: %s", error)
         if not self.options.dry:
             keep_reading(self.hub, context, row, report)
-        if self.hub.clock.monotonic() >= self.deadline:
+        if self.deadline.is_over():
             self._out_of_time(report)
             going_on = False
         return going_on
@@ -308,7 +330,7 @@ class Reader:
                     begun = True
                 stager.take(page)
                 self.progress("read", report.resource, len(page.keys))
-                if self.hub.clock.monotonic() >= self.deadline:
+                if self.deadline.is_over():
                     stager.flush()
                     self._out_of_time(report)
                     return False

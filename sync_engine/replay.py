@@ -19,6 +19,7 @@ from connectors.base import DeliveryContract, Page, Scope
 from connectors.errors import ConnectorError
 from sync_engine.archive import NO_TERMS, Archive, Payload, common, narrowed
 from sync_engine.context import SCHEMA_VERSION, Context, ScopeRow, chunks
+from sync_engine.deadline import Deadline
 from sync_engine.errors import SyncError
 from sync_engine.hub import Hub, dropped_fields
 from sync_engine.options import Options, Progress
@@ -259,8 +260,8 @@ class Replayer:
         self._skipped: Counter[str] = Counter()
         self._dropped = _dropped(hub, context)
 
-    def replay(self, *, deadline: float) -> None:
-        """Replay every scope that is selected, until the clock's monotonic time is up.
+    def replay(self, *, deadline: Deadline) -> None:
+        """Replay every scope that is selected, until the deadline.
 
         Raises: SyncError where nothing was ever received; ConfigurationError for an unknown
             resource; StoreError if a body is damaged.
@@ -271,7 +272,7 @@ class Replayer:
         try:
             for scope in scopes:
                 with bound(entity=scope.resource):
-                    if not self._scope(scope, lambda: self._hub.clock.monotonic() >= deadline):
+                    if not self._scope(scope, deadline.is_over):
                         break
         finally:
             self._report.skipped = dict(sorted((+self._skipped).items()))

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from datetime import datetime
 
 import msgspec
 
@@ -18,21 +19,22 @@ from config.errors import KoppelhubError
 from config.logs import bound
 from connectors.base import Scope
 from connectors.errors import ConnectorError
-from sync_engine import received
+from sync_engine import received, totals
 from sync_engine.acts import Act, act_of
 from sync_engine.apply import apply, refuse
 from sync_engine.apply_act import apply_act
 from sync_engine.audit import note, note_within
-from sync_engine.cases import QUARANTINE, keep_quarantine_cases
+from sync_engine.cases import CORRELATION, QUARANTINE, keep_quarantine_cases
 from sync_engine.context import Context, Ids, KoppelingRow
-from sync_engine.errors import StalePlanError, StoreError
+from sync_engine.deadline import Deadline, Stop, never
+from sync_engine.errors import AlreadyDoneError, StalePlanError, StoreError
 from sync_engine.garbage import fewer_collections
 from sync_engine.guard import ANY, Circumstances, Hold, judge
 from sync_engine.hub import Hub
 from sync_engine.inputs import note_changed_inputs
 from sync_engine.known import count_known, count_schools, unread
 from sync_engine.options import Decision, Kind, Options, Progress
-from sync_engine.outcome import READ_WELL, Outcome, RunReport
+from sync_engine.outcome import READ_WELL, Failure, Outcome, RunReport
 from sync_engine.plan import Planner
 from sync_engine.reading import Reader, fail
 from sync_engine.renumbering import Herinrichting
@@ -42,6 +44,7 @@ from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
 from sync_engine.store.values import instant
 from sync_engine.store.work import Work
+from sync_engine.switches import ASKING, after_run, read_switch, refuse_in_maintenance
 
 __all__ = ["Inspect", "Kind", "Options", "Progress", "run"]
 
@@ -53,6 +56,7 @@ Inspect = Callable[[Context, int], None]
 Receive = Callable[[Context, RunReport], None]
 """Takes in what there is to plan, in the place of reading the source."""
 
+_GOES_ON = "De volgende run maakt het werk af."
 _DEPENDENT = "wacht op een onderdeel dat is vastgehouden"
 
 
@@ -64,6 +68,7 @@ def run(
     progress: Progress | None = None,
     inspect: Inspect | None = None,
     receive: Receive | None = None,
+    stop: Stop = never,
 ) -> RunReport:
     """Run one koppeling once.
 
@@ -74,19 +79,44 @@ def run(
         progress: told what goes on.
         inspect: looks at a dry run's plan while everything that it received can still be seen.
         receive: takes in what there is to plan (kind ADOPT); the source is not asked.
+        stop: asked while reading; once it says so, what was read is applied and the run ends
+            `cancelled`.
 
-    Raises: RunActiveError if another run of it is under way; ConfigurationError and StoreError
-        before anything is done. What goes wrong later is in the report.
+    Raises: RunActiveError if another run of it is under way; AlreadyDoneError if what was due then
+        was carried out; ConfigurationError and StoreError before anything is done. What goes wrong
+        later is in the report.
     """
     row = hub.koppeling(koppeling)
     with (
         hub.store.work() as work,
+        _allowed(hub, work, row, options),
         lease(hub.store, f"koppeling-{row.id}", on=work),
         fewer_collections(),
     ):
-        made = _Run(hub, row, options, work, progress or (lambda *_: None))
+        _refuse_done(work, row, options)
+        shown = progress or (lambda *_: None)
+        made = _Run(hub, row, options, work=work, progress=shown, stop=stop)
         made.inspect, made.receive = inspect, receive
         return made.execute()
+
+
+def _refuse_done(work: Work, row: KoppelingRow, options: Options) -> None:
+    """Raises: AlreadyDoneError if what was due then was carried out; asked under the lease."""
+    if options.due is not None and work.execute(
+        "SELECT 1 FROM run WHERE koppeling_id = ? AND kind = ? AND due_at = ? "
+        "AND state IN ('done', 'partial', 'held')",
+        (row.id, str(options.kind), options.due),
+    ):
+        raise AlreadyDoneError(f"{row.name}: what was due then was carried out")
+
+
+@contextmanager
+def _allowed(hub: Hub, work: Work, row: KoppelingRow, options: Options) -> Iterator[None]:
+    """Raises: MaintenanceError where nobody may ask the source."""
+    if options.kind in ASKING:
+        switch = read_switch(work, row.id)
+        refuse_in_maintenance(switch, koppeling=row.name, now=hub.clock.now())
+    yield
 
 
 _READS_NOTHING = frozenset({Kind.APPLY, Kind.REFUSE, Kind.UNDO, Kind.DECIDE, Kind.REFOLD})
@@ -116,7 +146,14 @@ class _Run:
     """The state of one run."""
 
     def __init__(
-        self, hub: Hub, row: KoppelingRow, options: Options, work: Work, progress: Progress
+        self,
+        hub: Hub,
+        row: KoppelingRow,
+        options: Options,
+        *,
+        work: Work,
+        progress: Progress,
+        stop: Stop,
     ) -> None:
         self.hub, self.row, self.options, self.work = hub, row, options, work
         self.progress = progress
@@ -125,12 +162,13 @@ class _Run:
         self.started = hub.clock.now()
         given = options.time_limit  # none at all is a limit too
         limit = hub.settings.policy.limits.run_time if given is None else given
-        self.deadline = hub.clock.monotonic() + limit.total_seconds()
+        self.deadline = Deadline(hub.clock, limit, stop=stop)
         self.run_id = self._open_run()
         self.report = RunReport(
             self.run_id, row.name, str(options.kind), Outcome.FAILED, self.started, self.started
         )
         self.context: Context | None = None
+        self.situations: dict[str, int] = {}
 
     # -- frame -----------------------------------------------------------------------------------
 
@@ -157,6 +195,7 @@ class _Run:
     def _open_run(self) -> int:
         options = asdict(self.options)
         options.pop("time_limit")
+        options.pop("due")  # a column of its own
         options.pop("why")  # a person's words; they stand with the plan or the decision
         options["only"] = len(self.options.only)  # not what a person typed: it may be a name
         options["groups"] = len(self.options.groups)
@@ -165,13 +204,14 @@ class _Run:
         with self.work.transaction():
             self.work.execute(
                 "UPDATE run SET state = 'failed', finished_at = ?, error = 'stopped from outside', "
-                "advice = 'De volgende run maakt het werk af.' "
-                "WHERE koppeling_id = ? AND state = 'running'",
-                (self.started, self.row.id),
+                "advice = ? WHERE koppeling_id = ? AND state = 'running'",
+                (self.started, _GOES_ON, self.row.id),
             )
+            totals.add(self.work, self.row.id, {f"{totals.RUNS}.failed": self.work.changes})
             rows = self.work.execute(
                 "INSERT INTO run (koppeling_id, kind, state, operator, options, started_at, "
-                "heartbeat_at, counts) VALUES (?, ?, 'running', ?, ?, ?, ?, '{}') RETURNING id",
+                "heartbeat_at, due_at, whole, counts) "
+                "VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, '{}') RETURNING id",
                 (
                     self.row.id,
                     str(self.options.kind),
@@ -179,6 +219,8 @@ class _Run:
                     msgspec.json.encode(options).decode(),
                     self.started,
                     self.started,
+                    self.options.due,
+                    self.options.is_whole,
                 ),
             )
             run_id = int(rows[0][0])
@@ -229,6 +271,9 @@ class _Run:
         report.finished_at = self.hub.clock.now()
         report.longest_hold_seconds = round(self.work.longest_hold, 4)
         counts = {
+            "read": report.read,
+            "unread": report.unread,
+            "records": self._records(),
             "steps": report.steps,
             "applied": report.applied,
             "situations": report.situations,
@@ -240,9 +285,19 @@ class _Run:
             "quarantine": report.quarantine,
             "skipped": report.skipped,
             "cases": report.cases,
+            "failure": report.failure,
             "longest_hold_seconds": report.longest_hold_seconds,
         }
         self._close_run(str(report.outcome), report.error, report.advice, counts=counts)
+        after_run(
+            self.hub,
+            self.work,
+            koppeling=(self.row.id, self.row.name),
+            run_id=self.run_id,
+            options=self.options,
+            good=report.outcome in {Outcome.DONE, Outcome.HELD},
+            failed=report.outcome is Outcome.FAILED,
+        )
         if self.options.dry:
             note(
                 self.hub,
@@ -253,6 +308,38 @@ class _Run:
             )
         _log.info("run ended %s", report.outcome)
 
+    def _records(self) -> dict[str, int]:
+        """`leerling.linked` → records of this koppeling after a whole run, for who watches."""
+        if self.context is None or not self.options.is_whole:
+            return {}
+        found = {**self.situations}
+        for entity, count in self.work.execute(
+            "SELECT entity, COUNT(*) FROM link WHERE koppeling_id = ? GROUP BY entity",
+            (self.row.id,),
+        ):
+            found[f"{entity}.linked"] = count
+        kinds = ", ".join(f"'{kind}'" for kind in CORRELATION)
+        for entity, count in self.work.execute(
+            "SELECT entity, COUNT(DISTINCT source_key) FROM zaak WHERE koppeling_id = ? "
+            f"AND state = 'open' AND kind IN ({kinds}) GROUP BY entity",
+            (self.row.id,),
+        ):
+            found[f"{entity}.disputed"] = count
+        return dict(sorted(found.items()))
+
+    def _counted(self, state: str, now: datetime) -> dict[str, float]:
+        """What this run adds to the counters of its koppeling."""
+        report = self.report
+        found = {
+            f"{totals.RUNS}.{state}": 1.0,
+            totals.READ: float(report.read),
+            totals.RUN_SECONDS: (now - self.started).total_seconds(),
+        }
+        for step, count in report.applied.items():
+            name = f"{totals.CORE}.{step.rpartition('.')[2]}"
+            found[name] = found.get(name, 0.0) + count
+        return found
+
     def _close_run(
         self, state: str, error: str, advice: str, *, counts: dict[str, object] | None = None
     ) -> None:
@@ -260,17 +347,20 @@ class _Run:
         now = self.hub.clock.now()
         with work.transaction():
             work.execute(
-                "UPDATE run SET state = ?, finished_at = ?, counts = ?, error = ?, advice = ? "
-                "WHERE id = ?",
+                "UPDATE run SET state = ?, finished_at = ?, counts = ?, error = ?, advice = ?, "
+                "good = ? WHERE id = ?",
                 (
                     state,
                     now,
                     msgspec.json.encode(counts or {}).decode(),
                     error or None,
                     advice or None,
+                    self.options.is_whole and counts is not None and self.report.good,
                     self.run_id,
                 ),
             )
+            if not self.options.dry:
+                totals.add(work, self.row.id, self._counted(state, now))
             if context is not None and not self.options.dry:
                 work.load(
                     "event",
@@ -486,6 +576,9 @@ class _Run:
             )
         )
         report.situations = {name: count for name, count in planned.situations.items() if count}
+        self.situations = {
+            f"{entity}.{name}": n for (entity, name), n in planned.found.items() if n
+        }
         report.held = planned.held
         report.refusals = planned.refused
         report.holds = holds
@@ -525,15 +618,22 @@ class _Run:
         )[0][0]
         if report.error:
             return
+        if self.deadline.stopped:
+            report.error, report.advice = "its process was asked to stop", _GOES_ON
+            report.outcome, report.retryable = Outcome.CANCELLED, True
+            return
         good = [r for r in report.readings if r.state in READ_WELL]
         bad = [r for r in report.readings if r.state not in READ_WELL]
         if report.readings and not good and not any(r.read for r in bad):
             first = bad[0]
             report.error, report.advice = first.reason, first.advice
             report.outcome = Outcome.FAILED
+            report.failure = Failure.PASSING if report.retryable else Failure.LASTING
+            if all(reading.state == "refused" for reading in bad):
+                report.failure = Failure.REFUSED
         elif report.held or (self.options.plan_only and report.steps):
             report.outcome = Outcome.HELD
-        elif bad or report.doubts or report.quarantine or self._suspiciously_empty(context):
+        elif self._suspiciously_empty(context) or bad or report.doubts or report.quarantine:
             report.outcome = Outcome.PARTIAL
         else:
             report.outcome = Outcome.DONE

@@ -93,6 +93,7 @@ class Planned:
         tally: counts of the steps that may pass and of those that are held.
         refused: steps that a person refused.
         situations: situation → records.
+        found: (entity, situation) → records that were linked (`unlinked`) or made (`unmatched`).
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -101,6 +102,7 @@ class Planned:
     unresolved: int = 0
     waiting: int = 0
     situations: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    found: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
 
 
 class Step(msgspec.Struct):

@@ -10,12 +10,14 @@ from typing import Final
 from config.clock import local_date
 from sync_engine.cases import KINDS, QUARANTINE
 from sync_engine.hub import Hub
-from sync_engine.options import ACTS
+from sync_engine.lately import lately
 from sync_engine.pinned import PinRow, in_force
 from sync_engine.plans import list_plans
 from sync_engine.quarantine import counts as quarantined
 from sync_engine.selection import Selection
+from sync_engine.store.values import instant_text
 from sync_engine.store.work import Work
+from sync_engine.switches import read_switches
 
 SOON: Final = timedelta(days=14)
 """A pin that ends within this time is told."""
@@ -35,7 +37,7 @@ class Item:
     """Something that waits.
 
     Attributes:
-        kind: plan, case, quarantine, run, event, pin or refused.
+        kind: plan, off, case, quarantine, run, event, pin or refused.
         what: what it is (Dutch), without personal data.
         count: how many records or cases it is.
         since: when it began to wait; empty where that is not known.
@@ -69,7 +71,8 @@ def todo(hub: Hub, chosen: Selection) -> Todo:
     chosen = replace(chosen, koppelingen=names)
     items = _plans(hub, chosen)
     with hub.store.work() as work:
-        items += _last_runs(work, chosen)
+        items += _off(work, chosen)
+        items += _last_runs(hub, work, chosen)
         items += _cases(work, chosen)
         items += [
             Item(
@@ -106,25 +109,43 @@ def _plans(hub: Hub, chosen: Selection) -> list[Item]:
     ]
 
 
-def _last_runs(work: Work, chosen: Selection) -> list[Item]:
-    """The last run of each koppeling, where it did not end well."""
+def _off(work: Work, chosen: Selection) -> list[Item]:
+    """Koppelingen that are switched off: nothing of them is fresh until somebody acts."""
+    switches = read_switches(work, chosen.koppelingen)
+    return [
+        Item(
+            "off",
+            chosen.koppelingen[number],
+            f"uitgeschakeld: {switch.off_why}",
+            1,
+            instant_text(switch.off_at),
+            f"koppelhub source on {chosen.koppelingen[number]}",
+        )
+        for number, switch in switches.items()
+        if switch.off_at is not None
+    ]
+
+
+def _last_runs(hub: Hub, work: Work, chosen: Selection) -> list[Item]:
+    """The last whole run of each koppeling, where it did not end well: as health judges it."""
+    longest = hub.settings.policy.limits.run_time
+    runs = lately(work, list(chosen.koppelingen), now=hub.clock.now(), longest=longest)
     return [
         Item(
             "run",
             name,
-            f"laatste run {'mislukt' if state == 'failed' else 'afgebroken'}: {error or state}",
+            f"laatste run {'mislukt' if last.outcome == 'failed' else 'afgebroken'}: "
+            f"{last.error or last.outcome}",
             1,
-            at,
-            f"koppelhub run show {number}",
+            instant_text(last.started_at),
+            f"koppelhub run show {last.id}",
         )
-        for number, name, state, error, at in work.execute(
-            "SELECT r.id, k.name, r.state, r.error, r.started_at FROM run r "
-            "JOIN koppeling k ON k.id = r.koppeling_id WHERE r.id IN "
-            f"(SELECT MAX(id) FROM run WHERE {work.many('koppeling_id')} "
-            f"AND NOT (state = 'failed' AND kind IN ({ACTS})) GROUP BY koppeling_id) "
-            "AND r.state IN ('failed', 'cancelled') ORDER BY k.name",
-            (work.values(list(chosen.koppelingen)),),
+        for name, last in sorted(
+            (name, runs[number].last)
+            for number, name in chosen.koppelingen.items()
+            if runs[number].ended_badly
         )
+        if last is not None
     ]
 
 

@@ -70,6 +70,11 @@ class PostgresServer:
         """The URL of one of its databases."""
         return str(self._server.get_uri(database=database))
 
+    @property
+    def programs(self) -> Path:
+        """Where its own client programs are (`pg_dump`)."""
+        return Path(self._server.bin_path)
+
     def create(self, *, upgraded: bool = False) -> str:
         """Make a database; its name."""
         name = f"test_{next(_numbers)}"

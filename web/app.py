@@ -37,6 +37,22 @@ def application(
     endpoints: Mapping[str, Endpoint], *, body_seconds: float = BODY_SECONDS
 ) -> Starlette:
     """The ASGI application over these endpoints, by name of their koppeling."""
+    return Starlette(routes=[*inbox_routes(endpoints, body_seconds=body_seconds), alive_route()])
+
+
+def alive_route() -> Route:
+    """`GET /healthz`: somebody is there."""
+
+    async def alive(request: HttpRequest) -> Response:
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    return Route("/healthz", alive, methods=["GET"])
+
+
+def inbox_routes(
+    endpoints: Mapping[str, Endpoint], *, body_seconds: float = BODY_SECONDS
+) -> list[Route]:
+    """`/v1/inbox/<koppeling>` of these endpoints, by name of their koppeling."""
 
     async def called(request: HttpRequest) -> Response:
         endpoint = endpoints.get(request.path_params["koppeling"])
@@ -58,16 +74,8 @@ def application(
             _answered, endpoint, Request(head.method, head.headers, body)
         )
 
-    async def alive(request: HttpRequest) -> Response:
-        return Response(b'{"status":"ok"}', media_type="application/json")
-
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    return Starlette(
-        routes=[
-            Route("/v1/inbox/{koppeling}", called, methods=methods),
-            Route("/healthz", alive, methods=["GET"]),
-        ]
-    )
+    return [Route("/v1/inbox/{koppeling}", called, methods=methods)]
 
 
 async def _body(request: HttpRequest, largest: int) -> bytes:

@@ -31,7 +31,7 @@ from connectors.base import (
     Scope,
 )
 from connectors.kern.endpoint import InboxEndpoint
-from connectors.kern.manifest import MANIFEST, SYSTEM, check_options
+from connectors.kern.manifest import MANIFEST, SYSTEM, read_options
 from connectors.kern.reading import Changes, Snapshot, Some
 from connectors.kern.records import MODELS, PERSONAL, check, parse, with_key
 
@@ -44,7 +44,7 @@ class KernConnector:
 
     def __init__(self, link: Link, inbox: Inbox) -> None:
         self._link, self._inbox = link, inbox
-        self._numbers_of = check_options(link.options).get("numbers_of", "")
+        self._numbers_of = read_options(link.options).text("numbers_of")
 
     @property
     def manifest(self) -> Manifest:
@@ -141,7 +141,7 @@ class KernFactory:
 
         Raises: ConfigurationError if the koppeling has no token.
         """
-        token = check_options(link.options).get("token", "")
+        token = read_options(link.options).text("token")
         if not token:
             raise ConfigurationError(
                 f"{SYSTEM}: token is required to answer calls",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from config.errors import ConfigurationError
 from connectors.base import (
     Budget,
     Capability,
@@ -18,6 +17,7 @@ from connectors.base import (
 )
 from connectors.kern.records import MODELS, SPECIAL
 from connectors.protocols.parsing import field_paths
+from connectors.protocols.settings import Given
 
 SYSTEM: Final = "kern"
 _CAN: Final = frozenset(
@@ -72,19 +72,10 @@ MANIFEST: Final = Manifest(
 _SHORTEST_TOKEN: Final = 32
 
 
-def check_options(given: Mapping[str, str]) -> Mapping[str, str]:
+def read_options(options: Mapping[str, str]) -> Given:
     """The settings, checked. Raises: ConfigurationError, which names the setting and the rule."""
-    known = {setting.name for setting in MANIFEST.settings}
-    for name in given:
-        if name not in known:
-            raise _wrong(name, "is not a setting of this system")
-    token = given.get("token", "")
+    given = Given(options, manifest=MANIFEST)
+    token = given.text("token")
     if token and (len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.isprintable()):
-        raise _wrong("token", f"must be at least {_SHORTEST_TOKEN} plain signs")
+        raise given.wrong("token", f"must be at least {_SHORTEST_TOKEN} plain signs")
     return given
-
-
-def _wrong(name: str, rule: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{SYSTEM}: {name} {rule}", advice=f"Controleer de instelling `{name}` van deze koppeling."
-    )

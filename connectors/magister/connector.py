@@ -238,6 +238,7 @@ class MagisterFactory:
             SYSTEM,
             clock=clock,
             budget=Budget(options.per_second, MANIFEST.budget.simultaneous),
+            manners=link.manners,
             limits=limits if limits is not None else Limits(total=link.timeout),
             tls=tls if tls is not None else options.tls,
         )

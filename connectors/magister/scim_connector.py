@@ -19,13 +19,14 @@ from connectors.errors import ConnectorError, RequestRefusedError
 from connectors.magister.assemble import SCHOOL
 from connectors.magister.check import layer_of
 from connectors.magister.manifest import MANIFEST
-from connectors.magister.options import Options, wrong
+from connectors.magister.options import Options
 from connectors.magister.records import Gebruiker
 from connectors.magister.scim import ACCEPT, Schema, read_schemas, read_total
 from connectors.magister.users import UserLookup, UserReading
 from connectors.protocols.oauth import BearerSession, ClientCredentials, Credentials
 from connectors.protocols.parsing import parse_model
 from connectors.protocols.rest import Answer, RestTransport
+from connectors.protocols.settings import wrong
 
 RESOURCE: Final = "gebruiker"
 PAGE: Final = 100
@@ -53,7 +54,8 @@ class ScimConnector:
 
     def __init__(self, link: Link, options: Options, *, rest: RestTransport, clock: Clock) -> None:
         if options.filters:
-            raise wrong(f"{options.filters[0].name}_wel", "says nothing of accounts (mode scim)")
+            name = f"{options.filters[0].name}_wel"
+            raise wrong(MANIFEST, name, "says nothing of accounts (mode scim)")
         self._options = options
         prefix = f"{RESOURCE}."
         self._drop = frozenset(n.removeprefix(prefix) for n in link.drop if n.startswith(prefix))

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from typing import Final, TypeVar
 
 import tenacity
 
 from config.clock import Clock
+from connectors.base import Breaker, Budget, CircuitState, Pacer
 from connectors.errors import ConnectorError, RateLimitedError, SourceUnavailableError
 
 T = TypeVar("T")
 
 _LONGEST_WAIT: Final = timedelta(days=1)
+_MOMENT: Final = 0.001
+"""Seconds that do not count: who waited as long as was asked has waited long enough."""
 
 
 class TokenBucket:
@@ -49,12 +52,36 @@ class TokenBucket:
             self._clock.sleep(timedelta(seconds=short / self._rate))
 
 
-class CircuitState(StrEnum):
-    """Whether a system is asked at all."""
+class OwnPacer:
+    """The budget of one transport by itself, shared with nobody.
 
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half_open"
+    Args:
+        budget: rate and number of requests at once.
+        clock: measures and waits.
+    """
+
+    def __init__(self, budget: Budget, *, clock: Clock) -> None:
+        self._clock = clock
+        self._bucket = TokenBucket(budget.per_second, clock=clock)
+        self._places = threading.BoundedSemaphore(budget.simultaneous)
+        self._paused = 0.0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """One of the places; waits."""
+        with self._places:
+            yield
+
+    def take(self) -> None:
+        """Take one request, and wait until it may go out."""
+        rest = self._paused - self._clock.monotonic()
+        if rest > _MOMENT:
+            raise patience(timedelta(seconds=rest))
+        self._bucket.take()
+
+    def pause(self, duration: timedelta) -> None:
+        """Nobody takes a request for so long."""
+        self._paused = max(self._paused, self._clock.monotonic() + duration.total_seconds())
 
 
 class Circuit:
@@ -113,6 +140,24 @@ class Circuit:
             if self._probing or self._failures >= self._opens_after:
                 self._opened = self._clock.monotonic()
             self._probing = False
+
+
+class OwnManners:
+    """How a transport spares a system that it shares with nobody."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+
+    def pacer(self, budget: Budget) -> Pacer:
+        """A budget of its own."""
+        return OwnPacer(budget, clock=self._clock)
+
+    def breaker(self, host: str) -> Breaker:
+        """A circuit of its own."""
+        return Circuit(clock=self._clock)
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +236,11 @@ def retry_after(header: str | None, *, now: datetime) -> timedelta | None:
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     return min(max(at - now, timedelta()), _LONGEST_WAIT)
+
+
+def patience(rest: timedelta) -> RateLimitedError:
+    """The error of a call that was not tried because its system asked for patience."""
+    return RateLimitedError("not tried: the system asked for patience", retry_after=rest)
 
 
 def open_circuit(system: str, operation: str) -> SourceUnavailableError:

@@ -7,7 +7,6 @@ person, so calls are named by their `operation` (`GET leerling`) and their corre
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import ssl
 import threading
@@ -24,7 +23,8 @@ import msgspec
 
 from config.clock import Clock
 from config.errors import ConfigurationError
-from connectors.base import Budget
+from config.web import is_loopback
+from connectors.base import Breaker, Budget, CircuitState, Manners
 from connectors.errors import (
     AnswerTimeoutError,
     ConnectorError,
@@ -34,10 +34,8 @@ from connectors.errors import (
     SourceUnavailableError,
 )
 from connectors.protocols.pacing import (
-    Circuit,
-    CircuitState,
+    OwnManners,
     Patience,
-    TokenBucket,
     open_circuit,
     repeat,
     retry_after,
@@ -146,7 +144,7 @@ def check_url(name: str, url: str, *, allow_plain_http: bool = False) -> str:
         raise _wrong_url(name, "is not an address") from None
     if parts.userinfo or parts.query or parts.fragment:
         raise _wrong_url(name, "holds more than a host and a path")
-    plain = parts.scheme == "http" and (allow_plain_http or _is_loopback(parts.host))
+    plain = parts.scheme == "http" and (allow_plain_http or is_loopback(parts.host))
     if not parts.host or not (parts.scheme == "https" or plain):
         raise _wrong_url(name, "must begin with https://")
     return url.rstrip("/")
@@ -158,15 +156,6 @@ def _wrong_url(name: str, rule: str) -> ConfigurationError:
         advice=f"Controleer het adres bij de instelling `{name}`: het moet met https:// beginnen "
         "en alleen een server en een pad bevatten.",
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +193,8 @@ class RestTransport:
         clock: the source of now, waiting and deadlines.
         budget: rate and number of requests at once; `per_second` zero is no limit.
         limits: bounds on one request.
-        circuit: shared with others that ask the same system, or one of its own.
+        manners: how the system is spared, with all others who ask it; closed with the transport.
+            Without any it is spared within this transport.
         tls: another trust than the machine's own (a test authority, a client certificate).
         proxy: through which everything goes; it may hold credentials, and is never shown.
     """
@@ -216,16 +206,17 @@ class RestTransport:
         clock: Clock,
         budget: Budget,
         limits: Limits | None = None,
-        circuit: Circuit | None = None,
+        manners: Manners | None = None,
         tls: ssl.SSLContext | None = None,
         proxy: str | None = None,
     ) -> None:
         self._system = system
         self._clock = clock
         self._limits = limits if limits is not None else Limits()
-        self._bucket = TokenBucket(budget.per_second, clock=clock)
-        self._places = threading.BoundedSemaphore(budget.simultaneous)
-        self._circuit = circuit if circuit is not None else Circuit(clock=clock)
+        self._manners = manners if manners is not None else OwnManners(clock=clock)
+        self._pacer = self._manners.pacer(budget)
+        self._breakers: dict[str, Breaker] = {}
+        self._lock = threading.Lock()
         total = self._limits.total.total_seconds()
         self._client = httpx.Client(
             transport=_SealedWire(
@@ -240,14 +231,21 @@ class RestTransport:
             headers={"Accept-Encoding": "gzip", "User-Agent": "Koppelhub"},
         )
 
-    @property
-    def circuit(self) -> CircuitState:
-        """Whether the system is asked at all."""
-        return self._circuit.state
+    def circuit(self, url: str) -> CircuitState:
+        """Whether the host of this address is asked at all."""
+        return self._breaker(httpx.URL(url)).state
 
     def close(self) -> None:
         """Release the connections."""
         self._client.close()
+        self._manners.close()
+
+    def _breaker(self, url: httpx.URL) -> Breaker:
+        host = url.netloc.decode("ascii")  # without user, path and query
+        with self._lock:
+            if host not in self._breakers:
+                self._breakers[host] = self._manners.breaker(host)
+            return self._breakers[host]
 
     def get(
         self,
@@ -280,6 +278,7 @@ class RestTransport:
             request.extensions[_SEALED] = _Sealed(tuple(sealed))
         return self._call(
             lambda: self._attempt(request, operation=operation, enough=enough),
+            request,
             repeat_timeouts=repeat_timeouts,
         )
 
@@ -291,7 +290,9 @@ class RestTransport:
         Raises: as `get`.
         """
         request = self._request("POST", url, query=query, headers={}, form=form)
-        return self._call(lambda: self._attempt(request, operation=operation), repeat_timeouts=True)
+        return self._call(
+            lambda: self._attempt(request, operation=operation), request, repeat_timeouts=True
+        )
 
     def post_document(
         self,
@@ -318,7 +319,7 @@ class RestTransport:
                 operation=operation,
             )
 
-        return self._call(attempt, repeat_timeouts=True) if repeats else attempt()
+        return self._call(attempt, request, repeat_timeouts=True) if repeats else attempt()
 
     def _request(
         self,
@@ -337,9 +338,11 @@ class RestTransport:
             data=form,
         )
 
-    def _call(self, attempt: Callable[[], T], *, repeat_timeouts: bool) -> T:
+    def _call(
+        self, attempt: Callable[[], T], request: httpx.Request, *, repeat_timeouts: bool
+    ) -> T:
         def may_repeat(error: ConnectorError) -> bool:
-            if self._circuit.state is CircuitState.OPEN:
+            if self._breaker(request.url).state is CircuitState.OPEN:
                 return False
             return error.retryable and (
                 repeat_timeouts or not isinstance(error, AnswerTimeoutError)
@@ -365,24 +368,35 @@ class RestTransport:
 
     def _guarded(self, ask: Callable[[], T], request: httpx.Request, *, operation: str) -> T:
         """One request under the circuit, the number at once and the rate; its outcome is noted."""
-        if not self._circuit.admit():
+        breaker = self._breaker(request.url)
+        if breaker.state is CircuitState.OPEN:
             raise open_circuit(self._system, operation)
+        with self._pacer.place():
+            self._pacer.take()
+            if not breaker.admit():
+                raise open_circuit(self._system, operation)
+            return self._told(ask, request, breaker, operation=operation)
+
+    def _told(
+        self, ask: Callable[[], T], request: httpx.Request, breaker: Breaker, *, operation: str
+    ) -> T:
+        """Ask, and tell all who share this host and this budget what came of it."""
         correlation = str(uuid.uuid4())  # its dashes keep it from being taken for a number
         request.headers[CORRELATION_HEADER] = correlation
+        started = self._clock.monotonic()
         try:
-            with self._places:
-                self._bucket.take()
-                started = self._clock.monotonic()
-                answer = ask()
+            answer = ask()
         except SourceUnavailableError as error:
-            self._circuit.failed()
+            breaker.failed()
             _log.info("%s: %s [%s]", operation, type(error).__name__, correlation)
             raise
         except ConnectorError as error:
-            self._circuit.succeeded()
+            breaker.succeeded()
+            if isinstance(error, RateLimitedError) and error.retry_after is not None:
+                self._pacer.pause(error.retry_after)
             _log.info("%s: %s [%s]", operation, type(error).__name__, correlation)
             raise
-        self._circuit.succeeded()
+        breaker.succeeded()
         spent = self._clock.monotonic() - started
         _log.debug("%s: answered in %.3f s [%s]", operation, spent, correlation)
         return answer

@@ -32,9 +32,10 @@ from connectors.errors import ParseError, RequestRefusedError
 from connectors.protocols.oauth import BearerSession, ClientCredentials, Credentials
 from connectors.protocols.parsing import parse_model
 from connectors.protocols.rest import Answer, Limits, RestTransport
+from connectors.protocols.settings import wrong
 from connectors.somtoday import check
 from connectors.somtoday.manifest import MANIFEST, SYSTEM
-from connectors.somtoday.options import Options, read_options, wrong
+from connectors.somtoday.options import Options, read_options
 from connectors.somtoday.reading import (
     DossierReading,
     ListReading,
@@ -165,7 +166,7 @@ class SomtodayConnector:
         }
         for missing in sorted(wanted - listed):
             if not is_uuid(missing):
-                raise wrong("vestigingen", "holds a BRIN6 that Somtoday does not list")
+                raise wrong(MANIFEST, "vestigingen", "holds a BRIN6 that Somtoday does not list")
             found[missing] = Vestiging(uuid=missing)
         return list(found.values())
 
@@ -375,6 +376,7 @@ class SomtodayFactory:
             SYSTEM,
             clock=clock,
             budget=Budget(options.per_second, MANIFEST.budget.simultaneous),
+            manners=link.manners,
             limits=limits if limits is not None else Limits(total=link.timeout),
             tls=tls,
         )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from config.errors import ConfigurationError
 from connectors.base import Manifest
-from connectors.protocols.rest import check_url
+from connectors.protocols.settings import Given, MonthDay, is_reached
 from connectors.somtoday.wire import is_uuid
 
 _BRIN6: Final = re.compile(r"[0-9]{2}[A-Za-z]{2}[0-9]{2}")
@@ -36,100 +34,47 @@ class Options:
     client_secret: str = field(repr=False)
     vestigingen: frozenset[str]
     page_size: int
-    next_year_from: tuple[int, int] | None
+    next_year_from: MonthDay | None
     per_second: float
     numbers_of: str = ""
 
     def reads_next_year(self, today: date) -> bool:
         """Whether next school year is read on this day."""
-        if self.next_year_from is None:
-            return False
-        return _in_school_year(self.next_year_from) <= _in_school_year((today.month, today.day))
+        return self.next_year_from is not None and is_reached(self.next_year_from, today=today)
 
 
-def _in_school_year(day: tuple[int, int]) -> tuple[int, int]:
-    """A day (month, day) as its place in a school year, which begins in August."""
-    return (day[0] - 8) % 12, day[1]
-
-
-def read_options(given: Mapping[str, str], *, manifest: Manifest) -> Options:
+def read_options(options: Mapping[str, str], *, manifest: Manifest) -> Options:
     """Check the settings of a koppeling.
 
     Raises: ConfigurationError, naming the setting and the rule, never the value.
     """
-    known = {setting.name: setting for setting in manifest.settings}
-    for name in given:
-        if name not in known:
-            raise wrong(name, "is not a setting of this system")
-    values: dict[str, str] = {}
-    for name, setting in known.items():
-        value = given.get(name, setting.default)
-        if setting.required and not value:
-            raise wrong(name, "is required")
-        values[name] = value or ""
-    plain = _flag(values, "allow_plain_http")
-    if not is_uuid(values["organisation"]):
-        raise wrong("organisation", "must be a UUID")
+    given = Given(options, manifest=manifest)
+    plain = given.flag("allow_plain_http")
+    if not is_uuid(given.text("organisation")):
+        raise given.wrong("organisation", "must be a UUID")
+    next_year = given.month_day("next_year_from")
     return Options(
-        api_base=check_url("api_base", values["api_base"], allow_plain_http=plain),
-        token_url=check_url("token_url", values["token_url"], allow_plain_http=plain),
-        organisation=values["organisation"].lower(),
-        client_id=values["client_id"],
-        client_secret=values["client_secret"],
-        vestigingen=_vestigingen(values["vestigingen"]),
-        page_size=_page_size(values["page_size"]),
-        next_year_from=_month_day(values["next_year_from"]) if _flag(values, "volgend") else None,
-        per_second=_rate(values["per_second"]),
-        numbers_of=values["numbers_of"],
+        api_base=given.url("api_base", plain=plain),
+        token_url=given.url("token_url", plain=plain),
+        organisation=given.text("organisation").lower(),
+        client_id=given.text("client_id"),
+        client_secret=given.text("client_secret"),
+        vestigingen=_vestigingen(given),
+        page_size=given.number("page_size", 2, _LARGEST_PAGE),
+        next_year_from=next_year if given.flag("volgend") else None,
+        per_second=given.rate(),
+        numbers_of=given.text("numbers_of"),
     )
 
 
-def wrong(name: str, rule: str) -> ConfigurationError:
-    """An error about one setting."""
-    message = f"somtoday: {name} {rule}"
-    return ConfigurationError(
-        message, advice=f"Controleer de instelling `{name}` van deze Somtoday-koppeling."
-    )
-
-
-def _flag(values: Mapping[str, str], name: str) -> bool:
-    text = values[name].strip().lower()
-    if text not in {"true", "false"}:
-        raise wrong(name, "must be true or false")
-    return text == "true"
-
-
-def _page_size(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 2 <= int(text[:9]) <= _LARGEST_PAGE:
-        raise wrong("page_size", f"must be a number from 2 to {_LARGEST_PAGE}")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = -1.0
-    if not math.isfinite(rate) or rate < 0:
-        raise wrong("per_second", "must be a number of requests a second, or 0")
-    return rate
-
-
-def _month_day(text: str) -> tuple[int, int]:
-    try:
-        day = date.fromisoformat(f"2024-{text}")  # a leap year: 02-29 is a day
-    except ValueError:
-        raise wrong("next_year_from", "must be a day, MM-DD") from None
-    return day.month, day.day
-
-
-def _vestigingen(text: str) -> frozenset[str]:
+def _vestigingen(given: Given) -> frozenset[str]:
     found: set[str] = set()
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in filter(None, (part.strip() for part in given.text("vestigingen").split(","))):
         if is_uuid(part):
             found.add(part.lower())
         elif _BRIN6.fullmatch(part):
             found.add(part.upper())
         else:
-            raise wrong("vestigingen", "must hold UUIDs or BRIN6 numbers, with commas between")
+            rule = "must hold UUIDs or BRIN6 numbers, with commas between"
+            raise given.wrong("vestigingen", rule)
     return frozenset(found)

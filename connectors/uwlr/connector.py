@@ -424,6 +424,7 @@ class UwlrFactory:
             SYSTEM,
             clock=clock,
             budget=Budget(options.per_second, MANIFEST.budget.simultaneous),
+            manners=link.manners,
             limits=limits,
             tls=options.tls,
             proxy=options.proxy,

@@ -18,12 +18,14 @@ from console.arguments import (
     Number,
     OneSchool,
     PlanOnly,
+    Queue,
     Resources,
     School,
     Source,
     TimeLimit,
     open_hub,
     operator_name,
+    queued,
     run_and_show,
     typed_keys,
 )
@@ -58,6 +60,7 @@ def sync(
     plan: PlanOnly = False,
     allow: Allow = None,
     time_limit: TimeLimit = None,
+    queue: Queue = False,
     json: Json = False,
     config: Config = None,
     debug: Debug = False,
@@ -96,6 +99,8 @@ def sync(
             operator=operator_name(),
             allowed=allowed,
         )
+        if queue and queued(out, hub, [(source, options)], subject=f"koppeling {source}"):
+            return
         raise typer.Exit(run_and_show(out, hub, source, options))
 
 

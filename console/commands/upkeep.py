@@ -67,6 +67,46 @@ def db_upgrade(json: Json = False, config: Config = None) -> None:
         out.line(f"Deze lege database hoort nu bij sleutel {', '.join(done.keys)}.")
 
 
+@db_app.command("backup")
+def db_backup(
+    file: Annotated[Path, typer.Argument(help="A file that is not there yet.")],
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Copy the whole database to one file, beside whoever works; never the keys."""
+    from console.upkeep import show_backup
+    from sync_engine.audit import note
+    from sync_engine.store.backup import back_up
+
+    with open_hub(config, debug=debug) as hub:
+        with hub.store.work() as work:
+            operator = hub.actor.name
+            note(hub, work, operator=operator, action="db backup", subject=str(file.name))
+        size = back_up(hub.store, file)
+        show_backup(Output(json=json), file, size, hub.settings.keys.file)
+
+
+@db_app.command("restore")
+def db_restore(
+    file: Annotated[Path, typer.Argument(help="What `db backup` made.")],
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Put a backup where there is no database yet, and check its keys and schema."""
+    from config.clock import SystemClock
+    from config.settings import Settings
+    from console.setup import restore_database
+
+    out = Output(json=json)
+    settings = Settings.load(config)
+    done = restore_database(settings, file, SystemClock(), actor=allowed_actor(settings))
+    if out.data(done):
+        return
+    out.line(f"Teruggezet: {settings.database.shown()}, schema {done.after.current}.")
+    out.line("De volgende runs halen in wat sindsdien veranderde: `koppelhub doctor`, daarna sync.")
+
+
 @app.command()
 def doctor(json: Json = False, config: Config = None) -> None:
     """Say what is wrong with this installation and how to mend it."""

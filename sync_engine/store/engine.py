@@ -75,6 +75,24 @@ class Store:
             raise
         return store
 
+    @classmethod
+    def at(cls, url: str) -> Self:
+        """The place of a database, whether one is there or not; for `restore`.
+
+        Raises: ConfigurationError if the URL is none of the two.
+        """
+        return cls(_normalised(url))
+
+    @property
+    def url(self) -> URL:
+        """Where it is; may hold a password, so it is never shown."""
+        return self._url
+
+    @property
+    def busy(self) -> timedelta:
+        """How long a writer waits for another."""
+        return self._busy
+
     @property
     def path(self) -> Path | None:
         """The file of a SQLite database, absolute and without links."""
@@ -102,7 +120,10 @@ class Store:
         from sync_engine.store import postgres
 
         with closing(postgres.connect(self._url, busy=self._busy, name="koppelhub lease")) as held:
-            yield postgres.advised(held, name, wait=wait)
+            try:
+                yield postgres.advised(held, name, wait=wait)
+            finally:
+                postgres.let_go(held)
 
     def schema_state(self) -> SchemaState:
         """Where this database stands, and what this release needs.

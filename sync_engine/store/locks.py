@@ -88,7 +88,7 @@ def _held(
     store: Store, name: str, *, wait: timedelta, clock: Clock, advice: str | None
 ) -> Iterator[None]:
     if store.path is not None:
-        descriptor = _open(_lock_file(store.path, name))
+        descriptor = open_lock(lock_file(store.path, name))
         try:
             if not _locked(descriptor, wait=wait, clock=clock):
                 raise _active(name, advice)
@@ -111,7 +111,7 @@ def _bound(on: Work | None, name: str, *, clock: Clock, advice: str | None) -> I
     if on is None or on.dialect is not Dialect.POSTGRESQL:
         yield
         return
-    key = _key(f"{name} writes")
+    key = advisory_key(f"{name} writes")
     until = clock.monotonic() + _LAST_STATEMENT.total_seconds()
     while on.execute("SELECT pg_try_advisory_lock(CAST(? AS bigint))", (key,)) != [(True,)]:
         if clock.monotonic() >= until:
@@ -128,14 +128,19 @@ def _active(name: str, advice: str | None) -> RunActiveError:
     return RunActiveError(f"{name} is held by another process or thread", advice=advice)
 
 
-def _lock_file(database: Path, name: str) -> Path:
+def lock_file(database: Path, name: str) -> Path:
+    """The file of the lock of that name, beside the database."""
     plain = quote(name, safe=" ")
     if len(plain) > 100 or plain.startswith("."):
         plain = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
     return database.with_name(f"{database.name}.locks") / f"{plain}.lock"
 
 
-def _open(path: Path) -> int:
+def open_lock(path: Path) -> int:
+    """A descriptor of a lock file, made where it is not there; whoever closes it lets go.
+
+    Raises: StoreError.
+    """
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -160,6 +165,7 @@ def _locked(descriptor: int, *, wait: timedelta, clock: Clock) -> bool:
             return True
 
 
-def _key(name: str) -> int:
+def advisory_key(name: str) -> int:
+    """The number of PostgreSQL's advisory lock of that name."""
     digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"koppelhub-lease").digest()
     return int.from_bytes(digest, "big", signed=True)

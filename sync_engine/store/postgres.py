@@ -89,6 +89,12 @@ def advised(
     raise failure
 
 
+def let_go(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Release what a session holds, now: the server sees the end of a connection a little later."""
+    with suppress(psycopg.Error):  # a session that broke holds nothing
+        connection.execute("SELECT pg_advisory_unlock_all()")
+
+
 class PostgresWork(Work):
     """Work on PostgreSQL.
 

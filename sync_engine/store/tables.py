@@ -1,7 +1,8 @@
 """The hub's own tables: what sources said, what was decided, what runs did.
 
-The core tracking database itself stands in core_tables.py. Encrypted columns are named in their
-table's docstring; `salt` is random per row's person and erasing it makes the blob unreadable.
+The core tracking database itself stands in core_tables.py, who may come in in account_tables.py.
+Encrypted columns are named in their table's docstring; `salt` is random per row's person, and
+erasing it makes the blob unreadable.
 """
 
 from datetime import date, datetime
@@ -17,10 +18,10 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from sync_engine.store import core_tables
+from sync_engine.store import account_tables, core_tables
 from sync_engine.store.values import Instant, Number
 
-__all__ = ["core_tables"]
+__all__ = ["account_tables", "core_tables"]
 
 
 def _blob(*, nullable: bool = False, index: bool = False) -> Column[bytes]:
@@ -97,6 +98,42 @@ class Koppeling(SQLModel, table=True):
     tenant_id: int = Field(foreign_key="tenant.id")
     name: str = Field(unique=True)
     system: str
+
+
+def _empty() -> dict[str, object]:
+    return {"server_default": text("''")}
+
+
+class KoppelingState(SQLModel, table=True):
+    """A koppeling that a person put in maintenance, or that is switched off; else no row, or none.
+
+    `off_by` is `system` where its own failures did it; `on_at` is when it was last switched on:
+    failures of before do not count any more.
+    """
+
+    __tablename__ = "koppeling_state"
+
+    koppeling_id: int = Field(primary_key=True, foreign_key="koppeling.id")
+    maintenance_at: datetime | None = Field(default=None, sa_column=_instant())
+    maintenance_until: datetime | None = Field(default=None, sa_column=_instant())
+    maintenance_by: str = Field(default="", sa_column_kwargs=_empty())
+    maintenance_why: str = Field(default="", sa_column_kwargs=_empty())
+    off_at: datetime | None = Field(default=None, sa_column=_instant())
+    off_by: str = Field(default="", sa_column_kwargs=_empty())
+    off_why: str = Field(default="", sa_column_kwargs=_empty())
+    on_at: datetime | None = Field(default=None, sa_column=_instant())
+
+
+class SharedState(SQLModel, table=True):
+    """Small state that all workers share: budgets and circuits (JSON); see store/shared.py.
+
+    Empty on SQLite, where files beside the database hold it: who writes much keeps nobody waiting.
+    """
+
+    __tablename__ = "shared_state"
+
+    name: str = Field(primary_key=True)
+    value: str = Field(sa_column=Column(Text, nullable=False))
 
 
 class Scope(SQLModel, table=True):
@@ -590,9 +627,38 @@ class Quarantine(SQLModel, table=True):
 
 
 class Run(SQLModel, table=True):
-    """One run of one koppeling, start to end; `counts` and `options` are JSON."""
+    """One run of one koppeling, start to end; `counts` and `options` are JSON.
+
+    `due_at` is the instant of its schedule, of a run by the clock.
+    `whole` is a run that tries everything there is to read, and means to apply it; `good` one of
+    those after which the core is as fresh as the run (docs/health.md).
+    """
 
     __tablename__ = "run"
+    __table_args__ = (
+        Index(
+            "ix_run_running",
+            "koppeling_id",
+            "id",
+            sqlite_where=text("state = 'running'"),
+            postgresql_where=text("state = 'running'"),
+        ),
+        Index(
+            "ix_run_whole",
+            "koppeling_id",
+            "state",
+            "id",
+            sqlite_where=text("whole"),
+            postgresql_where=text("whole"),
+        ),
+        Index(
+            "ix_run_good",
+            "koppeling_id",
+            "id",
+            sqlite_where=text("good"),
+            postgresql_where=text("good"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     koppeling_id: int = Field(index=True)
@@ -606,6 +672,20 @@ class Run(SQLModel, table=True):
     counts: str = Field(sa_column=_json())
     error: str | None = None
     advice: str | None = None
+    due_at: datetime | None = Field(default=None, sa_column=_instant())
+    whole: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    good: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+
+
+class KoppelingTotal(SQLModel, table=True):
+    """What the runs of a koppeling did in all, by name; it only grows, and outlives the runs."""
+
+    __tablename__ = "koppeling_total"
+    __table_args__ = _IN_ORDER_OF_KEY
+
+    koppeling_id: int = Field(primary_key=True, foreign_key="koppeling.id")
+    name: str = Field(primary_key=True)
+    value: float
 
 
 class Reading(SQLModel, table=True):
@@ -646,6 +726,14 @@ class Plan(SQLModel, table=True):
     """What a run would do, and whether it was done; `counts` and `held` are JSON."""
 
     __tablename__ = "plan"
+    __table_args__ = (
+        Index(
+            "ix_plan_waiting",
+            "expires_at",
+            sqlite_where=text("state IN ('open', 'held')"),
+            postgresql_where=text("state IN ('open', 'held')"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     run_id: int = Field(index=True)
@@ -765,3 +853,99 @@ class AuditAnchor(SQLModel, table=True):
     digest: bytes = Field(sa_column=_blob())
     master_id: str
     mac: bytes = Field(sa_column=_blob())
+
+
+class IncidentRow(SQLModel, table=True):
+    """Something that is wrong, for one rule of the alerts; no personal data.
+
+    `signs` is JSON. While it goes on there is one of each rule, cause and subject.
+    """
+
+    __tablename__ = "incident"
+    __table_args__ = (
+        Index(
+            "ux_incident_open",
+            "rule",
+            "cause",
+            "subject",
+            unique=True,
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    rule: str
+    cause: str
+    subject: str
+    state: str
+    worst: str
+    signs: str = Field(sa_column=_json())
+    first_at: datetime = Field(sa_column=_instant(nullable=False))
+    gone_since: datetime | None = Field(default=None, sa_column=_instant())
+    closed_at: datetime | None = Field(default=None, sa_column=_instant())
+    ending: str | None = None
+    told: str | None = None
+    told_at: datetime | None = Field(default=None, sa_column=_instant())
+    told_size: int = 0
+    tells: int = 0
+
+
+class Notification(SQLModel, table=True):
+    """A message for people, written with what it tells of; no personal data, no address.
+
+    `id` is the same for every attempt to deliver it, and never that of another. `body` is JSON.
+    """
+
+    __tablename__ = "notification"
+    __table_args__ = (Index("ix_notification_state", "state", "next_at"),)
+
+    id: str = Field(primary_key=True)
+    kind: str
+    channel: str
+    title: str
+    body: str = Field(sa_column=_json())
+    state: str
+    created_at: datetime = Field(sa_column=_instant(nullable=False))
+    next_at: datetime | None = Field(default=None, sa_column=_instant())
+    sent_at: datetime | None = Field(default=None, sa_column=_instant())
+    attempts: int = 0
+    error: str = ""
+
+
+class ScheduleState(SQLModel, table=True):
+    """How far the clock is with one kind of run of one koppeling, or with a duty.
+
+    `due_at` is the last due instant that was handed out, `settled_due` the last one that was
+    carried out to its end; between the two it is under way, or waits until `retry_at` for
+    `waits_for`. What is of the installation itself has koppeling 0: that is why the column refers
+    to no table.
+    """
+
+    __tablename__ = "schedule_state"
+    __table_args__ = _IN_ORDER_OF_KEY
+
+    koppeling_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    kind: str = Field(primary_key=True)
+    due_at: datetime = Field(sa_column=_instant(nullable=False))
+    settled_due: datetime | None = Field(default=None, sa_column=_instant())
+    tries: int = 0
+    retry_at: datetime | None = Field(default=None, sa_column=_instant())
+    waits_for: str = ""
+    outcome: str = ""
+    ended_at: datetime | None = Field(default=None, sa_column=_instant())
+    error: str | None = None
+    advice: str | None = None
+
+
+class ProcessHeartbeat(SQLModel, table=True):
+    """A `serve` or `worker` that runs, and when it last said so; one that stopped well has none."""
+
+    __tablename__ = "process_heartbeat"
+
+    name: str = Field(primary_key=True)
+    kind: str
+    label: str
+    started_at: datetime = Field(sa_column=_instant(nullable=False))
+    at: datetime = Field(sa_column=_instant(nullable=False))
+    version: str

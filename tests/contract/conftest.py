@@ -10,10 +10,13 @@ import pytest
 
 from fixtures.sandbox.magister import MagisterSandbox
 from fixtures.sandbox.somtoday import Credentials, SomtodaySandbox
+from fixtures.sandbox.uwlr import UwlrSandbox
+from fixtures.school.edexml import LVS, Telling
 from fixtures.school.files import PageFiles
 from fixtures.school.plan import plan_school
 from fixtures.school.school import School
 from tests.support.magister import PUPILS, MagisterHarness
+from tests.support.uwlr_harness import NOW, UwlrHarness
 
 
 class SandboxMaker(Protocol):
@@ -74,3 +77,28 @@ def magister(magister_sandbox: MagisterSandbox) -> Iterator[MagisterHarness]:
     application.denied.clear()
     given = application.administration
     given.next_year, given.eckid, given.contract = True, False, "1"
+
+
+@pytest.fixture(scope="module")
+def uwlr_sandbox() -> Iterator[UwlrSandbox]:
+    """One administration for all tests of a module."""
+    with UwlrSandbox(
+        School(plan_school(40)), telling=Telling(profile=LVS), now=lambda: NOW
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def uwlr(uwlr_sandbox: UwlrSandbox) -> Iterator[UwlrHarness]:
+    """That administration; every test begins with a school that behaves."""
+    application = uwlr_sandbox.uwlr
+    application.telling, application.grant = Telling(profile=LVS), uwlr_sandbox.grant
+    application.versions, application.header = ("2.1", "2.2", "2.3"), None
+    application.heard = None
+    uwlr_sandbox.behave()
+    uwlr_sandbox.forget_requests()
+    made = UwlrHarness(uwlr_sandbox)
+    yield made
+    uwlr_sandbox.behave()
+    for connector in made.made:
+        connector.close()

@@ -42,7 +42,9 @@ OF_RUNS = frozenset(
         "audit",
         "audit_anchor",
         "id_block",
+        "shared_state",
         "alembic_version",
+        "koppeling_total",
     }
 )
 

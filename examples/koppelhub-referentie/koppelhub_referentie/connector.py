@@ -225,6 +225,7 @@ class ReferentieFactory:
             SYSTEM,
             clock=clock if clock is not None else SystemClock(),
             budget=MANIFEST.budget,
+            manners=link.manners,
             limits=limits if limits is not None else Limits(total=link.timeout),
         )
         return ReferentieConnector(link, options, transport=transport)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from config.clock import FixedClock
+from connectors.base import CircuitState
 from connectors.errors import (
     AuthenticationError,
     ConnectorError,
@@ -15,7 +16,6 @@ from connectors.errors import (
 )
 from connectors.protocols.pacing import (
     Circuit,
-    CircuitState,
     Patience,
     TokenBucket,
     repeat,

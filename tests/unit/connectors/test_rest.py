@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from config.clock import FixedClock
 from config.errors import ConfigurationError
-from connectors.base import Budget
+from connectors.base import Budget, CircuitState
 from connectors.errors import (
     AnswerTimeoutError,
     ConnectorError,
@@ -32,7 +32,7 @@ from connectors.errors import (
     RequestRefusedError,
     SourceUnavailableError,
 )
-from connectors.protocols.pacing import CircuitState, Patience
+from connectors.protocols.pacing import Patience
 from connectors.protocols.rest import (
     CORRELATION_HEADER,
     Limits,
@@ -68,7 +68,7 @@ def read(transport: RestTransport) -> bytes:
 
 
 def state(transport: RestTransport) -> str:
-    return transport.circuit.value
+    return transport.circuit(URL).value
 
 
 def raised(transport: RestTransport) -> ConnectorError:

@@ -170,6 +170,6 @@ NOT_COMPARED = frozenset(
     {
         *("run", "reading", "plan", "step", "event", "audit", "audit_anchor", "id_block"),
         *("alembic_version", "scope", "source_record", "shadow", "fold_input"),
-        "source_cursor",
+        *("source_cursor", "koppeling_total"),
     }
 )

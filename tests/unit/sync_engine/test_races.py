@@ -14,6 +14,7 @@ import pytest
 from mappings.canonical.fields import Entity
 from sync_engine import runs
 from sync_engine.context import Context
+from sync_engine.deadline import Deadline
 from sync_engine.errors import StoreError
 from sync_engine.inputs import note_changed_inputs
 from sync_engine.outcome import ExitCode, Outcome
@@ -41,7 +42,7 @@ def while_reading(name: str, act: Callable[[], object]) -> Iterator[None]:
     read = Reader.read
     done: list[object] = []
 
-    def reading(self: Reader, *, deadline: float) -> None:
+    def reading(self: Reader, *, deadline: Deadline) -> None:
         read(self, deadline=deadline)
         if self.row.name == name and not done:
             done.append(name)

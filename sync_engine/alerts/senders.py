@@ -1,0 +1,113 @@
+"""From a channel of the configuration to the wire: secrets resolved, the message in its form."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from config.alerts import Channel, ChannelKind, check_hook
+from config.clock import Clock
+from config.errors import ConfigurationError
+from config.secret import Secret
+from config.settings import Settings
+from connectors.protocols.mail import Letter, MailServer, Security, send
+from connectors.protocols.tls import trusting
+from connectors.protocols.webhook import Hook, post
+from sync_engine.alerts.notices import REPORT, Notice
+
+_HOOK_TIMEOUT: Final = timedelta(seconds=20)
+
+
+class NoChannelError(ConfigurationError):
+    """The configuration has no such channel, or no contact, any more."""
+
+
+def deliver(settings: Settings, clock: Clock, notice: Notice) -> str:
+    """Deliver one message, once; what is worth noting (Dutch), or nothing.
+
+    Raises: NoChannelError; ConfigurationError where a secret or file is not there; ConnectorError.
+    """
+    if notice.kind == REPORT:
+        return _mail(settings, notice, (_contact(settings, notice.channel),))
+    channel = settings.alerts.find(notice.channel)
+    if channel is None:
+        raise NoChannelError(f"alerts: there is no channel {notice.channel!r} any more")
+    if channel.kind is ChannelKind.MAIL:
+        return _mail(settings, notice, channel.to)
+    _hook(settings, clock, channel, notice)
+    return ""
+
+
+def _contact(settings: Settings, brin: str) -> str:
+    for tenant in settings.tenant:
+        for school in tenant.school:
+            if school.brin.reveal() == brin and school.contact is not None:
+                return school.contact
+    raise NoChannelError(
+        f"tenant.school[{brin}].contact: is not there any more",
+        advice='Zet contact = "naam@school.nl" bij deze school in koppelhub.toml.',
+    )
+
+
+def _mail(settings: Settings, notice: Notice, to: tuple[str, ...]) -> str:
+    letter = Letter(
+        id=f"{notice.id}.koppelhub",
+        at=notice.created_at,
+        to=to,
+        subject=f"[Koppelhub] {notice.title}",
+        text=str(notice.document["text"]),
+    )
+    refused = send(mail_server(settings), letter)
+    return f"{refused} van {len(to)} adressen geweigerd door de mailserver" if refused else ""
+
+
+def mail_server(settings: Settings) -> MailServer:
+    """The mail server of the configuration. Raises: ConfigurationError if none is, or a secret."""
+    mail = settings.alerts.mail
+    if mail.host is None or mail.sender is None:
+        raise ConfigurationError(
+            "alerts.mail.host: is required to send mail",
+            advice="Zet host en sender onder [alerts.mail] in koppelhub.toml.",
+        )
+    return MailServer(
+        host=mail.host,
+        port=mail.port,
+        security=Security(mail.security),
+        sender=mail.sender,
+        user=mail.user,
+        password=None if mail.password is None else mail.password.resolve(),
+        tls=None if mail.authority is None else trusting(_file(settings, mail.authority)),
+        timeout=mail.timeout,
+    )
+
+
+def _hook(settings: Settings, clock: Clock, channel: Channel, notice: Notice) -> None:
+    if channel.secret is None:
+        raise ConfigurationError(f"alerts.channel[{channel.name}].secret: is required")
+    own = channel.authority
+    hook = Hook(
+        url=_url(channel),
+        secret=channel.secret.resolve(),
+        tls=None if own is None else trusting(_file(settings, own)),
+    )
+    document = {"id": notice.id} | notice.document
+    body = msgspec.json.encode(document)
+    post(hook, notice.id, body, clock=clock, timeout=_HOOK_TIMEOUT)
+
+
+def _url(channel: Channel) -> str:
+    if not isinstance(channel.url, Secret):
+        return channel.url
+    try:
+        return check_hook(channel.url.resolve())
+    except ValueError as exc:
+        message = f"alerts.channel[{channel.name}].url: {exc}"
+        raise ConfigurationError(message) from None
+
+
+def _file(settings: Settings, path: Path) -> Path:
+    """A path of the configuration, from the folder of its file."""
+    return path if settings.origin is None else settings.origin.resolve().parent / path

@@ -1,0 +1,1 @@
+"""The clock: what is due, who plans it, what carries it out."""

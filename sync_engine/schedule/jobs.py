@@ -1,0 +1,270 @@
+"""What is carried out: a run of a koppeling or a duty, once, by whatever executor.
+
+`perform` does the run. `attempt` is what every executor calls: it keeps the state, and says when to
+try again what failed for now or may not begin yet.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Final, TypeAlias
+
+from config.errors import ConfigurationError, KoppelhubError
+from config.logs import bound
+from sync_engine.admission import Postponed, admitted
+from sync_engine.deadline import Stop, never
+from sync_engine.errors import AlreadyDoneError, RunActiveError
+from sync_engine.hub import Hub
+from sync_engine.options import Kind, Options
+from sync_engine.outcome import ExitCode, Outcome, RunReport
+from sync_engine.runs import run
+from sync_engine.schedule import state
+from sync_engine.schedule.duties import Duty, duty_of
+from sync_engine.schedule.state import OF_THE_HUB, Key, Place
+
+_log = logging.getLogger(__name__)
+
+BY_HAND: Final = "hand"
+"""The kind of key of what a person asked for."""
+DELAYS: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60))
+"""After each failure that may pass by itself; after the last one it waits for its next due time."""
+_TRIES_BY_HAND: Final = 2
+"""What a person asked for goes before the night's work, and may not hold it up for long."""
+BUSY: Final = timedelta(minutes=1)
+"""Until a koppeling is tried again of which another run is under way."""
+NOBODY_ACTS: Final = timedelta(minutes=5)
+"""Until is asked again what waits for a person."""
+
+
+_QUEUED: Final = frozenset({Kind.FULL, Kind.DELTA, Kind.ONLY})
+
+
+class Priority(IntEnum):
+    """What goes first; a delta before a reading of everything, a person before all."""
+
+    FULL = 0
+    DELTA = 10
+    DUTY = 20
+    BY_HAND = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of a koppeling, as a queue keeps it: no personal data, ids of the hub only.
+
+    Attributes:
+        brins: BRINs or vestigingsnummers; empty for all scopes.
+        pupils: core ids of leerlingen to look up.
+        groups: core ids of groepen to look up.
+        by_hand: a person asked for it; he is the operator.
+    """
+
+    koppeling: str
+    kind: Kind = Kind.FULL
+    resources: tuple[str, ...] = ()
+    brins: tuple[str, ...] = ()
+    pupils: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
+    by_hand: bool = False
+    operator: str = "system"
+
+    @property
+    def key(self) -> Key:
+        """What it is a run of."""
+        return Key(self.koppeling, BY_HAND if self.by_hand else str(self.kind))
+
+    @property
+    def priority(self) -> Priority:
+        """How soon its turn comes."""
+        if self.by_hand:
+            return Priority.BY_HAND
+        return Priority.DELTA if self.kind is Kind.DELTA else Priority.FULL
+
+    @classmethod
+    def by_hand_of(cls, koppeling: str, options: Options) -> Job:
+        """The job for what a person asks of a koppeling.
+
+        Raises: ConfigurationError if a queue may not keep it: keys that he typed may be personal,
+            and what he wants to see first is not carried out elsewhere.
+        """
+        job = cls(
+            koppeling,
+            options.kind,
+            options.resources,
+            options.brins,
+            options.pupils,
+            options.groups,
+            by_hand=True,
+            operator=options.operator,
+        )
+        if options.kind not in _QUEUED or job.options(None) != replace(options, by_hand=True):
+            raise ConfigurationError(
+                "this run cannot be queued",
+                advice="Laat --queue weg: de run draait dan hier. In de wachtrij kan alleen wat "
+                "geen sleutel, voorbeeld, drempel of tijdslimiet noemt.",
+            )
+        return job
+
+    def options(self, due: datetime | None) -> Options:
+        """What the run is asked."""
+        return Options(
+            kind=self.kind,
+            resources=self.resources,
+            brins=self.brins,
+            pupils=self.pupils,
+            groups=self.groups,
+            by_hand=self.by_hand,
+            operator=self.operator,
+            due=due,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DutyJob:
+    """A duty of the hub itself."""
+
+    name: str
+    priority: Priority = field(default=Priority.DUTY, init=False)
+
+    @property
+    def key(self) -> Key:
+        """Its name, of no koppeling."""
+        return Key("", self.name)
+
+
+Task: TypeAlias = Job | DutyJob
+
+
+def perform(
+    hub: Hub, job: Job, *, due: datetime | None = None, stop: Stop = never
+) -> RunReport | Postponed:
+    """Run a job now, or say until when it must wait.
+
+    Args:
+        hub: of the koppeling.
+        job: what to run.
+        due: the instant of its schedule, where it has one.
+        stop: asked while it reads.
+
+    Raises: RunActiveError if the koppeling is busy; AlreadyDoneError if what was due was done;
+        ConfigurationError and StoreError.
+    """
+    source = hub.source(job.koppeling)
+    with admitted(hub, source, by_hand=job.by_hand) as postponed:
+        if postponed is not None:
+            return postponed
+        return run(hub, job.koppeling, job.options(due), stop=stop)
+
+
+def attempt(hub: Hub, task: Task, *, tries: int = 0, stop: Stop = never) -> datetime | None:
+    """Carry out a task; when to try it again, or None when that is over, well or badly.
+
+    Args:
+        hub: the installation.
+        task: what to carry out.
+        tries: failures so far, of what a person asked for; the state knows those of the clock.
+        stop: asked while a run reads.
+
+    Raises: StoreError if the state cannot be read or written: nothing is lost, it is still open.
+    """
+    with bound(koppeling=task.key.koppeling or None):
+        if isinstance(task, Job) and task.by_hand:
+            return _Attempt(hub, task, None, tries=tries, stop=stop).make()
+        place = Place(
+            hub.koppeling(task.key.koppeling).id if task.key.koppeling else OF_THE_HUB,
+            task.key.kind,
+        )
+        with hub.store.work() as work:
+            known = state.read_state(work, place)
+        if known is None or not known.is_open:
+            return None  # another answered it: a newer one may have been handed out with it
+        attempt = _Attempt(hub, task, place, tries=known.tries, stop=stop)
+        attempt.due = known.due_at
+        return attempt.make()
+
+
+class _Attempt:
+    """One try of one task; without a place it has no state."""
+
+    def __init__(
+        self, hub: Hub, task: Task, place: Place | None, *, tries: int, stop: Stop
+    ) -> None:
+        self.hub, self.task, self.place, self.tries, self.stop = hub, task, place, tries, stop
+        self.due: datetime | None = None
+
+    def make(self) -> datetime | None:
+        """Try it, and keep what came of it; when to try it again."""
+        try:
+            return self._made()
+        except AlreadyDoneError:
+            self._settle("done")
+            return None
+        except RunActiveError:
+            return self._later(BUSY, "busy")
+        except KoppelhubError as error:
+            retryable = getattr(error, "retryable", False) is True
+            return self._failed(str(error), error.advice, retryable=retryable)
+        except Exception as error:  # noqa: BLE001 - the outermost edge of a job
+            _log.exception("a job broke down")
+            name = type(error).__name__
+            return self._failed(name, KoppelhubError.default_advice, retryable=False)
+
+    def _made(self) -> datetime | None:
+        if isinstance(self.task, DutyJob):
+            duty_of(self.task.name).carry_out(self.hub)
+            self._settle("done")
+            return None
+        found = perform(self.hub, self.task, due=self.due, stop=self.stop)
+        if isinstance(found, Postponed):
+            if found.until is None:
+                return self._later(NOBODY_ACTS, found.reason)
+            return self._later(found.until - self.hub.clock.now(), found.reason)
+        if found.outcome is Outcome.CANCELLED:
+            return self._later(timedelta(), "stopped")
+        if found.exit_code is ExitCode.LATER:
+            return self._failed(found.error, found.advice, retryable=True)
+        self._settle(str(found.outcome), error=found.error, advice=found.advice)
+        return None
+
+    def _later(self, wait: timedelta, reason: str) -> datetime:
+        """Nothing went wrong: it may not begin, or was broken off."""
+        until = self.hub.clock.now() + wait
+        _log.info("a job waits: %s", reason)
+        if self.place is not None:
+            with self.hub.store.work() as work:
+                state.postpone(work, self.place, until=until, waits_for=reason, tries=self.tries)
+        return until
+
+    def _failed(self, error: str, advice: str, *, retryable: bool) -> datetime | None:
+        if not retryable or self.tries >= (_TRIES_BY_HAND if self.place is None else len(DELAYS)):
+            self._settle("failed", error=error, advice=advice)
+            return None
+        until = self.hub.clock.now() + DELAYS[self.tries]
+        if self.place is not None:
+            with self.hub.store.work() as work:
+                state.postpone(
+                    work, self.place, until=until, tries=self.tries + 1, error=error, advice=advice
+                )
+        return until
+
+    def _settle(self, outcome: str, *, error: str = "", advice: str = "") -> None:
+        if error:
+            _log.warning("a job ended %s: %s", outcome, error)
+        if self.place is None or self.due is None:
+            return
+        with self.hub.store.work() as work:
+            state.settle(
+                work,
+                self.place,
+                self.due,
+                outcome=outcome,
+                now=self.hub.clock.now(),
+                error=error,
+                advice=advice,
+            )
+
+
+__all__ = ["Duty", "DutyJob", "Job", "Priority", "Task", "attempt", "perform"]

@@ -1,0 +1,94 @@
+"""What `koppelhub serve` runs beside its pages: the planner, and on SQLite the runs themselves."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Final, Self
+
+from sync_engine.errors import RunActiveError
+from sync_engine.hub import Hub
+from sync_engine.schedule.embedded import Threads
+from sync_engine.schedule.heartbeat import Heartbeat, ProcessKind
+from sync_engine.schedule.planner import Dispatcher, Planner, check_schedules
+from sync_engine.store.locks import lease
+
+_log = logging.getLogger(__name__)
+
+LAST_SECONDS: Final = timedelta(seconds=60)
+"""How long runs have to end once they are asked to; the next process finishes what did not."""
+_LIGHT: Final = 2
+_SECOND_ADVICE: Final = (
+    "Er draait al een `koppelhub serve` op deze database. Stop die eerst; op SQLite is er één."
+)
+
+
+@contextmanager
+def _queue(hub: Hub) -> Iterator[Dispatcher]:
+    """The queue of workers; loaded only where there is one."""
+    from sync_engine.schedule.workers import Queue
+
+    with closing(Queue(hub.store)) as queue:
+        yield queue
+
+
+class Service:
+    """The clock of one process, from `with` to its end.
+
+    Args:
+        hub: the installation.
+
+    Raises: StoreError if the queue of workers cannot be used.
+
+    Attributes:
+        dispatcher: takes what a person asks for, too.
+        ended_well: whether every run had ended when it stopped.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._held = ExitStack()
+        settings = hub.settings.scheduling
+        embedded = hub.store.path is not None
+        self._threads = Threads(hub, workers=settings.workers if embedded else _LIGHT)
+        self.dispatcher: Dispatcher = self._threads
+        if not embedded:
+            self.dispatcher = self._held.enter_context(_queue(hub))
+        label = f"serve, {settings.workers} tegelijk" if embedded else "serve"
+        self._heartbeat = Heartbeat(hub.store, hub.clock, kind=ProcessKind.SERVE, label=label)
+        self.ended_well = True
+
+    def __enter__(self) -> Self:
+        """Begin.
+
+        Raises: ConfigurationError if a schedule cannot be kept; RunActiveError if another process
+            serves this SQLite database.
+        """
+        check_schedules(self._hub)
+        if self._hub.store.path is not None:
+            try:
+                self._held.enter_context(lease(self._hub.store, "serve"))
+            except RunActiveError as error:
+                raise RunActiveError(str(error), advice=_SECOND_ADVICE) from None
+        settings = self._hub.settings.scheduling
+        planner = Planner(self._hub, self.dispatcher, light=self._threads)
+        self._threads.start()
+        self._threads.every(settings.heartbeat, self._heartbeat.beat, name="heartbeat")
+        self._threads.every(settings.tick, planner.tick, name="planner")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ask every run to end at its next page, wait for them, and stop."""
+        self.ended_well = self._threads.stop(within=LAST_SECONDS)
+        if not self.ended_well:
+            _log.warning("runs did not end in time; the next process finishes them")
+        self._heartbeat.end()
+        self._held.close()

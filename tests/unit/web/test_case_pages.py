@@ -1,0 +1,117 @@
+"""Cases on the page: side by side, decided after a look at what it does, noted and assigned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from mappings.canonical.fields import Entity
+from sync_engine.hubkeys import hub_key
+from tests.support.hubs import Bench
+from tests.unit.web.conftest import JAN, PETRA, Visit, trail
+from tests.unit.web.test_plan_pages import shown
+
+PUPIL = {"achternaam": "Jansen", "roepnaam": "Kim", "geboortedatum": "2012-03-04"}
+
+
+def alike(bench: Bench) -> int:
+    """A pupil of s0, and one of s1 who looks like him: the number of the case."""
+    bench.sources["s0"].put(
+        Entity.LEERLING, "a", **PUPIL, telefoon="0612345678", telefoon_geheim=True
+    )
+    bench.sources["s1"].put(Entity.LEERLING, "b", **PUPIL, geboorteplaats="Delft")
+    bench.sync("s0")
+    bench.sync("s1")
+    return int(bench.query("SELECT id FROM zaak")[0][0])
+
+
+def choices(page: str) -> list[str]:
+    return re.findall(r'name="choice" value="([^"]+)"', page)
+
+
+def test_a_decision_is_seen_first_and_then_done(make: Callable[..., Bench], seated: Visit) -> None:
+    bench = make(2)
+    case = alike(bench)
+    pupil = bench.core(Entity.LEERLING, "a")
+    desk = seated(bench)
+    assert f"zaak {case}" in desk.sees("/zaken")
+    page = desk.sees(f"/zaken/{case}")
+    assert choices(page) == [f"link {hub_key(pupil)}", "create", "ignore"]
+    answer = desk.does(f"/zaken/{case}/beslissen", choice=f"link {hub_key(pupil)}")
+    assert bench.cases() != []  # nothing is decided by looking
+    plan = desk.sees(answer.headers["location"])
+    assert "in zijn geheel, of helemaal niet" in plan
+    done = desk.does(
+        f"{answer.headers['location']}/goedkeuren", shown=shown(plan), why="school: hetzelfde kind"
+    )
+    assert "beslissing" in desk.sees(done.headers["location"])
+    assert bench.cases() == []
+    assert bench.core(Entity.LEERLING, "b", "s1") == pupil
+    assert bench.query("SELECT operator, why, case_id FROM decision") == [
+        ("petra", "school: hetzelfde kind", case)
+    ]
+    assert ("petra", "case link", f"case {case}", "10.0.0.4") in trail(bench)
+
+
+def test_never_mind_leaves_no_plan_and_no_decision(one: Bench, seated: Visit) -> None:
+    bench = one
+    bench.sources["s0"].put(Entity.LEERLING, "a", **PUPIL)
+    bench.policy(reactions={"unmatched": "case"})
+    bench.sync()
+    (case,) = [int(row[0]) for row in bench.query("SELECT id FROM zaak")]
+    desk = seated(bench)
+    answer = desk.does(f"/zaken/{case}/beslissen", choice="create")
+    version = shown(desk.sees(answer.headers["location"]))
+    desk.does(f"{answer.headers['location']}/weigeren", shown=version)
+    assert bench.query("SELECT COUNT(*) FROM decision") == [(0,)]
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(0,)]
+    assert [row[0] for row in bench.query("SELECT state FROM zaak")] == ["open"]
+    assert "Er wacht geen plan" in desk.sees("/plannen")
+
+
+def test_a_choice_that_was_not_offered_does_nothing(two: Bench, seated: Visit) -> None:
+    bench = two
+    case = alike(bench)
+    desk = seated(bench)
+    for choice, status in (("", 422), ("link K-ZZZ", 409), ("merge", 409), ("toveren", 409)):
+        answer = desk.does(f"/zaken/{case}/beslissen", status=status, choice=choice)
+        assert "Er is niets gedaan" in answer.text
+    assert bench.query("SELECT COUNT(*) FROM decision") == [(0,)]
+
+
+def test_side_by_side_tells_what_agrees_and_nothing_that_is_secret(
+    two: Bench, seated: Visit
+) -> None:
+    bench = two
+    page = seated(bench).sees(f"/zaken/{alike(bench)}")
+    assert "Jansen <span" in page
+    assert "Delft" in page
+    assert "(geheim)" in page
+    assert "12345678" not in page
+    assert ("petra", "case show", "case 1", "10.0.0.4") in trail(bench)
+
+
+def test_a_case_is_noted_and_given(two: Bench, seated: Visit) -> None:
+    bench = two
+    case = alike(bench)
+    desk = seated(bench)
+    desk.does(f"/zaken/{case}/notitie", note="Gebeld met de school.\nBelt terug.")
+    desk.does(f"/zaken/{case}/geven", to="petra")
+    page = desk.sees(f"/zaken/{case}")
+    assert "Gebeld met de school." in page
+    assert f"zaak {case}" in desk.sees("/zaken?mijn=1")
+    desk.does(f"/zaken/{case}/geven", to="")
+    assert f"zaak {case}" not in desk.sees("/zaken?mijn=1")
+    desk.does(f"/zaken/{case}/notitie", status=409, note=" ")
+    assert {line[1] for line in trail(bench)} >= {"case note", "case assign", "case list"}
+
+
+def test_who_may_only_read_changes_no_case(two: Bench, seated: Visit) -> None:
+    bench = two
+    case = alike(bench)
+    desk = seated(bench, JAN)
+    assert choices(desk.sees(f"/zaken/{case}")) == []
+    for what in ("beslissen", "notitie", "geven", "sluiten"):
+        desk.does(f"/zaken/{case}/{what}", status=403, choice="create", note="x", why="x", to="jan")
+    assert bench.query("SELECT COUNT(*) FROM zaak_notitie") == [(0,)]
+    assert desk.seat.actor != PETRA

@@ -1,0 +1,24 @@
+"""A page needs the role of the command that does the same, and whatever changes is a form."""
+
+from __future__ import annotations
+
+import pytest
+
+from config.operators import Role
+from console.roles import OF_ALL_TENANTS, least_of
+from web.pages.desk import Page
+from web.pages.routes import PAGES
+
+NEW = {"health": Role.READ}
+"""Commands that the table of the console may not have yet."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.method} {page.path}")
+def test_a_page_needs_what_its_command_needs(page: Page) -> None:
+    assert page.least is NEW.get(page.command, least_of(page.command))
+    assert page.command not in OF_ALL_TENANTS
+    assert (page.method == "GET") == (page.least is Role.READ)
+
+
+def test_every_page_has_an_address_of_its_own() -> None:
+    assert len({(page.method, page.path) for page in PAGES}) == len(PAGES)

@@ -1,0 +1,30 @@
+"""Every page under its address."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.routing import Route
+
+from sync_engine.hub import Hub
+from web import rendering, texts
+from web.pages import cases, overview, plans, runs, schools, trends, waiting
+from web.pages.desk import Page, route
+
+PAGES: Final[tuple[Page, ...]] = (
+    *overview.PAGES,
+    *waiting.PAGES,
+    *plans.PAGES,
+    *cases.PAGES,
+    *runs.PAGES,
+    *trends.PAGES,
+    *schools.PAGES,
+)
+
+
+def routes(hub: Hub) -> list[Route]:
+    """The pages, the files beside them, and where a person chooses his language.
+
+    The door stands before all of them but the files and the choice of a language.
+    """
+    return [*rendering.routes(), *texts.routes(), *(route(hub, page) for page in PAGES)]

@@ -1,0 +1,96 @@
+"""The page of a school, and that of one koppeling: how fresh, what waits, the last runs, trends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.responses import Response
+
+from config.errors import ConfigurationError
+from sync_engine.health import KoppelingHealth, health
+from sync_engine.history import RunView, list_runs
+from sync_engine.selection import Selection, select
+from sync_engine.todo import Item, todo
+from sync_engine.trends import trend_of
+from web.pages import labels
+from web.pages.desk import Desk, Page
+from web.pages.drawn import of_runs
+from web.pages.links import of_koppeling, page_of
+from web.pages.systems import schools_of, title_of
+
+_RUNS: Final = 5
+"""Of each koppeling so many runs are listed."""
+
+
+def school(desk: Desk) -> Response:
+    """All koppelingen of one school."""
+    brin = desk.name("brin").upper()
+    names = [source.name for source in desk.hub.sources_of(brin)]
+    found = next((each for each in schools_of(desk.hub) if each.brin == brin[:4]), None)
+    title = brin if found is None else found.name
+    under = brin if found is None else f"{brin}, {found.tenant}"
+    return _shown(desk, title, under, names, waiting=_waiting(desk, school=brin))
+
+
+def koppeling(desk: Desk) -> Response:
+    """One koppeling, whatever schools it serves."""
+    source = desk.hub.source(desk.name("koppeling"))
+    served = {number[:4] for one in _health(desk, [source.name]) for number in one.schools}
+    schools = [each for each in schools_of(desk.hub) if each.brin in served]
+    waiting = _waiting(desk, source=source.name)
+    return _shown(
+        desk, source.name, title_of(source.system), [source.name], waiting=waiting, serves=schools
+    )
+
+
+def _shown(
+    desk: Desk,
+    title: str,
+    under: str,
+    names: Sequence[str],
+    *,
+    waiting: Sequence[Item],
+    serves: Sequence[object] = (),
+) -> Response:
+    koppelingen = _health(desk, names)
+    charts = {
+        name: of_runs(desk.texts, trend_of(desk.hub, name).points, desk.now) for name in names
+    }
+    runs: list[RunView] = []
+    for name in names:
+        runs += list_runs(desk.hub, koppeling=name, limit=_RUNS)
+    runs.sort(key=lambda run: -run.id)
+    return desk.show(
+        "school.html",
+        heading=title,
+        under=under,
+        koppelingen=koppelingen,
+        waiting=waiting,
+        runs=runs,
+        charts=charts,
+        serves=serves,
+        labels=labels,
+        title_of=title_of,
+        page_of=page_of,
+        of_koppeling=of_koppeling,
+    )
+
+
+def _health(desk: Desk, names: Sequence[str]) -> tuple[KoppelingHealth, ...]:
+    return health(desk.hub, only=names).koppelingen if names else ()
+
+
+def _waiting(desk: Desk, *, school: str | None = None, source: str | None = None) -> list[Item]:
+    try:
+        with desk.hub.store.work() as work:
+            chosen = select(desk.hub, work, source=source, school=school)
+    except ConfigurationError:  # nothing was ever read of it
+        chosen = Selection({})
+    return todo(desk.hub, chosen).items
+
+
+PAGES: Final = (
+    Page("/scholen/{brin}", school, "health"),
+    Page("/koppelingen/{koppeling}", koppeling, "health"),
+)
