@@ -259,6 +259,9 @@ class Settings(BaseSettings):
             if tenant is None:
                 message = f"herinrichting[{each.name}].tenant: there is no tenant of that name"
                 raise ValueError(message)
+            if each.naar is not None and each.naar not in tenants:
+                message = f"herinrichting[{each.name}].naar: there is no tenant of that name"
+                raise ValueError(message)
             brins = {school.brin.reveal() for school in tenant.school}
             for change in each.nummer:
                 if change.becomes[:BRIN_LENGTH] not in brins:
