@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 from sqlalchemy import text
-from sqlmodel import Session, select
 
 from config.clock import Clock, local_date
 from config.errors import ConfigurationError
@@ -42,7 +41,6 @@ from sync_engine.renumbering import Renumbering
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import open_tenant_cipher, verify_keys
-from sync_engine.store.tables import Koppeling
 from sync_engine.store.work import Work
 
 _BRIN_LENGTH: Final = 4
@@ -137,9 +135,11 @@ class Hub:
         Raises: ConfigurationError if none is that the actor may act for.
         """
         self.source(name)
-        with Session(self.store.engine) as session:
-            row = session.exec(select(Koppeling).where(Koppeling.name == name)).one()
-            return KoppelingRow(row.id or 0, row.name, row.system, row.tenant_id)
+        with self.store.work() as work:
+            (row,) = work.execute(
+                "SELECT id, name, system, tenant_id FROM koppeling WHERE name = ?", (name,)
+            )
+        return KoppelingRow(*row)
 
     def schools(self, koppeling: str, wanted: Iterable[str]) -> tuple[str, ...]:
         """BRINs and vestigingsnummers that a person typed, as they select scopes of a koppeling.
@@ -272,9 +272,10 @@ class Hub:
 
     def koppelingen(self, tenant_id: int) -> dict[int, str]:
         """Id → name of every koppeling of a tenant, those of the past included."""
-        columns = select(Koppeling.id, Koppeling.name).where(Koppeling.tenant_id == tenant_id)
-        with Session(self.store.engine) as session:
-            return {number or 0: name for number, name in session.exec(columns)}
+        with self.store.work() as work:
+            return dict(
+                work.execute("SELECT id, name FROM koppeling WHERE tenant_id = ?", (tenant_id,))
+            )
 
     def cipher(self, tenant_id: int) -> TenantCipher:
         """The tenant's keys; made on first use.
