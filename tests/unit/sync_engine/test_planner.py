@@ -255,6 +255,19 @@ def test_nothing_begins_in_a_blackout_and_what_was_due_goes_on_after_it(made: Be
     assert clock.state()["outcome"] == "done"
 
 
+def test_a_koppeling_that_a_worker_is_not_configured_for_is_told_and_not_tried_for_ever(
+    clock: Clockwork,
+) -> None:
+    clock.tick()
+    clock.tick(hours=1)
+    hub = clock.bench.hub
+    none = hub.settings.model_copy(update={"source": ()})
+    clock.hands.work(replace(hub, settings=none))
+    assert (clock.state()["outcome"], clock.state()["settled"]) == ("failed", True)
+    assert "no source 's0'" in clock.state()["error"]
+    assert clock.tick() == []
+
+
 def test_what_a_person_asks_for_has_no_schedule_and_no_blackout(made: Bench) -> None:
     window = Blackout.model_validate({"from": "00:00", "to": "06:00"})
     clock = scheduled(made, blackout=(window,))
