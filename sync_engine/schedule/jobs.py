@@ -24,6 +24,7 @@ from sync_engine.runs import run
 from sync_engine.schedule import state
 from sync_engine.schedule.duties import Duty, duty_of
 from sync_engine.schedule.state import OF_THE_HUB, Key, Place
+from sync_engine.store.work import Work
 
 _log = logging.getLogger(__name__)
 
@@ -173,17 +174,22 @@ def attempt(hub: Hub, task: Task, *, tries: int = 0, stop: Stop = never) -> date
     with bound(koppeling=task.key.koppeling or None):
         if isinstance(task, Job) and task.by_hand:
             return _Attempt(hub, task, None, tries=tries, stop=stop).make()
-        place = Place(
-            hub.koppeling(task.key.koppeling).id if task.key.koppeling else OF_THE_HUB,
-            task.key.kind,
-        )
         with hub.store.work() as work:
-            known = state.read_state(work, place)
-        if known is None or not known.is_open:
+            place = _place(work, task.key)
+            known = None if place is None else state.read_state(work, place)
+        if place is None or known is None or not known.is_open:
             return None  # another answered it: a newer one may have been handed out with it
         attempt = _Attempt(hub, task, place, tries=known.tries, stop=stop)
         attempt.due = known.due_at
         return attempt.make()
+
+
+def _place(work: Work, key: Key) -> Place | None:
+    """Where its state stands; the configuration of this process may not know its koppeling."""
+    if not key.koppeling:
+        return Place(OF_THE_HUB, key.kind)
+    rows = work.execute("SELECT id FROM koppeling WHERE name = ?", (key.koppeling,))
+    return Place(rows[0][0], key.kind) if rows else None
 
 
 class _Attempt:
