@@ -392,6 +392,8 @@ class _Run:
     def _read_and_plan(self, context: Context) -> None:
         listed = self._receive(context)
         with tenant_lock(self.hub.store, self.row.tenant_id, on=self.work):
+            # koppelingen may have come from another tenant, or gone to one, meanwhile
+            context.mappings = self.hub.mappings(self.row.tenant_id)
             load_scopes(context)
             if listed is not None:
                 end_vanished(context, listed)
