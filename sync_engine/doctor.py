@@ -191,8 +191,16 @@ def _herinrichtingen(hub: Hub) -> Iterator[Finding]:
             yield Finding(
                 "let op",
                 subject,
-                f"de nummers veranderden op {made.on}, en zij is niet toegepast",
+                f"haar dag was {made.on}, en zij is niet toegepast",
                 f"Bekijk haar met `koppelhub herinrichting preview {made.name}`.",
+            )
+        elif made.state == "unconfigured":
+            yield Finding(
+                "let op",
+                subject,
+                "is toegepast, en de configuratie noemt nog het oude bestuur: "
+                f"{', '.join(made.numbers)} leest niet",
+                "Zet bij deze koppelingen `tenant` op het nieuwe bestuur.",
             )
         elif made.state == "differs":
             yield Finding(
