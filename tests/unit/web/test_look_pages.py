@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from config.operators import Role
@@ -171,3 +173,18 @@ def test_every_form_that_changes_something_carries_the_token(one: Bench, seated:
     page = seated(one).sees("/runs/1")
     forms, tokens = page.count('method="post"'), page.count(f'name="_csrf" value="{CSRF}"')
     assert forms == tokens > 0
+
+
+def test_no_log_line_and_no_address_holds_what_is_of_a_pupil(
+    one: Bench, caplog: pytest.LogCaptureFixture, seated: Visit
+) -> None:
+    caplog.set_level("DEBUG")
+    plan = held(one)
+    desk = seated(one)
+    for path in (*LOOKS, f"/plannen/{plan}", "/scholen/99XX"):
+        page = desk.sees(path)
+        links = re.findall(r'(?:href|action)="([^"]*)"', page)
+        assert links
+        assert not [link for link in links if "Naam" in link or "l0" in link], path
+    desk.does(f"/plannen/{plan}/weigeren", status=409, shown="x", why="Naam0 is ziek")
+    assert "Naam" not in caplog.text
