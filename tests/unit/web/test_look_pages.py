@@ -13,6 +13,7 @@ from tests.support.hubs import Bench
 from tests.support.seat import CSRF
 from tests.unit.web.conftest import Visit, held, open_pupils, trail
 from web.pages import routes
+from web.rendering import ticked
 
 ELSEWHERE = Actor("noor", Role.HELPDESK, frozenset({"elders"}))
 LOOKS = ("/", "/wacht", "/plannen", "/zaken", "/runs", "/trends", "/quarantaine")
@@ -188,3 +189,9 @@ def test_no_log_line_and_no_address_holds_what_is_of_a_pupil(
         assert not [link for link in links if "Naam" in link or "l0" in link], path
     desk.does(f"/plannen/{plan}/weigeren", status=409, shown="x", why="Naam0 is ziek")
     assert "Naam" not in caplog.text
+
+
+def test_what_the_engine_puts_between_ticks_is_code_and_all_of_it_is_escaped() -> None:
+    assert ticked("Zie `koppelhub runs` <b>") == "Zie <code>koppelhub runs</code> &lt;b&gt;"
+    assert ticked("`<i>`") == "<code>&lt;i&gt;</code>"
+    assert ticked("een ` alleen <b>") == "een ` alleen &lt;b&gt;"
