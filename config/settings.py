@@ -42,6 +42,7 @@ from config.politeness import Politeness
 from config.scheduling import Blackout, Scheduling
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
+from config.telemetry import Telemetry
 from config.toml import anchored, laid_over, read_tables
 from config.watch import Watch
 from config.web import Web
@@ -148,6 +149,7 @@ class Settings(BaseSettings):
     scheduling: Scheduling
     politeness: Politeness
     health: Watch
+    telemetry: Telemetry
     web: Web
     timezone: str = AMSTERDAM
     production: bool = False
@@ -256,6 +258,9 @@ class Settings(BaseSettings):
             tenant = tenants.get(each.tenant)
             if tenant is None:
                 message = f"herinrichting[{each.name}].tenant: there is no tenant of that name"
+                raise ValueError(message)
+            if each.naar is not None and each.naar not in tenants:
+                message = f"herinrichting[{each.name}].naar: there is no tenant of that name"
                 raise ValueError(message)
             brins = {school.brin.reveal() for school in tenant.school}
             for change in each.nummer:

@@ -96,6 +96,7 @@ class Setting:
 
     Attributes:
         secret: it is given as a reference to a secret, never in the configuration file.
+        certificate: a PEM file whose first certificate we show; health tells when it ends.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Setting:
     required: bool = True
     secret: bool = False
     default: str | None = None
+    certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -400,10 +400,11 @@ class Turn:
         """What the run changed for another reason than what it read: that reason is still there."""
         rows = self.context.work.execute(
             "SELECT DISTINCT s.entity, s.core_id, s.source FROM step s JOIN plan p "
-            "ON p.id = s.plan_id WHERE p.run_id = ? AND p.applied AND s.state = 'planned' "
+            "ON p.id = s.plan_id WHERE p.run_id = ? AND p.tenant_id = ? AND p.applied "
+            "AND s.state = 'planned' "
             "AND s.core_id NOT IN (SELECT core_id FROM w_refold WHERE core_id IS NOT NULL) "
             "AND s.core_id NOT IN (SELECT core_id FROM w_kept) ORDER BY 1, 2",
-            (run,),
+            (run, self.context.koppeling.tenant_id),
         )
         known = {doubt.core_id for doubt in self.doubts}
         why = "dat volgt uit beleid, een vastgezette waarde of een ander record"
