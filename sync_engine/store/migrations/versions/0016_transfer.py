@@ -8,7 +8,7 @@ from alembic import op
 from sync_engine.store.values import Instant, Number
 
 revision = "0016"
-down_revision = "0010"
+down_revision = "0015"
 
 
 def upgrade() -> None:
