@@ -26,6 +26,7 @@ from console.commands import (
     cases,
     clock,
     cursors,
+    enrolment,
     health,
     herinrichtingen,
     inbox,
@@ -55,7 +56,7 @@ app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
     *(accounts, herinrichtingen, inbox, systems, trail, upkeep, clock, health, alerts),
-    *(sources, cursors),
+    *(sources, cursors, enrolment),
 ):
     app.add_typer(group.app)
 

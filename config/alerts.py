@@ -288,13 +288,11 @@ class Alerts(Frozen):
             comes and goes sooner is not told.
         group_from: so many koppelingen of one system in the same trouble are one incident.
         give_up: after this a message that cannot be delivered is tried no more; it stays listed.
-        page: address of the ops page, for links; none without it.
     """
 
     settle: Duration
     group_from: Annotated[int, Field(ge=2, le=1_000)]
     give_up: Duration
-    page: Annotated[str, AfterValidator(check_hook)] | None = None
     quiet: Quiet
     remind: Remind
     mail: Mail

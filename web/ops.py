@@ -12,7 +12,7 @@ from connectors.base import Endpoint
 from sync_engine.hub import Hub
 from web.app import alive_route, inbox_routes
 from web.door import Door
-from web.health import routes as health
+from web.health import configured as health
 from web.pages.routes import routes as pages
 
 
@@ -47,6 +47,8 @@ def installation(
         endpoints: name of a koppeling → what answers its calls.
         door: of this installation; by default as the configuration says.
         routes: further ones.
+
+    Raises: ConfigurationError if a secret of the pages or of health cannot be used.
     """
     door = door or Door(hub)
     every = [*routes, *health(hub), *door.routes(), *pages(hub)]

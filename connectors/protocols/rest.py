@@ -40,6 +40,7 @@ from connectors.protocols.pacing import (
     repeat,
     retry_after,
 )
+from connectors.protocols.watching import Asked, asking, tell_waited
 
 T = TypeVar("T")
 
@@ -371,8 +372,10 @@ class RestTransport:
         breaker = self._breaker(request.url)
         if breaker.state is CircuitState.OPEN:
             raise open_circuit(self._system, operation)
+        since = self._clock.monotonic()
         with self._pacer.place():
             self._pacer.take()
+            tell_waited(self._clock.monotonic() - since)
             if not breaker.admit():
                 raise open_circuit(self._system, operation)
             return self._told(ask, request, breaker, operation=operation)
@@ -384,8 +387,11 @@ class RestTransport:
         correlation = str(uuid.uuid4())  # its dashes keep it from being taken for a number
         request.headers[CORRELATION_HEADER] = correlation
         started = self._clock.monotonic()
+        host = request.url.netloc.decode("ascii")
+        asked = Asked(self._system, operation, request.method, host, correlation)
         try:
-            answer = ask()
+            with asking(asked):
+                answer = ask()
         except SourceUnavailableError as error:
             breaker.failed()
             _log.info("%s: %s [%s]", operation, type(error).__name__, correlation)

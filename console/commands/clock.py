@@ -16,11 +16,11 @@ app = typer.Typer()
 @app.command()
 def serve(
     host: Annotated[
-        str | None, typer.Option("--host", help="Address to listen on [that of [web]].")
+        str | None, typer.Option("--host", help="Address to listen on [as web.host says].")
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option("--port", min=0, max=65535, help="0 takes a free one [that of [web]]."),
+        typer.Option("--port", min=0, max=65535, help="0 takes a free one [as web.port says]."),
     ] = None,
     certificate: Annotated[
         Path | None, typer.Option("--certificate", help="PEM file; needed beyond loopback.")
@@ -40,8 +40,8 @@ def serve(
     with open_hub(config, debug=debug) as hub:
         system = replace(hub, actor=Actor())  # who may start it: what it does, the clock does
         web = hub.settings.web
-        where = (host or web.host, web.port if port is None else port)
-        run_service(Output(json=json), system, Address(*where, certificate, key))
+        address = Address(host or web.host, web.port if port is None else port, certificate, key)
+        run_service(Output(json=json), system, address)
 
 
 @app.command()

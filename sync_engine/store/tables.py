@@ -677,6 +677,16 @@ class Run(SQLModel, table=True):
     good: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
+class KnownExpiry(SQLModel, table=True):
+    """When something of the installation itself ends, as the process saw that uses it."""
+
+    __tablename__ = "known_expiry"
+
+    what: str = Field(primary_key=True)
+    label: str = Field(primary_key=True)
+    at: datetime = Field(sa_column=_instant(nullable=False))
+
+
 class KoppelingTotal(SQLModel, table=True):
     """What the runs of a koppeling did in all, by name; it only grows, and outlives the runs."""
 

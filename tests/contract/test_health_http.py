@@ -1,4 +1,4 @@
-"""/healthz, /readyz, /health and /metrics on a real socket: who is answered, and with what."""
+"""/healthz, /readyz, /v1/health and /metrics on a real socket: who is answered, and with what."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from config.errors import ConfigurationError
 from config.keyring import Keyring
+from config.secret import Secret
 from config.sources import Ends, Expires
 from mappings.canonical.fields import Entity
 from sync_engine.health import observe
@@ -72,7 +74,7 @@ def test_alive_is_for_everybody_and_tells_nothing(made: Bench) -> None:
         assert httpx.get(f"{url}/readyz").json() == {"status": "ready"}
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/health"])
+@pytest.mark.parametrize("path", ["/metrics", "/v1/health"])
 def test_the_rest_is_for_who_shows_the_token(made: Bench, path: str) -> None:
     with serving(made, token=TOKEN) as url:
         for headers in ({}, {"authorization": "Bearer ernaast"}, {"authorization": TOKEN}):
@@ -97,7 +99,7 @@ def test_without_a_token_only_this_machine_is_answered(made: Bench) -> None:
 
 def test_the_model_as_json_is_what_the_command_says(made: Bench) -> None:
     with serving(made) as url:
-        told = httpx.get(f"{url}/health").json()
+        told = httpx.get(f"{url}/v1/health").json()
     assert told["state"] == "warning"
     assert [one["name"] for one in told["koppelingen"]] == ["s0", "s1"]
     assert told["koppelingen"][1]["problems"][0]["kind"] == "quarantine"
@@ -161,7 +163,7 @@ def test_names_follow_the_conventions_and_labels_are_few(made: Bench) -> None:
 
 def test_there_is_nobody_in_what_is_told(made: Bench) -> None:
     with serving(made) as url:
-        for path in ("/metrics", "/health", "/readyz"):
+        for path in ("/metrics", "/v1/health", "/readyz"):
             text = httpx.get(url + path).text
             assert Canaries({"Canarie"}).found_in(text) == []
 
@@ -213,3 +215,21 @@ def test_not_ready_names_the_part_and_nothing_else(made: Bench, part: str, tmp_p
         if part == "database":
             gone = httpx.get(f"{url}/metrics")
             assert (gone.status_code, str(tmp_path) in gone.text) == (503, False)
+
+
+def test_the_token_is_a_secret_and_must_be_one(
+    made: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = Secret(env="KOPPELHUB_METRICS_TOKEN")
+    web = made.hub.settings.web.model_copy(update={"metrics_token": token})
+    settings = made.hub.settings.model_copy(update={"web": web})
+    made.hub = replace(made.hub, settings=settings)
+    for wrong in ("kort", "met\nregeleinde, en lang genoeg om goed te zijn"):
+        monkeypatch.setenv("KOPPELHUB_METRICS_TOKEN", wrong)
+        with pytest.raises(ConfigurationError, match="metrics_token") as caught:
+            web_health.configured(made.hub)
+        assert wrong not in str(caught.value)
+    monkeypatch.setenv("KOPPELHUB_METRICS_TOKEN", TOKEN)
+    with served(application({}, routes=web_health.configured(made.hub))) as url:
+        assert httpx.get(f"{url}/metrics").status_code == 401
+        assert httpx.get(f"{url}/metrics", headers=WITH).status_code == 200
