@@ -12,9 +12,9 @@ import psycopg
 import pytest
 
 from fixtures.school.changes import Changes
-from tests.conftest import PostgresServer
 from tests.support.coredump import core_dump, differences
 from tests.support.lines import Line
+from tests.support.postgres import PostgresServer
 from tests.support.shell import Shell, paragraph
 
 
