@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from datetime import datetime, time, timedelta
 from enum import StrEnum
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from config.duration import Duration
 from config.frozen import Frozen
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Address, Name, shape
+from config.web import is_loopback
 
 TROUBLES: Final = frozenset(
     {
@@ -44,16 +44,6 @@ def _clock(text: str) -> str:
 
 
 TimeOfDay = Annotated[str, AfterValidator(_clock)]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_hook(url: str) -> str:
@@ -298,13 +288,11 @@ class Alerts(Frozen):
             comes and goes sooner is not told.
         group_from: so many koppelingen of one system in the same trouble are one incident.
         give_up: after this a message that cannot be delivered is tried no more; it stays listed.
-        page: address of the ops page, for links; none without it.
     """
 
     settle: Duration
     group_from: Annotated[int, Field(ge=2, le=1_000)]
     give_up: Duration
-    page: Annotated[str, AfterValidator(check_hook)] | None = None
     quiet: Quiet
     remind: Remind
     mail: Mail

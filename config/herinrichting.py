@@ -1,8 +1,9 @@
 """Herinrichtingen: numbers of schools that change on a day, as the configuration announces them.
 
 A BRIN or vestigingsnummer changes, a vestiging goes to another BRIN, two instellingen become one,
-or the administration makes a vestiging anew. What stands here is announced only: it is in force
-once a person has seen what it does and applied it (`koppelhub herinrichting apply`).
+the administration makes a vestiging anew, or a school goes to another tenant with the koppelingen
+that bring it. What stands here is announced only: it is in force once a person has seen what it
+does and applied it (`koppelhub herinrichting apply`).
 """
 
 from __future__ import annotations
@@ -77,18 +78,84 @@ def _some(numbers: tuple[NumberChange, ...]) -> tuple[NumberChange, ...]:
     return numbers
 
 
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        message = "names a koppeling twice"
+        raise ValueError(message)
+    return names
+
+
+def _vestigingen(numbers: tuple[str, ...]) -> tuple[str, ...]:
+    if not numbers or any(len(number) <= BRIN_LENGTH for number in numbers):
+        message = "must name vestigingsnummers"
+        raise ValueError(message)
+    return numbers
+
+
+class MovedPart(Frozen):
+    """The vestigingen of one koppeling that go to another tenant, where others of it stay.
+
+    Attributes:
+        koppeling: that brought them until now.
+        vestigingen: that go.
+        to: the koppeling of the other tenant that brings them from now on; it has read nothing yet.
+    """
+
+    koppeling: Name
+    vestigingen: Annotated[tuple[SchoolNumber, ...], AfterValidator(_vestigingen)]
+    to: Name
+
+
 class AnnouncedHerinrichting(Frozen):
-    """One reorganisation of a tenant: every number that changes on one day.
+    """One reorganisation of a tenant: every number that changes on one day, or who leaves it.
 
     Attributes:
         name: what commands name it by.
-        on: the first day of the new numbers.
+        on: the first day of the new numbers, or under the other tenant.
+        nummer: what becomes of each number; empty where `naar` is there.
+        naar: the tenant that koppelingen go to, with all that they brought.
+        koppelingen: those that go whole; of the past too, which the configuration names no more.
+        deel: what goes of those that stay.
     """
 
     name: Name
     tenant: Name
     on: date
-    nummer: Annotated[tuple[NumberChange, ...], AfterValidator(_some)]
+    nummer: Annotated[tuple[NumberChange, ...], AfterValidator(_some)] = ()
+    naar: Name | None = None
+    koppelingen: Annotated[tuple[Name, ...], AfterValidator(_once)] = ()
+    deel: tuple[MovedPart, ...] = ()
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if self.naar is None:
+            if self.koppelingen or self.deel:
+                message = "koppelingen: names who goes; write naar, the tenant that they go to"
+                raise ValueError(message)
+            if not self.nummer:
+                message = "nummer: is required"
+                raise ValueError(message)
+            return self
+        if self.nummer:
+            message = "nummer: does not go with naar; announce it apart, in the new tenant"
+            raise ValueError(message)
+        if not self.going:
+            message = "koppelingen: is required with naar"
+            raise ValueError(message)
+        _once((*self.going, *(part.koppeling for part in self.deel)))
+        if self.naar == self.tenant:
+            message = "naar: is the tenant that they are of"
+            raise ValueError(message)
+        return self
+
+    @property
+    def going(self) -> tuple[str, ...]:
+        """The koppelingen that are the other tenant's afterwards."""
+        return (*self.koppelingen, *(part.to for part in self.deel))
+
+    def moves(self, source: str, *, between: frozenset[str]) -> bool:
+        """Whether it takes a koppeling from one of these two tenants to the other."""
+        return source in self.going and between == {self.tenant, self.naar}
 
 
 def clash(changes: Iterable[tuple[str, NumberChange]]) -> str:

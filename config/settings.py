@@ -1,7 +1,8 @@
 """The settings of one installation: one TOML file, an optional overlay, then the environment.
 
-The file is `--config`, else `$KOPPELHUB_CONFIG`, else `./koppelhub.toml`; `$KOPPELHUB_OVERLAY`
-names a second one that is laid over it. `KOPPELHUB_DATABASE__URL` and the like win from both.
+The file is `--config`, else `$KOPPELHUB_CONFIG`, else `./koppelhub.toml`; the fragments that stand
+beside it (fragments.py) are laid over it, then the file that `$KOPPELHUB_OVERLAY` names.
+`KOPPELHUB_DATABASE__URL` and the like win from all.
 Unknown keys are errors, and every error names file, key and rule, never the value.
 """
 
@@ -27,6 +28,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
+from config import fragments
 from config.alerts import Alerts
 from config.clock import AMSTERDAM, zone
 from config.errors import ConfigurationError
@@ -40,6 +42,7 @@ from config.politeness import Politeness
 from config.scheduling import Blackout, Scheduling
 from config.secret import Secret
 from config.sources import REFERENCE, TEXT, Source, Tenant, shape
+from config.telemetry import Telemetry
 from config.toml import anchored, laid_over, read_tables
 from config.watch import Watch
 from config.web import Web
@@ -146,6 +149,7 @@ class Settings(BaseSettings):
     scheduling: Scheduling
     politeness: Politeness
     health: Watch
+    telemetry: Telemetry
     web: Web
     timezone: str = AMSTERDAM
     production: bool = False
@@ -255,6 +259,9 @@ class Settings(BaseSettings):
             if tenant is None:
                 message = f"herinrichting[{each.name}].tenant: there is no tenant of that name"
                 raise ValueError(message)
+            if each.naar is not None and each.naar not in tenants:
+                message = f"herinrichting[{each.name}].naar: there is no tenant of that name"
+                raise ValueError(message)
             brins = {school.brin.reveal() for school in tenant.school}
             for change in each.nummer:
                 if change.becomes[:BRIN_LENGTH] not in brins:
@@ -270,18 +277,25 @@ class Settings(BaseSettings):
         return self
 
     @classmethod
-    def load(cls, path: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
+    def load(
+        cls,
+        path: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        *,
+        draft: Mapping[Path, dict[str, Any]] | None = None,
+    ) -> Settings:
         """Read the settings.
 
         Args:
             path: the file; without it `$KOPPELHUB_CONFIG`, else `./koppelhub.toml`.
             env: the environment; that of the process by default.
+            draft: fragments as they are about to be written.
 
         Raises: ConfigurationError, which names file, line or key, and the rule.
         """
         env = os.environ if env is None else env
         main = path or Path(env.get(f"{PREFIX}CONFIG") or "koppelhub.toml")
-        layers = [(str(main), read_tables(main))]
+        layers = [(str(main), read_tables(main)), *fragments.layers(main, draft=draft)]
         if overlay := env.get(f"{PREFIX}OVERLAY"):
             layers.append((overlay, read_tables(Path(overlay))))
         layers.append(("environment", _from_environment(env)))

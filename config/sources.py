@@ -152,6 +152,20 @@ class Expires(Frozen):
     label: Annotated[str, Field(max_length=80), AfterValidator(str.strip)] = ""
 
 
+class Agreement(Frozen):
+    """That a school agreed to this koppeling, before a key of it is used.
+
+    Attributes:
+        on: the day of the agreement.
+        basis: the agreement itself, in words (`verwerkersovereenkomst 2026-12`).
+        purpose: what the data may be used for.
+    """
+
+    on: date
+    basis: Annotated[str, Field(min_length=3, max_length=300), AfterValidator(str.strip)]
+    purpose: Annotated[str, Field(min_length=3, max_length=300), AfterValidator(str.strip)]
+
+
 class Source(Frozen):
     """One koppeling: one connection of one system, for one tenant.
 
@@ -169,6 +183,7 @@ class Source(Frozen):
             that the connector declares.
         freshness: its own promise, or None for the policy's.
         drop: fields of the source (`leerling.pasfoto`) that are not asked, or dropped at intake.
+        agreement: of the school; in production nothing is read without one.
         pgn: purposes for which BSN and onderwijsnummer are read; without any they are dropped.
         keys_of: the koppeling whose leerlingen and medewerkers have the same keys as its own, where
             the supplier says that they do: who has the same key there is the same person.
@@ -191,6 +206,7 @@ class Source(Frozen):
     hours: Hours | None = None
     freshness: Freshness | None = None
     drop: frozenset[str] = frozenset()
+    agreement: Agreement | None = None
     pgn: tuple[Pgn, ...] = ()
     keys_of: Name | None = None
     unmatched: Unmatched | None = None

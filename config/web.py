@@ -143,6 +143,8 @@ class Web(Frozen):
         proxies: addresses of our own reverse proxies, whose `X-Forwarded-For` is believed.
         local_accounts: whether people may sign in with a password of the hub itself.
         oidc: the issuer where people sign in; None for none.
+        metrics_token: what a monitor shows for /metrics and /v1/health; without one only callers on
+            this machine are answered, and nobody where there is a `public_url`.
     """
 
     host: Annotated[str, Field(min_length=1, max_length=253)]
@@ -152,6 +154,7 @@ class Web(Frozen):
     local_accounts: bool
     sessions: Sessions
     oidc: Oidc | None = None
+    metrics_token: Secret | None = None
 
     @property
     def is_secure(self) -> bool:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from config.clock import Clock
 from config.errors import ConfigurationError
@@ -96,6 +96,7 @@ class Setting:
 
     Attributes:
         secret: it is given as a reference to a secret, never in the configuration file.
+        certificate: a PEM file whose first certificate we show; health tells when it ends.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Setting:
     required: bool = True
     secret: bool = False
     default: str | None = None
+    certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -493,6 +495,46 @@ class Link:
     drop: frozenset[str] = frozenset()
     inbox: Inbox | None = None
     manners: Manners | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """An organisation as a system itself lists it.
+
+    Attributes:
+        key: what the system calls it, for the setting that names it.
+        brins: of its schools, the first one its own.
+    """
+
+    key: str
+    name: str
+    brins: tuple[str, ...]
+
+
+@runtime_checkable
+class Directory(Protocol):
+    """A factory of a system that says which organisation a school is: nobody types it.
+
+    Attributes:
+        organisation_setting: the setting that names the organisation of a koppeling.
+    """
+
+    @property
+    def organisation_setting(self) -> str:
+        """The setting that the key of an organisation is for."""
+
+    def organisations(
+        self, options: Mapping[str, str], *, brin: str, clock: Clock
+    ) -> Sequence[Organisation]:
+        """The organisations with a school of that BRIN; asks without any key.
+
+        Args:
+            options: the plain settings of the koppeling that is to be: where to ask.
+            brin: of the school.
+            clock: of the request.
+
+        Raises: ConfigurationError; ConnectorError.
+        """
 
 
 class ConnectorFactory(Protocol):

@@ -52,6 +52,7 @@ Limit = Annotated[int, typer.Option("--limit", help="Records to show.")]
 Csv = Annotated[
     str | None, typer.Option("--csv", metavar="FILE", help="Write all of it there; - is stdout.")
 ]
+Why = Annotated[str, typer.Option("--why", help="The reason, without names or numbers of persons.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 AnySource = Annotated[str | None, typer.Option("--source", help="One koppeling [all].")]
 OneSchool = Annotated[
@@ -149,6 +150,7 @@ def operator_name() -> str:
 def run_and_show(out: Output, hub: Hub, source: str, options: Options) -> int:
     """Run one koppeling, show what came of it, and say the exit code."""
     from console.views import show_report
+    from sync_engine.admission import at_the_keyboard
     from sync_engine.audit import note
     from sync_engine.runs import run
 
@@ -163,8 +165,11 @@ def run_and_show(out: Output, hub: Hub, source: str, options: Options) -> int:
                 action=COMMAND.get() or str(options.kind),
                 subject=_subject(options) or f"koppeling {source}",
             )
-    with out.progress() as progress:
-        report = run(hub, source, options, progress=progress)
+    with at_the_keyboard(hub, hub.source(source), options.kind) as remarks:
+        for remark in remarks:
+            out.line(f"Let op: {remark}.")
+        with out.progress() as progress:
+            report = run(hub, source, options, progress=progress)
     show_report(out, report)
     return report.exit_code
 

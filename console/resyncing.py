@@ -25,6 +25,8 @@ def show_done(out: Output, found: Resync) -> None:
     if out.data(found):
         return
     for part in found.parts:
+        for remark in part.remarks:
+            out.line(f"Let op: {part.koppeling}: {remark}.")
         if part.report is None:
             out.title(f"{part.koppeling}: niet gelezen")
             out.line(f"Fout: {part.error}")

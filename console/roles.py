@@ -31,6 +31,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "case list": _READ,
     "case show": _READ,
     "connectors check": _READ,
+    "cursor show": _READ,
     "diff": _READ,
     "explain": _READ,
     "health": _READ,
@@ -39,6 +40,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "inbox": _READ,
     "jobs": _READ,
     "keys": _READ,
+    "onboarding": _READ,
     "pin list": _READ,
     "plan list": _READ,
     "plan show": _READ,
@@ -46,6 +48,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "refused list": _READ,
     "run show": _READ,
     "runs": _READ,
+    "source list": _READ,
     "state": _READ,
     "status": _READ,
     "todo": _READ,
@@ -59,6 +62,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "case merge": _DESK,
     "case note": _DESK,
     "case split": _DESK,
+    "cursor clear": _DESK,
     "herinrichting preview": _DESK,
     "pin lift": _DESK,
     "pin set": _DESK,
@@ -71,6 +75,9 @@ LEAST: Final[dict[str, Role | None]] = {
     "report weekly": _DESK,
     "resync": _DESK,
     "run undo": _DESK,
+    "source maintenance": _DESK,
+    "source off": _DESK,
+    "source on": _DESK,
     "sync": _DESK,
     "account add": _ADMIN,
     "account disable": _ADMIN,
@@ -83,6 +90,8 @@ LEAST: Final[dict[str, Role | None]] = {
     "alerts test": _ADMIN,
     "db backup": _ADMIN,
     "db restore": _ADMIN,
+    "cursor merge": _ADMIN,
+    "cursor set": _ADMIN,
     "db upgrade": _ADMIN,
     "herinrichting apply": _ADMIN,
     "herinrichting finish": _ADMIN,
@@ -90,7 +99,12 @@ LEAST: Final[dict[str, Role | None]] = {
     "keys master": _ADMIN,
     "keys rotate": _ADMIN,
     "purge": _ADMIN,
+    "school add": _ADMIN,
+    "school leave": _ADMIN,
     "serve": _ADMIN,
+    "source agree": _ADMIN,
+    "source link": _ADMIN,
+    "source live": _ADMIN,
     "worker": _ADMIN,
 }
 """Command → least role; None for everybody."""
@@ -100,7 +114,8 @@ _GROUPS: Final = frozenset({"explain", "history", "resync", "state"})
 
 OF_ALL_TENANTS: Final = frozenset(
     {"audit show", "audit verify", "db backup", "db restore", "db upgrade", "inbox serve"}
-    | {"alerts list", "alerts retry", "alerts run", "alerts test", "keys master", "serve", "worker"}
+    | {"alerts list", "alerts retry", "alerts run", "alerts test", "keys master"}
+    | {"school add", "school leave", "serve", "source link", "worker"}
     | {f"account {what}" for what in ("add", "disable", "end-sessions", "list", "password")}
 )
 """Commands on the installation as a whole: not for who may act for some tenants only."""

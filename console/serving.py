@@ -13,13 +13,15 @@ from types import FrameType
 from typing import Final
 
 from config.errors import ConfigurationError, KoppelhubError
+from config.web import is_loopback
 from connectors.base import Endpoint
 from console.inbox import endpoint
 from console.output import Output
+from sync_engine.expiry import remember_server
 from sync_engine.hub import Hub
 from sync_engine.outcome import ExitCode
 from sync_engine.schedule.service import LAST_SECONDS, Service
-from web.ops import application
+from web.ops import installation
 from web.server import Address, listen, server
 
 _log = logging.getLogger(__name__)
@@ -35,7 +37,10 @@ def serve(out: Output, hub: Hub, address: Address) -> None:
     Raises: ConfigurationError if an address or a schedule cannot be had; RunActiveError if another
         process serves this SQLite database.
     """
-    running = server(application(hub, _endpoints(hub)), address)
+    remember_server(hub, address.certificate)
+    running = server(installation(hub, _endpoints(hub)), address)
+    if hub.settings.web.public_url is None and not is_loopback(address.host):
+        _log.warning("no page is answered beyond this machine: [web] public_url is not set")
     with (
         listen(address) as listening,
         hearing(lambda: setattr(running, "should_exit", True)),

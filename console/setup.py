@@ -14,9 +14,10 @@ from config.errors import ConfigurationError, KoppelhubError
 from config.keyring import Keyring
 from config.settings import Settings, example
 from sync_engine.actor import Actor
-from sync_engine.audit import anchor_former, is_unanchored, note
+from sync_engine.audit import anchor_former, is_unanchored, note, note_within
 from sync_engine.doctor import never_keyed
 from sync_engine.hub import Hub, connector
+from sync_engine.sessions import end_within
 from sync_engine.store.backup import restore
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import record_keys, verify_keys
@@ -123,9 +124,10 @@ def restore_database(settings: Settings, file: Path, clock: Clock, *, actor: Act
     url = settings.database.resolve()
     restore(url, file, check=lambda store: verify_keys(store, keyring))
     done = upgrade_database(settings, clock, actor=actor)
-    with closing(Store.open(url)) as store, store.work() as work:
+    with closing(Store.open(url)) as store, store.work() as work, work.transaction():
         hub = _hub(settings, store, keyring, clock, actor)
-        note(hub, work, operator=actor.name, action="db restore", subject=file.name)
+        end_within(work, None)  # who was signed out after the backup must not be in again
+        note_within(hub, work, operator=actor.name, action="db restore", subject=file.name)
     return done
 
 

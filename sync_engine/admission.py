@@ -20,10 +20,11 @@ from config.errors import ConfigurationError
 from config.sources import Source
 from connectors.base import CircuitState
 from sync_engine.hub import Hub
+from sync_engine.options import Kind
 from sync_engine.politeness import circuits, hosts_of, patience_of
 from sync_engine.store.shared import Shared, shared
-from sync_engine.switches import Switch, read_switches
-from sync_engine.windows import DAY, Window, open_from, outside
+from sync_engine.switches import ASKING, Switch, read_switches
+from sync_engine.windows import DAY, Window, closes_at, open_from, outside
 
 MAINTENANCE: Final = "maintenance"
 SWITCHED_OFF: Final = "switched_off"
@@ -84,6 +85,52 @@ def admitted(hub: Hub, source: Source, *, by_hand: bool) -> Iterator[Postponed |
         state.close()
 
 
+@contextmanager
+def at_the_keyboard(hub: Hub, source: Source, kind: Kind) -> Iterator[list[str]]:
+    """What a person is told before a run that he starts himself (Dutch); it is his to go on.
+
+    He takes a slot where one is free, so that workers see him, and waits for none. In maintenance
+    the run itself refuses. Of a run that asks no source there is nothing to tell.
+    Raises: StoreError.
+    """
+    if kind not in ASKING:
+        yield []
+        return
+    state = shared(hub.store)
+    try:
+        remarks = _remarks(hub, source, state)
+        limit = hub.settings.politeness.runs_of(source.system)
+        with state.first_free([f"slot-{source.system}-{n}" for n in range(limit)]) as slot:
+            if slot is None:
+                remarks.append(f"{SAYS[SLOTS]} ({limit}); deze run komt erbij")
+            yield remarks
+    finally:
+        state.close()
+
+
+def _remarks(hub: Hub, source: Source, state: Shared) -> list[str]:
+    now = hub.clock.now()
+    stands = standing(hub, [source]).get(source.name)
+    found = [_closed(hub, source, now), _host_is_down(hub, source, state, now)]
+    found.append(_patience(source, state, now))
+    remarks = [
+        f"{SAYS[refusal.reason]}{_until(hub, refusal)}" for refusal in found if refusal is not None
+    ]
+    if stands is not None and stands.reason == SWITCHED_OFF:
+        remarks.insert(
+            0,
+            "deze koppeling is uitgeschakeld en draait niet vanzelf; zie `koppelhub source list`",
+        )
+    return remarks
+
+
+def _until(hub: Hub, refusal: Postponed) -> str:
+    if refusal.until is None:
+        return ""
+    local = refusal.until.astimezone(zone(hub.settings.timezone))
+    return f" tot {local:%Y-%m-%d %H:%M}"
+
+
 def postponed(hub: Hub, source: Source, state: Shared, *, by_hand: bool) -> Postponed | None:
     """What keeps a run from beginning now, slots apart. Raises: StoreError."""
     now = hub.clock.now()
@@ -142,6 +189,16 @@ def permitted(hub: Hub, source: Source) -> tuple[Window, ...]:
     finally:
         connector.close()
     return () if hours is None else outside(hours)
+
+
+def time_left(hub: Hub, source: Source) -> timedelta | None:
+    """How long a run of the clock that begins now may take, for its permitted hours; None for ever.
+
+    It ends cleanly then, and says that it is not whole.
+    """
+    now = hub.clock.now()
+    closes = closes_at(now, permitted(hub, source), zone(hub.settings.timezone))
+    return None if closes is None else closes - now
 
 
 def blackout(hub: Hub, source: Source) -> tuple[Window, ...]:

@@ -15,8 +15,10 @@ from mappings import registry as mapping_registry
 from mappings.canonical.schema import ENTITY_OF, encode
 from mappings.mapping import TrialRow
 from sector.identifiers import Schooljaar
+from sync_engine.audit import note
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
+from sync_engine.onboarding import CHECK_ACTION, PASSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,23 @@ def check_sources(hub: Hub, name: str | None) -> list[SourceCheck]:
             checks.append(SourceCheck(source.name, connector.check()))
         finally:
             connector.close()
+    _note(hub, checks)
     return checks
+
+
+def _note(hub: Hub, checks: Sequence[SourceCheck]) -> None:
+    """Who checked what, and what came of it: a koppeling does not go live without."""
+    with hub.store.work() as work:
+        for one in checks:
+            failed = next((result.layer for result in one.results if not result.ok), None)
+            note(
+                hub,
+                work,
+                operator=hub.actor.name,
+                action=CHECK_ACTION,
+                subject=f"koppeling {one.koppeling}",
+                why=PASSED if failed is None else f"mislukt: {failed}",
+            )
 
 
 def try_mapping(system: str, resource: str, body: bytes, *, today: date) -> Trial:

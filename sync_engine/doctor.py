@@ -12,6 +12,8 @@ from config.keyring import Keyring
 from config.operators import Role
 from config.settings import Settings
 from connectors import registry
+from sync_engine.accounts import list_accounts
+from sync_engine.alerts.senders import check_channel
 from sync_engine.hub import Hub
 from sync_engine.lately import lately
 from sync_engine.reorganise import list_herinrichtingen
@@ -51,10 +53,12 @@ def examine(config: Path | None) -> list[Finding]:
     hub = Hub.open(settings, SystemClock())
     try:
         findings += _size(hub)
+        findings += _sign_in(hub)
         findings += _rotations(hub)
         findings += _herinrichtingen(hub)
         findings += _sources(hub)
         findings += _schedules(hub)
+        findings += _alerts(settings)
         findings += _runs(hub)
     finally:
         hub.close()
@@ -83,6 +87,24 @@ def _operators(settings: Settings) -> Iterator[Finding]:
 _NAME_ONE = (
     'Neem in koppelhub.toml een tabel [[operator]] op met name = "<gebruiker>" en role = "admin".'
 )
+
+
+def _alerts(settings: Settings) -> Iterator[Finding]:
+    """Whether somebody is told when something goes wrong, and all that this needs is there."""
+    channels = settings.alerts.channel
+    if not channels:
+        level, advice = ("let op", _TELL_ONE) if settings.production else ("goed", "")
+        yield Finding(level, "alerts", "niemand wordt gewaarschuwd: er is geen kanaal", advice)
+    for channel in channels:
+        try:
+            check_channel(settings, channel)
+        except KoppelhubError as error:
+            yield _wrong(f"alerts {channel.name}", error)
+        else:
+            yield Finding("goed", f"alerts {channel.name}", str(channel.kind))
+
+
+_TELL_ONE = "Maak een [[alerts.channel]] in koppelhub.toml, en probeer het met `alerts test`."
 
 
 def _keys(settings: Settings) -> Iterator[Finding]:
@@ -145,6 +167,33 @@ def _size(hub: Hub) -> Iterator[Finding]:
         )
 
 
+def _sign_in(hub: Hub) -> Iterator[Finding]:
+    """How people come to the pages, and who could not although he has an account."""
+    web, subject = hub.settings.web, "inloggen"
+    if web.oidc is not None:
+        try:
+            web.oidc.client_secret.resolve()
+        except KoppelhubError as error:
+            yield _wrong(subject, error)
+        else:
+            yield Finding("goed", subject, f"met {web.oidc.label}, bij {web.oidc.issuer}")
+    if not web.local_accounts:
+        return
+    active = [each for each in list_accounts(hub) if each.disabled_at is None]
+    without = sorted(each.name for each in active if each.role is None)
+    if without:
+        yield Finding(
+            "let op",
+            subject,
+            f"accounts zonder rol: {', '.join(without)}",
+            "Neem ze op als [[operator]], of zet ze uit met `koppelhub account disable NAAM`.",
+        )
+    elif active:
+        yield Finding("goed", subject, f"{len(active)} accounts")
+    elif web.oidc is None:
+        yield Finding("goed", subject, "niemand kan bij de pagina's: er zijn geen accounts")
+
+
 def _rotations(hub: Hub) -> Iterator[Finding]:
     for keys in list_keys(hub, count=False):
         if keys.rotating:
@@ -164,8 +213,16 @@ def _herinrichtingen(hub: Hub) -> Iterator[Finding]:
             yield Finding(
                 "let op",
                 subject,
-                f"de nummers veranderden op {made.on}, en zij is niet toegepast",
+                f"haar dag was {made.on}, en zij is niet toegepast",
                 f"Bekijk haar met `koppelhub herinrichting preview {made.name}`.",
+            )
+        elif made.state == "unconfigured":
+            yield Finding(
+                "let op",
+                subject,
+                "is toegepast, en de configuratie noemt nog het oude bestuur: "
+                f"{', '.join(made.numbers)} leest niet",
+                "Zet bij deze koppelingen `tenant` op het nieuwe bestuur.",
             )
         elif made.state == "differs":
             yield Finding(

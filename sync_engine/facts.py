@@ -7,24 +7,33 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from config.errors import ConfigurationError
+from config.operators import SYSTEM
 from config.sources import Source
 from connectors import registry
+from connectors.base import CircuitState, Manifest
 from sync_engine import expiry
+from sync_engine.admission import CIRCUIT, MAINTENANCE, SWITCHED_OFF
 from sync_engine.cases import open_cases
 from sync_engine.hub import Hub
 from sync_engine.lately import Lately, lately
 from sync_engine.plans import Waiting, waiting_plans
+from sync_engine.politeness import circuits, hosts_of
 from sync_engine.quarantine import counts as quarantined
+from sync_engine.schedule.heartbeat import processes
+from sync_engine.schedule.outlook import Outlook, outlook
+from sync_engine.schedule.state import read_states
 from sync_engine.selection import Selection
+from sync_engine.store.shared import shared
 from sync_engine.store.values import instant
 from sync_engine.store.work import Work
+from sync_engine.switches import Switch, read_switches
+from sync_engine.totals import totals
 from sync_engine.troubles import Facts, Gate, KoppelingFacts, Process
 
 _BRIN: Final = 4
@@ -41,16 +50,22 @@ def gather(hub: Hub, sources: Sequence[Source], *, at: datetime) -> Facts:
             )
         }
         known = _Known(hub, work, list(ids.values()), at)
-        processes = _processes(work)
-        gates = _gates(work, at)
-    read = tuple(_facts(hub, source, known, ids[source.name], gates) for source in sources)
+        expiries = expiry.of_installation(work)
+        alive = tuple(Process(str(one.kind), one.at) for one in processes(work))
+    installed = registry.find().installed  # looks through all packages: once
+    manifests = {system: factory.manifest for system, factory in installed.items()}
+    read = tuple(
+        _facts(hub, source, known, ids[source.name], manifests.get(source.system))
+        for source in sources
+    )
     free, size = _disk(hub)
     return Facts(
         read,
-        processes=processes,
+        processes=alive,
         needs_workers=hub.store.path is None,
         free_bytes=free,
         size_bytes=size,
+        expiries=expiries,
     )
 
 
@@ -59,6 +74,10 @@ class _Known:
 
     def __init__(self, hub: Hub, work: Work, ids: list[int], at: datetime) -> None:
         longest = hub.settings.policy.limits.run_time
+        self.at = at
+        self.clock = read_states(work)
+        self.switches = read_switches(work, ids)
+        self.circuits = _circuits(hub, at)
         self.runs: dict[int, Lately] = lately(work, ids, now=at, longest=longest)
         self.plans: dict[int, Waiting] = waiting_plans(work, ids, now=at)
         self.cases = open_cases(work, ids)
@@ -77,6 +96,7 @@ class _Known:
             )
         )
         self.outbox = _outbox(work)
+        self.totals = totals(work, ids)
 
 
 def _facts(
@@ -84,12 +104,13 @@ def _facts(
     source: Source,
     known: _Known,
     number: int,
-    gates: Mapping[str, tuple[Gate, ...]],
+    manifest: Manifest | None,
 ) -> KoppelingFacts:
     freshness = hub.settings.freshness_of(source)
     runs = known.runs[number]
     plans = known.plans.get(number)
     cases, since = known.cases.get(number, (0, None))
+    clock = outlook(hub, source, number, known.clock, now=known.at, since=runs.good_at)
     waiting, oldest = known.outbox.get((source.tenant, source.name), (0, None))
     return KoppelingFacts(
         name=source.name,
@@ -99,12 +120,13 @@ def _facts(
         promised=freshness.promised,
         critical=freshness.critical,
         lately=runs,
-        scheduled=source.schedule is not None,
+        scheduled=clock.due is not None,
         own_promise=source.freshness is not None,
-        due_after_good=runs.good_at and next_due(hub, source, after=runs.good_at),
-        next_due=next_due(hub, source, after=hub.clock.now()),
+        due_after_good=clock.after,
+        next_due=clock.due,
+        not_begun=_not_begun(clock, runs),
         events={} if runs.last is None else known.events.get(runs.last.id, {}),
-        gates=gates.get(source.name, ()),
+        gates=_gates(source, number, known, clock),
         held_plans=0 if plans is None else plans.plans,
         held_plan=None if plans is None else plans.newest,
         open_cases=cases,
@@ -113,14 +135,10 @@ def _facts(
         outbox=waiting,
         outbox_oldest=oldest,
         inbox_refused=known.refused.get(source.name, 0),
-        expiries=expiry.of_source(hub, source),
-        unacknowledged=_unacknowledged(hub, source),
+        expiries=expiry.of_source(hub, source, manifest),
+        unacknowledged=_unacknowledged(hub, manifest),
+        totals=known.totals.get(number, {}),
     )
-
-
-def next_due(hub: Hub, source: Source, *, after: datetime) -> datetime | None:
-    """When the clock starts a koppeling next; None where it has no schedule."""
-    return None
 
 
 def _served(hub: Hub, source: Source, read: set[str]) -> tuple[str, ...]:
@@ -132,12 +150,8 @@ def _served(hub: Hub, source: Source, read: set[str]) -> tuple[str, ...]:
     return tuple(brin for brin in brins if brin in read) or tuple(brins)
 
 
-def _unacknowledged(hub: Hub, source: Source) -> tuple[str, ...]:
-    if not hub.settings.production:
-        return ()
-    try:
-        manifest = registry.factory(source.system).manifest
-    except ConfigurationError:  # no such connector: its runs say so
+def _unacknowledged(hub: Hub, manifest: Manifest | None) -> tuple[str, ...]:
+    if not hub.settings.production or manifest is None:  # its runs say that there is no connector
         return ()
     return hub.settings.unacknowledged(a.name for a in manifest.assumptions)
 
@@ -182,14 +196,45 @@ def _outbox(work: Work) -> dict[tuple[str, str], tuple[int, datetime | None]]:
     }
 
 
-def _processes(work: Work) -> tuple[Process, ...] | None:
-    """Serve and workers, as they were last heard of."""
-    return None
+def _not_begun(clock: Outlook, runs: Lately) -> tuple[str, str, datetime] | None:
+    """(error, advice, when) of what was due last, where it failed before it was a run."""
+    if clock.failed_at is None or (runs.last and runs.last.started_at > clock.failed_at):
+        return None
+    if runs.ended_badly:  # the run says it better
+        return None
+    return clock.error, clock.advice, clock.failed_at
 
 
-def _gates(work: Work, at: datetime) -> dict[str, tuple[Gate, ...]]:
-    """Koppeling → what keeps its runs from starting."""
-    return {}
+def _gates(source: Source, number: int, known: _Known, clock: Outlook) -> tuple[Gate, ...]:
+    """What keeps runs of a koppeling from starting now, each reason once."""
+    found = list(_switched(known.switches[number], known.at))
+    down = (known.circuits.get((source.system, host)) for host in sorted(hosts_of(source)))
+    found += [gate for gate in down if gate is not None]
+    if clock.waits_for:
+        found.append(Gate(clock.waits_for, until=clock.until))
+    return tuple({gate.reason: gate for gate in reversed(found)}.values())[::-1]
+
+
+def _switched(switch: Switch, at: datetime) -> Iterator[Gate]:
+    """What a person or its own failures keep a koppeling from."""
+    if switch.in_maintenance(at):
+        yield Gate(MAINTENANCE, switch.maintenance_at, switch.maintenance_until, by_hand=True)
+    if switch.is_off:
+        yield Gate(SWITCHED_OFF, switch.off_at, by_hand=switch.off_by != SYSTEM)
+
+
+def _circuits(hub: Hub, at: datetime) -> dict[tuple[str, str], Gate]:
+    """(system, host) → what keeps everybody from a host that does not answer."""
+    state = shared(hub.store)
+    try:
+        views = circuits(state, policy=hub.settings.politeness, now=at)
+    finally:
+        state.close()
+    return {
+        (view.system, view.host): Gate(CIRCUIT, view.since, view.until)
+        for view in views
+        if view.state is not CircuitState.CLOSED
+    }
 
 
 def _disk(hub: Hub) -> tuple[int | None, int]:

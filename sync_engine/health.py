@@ -20,7 +20,7 @@ from sync_engine.condition import (
 )
 from sync_engine.facts import gather
 from sync_engine.hub import Hub
-from sync_engine.troubles import Rules, judge
+from sync_engine.troubles import Facts, Rules, judge
 
 __all__ = [
     "Expiry",
@@ -31,6 +31,7 @@ __all__ = [
     "State",
     "Trouble",
     "health",
+    "observe",
     "without_database",
 ]
 
@@ -45,11 +46,16 @@ def health(hub: Hub, *, only: Collection[str] = ()) -> Health:
     Raises: ConfigurationError for a name that is not there; StoreError where the database does not
         answer.
     """
+    return observe(hub, only=only)[1]
+
+
+def observe(hub: Hub, *, only: Collection[str] = ()) -> tuple[Facts, Health]:
+    """What is known, and how that is, for who shows numbers; the rest is as of `health`."""
     sources = [hub.source(name) for name in only] if only else list(hub.sources())
     watch = hub.settings.health
     now = hub.clock.now()
     facts = gather(hub, sources, at=now)
-    return judge(facts, Rules(watch.warn_days, watch.cases_wait), at=now)
+    return facts, judge(facts, Rules(watch.warn_days, watch.cases_wait), at=now)
 
 
 def without_database(error: KoppelhubError, *, at: datetime) -> Health:

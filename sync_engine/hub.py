@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 from sqlalchemy import text
-from sqlmodel import Session, select
 
 from config.clock import Clock, local_date
 from config.errors import ConfigurationError
@@ -44,8 +43,8 @@ from sync_engine.renumbering import Renumbering
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import open_tenant_cipher, verify_keys
-from sync_engine.store.tables import Koppeling
 from sync_engine.store.work import Work
+from sync_engine.tracing import Tracing, tracing_of
 
 _BRIN_LENGTH: Final = 4
 _SCHOOL_ADVICE: Final = (
@@ -61,6 +60,7 @@ class Hub:
         connect: makes the connector of a source; tests and the demo may replace it.
         find_mapping: finds the mapping of a system; tests may replace it.
         actor: who acts; the system itself where no person does.
+        tracing: where traces of runs go; None, the default, is nowhere.
     """
 
     settings: Settings
@@ -70,6 +70,7 @@ class Hub:
     connect: Callable[[Source, Clock], Connector]
     find_mapping: Callable[[str], Mapping] = mapping_registry.mapping_of
     actor: Actor = field(default_factory=Actor)
+    tracing: Tracing | None = None
 
     @classmethod
     def open(
@@ -93,7 +94,8 @@ class Hub:
         try:
             verify_keys(store, keyring)
             make = connect or (lambda source, clock: hub.connector(source, clock))
-            hub = cls(settings, store, keyring, clock, make)
+            tracing = tracing_of(settings.telemetry)
+            hub = cls(settings, store, keyring, clock, make, tracing=tracing)
             hub.mirror()
         except BaseException:
             store.close()
@@ -101,8 +103,10 @@ class Hub:
         return hub
 
     def close(self) -> None:
-        """Let the database go."""
+        """Let the database go, and hand over the traces that are left."""
         self.store.close()
+        if self.tracing is not None:
+            self.tracing.close()
 
     def mirror(self) -> None:
         """Rows for the tenants and koppelingen that the configuration names.
@@ -119,12 +123,16 @@ class Hub:
                 )
             if new:
                 tenants, _ = _mirrored(work)
+            names = {number: name for name, number in tenants.items()}
             for source in self.settings.source:
                 wanted = (tenants[source.tenant], source.system)
-                if sources.get(source.name, wanted) != wanted:
+                known = sources.get(source.name, wanted)
+                if known != wanted and not self._moves(source, names[known[0]], known[1]):
                     raise ConfigurationError(
                         f"source[{source.name}]: its tenant or system differs from the database",
-                        advice="Geef een koppeling naar een ander systeem een nieuwe naam.",
+                        advice="Geef een koppeling naar een ander systeem een nieuwe naam. Gaat "
+                        f"zij van {names[known[0]]} naar een ander bestuur, kondig dat dan aan: "
+                        "[[herinrichting]] met `naar` en `koppelingen`; zie docs/mergers.md.",
                     )
                 if source.name not in sources:
                     work.execute(
@@ -133,15 +141,57 @@ class Hub:
                         (wanted[0], source.name, source.system),
                     )
 
+    def _moves(self, source: Source, tenant: str, system: str) -> bool:
+        """Whether an announced herinrichting says why a koppeling stands with another tenant."""
+        between = frozenset({tenant, source.tenant})
+        return source.system == system and any(
+            each.moves(source.name, between=between) for each in self.settings.herinrichting
+        )
+
     def koppeling(self, name: str) -> KoppelingRow:
         """The configured koppeling of that name, to run.
 
-        Raises: ConfigurationError if none is that the actor may act for.
+        Raises: ConfigurationError if none is that the actor may act for, or it is on its way to
+            another tenant.
         """
-        self.source(name)
-        with Session(self.store.engine) as session:
-            row = session.exec(select(Koppeling).where(Koppeling.name == name)).one()
-            return KoppelingRow(row.id or 0, row.name, row.system, row.tenant_id)
+        source = self.source(name)
+        with self.store.work() as work:
+            ((number, system, tenant_id, tenant),) = work.execute(
+                "SELECT k.id, k.system, t.id, t.name FROM koppeling k "
+                "JOIN tenant t ON t.id = k.tenant_id WHERE k.name = ?",
+                (name,),
+            )
+        if tenant != source.tenant:
+            raise ConfigurationError(
+                f"source[{name}]: stands with tenant {tenant} in the database",
+                advice="Deze koppeling gaat naar een ander bestuur. Nog niet toegepast? "
+                f'`koppelhub herinrichting apply`. Al wel? Zet bij haar tenant = "{tenant}".',
+            )
+        found = KoppelingRow(number, name, system, tenant_id)
+        self._refuse_parted(source)
+        return found
+
+    def _refuse_parted(self, source: Source) -> None:
+        """Do nothing where a koppeling reads nothing that went to another tenant.
+
+        Raises: ConfigurationError.
+        """
+        for each in self.settings.herinrichting:
+            for part in each.deel:
+                if part.koppeling != source.name or not source.includes(part.vestigingen):
+                    continue
+                with self.store.work() as work:
+                    gone = work.execute(
+                        "SELECT 1 FROM scope s JOIN koppeling k ON k.id = s.koppeling_id "
+                        "WHERE k.name = ? LIMIT 1",
+                        (part.to,),
+                    )
+                if gone:
+                    raise ConfigurationError(
+                        f"source[{source.name}].vestigingen: {', '.join(part.vestigingen)} went "
+                        f"to {each.naar}",
+                        advice="Noem bij deze koppeling alleen nog de vestigingen die blijven.",
+                    )
 
     def schools(self, koppeling: str, wanted: Iterable[str]) -> tuple[str, ...]:
         """BRINs and vestigingsnummers that a person typed, as they select scopes of a koppeling.
@@ -274,9 +324,10 @@ class Hub:
 
     def koppelingen(self, tenant_id: int) -> dict[int, str]:
         """Id → name of every koppeling of a tenant, those of the past included."""
-        columns = select(Koppeling.id, Koppeling.name).where(Koppeling.tenant_id == tenant_id)
-        with Session(self.store.engine) as session:
-            return {number or 0: name for number, name in session.exec(columns)}
+        with self.store.work() as work:
+            return dict(
+                work.execute("SELECT id, name FROM koppeling WHERE tenant_id = ?", (tenant_id,))
+            )
 
     def cipher(self, tenant_id: int) -> TenantCipher:
         """The tenant's keys; made on first use.
@@ -356,6 +407,7 @@ def connector(
     """
     factory = connector_registry.factory(source.system)
     _refuse_unacknowledged(settings, factory.manifest)
+    _refuse_unagreed(settings, source, factory.manifest)
     link = link_of(settings, source, factory.manifest, inbox=inbox, manners=manners)
     return factory.connect(link, clock=clock)
 
@@ -400,6 +452,17 @@ def _refuse_unacknowledged(settings: Settings, manifest: Manifest) -> None:
         raise ConfigurationError(
             f"{manifest.system}: these assumed contracts are not acknowledged: {names}",
             advice="Lees ze met `koppelhub assumptions` en neem ze op in `acknowledged`.",
+        )
+
+
+def _refuse_unagreed(settings: Settings, source: Source, manifest: Manifest) -> None:
+    """In production no key of a school is used before it agreed."""
+    has_key = any(setting.secret for setting in manifest.settings)
+    if settings.production and has_key and source.agreement is None:
+        raise ConfigurationError(
+            f"source[{source.name}].agreement: nobody recorded that the school agreed",
+            advice=f'Leg het vast: `koppelhub source agree {source.name} --basis "..." '
+            '--purpose "..." --on JJJJ-MM-DD`.',
         )
 
 

@@ -134,7 +134,7 @@ class StoreInbox:
         receipts: list[Receipt] = []
         new: list[tuple[Message, bytes]] = []
         for message in messages:
-            digest = fingerprint(_content(message))
+            digest = fingerprint(content(message))
             before = known.get(message.message_id)
             if before is not None:
                 receipts.append(Receipt.KNOWN if before == digest else Receipt.CONFLICT)
@@ -222,7 +222,8 @@ class StoreInbox:
         return len(good) - sum(number in refused for number, _ in good)
 
 
-def _content(message: Message) -> bytes:
+def content(message: Message) -> bytes:
+    """What a message says, as its digest is taken of it."""
     parts = (message.resource, message.key, str(message.action))
     lengths = b"".join(len(part).to_bytes(4, "big") + part.encode() for part in parts)
     return lengths + message.body

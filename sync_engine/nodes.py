@@ -127,17 +127,31 @@ def digests_of(
     node: Node,
     resolved: Mapping[tuple[str, str], int | None],
 ) -> list[tuple[bytes, str]]:
-    """(digest, kind) of every exact key that a record has.
+    """(digest, kind) of every exact key that a record has."""
+    index = context.cipher.index
+    return [
+        (index(name, *parts), kind)
+        for name, parts, kind in named_keys(context, entity, node, resolved)
+    ]
+
+
+def named_keys(
+    context: Context,
+    entity: Entity,
+    node: Node,
+    resolved: Mapping[tuple[str, str], int | None],
+) -> list[tuple[str, tuple[str, ...], str]]:
+    """(name of its index, parts, kind) of every exact key that a record has.
 
     The number of a school that changes is a key under each of its names.
     """
-    index, renumbering = context.cipher.index, context.renumbering
-    found = []
+    renumbering = context.renumbering
+    found: list[tuple[str, tuple[str, ...], str]] = []
     for kind, parts in exact_keys(entity, node, node.issuer, resolved):
         if kind == NUMBERED.get(entity) and renumbering.knows(parts[0]):
             others = [name for name in renumbering.names(parts[0]) if name != parts[0]]
-            found += [(index(f"{entity}/{kind}", name), HERINRICHTING) for name in others]
-        found.append((index(f"{entity}/{kind}", *parts), kind))
+            found += [(f"{entity}/{kind}", (name,), HERINRICHTING) for name in others]
+        found.append((f"{entity}/{kind}", parts, kind))
     return found
 
 

@@ -44,10 +44,10 @@ class Passwords:
 
         Raises nothing: a hash that is damaged is nobody's.
         """
-        wanted = self._of_nobody() if hashed is None else hashed
-        typed = _plain(password)
+        nobody, typed = self._of_nobody(), _plain(password)
         if len(typed) > _LONGEST_BYTES:  # none was ever accepted, and hashing would take long
-            wanted, hashed, typed = self._of_nobody(), None, typed[:_LONGEST_BYTES]
+            hashed, typed = None, typed[:_LONGEST_BYTES]
+        wanted = nobody if hashed is None else hashed
         try:
             with self._room:
                 self._hasher.verify(wanted, typed)

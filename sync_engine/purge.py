@@ -35,6 +35,8 @@ _PARTS: Final = (
     ("decision", "core_id"),
     ("identificatie", "eigenaar_id"),
     ("former_number", "core_id"),
+    ("counterpart", "core_id"),
+    ("counterpart", "other_id"),
     ("contactgegeven", "eigenaar_id"),
     ("adres", "eigenaar_id"),
     ("groepsdeelname", "groep_id"),

@@ -34,6 +34,7 @@ from sync_engine.outcome import Failure, Outcome, ReadingReport, RunReport
 from sync_engine.pupils import PupilLookup
 from sync_engine.scopes import keep_terms, open_scope, remember_contract
 from sync_engine.stage import DROPPED, Received, Stager
+from sync_engine.tracing import step
 
 _log = logging.getLogger(__name__)
 
@@ -229,7 +230,9 @@ class Reader:
         self.report.readings.append(report)
         going_on = True
         try:
-            self._attempts(context, row, resource, report)
+            with step(self.hub.tracing, "read", {"koppelhub.resource": scope.resource}) as span:
+                self._attempts(context, row, resource, report)
+                span.tell({"koppelhub.state": report.state, "koppelhub.read": report.read})
         except RequestRefusedError as error:
             report.state, report.reason, report.advice = "refused", str(error), error.advice
         except AuthenticationError as error:

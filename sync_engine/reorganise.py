@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -16,6 +17,7 @@ from sync_engine.hub import Hub
 from sync_engine.options import Kind, Options
 from sync_engine.renumbering import Change, Herinrichting
 from sync_engine.store.work import Work
+from sync_engine.transfer import listing
 from sync_engine.view import store_context
 
 
@@ -24,9 +26,11 @@ class HerinrichtingView:
     """One herinrichting.
 
     Attributes:
-        state: announced, in force, differs (in force, and announced otherwise), finished or
-            taken back.
-        numbers: each change as people write it: `99XX01 → 99YY03`.
+        state: announced, in force, differs (in force, and announced otherwise), finished, taken
+            back, transferred or unconfigured (transferred, and the configuration names the old
+            tenant still).
+        numbers: each change as people write it: `99XX01 → 99YY03`; `somtoday → bestuur` where a
+            koppeling goes to another tenant.
         run_id: the run that put it in force; undoing that run takes it back.
         behind: leerlingen that stand under the old numbers alone, and have not ended.
         id: of its row; None where it is announced only.
@@ -55,8 +59,13 @@ def list_herinrichtingen(hub: Hub) -> list[HerinrichtingView]:
             f"WHERE {work.many('tenant_id')} ORDER BY on_day, id",
             (work.values(list(tenants)),),
         )
-    mine = {e.name: e for e in hub.settings.herinrichting if e.tenant in tenants.values()}
-    found, known = [], set()
+        found, moves = _transfers(hub, work, tenants)
+    mine = {
+        e.name: e
+        for e in hub.settings.herinrichting
+        if e.tenant in tenants.values() and e.name not in moves
+    }
+    known = set()
     for tenant_id, name, on, text, run_id, operator, why, at, lifted, number, over in rows:
         changes = read_changes(text)
         state, behind = "taken back", None
@@ -90,6 +99,36 @@ def list_herinrichtingen(hub: Hub) -> list[HerinrichtingView]:
             )
         )
     return found
+
+
+def _transfers(
+    hub: Hub, work: Work, tenants: dict[int, str]
+) -> tuple[list[HerinrichtingView], set[str]]:
+    """Koppelingen that go to another tenant: what was done and what is announced; their names."""
+    told = {e.name: e for e in hub.settings.herinrichting if e.naar is not None}
+    names: dict[int, str] = dict(work.execute("SELECT id, name FROM tenant"))
+    states = {name: listing.state_of(hub, work, each) for name, each in told.items()}
+    found = [
+        HerinrichtingView(
+            *(name, names[old], on, listing.DONE, _going(koppelingen, new)),
+            operator=operator,
+            at=at,
+        )
+        for name, old, new, on, koppelingen, operator, at in listing.done(work, list(tenants))
+    ]
+    for name, each in sorted(told.items()):
+        numbers = _going(each.koppelingen, str(each.naar))
+        view = HerinrichtingView(name, each.tenant, str(each.on), states[name], numbers)
+        mine = {each.tenant, str(each.naar)} & set(tenants.values())
+        if mine and states[name] != listing.DONE:
+            if states[name] == listing.UNCONFIGURED:
+                found = [one for one in found if (one.name, one.tenant) != (name, each.tenant)]
+            found.append(view)
+    return found, set(told)
+
+
+def _going(koppelingen: Sequence[str], new: str) -> list[str]:
+    return [f"{koppeling} → {new}" for koppeling in koppelingen]
 
 
 def _written(changes: tuple[Change, ...]) -> list[str]:
@@ -158,6 +197,11 @@ def in_force(hub: Hub, name: str) -> HerinrichtingView:
 
     Raises: SyncError if there is none that the actor may act for; it names the nearest.
     """
+    if any(each.name == name and each.naar is not None for each in hub.settings.herinrichting):
+        message = f"herinrichting[{name}]: a transfer is finished once it is applied"
+        raise SyncError(
+            message, advice="Er is niets af te ronden: wie meegaat, ging in zijn geheel."
+        )
     known = {each.name: each for each in list_herinrichtingen(hub) if each.behind is not None}
     if name not in known:
         raise SyncError(f"no herinrichting {name!r} is in force", advice=choice(name, known))

@@ -199,7 +199,7 @@ class ScopeReplay:
         self._context, self._row, self._skipped, self._again = context, row, skipped, again
         self._terms = {
             fingerprint: narrowed(contract, dropped)
-            for fingerprint, contract in kept_terms(context, row.id).items()
+            for fingerprint, contract in kept_terms(context.work, row.id).items()
         }
         self._stagers: dict[bytes | None, ReplayStager] = {}
 

@@ -17,6 +17,7 @@ from config.errors import ConfigurationError, KoppelhubError
 from config.sources import Source
 from connectors.base import Capability, Resource
 from mappings.canonical.fields import Entity
+from sync_engine.admission import at_the_keyboard
 from sync_engine.audit import note
 from sync_engine.errors import SyncError
 from sync_engine.hub import Hub
@@ -49,7 +50,11 @@ class Part:
 
 @dataclass(slots=True)
 class Done:
-    """What one koppeling did; `report` is None where its run did not begin."""
+    """What one koppeling did; `report` is None where its run did not begin.
+
+    Attributes:
+        remarks: what is out of the ordinary, and did not keep it from running (Dutch).
+    """
 
     koppeling: str
     says: str
@@ -58,6 +63,7 @@ class Done:
     error: str = ""
     advice: str = ""
     code: ExitCode = ExitCode.DONE
+    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -277,7 +283,9 @@ def _asked(hub: Hub, part: Part, *, operator: str, dry: bool, progress: Progress
     done = Done(part.koppeling, part.says, 0.0)
     try:
         options = replace(part.options, operator=operator, dry=dry)
-        done.report = run(hub, part.koppeling, options, progress=progress)
+        source = hub.source(part.koppeling)
+        with at_the_keyboard(hub, source, options.kind) as done.remarks:
+            done.report = run(hub, part.koppeling, options, progress=progress)
         done.code = done.report.exit_code
     except KoppelhubError as error:
         done.error, done.advice = str(error), error.advice

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
-from datetime import datetime
 
 import msgspec
 
@@ -19,13 +18,15 @@ from config.errors import KoppelhubError
 from config.logs import bound
 from connectors.base import Scope
 from connectors.errors import ConnectorError
+from connectors.protocols.watching import watched_by
 from sync_engine import received, totals
 from sync_engine.acts import Act, act_of
 from sync_engine.apply import apply, refuse
 from sync_engine.apply_act import apply_act
 from sync_engine.audit import note, note_within
-from sync_engine.cases import CORRELATION, QUARANTINE, keep_quarantine_cases
+from sync_engine.cases import QUARANTINE, keep_quarantine_cases
 from sync_engine.context import Context, Ids, KoppelingRow
+from sync_engine.counted import counters, situations
 from sync_engine.deadline import Deadline, Stop, never
 from sync_engine.errors import AlreadyDoneError, StalePlanError, StoreError
 from sync_engine.garbage import fewer_collections
@@ -33,6 +34,7 @@ from sync_engine.guard import ANY, Circumstances, Hold, judge
 from sync_engine.hub import Hub
 from sync_engine.inputs import note_changed_inputs
 from sync_engine.known import count_known, count_schools, unread
+from sync_engine.lookout import Lookout
 from sync_engine.options import Decision, Kind, Options, Progress
 from sync_engine.outcome import READ_WELL, Failure, Outcome, RunReport
 from sync_engine.plan import Planner
@@ -45,6 +47,7 @@ from sync_engine.store.locks import lease, tenant_lock
 from sync_engine.store.values import instant
 from sync_engine.store.work import Work
 from sync_engine.switches import ASKING, after_run, read_switch, refuse_in_maintenance
+from sync_engine.tracing import Span, Told, step
 
 __all__ = ["Inspect", "Kind", "Options", "Progress", "run"]
 
@@ -168,13 +171,25 @@ class _Run:
             self.run_id, row.name, str(options.kind), Outcome.FAILED, self.started, self.started
         )
         self.context: Context | None = None
-        self.situations: dict[str, int] = {}
+        self.found: dict[tuple[str, str], int] = {}
+        self.lookout = Lookout(hub.clock, hub.tracing)
 
     # -- frame -----------------------------------------------------------------------------------
 
     def execute(self) -> RunReport:
         """Everything, with every outcome recorded."""
-        with bound(run_id=str(self.run_id), koppeling=self.row.name):
+        with (
+            bound(run_id=str(self.run_id), koppeling=self.row.name),
+            watched_by(self.lookout),
+            self._step(
+                f"run {self.options.kind}",
+                {
+                    "koppelhub.source": self.row.name,
+                    "koppelhub.system": self.row.system,
+                    "koppelhub.run_id": self.run_id,
+                },
+            ) as span,
+        ):
             try:
                 with self._connected() as context:
                     self._read_and_plan(context)
@@ -190,7 +205,26 @@ class _Run:
                 if not self.report.error:
                     fail(self.report, error)
                 _log.error("run cannot be closed: %s", error)
+            self._tell(span)
         return self.report
+
+    def _step(self, name: str, told: Told | None = None) -> AbstractContextManager[Span]:
+        """What is traced of it."""
+        return step(self.hub.tracing, name, told)
+
+    def _tell(self, span: Span) -> None:
+        """What came of it."""
+        report = self.report
+        span.went_wrong = report.outcome is Outcome.FAILED
+        span.tell(
+            {
+                "koppelhub.outcome": str(report.outcome),
+                "koppelhub.read": report.read,
+                "koppelhub.applied": sum(report.applied.values()),
+                "koppelhub.held": report.held,
+                "koppelhub.quarantine": report.quarantine,
+            }
+        )
 
     def _open_run(self) -> int:
         options = asdict(self.options)
@@ -273,7 +307,7 @@ class _Run:
         counts = {
             "read": report.read,
             "unread": report.unread,
-            "records": self._records(),
+            "records": self._situations(),
             "steps": report.steps,
             "applied": report.applied,
             "situations": report.situations,
@@ -308,37 +342,11 @@ class _Run:
             )
         _log.info("run ended %s", report.outcome)
 
-    def _records(self) -> dict[str, int]:
-        """`leerling.linked` → records of this koppeling after a whole run, for who watches."""
+    def _situations(self) -> dict[str, int]:
+        """After a run that tried everything."""
         if self.context is None or not self.options.is_whole:
             return {}
-        found = {**self.situations}
-        for entity, count in self.work.execute(
-            "SELECT entity, COUNT(*) FROM link WHERE koppeling_id = ? GROUP BY entity",
-            (self.row.id,),
-        ):
-            found[f"{entity}.linked"] = count
-        kinds = ", ".join(f"'{kind}'" for kind in CORRELATION)
-        for entity, count in self.work.execute(
-            "SELECT entity, COUNT(DISTINCT source_key) FROM zaak WHERE koppeling_id = ? "
-            f"AND state = 'open' AND kind IN ({kinds}) GROUP BY entity",
-            (self.row.id,),
-        ):
-            found[f"{entity}.disputed"] = count
-        return dict(sorted(found.items()))
-
-    def _counted(self, state: str, now: datetime) -> dict[str, float]:
-        """What this run adds to the counters of its koppeling."""
-        report = self.report
-        found = {
-            f"{totals.RUNS}.{state}": 1.0,
-            f"{totals.RECORDS}.read": float(report.read),
-            f"{totals.SECONDS}.run": (now - self.started).total_seconds(),
-        }
-        for step, count in report.applied.items():
-            name = f"{totals.RECORDS}.{step.rpartition('.')[2]}"
-            found[name] = found.get(name, 0.0) + count
-        return found
+        return situations(self.work, self.row.id, self.found)
 
     def _close_run(
         self, state: str, error: str, advice: str, *, counts: dict[str, object] | None = None
@@ -360,7 +368,10 @@ class _Run:
                 ),
             )
             if not self.options.dry:
-                totals.add(work, self.row.id, self._counted(state, now))
+                spent = (now - self.started).total_seconds()
+                asked = self.lookout.counts
+                counted = counters(self.report, state, seconds=spent, asked=asked)
+                totals.add(work, self.row.id, counted)
             if context is not None and not self.options.dry:
                 work.load(
                     "event",
@@ -381,6 +392,8 @@ class _Run:
     def _read_and_plan(self, context: Context) -> None:
         listed = self._receive(context)
         with tenant_lock(self.hub.store, self.row.tenant_id, on=self.work):
+            # koppelingen may have come from another tenant, or gone to one, meanwhile
+            context.mappings = self.hub.mappings(self.row.tenant_id)
             load_scopes(context)
             if listed is not None:
                 end_vanished(context, listed)
@@ -423,12 +436,14 @@ class _Run:
         self.progress("plan", "", 0)
         act = act_of(context, options)
         limits = Limits(approved=options.approved, refused=options.refused, cores=self._only_cores)
-        planned = Planner(context, plan_id, limits, act=act).plan()
         holds: list[Hold] = []
-        if limits.shown is None and limits.cores is None and act is None and not context.adopting:
-            holds = self._judged(context, planned)  # the others a person has seen
-            if holds and not options.dry and not options.plan_only:
-                planned = self._replan(context, plan_id, holds)
+        with self._step("plan"):
+            planned = Planner(context, plan_id, limits, act=act).plan()
+            unseen = limits.shown is None and limits.cores is None and act is None
+            if unseen and not context.adopting:
+                holds = self._judged(context, planned)  # the others a person has seen
+                if holds and not options.dry and not options.plan_only:
+                    planned = self._replan(context, plan_id, holds)
         self._report_plan(plan_id, planned, holds)
         self.report.doubts = [] if act is None else act.turn.doubts
         if options.dry and self.inspect is not None:
@@ -437,7 +452,8 @@ class _Run:
             self._close_plan(plan_id, "dry" if options.dry else "open", holds)
             return
         self.progress("apply", "", 0)
-        self._carry_out(context, plan_id, planned, act)
+        with self._step("apply"):
+            self._carry_out(context, plan_id, planned, act)
         self._close_plan(plan_id, None, holds)
         if limits.refused is None:
             self.report.applied = self._applied(plan_id)
@@ -574,9 +590,7 @@ class _Run:
             )
         )
         report.situations = {name: count for name, count in planned.situations.items() if count}
-        self.situations = {
-            f"{entity}.{name}": n for (entity, name), n in planned.found.items() if n
-        }
+        self.found = planned.found
         report.held = planned.held
         report.refusals = planned.refused
         report.holds = holds

@@ -12,6 +12,7 @@ from mappings.canonical.fields import Entity
 from sync_engine import herinrichtingen
 from sync_engine.context import Context, ScopeRow, chunks
 from sync_engine.store.values import instant
+from sync_engine.store.work import Work
 
 
 class _Terms(msgspec.Struct):
@@ -37,6 +38,9 @@ def load_scopes(context: Context) -> None:
         "JOIN koppeling k ON k.id = s.koppeling_id WHERE k.tenant_id = ?",
         (tenant,),
     )
+    left = [n for n, k in context.scope_koppeling.items() if k not in context.koppelingen]
+    for number in left:  # its koppeling went to another tenant meanwhile
+        del context.scopes[number], context.scope_koppeling[number]
     context.ended_scopes = {row[0] for row in rows if row[8] is not None}
     context.adopted_scopes |= {row[0] for row in rows if row[10]}
     for number, koppeling_id, resource, key, rank, year, label, brins, _, numbers_of, _ in rows:
@@ -218,11 +222,11 @@ def keep_terms(
     )
 
 
-def kept_terms(context: Context, scope_id: int) -> dict[bytes, DeliveryContract]:
+def kept_terms(work: Work, scope_id: int) -> dict[bytes, DeliveryContract]:
     """Fingerprint → terms of every delivery contract that a scope was ever read under."""
     return {
         bytes(fingerprint): DeliveryContract(terms.fields, terms.version)
-        for fingerprint, text in context.work.execute(
+        for fingerprint, text in work.execute(
             "SELECT fingerprint, terms FROM contract WHERE scope_id = ? ORDER BY id", (scope_id,)
         )
         for terms in (msgspec.json.decode(text, type=_Terms),)

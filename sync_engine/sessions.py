@@ -62,8 +62,14 @@ def begin_within(hub: Hub, work: Work, operator: str, *, via: Via, former: str |
     return token
 
 
-def find(hub: Hub, token: str) -> SignedIn | None:
-    """The session of a token, seen now; None where none holds: never begun, ended, or too old."""
+def find(hub: Hub, token: str, *, seen_now: bool = True) -> SignedIn | None:
+    """The session of a token; None where none holds: never begun, ended, or too old.
+
+    Args:
+        hub: the installation.
+        token: of the cookie.
+        seen_now: a person does something; a page that renews itself keeps nobody signed in.
+    """
     if len(token) > _LONGEST_TOKEN:
         return None
     digest = _digest(token)
@@ -78,7 +84,7 @@ def find(hub: Hub, token: str) -> SignedIn | None:
     now, lives = hub.clock.now(), hub.settings.web.sessions
     if now >= min(expires, found.since + lives.absolute, seen + lives.idle):
         return None
-    if now - seen >= lives.idle / _SEEN_PARTS:
+    if seen_now and now - seen >= lives.idle / _SEEN_PARTS:
         with hub.store.work() as work:
             work.execute("UPDATE web_session SET seen_at = ? WHERE digest = ?", (now, digest))
     return found

@@ -131,12 +131,18 @@ def sign_out(hub: Hub, token: str) -> None:
         note(hub, work, operator=hub.actor.name, action="sign-out", subject="session")
 
 
-def signed_in(hub: Hub, token: str, *, origin: str) -> Actor | None:
+def signed_in(hub: Hub, token: str, *, origin: str, seen_now: bool = True) -> Actor | None:
     """Who has this session, with what he may do now; None where it does not hold.
 
     Somebody whom the configuration no longer names is signed out, everywhere.
+
+    Args:
+        hub: the installation.
+        token: of the cookie.
+        origin: the address that he comes from.
+        seen_now: he does something himself; see `sessions.find`.
     """
-    found = sessions.find(hub, token)
+    found = sessions.find(hub, token, seen_now=seen_now)
     if found is None:
         return None
     actor = named_actor(hub.settings, found.operator, origin=origin)

@@ -33,7 +33,7 @@ from sync_engine.store.values import instant
 
 Fingerprint: TypeAlias = Callable[[bytes], bytes]
 
-_KEYLESS = "?"
+KEYLESS: Final = "?"
 """How the name of a quarantined record without a usable key begins; no source key does."""
 
 
@@ -142,13 +142,8 @@ class Stager:
     def begin(self, contract: DeliveryContract) -> None:
         """Fix the terms under which this reading is delivered; part of every raw fingerprint."""
         self._contract = contract
-        terms = msgspec.json.encode(
-            {"fields": dict(contract.fields), "version": contract.version}, order="sorted"
-        )
-        self.contract_fp = self.context.cipher.fingerprint(b"contract")(terms)
-        salt = b"|".join(
-            (SCHEMA_VERSION.encode(), self.context.mapping.version.encode(), self.contract_fp)
-        )
+        self.contract_fp = self.context.cipher.fingerprint(b"contract")(written_terms(contract))
+        salt = raw_salt(self.context.mapping.version, self.contract_fp)
         self._raw_fp = self.context.cipher.fingerprint(salt)
 
     def take(self, page: Page) -> None:
@@ -416,7 +411,7 @@ class Stager:
             return
         digest = self._raw_fp(body)
         batch = Batch()
-        key = f"{_KEYLESS}{digest.hex()}"
+        key = f"{KEYLESS}{digest.hex()}"
         self._quarantine(key, body, error, digest=digest, salt=token_bytes(16), batch=batch)
         self.received.read += 1
         self._write(batch)
@@ -527,7 +522,7 @@ class Stager:
         """A complete reading has no record without a key: what was put by before has one now."""
         work = self.context.work
         keyless = "FROM quarantine WHERE scope_id = ? AND source_key LIKE ?"
-        names = (self.scope.id, f"{_KEYLESS}%")
+        names = (self.scope.id, f"{KEYLESS}%")
         if self.context.dry or not work.execute(f"SELECT 1 {keyless} LIMIT 1", names):
             return
         with work.transaction():
@@ -574,6 +569,18 @@ class Stager:
 
     def _write(self, batch: Batch) -> None:
         self.received.duplicates += write(self.context, self.scope.id, batch)
+
+
+def written_terms(contract: DeliveryContract) -> bytes:
+    """What the fingerprint of a delivery contract is taken of."""
+    return msgspec.json.encode(
+        {"fields": dict(contract.fields), "version": contract.version}, order="sorted"
+    )
+
+
+def raw_salt(version: str, contract_fp: bytes) -> bytes:
+    """The salt of the fingerprints of raw records: version of the mapping, terms of delivery."""
+    return b"|".join((SCHEMA_VERSION.encode(), version.encode(), contract_fp))
 
 
 def _cause(error: RecordError, problems: Sequence[FieldProblem]) -> RecordError:

@@ -176,9 +176,8 @@ def switch_off(hub: Hub, names: Iterable[str], *, operator: str, why: str) -> No
 def switch_on(hub: Hub, names: Iterable[str], *, operator: str, why: str) -> None:
     """Switch koppelingen on again; failures of before do not count any more.
 
-    Raises: ConfigurationError; SyncError without a reason.
+    Raises: ConfigurationError.
     """
-    _needs_reason(why)
     values = {"off_at": None, "off_by": "", "off_why": "", "on_at": hub.clock.now()}
     _set(hub, names, values, operator=operator, action="source on", why=why)
 

@@ -17,6 +17,7 @@ from sync_engine.quarantine import counts as quarantined
 from sync_engine.selection import Selection
 from sync_engine.store.values import instant_text
 from sync_engine.store.work import Work
+from sync_engine.switches import read_switches
 
 SOON: Final = timedelta(days=14)
 """A pin that ends within this time is told."""
@@ -36,7 +37,7 @@ class Item:
     """Something that waits.
 
     Attributes:
-        kind: plan, case, quarantine, run, event, pin or refused.
+        kind: plan, off, case, quarantine, run, event, pin or refused.
         what: what it is (Dutch), without personal data.
         count: how many records or cases it is.
         since: when it began to wait; empty where that is not known.
@@ -70,6 +71,7 @@ def todo(hub: Hub, chosen: Selection) -> Todo:
     chosen = replace(chosen, koppelingen=names)
     items = _plans(hub, chosen)
     with hub.store.work() as work:
+        items += _off(work, chosen)
         items += _last_runs(hub, work, chosen)
         items += _cases(work, chosen)
         items += [
@@ -104,6 +106,23 @@ def _plans(hub: Hub, chosen: Selection) -> list[Item]:
             f"koppelhub plan show {plan.id}",
         )
         for plan in list_plans(hub, koppelingen=chosen.names)
+    ]
+
+
+def _off(work: Work, chosen: Selection) -> list[Item]:
+    """Koppelingen that are switched off: nothing of them is fresh until somebody acts."""
+    switches = read_switches(work, chosen.koppelingen)
+    return [
+        Item(
+            "off",
+            chosen.koppelingen[number],
+            f"uitgeschakeld: {switch.off_why}",
+            1,
+            instant_text(switch.off_at),
+            f"koppelhub source on {chosen.koppelingen[number]}",
+        )
+        for number, switch in switches.items()
+        if switch.off_at is not None
     ]
 
 

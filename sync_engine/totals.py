@@ -14,10 +14,17 @@ from sync_engine.store.work import Work
 
 RUNS: Final = "runs"
 """`runs.done`: runs that ended so."""
-RECORDS: Final = "records"
-"""`records.create`: records of the core; `records.read`: those that the source delivered."""
-SECONDS: Final = "seconds"
-"""`seconds.run`: how long runs took."""
+RUN_SECONDS: Final = "run_seconds"
+READ: Final = "read"
+"""Records that the source delivered."""
+CORE: Final = "core"
+"""`core.create`: records of the core."""
+REQUESTS: Final = "requests"
+"""`requests.answered`, `.refused`, `.unanswered`, `.limited`: what came of them."""
+RETRIES: Final = "retries"
+"""Requests that were sent once more after one that failed."""
+REQUEST_SECONDS: Final = "request_seconds"
+"""`request_seconds.wait`: for the rate budget and a place; `.answer`: for the source."""
 
 
 def add(work: Work, koppeling_id: int, counts: Mapping[str, float]) -> None:

@@ -14,12 +14,12 @@ from sync_engine.store.values import instant
 from sync_engine.store.work import Row, Work
 
 RUNS: Final = 30
-DAYS: Final = 30
+DAYS: Final = 14
 
 _COLUMNS: Final = (
     "SELECT r.id, r.state, r.started_at, r.finished_at, d.read, d.changed FROM run r "
     "JOIN (SELECT run_id, SUM(read) AS read, SUM(added + changed + gone) AS changed "
-    "FROM reading WHERE run_id >= ? GROUP BY run_id) d ON d.run_id = r.id"
+    "FROM reading WHERE {which} GROUP BY run_id) d ON d.run_id = r.id"
 )
 
 
@@ -77,10 +77,8 @@ def trend_of(hub: Hub, koppeling: str, *, runs: int = RUNS) -> Trend:
         numbers = [row[0] for row in last]
         if not numbers:
             return Trend(koppeling)
-        rows = work.execute(
-            f"{_COLUMNS} WHERE {work.many('r.id')} ORDER BY r.id",
-            (numbers[-1], work.values(numbers)),
-        )
+        columns = _COLUMNS.format(which=work.many("run_id"))
+        rows = work.execute(f"{columns} ORDER BY r.id", (work.values(numbers),))
     return Trend(koppeling, [_point(row) for row in rows])
 
 
@@ -110,9 +108,9 @@ def _since(work: Work, koppelingen: Sequence[int], since: datetime) -> Iterator[
     if first is None:
         return
     for row in work.rows(
-        f"{_COLUMNS} WHERE {work.many('r.koppeling_id')} AND r.id >= ? "
+        f"{_COLUMNS.format(which='run_id >= ?')} WHERE {work.many('r.koppeling_id')} "
         "AND r.finished_at IS NOT NULL ORDER BY r.id",
-        (first, work.values(koppelingen), first),
+        (first, work.values(koppelingen)),
     ):
         yield _point(row)
 

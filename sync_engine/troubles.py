@@ -39,14 +39,12 @@ class Gate:
     Attributes:
         reason: maintenance, switched_off, circuit, hours, blackout or slots.
         since, until: where they are known; until None is until a person acts.
-        why: in the words of who closed it; no personal data.
         by_hand: a person closed it.
     """
 
     reason: str
     since: datetime | None = None
     until: datetime | None = None
-    why: str = ""
     by_hand: bool = False
 
 
@@ -59,9 +57,11 @@ class KoppelingFacts:
         own_promise: the configuration promises a freshness for it by itself.
         due_after_good: the first time that it was due after the last good run.
         events: kind of event of the last whole run → how often.
+        not_begun: (error, advice, when) of what was due last, where it failed before it was a run.
         gates: what keeps its runs from starting.
         unacknowledged: assumed contracts that production refuses to rest on.
         inbox_refused: messages that stand refused in the table view.
+        totals: counters of all its runs, by name; nothing is judged by them.
     """
 
     name: str
@@ -75,6 +75,7 @@ class KoppelingFacts:
     own_promise: bool = False
     due_after_good: datetime | None = None
     next_due: datetime | None = None
+    not_begun: tuple[str, str, datetime] | None = None
     events: Mapping[str, int] = field(default_factory=dict)
     gates: tuple[Gate, ...] = ()
     held_plans: int = 0
@@ -87,6 +88,7 @@ class KoppelingFacts:
     inbox_refused: int = 0
     expiries: tuple[Expiry, ...] = ()
     unacknowledged: tuple[str, ...] = ()
+    totals: Mapping[str, float] = field(default_factory=dict)
 
     def closed_by(self, *reasons: str) -> Gate | None:
         """The gate of one of these reasons."""
@@ -106,14 +108,14 @@ class Facts:
     """What is known of an installation.
 
     Attributes:
-        processes: serve and workers; None where this release does not keep them.
+        processes: serve and workers, those that died without a word included.
         needs_workers: the database is one for which only workers run jobs.
         free_bytes, size_bytes: of the disk of the database and of the database; None where that is
             on another machine.
     """
 
     koppelingen: tuple[KoppelingFacts, ...]
-    processes: tuple[Process, ...] | None = None
+    processes: tuple[Process, ...] = ()
     needs_workers: bool = False
     free_bytes: int | None = None
     size_bytes: int = 0
@@ -254,16 +256,18 @@ def _never(known: KoppelingFacts) -> Problem:
 def _why_late(known: KoppelingFacts, at: datetime, *, idle: bool) -> str:
     lately = known.lately
     if (gate := known.closed_by("maintenance", "switched_off")) is not None:
-        return _GATES[gate.reason] + (f" ({gate.why})" if gate.why else "")
+        return _GATES[gate.reason]
     if lately.running_since is not None:
         return f"er is nu een run bezig, {span(at - lately.running_since)} lang"
     last, good = lately.last, lately.good_at
+    if known.not_begun is not None:
+        return f"wat aan de beurt was kon niet beginnen: {known.not_begun[0]}"
     if last is not None and good is not None and last.started_at > good:
         return _ended(last)
     if idle and known.scheduled:
         return "niemand start runs (zie de installatie)"
-    if (gate := known.closed_by("circuit", "hours", "blackout", "slots")) is not None:
-        return _GATES[gate.reason]
+    if known.gates:
+        return _GATES.get(known.gates[0].reason, "zij wacht op haar beurt")
     if not known.scheduled:
         return "zij heeft geen schedule en wordt met de hand gelezen"
     return "sindsdien is er geen run begonnen"
@@ -276,6 +280,9 @@ _GATES: Final = {
     "hours": "zij wacht op de uren waarin de bron gelezen mag worden",
     "blackout": "zij wacht tot na de uren waarin niets gestart wordt",
     "slots": "zij wacht op haar beurt: er lopen genoeg runs van dit systeem",
+    "busy": "zij wacht op een andere run van dezelfde koppeling",
+    "patience": "de bron vroeg om later terug te komen",
+    "stopped": "haar run werd onderbroken en gaat zo verder",
 }
 
 
@@ -300,16 +307,15 @@ def _to_read(known: KoppelingFacts) -> str:
 
 def _gates(known: KoppelingFacts) -> Iterator[Problem]:
     for gate in known.gates:
-        said = f": {gate.why}" if gate.why else ""
         until = f", tot {gate.until:%Y-%m-%d %H:%M} UTC" if gate.until is not None else ""
-        text = f"{_GATES.get(gate.reason, gate.reason)}{until}{said}"
+        text = f"{_GATES.get(gate.reason, gate.reason)}{until}"
         if gate.reason == "switched_off":
             state = WARNING if gate.by_hand else CRITICAL
             yield Problem(
                 Trouble.SWITCHED_OFF, state, text, f"koppelhub source on {known.name}", gate.since
             )
         elif gate.reason == "maintenance":
-            command = f"koppelhub source maintenance end {known.name}"
+            command = f"koppelhub source maintenance {known.name} end"
             yield Problem(Trouble.MAINTENANCE, WARNING, text, command, gate.since)
         elif gate.reason == "circuit":
             command = f"koppelhub connectors check {known.name}"
@@ -317,6 +323,10 @@ def _gates(known: KoppelingFacts) -> Iterator[Problem]:
 
 
 def _last_run(known: KoppelingFacts) -> Iterator[Problem]:
+    if known.not_begun is not None:
+        error, advice, at = known.not_begun
+        text = f"wat aan de beurt was kon niet beginnen: {error}. {advice}".rstrip()
+        yield Problem(Trouble.FAILED, WARNING, text, "koppelhub jobs", at)
     last = known.lately.last
     if last is None:
         return
@@ -440,7 +450,7 @@ def _told(ends: datetime, days: Sequence[int], left: timedelta) -> datetime:
 
 def _idle(facts: Facts, at: datetime) -> tuple[Problem, ...]:
     """What keeps due runs from starting: nobody plans, or nobody works."""
-    if facts.processes is None or not any(one.scheduled for one in facts.koppelingen):
+    if not any(one.scheduled for one in facts.koppelingen):
         return ()
     alive = {process.kind for process in facts.processes if at - process.at <= ALIVE}
     if "serve" not in alive:

@@ -400,10 +400,11 @@ class Turn:
         """What the run changed for another reason than what it read: that reason is still there."""
         rows = self.context.work.execute(
             "SELECT DISTINCT s.entity, s.core_id, s.source FROM step s JOIN plan p "
-            "ON p.id = s.plan_id WHERE p.run_id = ? AND p.applied AND s.state = 'planned' "
+            "ON p.id = s.plan_id WHERE p.run_id = ? AND p.tenant_id = ? AND p.applied "
+            "AND s.state = 'planned' "
             "AND s.core_id NOT IN (SELECT core_id FROM w_refold WHERE core_id IS NOT NULL) "
             "AND s.core_id NOT IN (SELECT core_id FROM w_kept) ORDER BY 1, 2",
-            (run,),
+            (run, self.context.koppeling.tenant_id),
         )
         known = {doubt.core_id for doubt in self.doubts}
         why = "dat volgt uit beleid, een vastgezette waarde of een ander record"
@@ -566,17 +567,14 @@ def prepare(context: Context) -> None:
         "w_restore",
         f"shadow_id BIGINT PRIMARY KEY, {node}, former_fp {blob}, gone BOOLEAN, "
         f"former_run INTEGER, held DATE, form {blob}",
-    )
-    work.execute(
-        "CREATE INDEX IF NOT EXISTS w_restore_node ON w_restore (koppeling_id, entity, source_key)"
+        index=["(koppeling_id, entity, source_key)"],
     )
     work.temp_table(
         "w_move",
         f"{node}, before_id BIGINT, to_id BIGINT, since_run INTEGER, rule TEXT, "
         "PRIMARY KEY (koppeling_id, entity, source_key)",
+        index=["(to_id)", "(before_id)"],
     )
-    work.execute("CREATE INDEX IF NOT EXISTS w_move_to ON w_move (to_id)")
-    work.execute("CREATE INDEX IF NOT EXISTS w_move_before ON w_move (before_id)")
     work.temp_table("w_going", "core_id BIGINT PRIMARY KEY, entity TEXT, survivor_id BIGINT")
     work.temp_table("w_kept", "core_id BIGINT PRIMARY KEY")
     work.temp_table("w_chosen", "entity TEXT, source_key TEXT")

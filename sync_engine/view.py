@@ -14,6 +14,7 @@ from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.hub import Hub
 from sync_engine.received import prepare
 from sync_engine.scopes import load_scopes
+from sync_engine.store.work import Work
 
 
 class Unmapped:
@@ -45,24 +46,32 @@ def store_context(
     count with normal strength, as they do in a run.
     """
     with hub.store.work() as work:
-        now = hub.clock.now()
-        context = Context(
-            work=work,
-            cipher=hub.cipher(tenant_id),
-            koppeling=koppeling or KoppelingRow(0, "", "", tenant_id),
-            koppelingen=hub.koppelingen(tenant_id),
-            run_id=0,
-            now=now,
-            today=local_date(now, hub.settings.timezone),
-            reader=None,
-            mapping=Unmapped(),
-            mappings=hub.mappings(tenant_id),
-            policy=hub.settings.policy,
-            dry=False,
-            ids=Ids(work, dry=True),
-            step_ids=Ids(work, dry=True),
-        )
-        prepare(context)
+        context = reading_context(hub, work, tenant_id, koppeling=koppeling)
         with work.snapshot():
             load_scopes(context)
             yield context
+
+
+def reading_context(
+    hub: Hub, work: Work, tenant_id: int, *, koppeling: KoppelingRow | None = None
+) -> Context:
+    """The same on a connection that is there already; its scopes are still to be loaded."""
+    now = hub.clock.now()
+    context = Context(
+        work=work,
+        cipher=hub.cipher(tenant_id),
+        koppeling=koppeling or KoppelingRow(0, "", "", tenant_id),
+        koppelingen=hub.koppelingen(tenant_id),
+        run_id=0,
+        now=now,
+        today=local_date(now, hub.settings.timezone),
+        reader=None,
+        mapping=Unmapped(),
+        mappings=hub.mappings(tenant_id),
+        policy=hub.settings.policy,
+        dry=False,
+        ids=Ids(work, dry=True),
+        step_ids=Ids(work, dry=True),
+    )
+    prepare(context)
+    return context

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from config.errors import ConfigurationError
+from config.web import is_loopback
 
 _CONCURRENT: Final = 64
 _KEEP_ALIVE_SECONDS: Final = 10
@@ -50,7 +50,7 @@ def server(app: ASGIApp, address: Address) -> uvicorn.Server:
             "a certificate and its key go together",
             advice="Geef zowel --certificate als --key, of geen van beide.",
         )
-    if address.certificate is None and not _is_loopback(address.host):
+    if address.certificate is None and not is_loopback(address.host):
         raise ConfigurationError(
             "without TLS only a loopback address is served",
             advice="Geef --certificate en --key, of luister op 127.0.0.1 achter een proxy met TLS.",
@@ -107,12 +107,3 @@ def listen(address: Address) -> socket.socket:
             f"port {address.port} cannot be used ({exc.strerror})",
             advice="Kies met --port een andere poort; misschien draait de inbox al.",
         ) from None
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

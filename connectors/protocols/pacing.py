@@ -15,6 +15,7 @@ import tenacity
 from config.clock import Clock
 from connectors.base import Breaker, Budget, CircuitState, Pacer
 from connectors.errors import ConnectorError, RateLimitedError, SourceUnavailableError
+from connectors.protocols.watching import tell_repeats
 
 T = TypeVar("T")
 
@@ -213,6 +214,7 @@ def repeat(
         wait=wait,
         stop=stop,
         sleep=lambda seconds: clock.sleep(timedelta(seconds=seconds)),
+        before_sleep=lambda _: tell_repeats(),
         reraise=True,
     )
     return retrying(attempt)

@@ -7,7 +7,6 @@ person, so calls are named by their `operation` (`GET leerling`) and their corre
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import ssl
 import threading
@@ -24,6 +23,7 @@ import msgspec
 
 from config.clock import Clock
 from config.errors import ConfigurationError
+from config.web import is_loopback
 from connectors.base import Breaker, Budget, CircuitState, Manners
 from connectors.errors import (
     AnswerTimeoutError,
@@ -40,6 +40,7 @@ from connectors.protocols.pacing import (
     repeat,
     retry_after,
 )
+from connectors.protocols.watching import Asked, asking, tell_waited
 
 T = TypeVar("T")
 
@@ -144,7 +145,7 @@ def check_url(name: str, url: str, *, allow_plain_http: bool = False) -> str:
         raise _wrong_url(name, "is not an address") from None
     if parts.userinfo or parts.query or parts.fragment:
         raise _wrong_url(name, "holds more than a host and a path")
-    plain = parts.scheme == "http" and (allow_plain_http or _is_loopback(parts.host))
+    plain = parts.scheme == "http" and (allow_plain_http or is_loopback(parts.host))
     if not parts.host or not (parts.scheme == "https" or plain):
         raise _wrong_url(name, "must begin with https://")
     return url.rstrip("/")
@@ -156,15 +157,6 @@ def _wrong_url(name: str, rule: str) -> ConfigurationError:
         advice=f"Controleer het adres bij de instelling `{name}`: het moet met https:// beginnen "
         "en alleen een server en een pad bevatten.",
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,8 +372,10 @@ class RestTransport:
         breaker = self._breaker(request.url)
         if breaker.state is CircuitState.OPEN:
             raise open_circuit(self._system, operation)
+        since = self._clock.monotonic()
         with self._pacer.place():
             self._pacer.take()
+            tell_waited(self._clock.monotonic() - since)
             if not breaker.admit():
                 raise open_circuit(self._system, operation)
             return self._told(ask, request, breaker, operation=operation)
@@ -393,8 +387,11 @@ class RestTransport:
         correlation = str(uuid.uuid4())  # its dashes keep it from being taken for a number
         request.headers[CORRELATION_HEADER] = correlation
         started = self._clock.monotonic()
+        host = request.url.netloc.decode("ascii")
+        asked = Asked(self._system, operation, request.method, host, correlation)
         try:
-            answer = ask()
+            with asking(asked):
+                answer = ask()
         except SourceUnavailableError as error:
             breaker.failed()
             _log.info("%s: %s [%s]", operation, type(error).__name__, correlation)

@@ -9,7 +9,7 @@ whole.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -23,6 +23,7 @@ from connectors.base import (
     Cursor,
     Link,
     Manifest,
+    Organisation,
     Parsed,
     Reading,
     Resource,
@@ -33,7 +34,7 @@ from connectors.protocols.oauth import BearerSession, ClientCredentials, Credent
 from connectors.protocols.parsing import parse_model
 from connectors.protocols.rest import Answer, Limits, RestTransport
 from connectors.protocols.settings import wrong
-from connectors.somtoday import check
+from connectors.somtoday import check, discovery
 from connectors.somtoday.manifest import MANIFEST, SYSTEM
 from connectors.somtoday.options import Options, read_options
 from connectors.somtoday.reading import (
@@ -381,6 +382,20 @@ class SomtodayFactory:
             tls=tls,
         )
         return SomtodayConnector(link, options, transport=transport, clock=clock)
+
+    @property
+    def organisation_setting(self) -> str:
+        """The setting that names the organisation."""
+        return discovery.SETTING
+
+    def organisations(
+        self, options: Mapping[str, str], *, brin: str, clock: Clock
+    ) -> Sequence[Organisation]:
+        """The organisations that list this BRIN; asks without a token.
+
+        Raises: ConfigurationError; ConnectorError.
+        """
+        return discovery.organisations(options, brin=brin, clock=clock)
 
     def parse(self, resource: str, body: bytes) -> Parsed:
         """As `SomtodayConnector.parse`."""

@@ -72,7 +72,12 @@ _SETTINGS: Final = (
         required=False,
         secret=True,
     ),
-    Setting("client_certificate", "Our certificate (PEM file) for mutual TLS", required=False),
+    Setting(
+        "client_certificate",
+        "Our certificate (PEM file) for mutual TLS",
+        required=False,
+        certificate=True,
+    ),
     Setting("client_key", "Its key (PEM file), where that is another file", required=False),
     Setting("client_key_password", "Password of the key", required=False, secret=True),
     Setting("ca_file", "Authorities (PEM file) to trust instead of the machine's own", False),

@@ -15,6 +15,7 @@ from console.arguments import (
     Number,
     OneSchool,
     Source,
+    Why,
     Yes,
     asked,
     must_ask,
@@ -37,7 +38,6 @@ refused_app = typer.Typer(
 app = typer.Typer()
 app.add_typer(refused_app, name="refused")
 
-Why = Annotated[str, typer.Option("--why", help="The reason, without names or numbers of persons.")]
 To = Annotated[str, typer.Option("--to", help="Hub key (K-...) of the record that it is.")]
 Entity = Annotated[str, typer.Option("--entity", help="Entity of the record.")]
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.arguments import Config, Debug, Json, Yes, must_ask, open_hub, operator_name
+from console.arguments import Config, Debug, Json, Yes, asked, must_ask, open_hub, operator_name
 from console.output import Output
+
+if TYPE_CHECKING:
+    from config.herinrichting import AnnouncedHerinrichting
+    from sync_engine.hub import Hub
 
 herinrichting_app = typer.Typer(
     help="Schools that change their number, or are joined, on a day.", no_args_is_help=True
@@ -37,16 +41,21 @@ def herinrichting_preview(
     from dataclasses import replace
 
     from console.acts import show_merged
-    from console.herinrichtingen import show_numbers
+    from console.herinrichtingen import show_numbers, show_transfer
     from console.plans import show_plan
     from console.views import show_report
     from sync_engine.plans import Chosen, read_plan
     from sync_engine.reorganise import act_options, announced, find, koppeling_for
     from sync_engine.runs import run
+    from sync_engine.transfer.move import preview as transfer_preview
 
     out, operator = Output(json=json), operator_name()
     with open_hub(config, debug=debug) as hub:
         told = find(hub, name)
+        if told.naar is not None:
+            show_transfer(out, transfer_preview(hub, told))
+            out.line(f"Toepassen: `koppelhub herinrichting apply {name}`.")
+            return
         options = act_options(hub, told, operator=operator, why="")
         shown = run(hub, koppeling_for(hub, told), replace(options, dry=True))
         if shown.plan_id is None or shown.error or json:
@@ -77,11 +86,28 @@ def herinrichting_apply(
     must_ask(out, yes=yes)
     with open_hub(config, debug=debug) as hub:
         told = find(hub, name)
+        if told.naar is not None:
+            _transfer(out, hub, told, yes=yes, why=why)
+            return
         options = act_options(hub, told, operator=operator_name(), why=why)
         show_numbers(out, announced(told))
         koppeling = koppeling_for(hub, told)
         question = f"Herinrichting {name} van kracht laten worden?"
         raise typer.Exit(act(out, hub, koppeling, options, yes=yes, question=question))
+
+
+def _transfer(out: Output, hub: Hub, told: AnnouncedHerinrichting, *, yes: bool, why: str) -> None:
+    """Show who goes to the other board, ask, and do it."""
+    from console.herinrichtingen import show_next, show_transfer
+    from sync_engine.transfer.move import preview, transfer
+
+    if not yes:
+        show_transfer(out, preview(hub, told))
+        if not asked(out, f"Herinrichting {told.name} toepassen?", yes=False):
+            return
+    report = transfer(hub, told, operator=operator_name(), why=why)
+    show_transfer(out, report)
+    show_next(out, hub, report)
 
 
 @herinrichting_app.command("finish")

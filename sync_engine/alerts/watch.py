@@ -78,7 +78,7 @@ def surroundings(hub: Hub) -> Surroundings:
     """What messages say of this installation."""
     settings = hub.settings
     schools = {s.brin.reveal(): s.name for tenant in settings.tenant for s in tenant.school}
-    return Surroundings(schools, settings.alerts.page or "", settings.timezone)
+    return Surroundings(schools, settings.web.public_url or "", settings.timezone)
 
 
 def _tell(

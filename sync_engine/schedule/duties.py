@@ -54,14 +54,6 @@ def _forget_processes(hub: Hub) -> None:
     forget_dead(hub.store, now=hub.clock.now())
 
 
-def _forget_jobs(hub: Hub) -> None:
-    if hub.store.path is None:
-        from sync_engine.schedule.workers import Queue
-
-        with closing(Queue(hub.store)) as queue:
-            queue.forget(older_than=_KEPT_JOBS)
-
-
 def _alerts(hub: Hub) -> None:
     from sync_engine.alerts.watch import watch_and_tell
 
@@ -73,6 +65,14 @@ def _reports(hub: Hub) -> None:
 
     if count := post_reports(hub):
         _log.info("weekly reports of %s schools were written", count)
+
+
+def _forget_jobs(hub: Hub) -> None:
+    if hub.store.path is None:
+        from sync_engine.schedule.workers import Queue
+
+        with closing(Queue(hub.store)) as queue:
+            queue.forget(older_than=_KEPT_JOBS)
 
 
 DUTIES: Final[tuple[Duty, ...]] = (

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from config.errors import ConfigurationError, KoppelhubError
 from config.logs import bound
-from sync_engine.admission import Postponed, admitted
+from sync_engine.admission import Postponed, admitted, time_left
 from sync_engine.deadline import Stop, never
 from sync_engine.errors import AlreadyDoneError, RunActiveError
 from sync_engine.hub import Hub
@@ -157,7 +157,12 @@ def perform(
     with admitted(hub, source, by_hand=job.by_hand) as postponed:
         if postponed is not None:
             return postponed
-        return run(hub, job.koppeling, job.options(due), stop=stop)
+        options = job.options(due)
+        if not job.by_hand:
+            limit = hub.settings.policy.limits.run_time
+            left = time_left(hub, source)
+            options = replace(options, time_limit=limit if left is None else min(limit, left))
+        return run(hub, job.koppeling, options, stop=stop)
 
 
 def attempt(hub: Hub, task: Task, *, tries: int = 0, stop: Stop = never) -> datetime | None:

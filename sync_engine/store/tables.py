@@ -1,7 +1,7 @@
 """The hub's own tables: what sources said, what was decided, what runs did.
 
 The core tracking database itself stands in core_tables.py, who may come in in account_tables.py.
-Encrypted columns are named in their table's docstring; `salt` is random per row's person and
+Encrypted columns are named in their table's docstring; `salt` is random per row's person, and
 erasing it makes the blob unreadable.
 """
 
@@ -514,6 +514,41 @@ class HerinrichtingRow(SQLModel, table=True):
     last_days: str | None = Field(default=None, sa_column=Column(Text))
 
 
+class Transfer(SQLModel, table=True):
+    """Koppelingen that went from one tenant to another, with all that they brought.
+
+    `koppelingen` and `counts` are JSON: names, and how many of what went.
+    """
+
+    __tablename__ = "transfer"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    from_tenant: int = Field(foreign_key="tenant.id")
+    to_tenant: int = Field(foreign_key="tenant.id")
+    on_day: date
+    koppelingen: str = Field(sa_column=Column(Text, nullable=False))
+    counts: str = Field(sa_column=_json())
+    operator: str
+    why: str
+    created_at: datetime = Field(sa_column=_instant(nullable=False))
+
+
+class Counterpart(SQLModel, table=True):
+    """A core record that belonged to two tenants when they parted: one record in each since.
+
+    Only moving back makes one of them again.
+    """
+
+    __tablename__ = "counterpart"
+
+    core_id: int = Field(
+        sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False}
+    )
+    other_id: int = Field(sa_type=Number, primary_key=True, index=True)
+    transfer_id: int = Field(foreign_key="transfer.id")
+
+
 class Suppression(SQLModel, table=True):
     """An erased person: a match is counted, not stored, until a person lifts it."""
 
@@ -640,6 +675,16 @@ class Run(SQLModel, table=True):
     due_at: datetime | None = Field(default=None, sa_column=_instant())
     whole: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     good: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+
+
+class KnownExpiry(SQLModel, table=True):
+    """When something of the installation itself ends, as the process saw that uses it."""
+
+    __tablename__ = "known_expiry"
+
+    what: str = Field(primary_key=True)
+    label: str = Field(primary_key=True)
+    at: datetime = Field(sa_column=_instant(nullable=False))
 
 
 class KoppelingTotal(SQLModel, table=True):

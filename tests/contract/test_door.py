@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -138,6 +139,21 @@ def test_a_session_ends_after_its_absolute_time_whatever_one_does(home: House) -
         assert is_in(browser)
     home.clock.advance(timedelta(minutes=20))
     assert not is_in(browser)
+
+
+def test_a_page_that_renews_itself_keeps_nobody_signed_in(home: House) -> None:
+    browser = home.browser()
+    browser.sign_in()
+    itself = {"sec-fetch-mode": "navigate", "sec-fetch-site": "same-origin"}
+    for _ in range(2):
+        home.clock.advance(timedelta(minutes=14))
+        assert browser.get("/", headers=itself).status_code == 200
+    home.clock.advance(timedelta(minutes=1))
+    assert browser.get("/", headers=itself | {"sec-fetch-user": "?1"}).status_code == 200
+    for _ in range(2):
+        home.clock.advance(timedelta(minutes=15))
+        last = browser.get("/", headers=itself)
+    assert last.status_code == 303
 
 
 @pytest.mark.parametrize("how", ["end-sessions", "everybody", "disable", "password"])
@@ -356,6 +372,39 @@ def test_too_many_tries_of_an_account_must_wait_and_nobody_is_locked_out(home: H
     assert browser.sign_in("desk").status_code == 303
     home.clock.advance(timedelta(seconds=3))
     assert home.browser().sign_in("baas").status_code == 303
+
+
+def test_a_crowd_at_the_form_keeps_no_page_waiting(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, begun, go = home.browser(), threading.Semaphore(0), threading.Event()
+    inside.sign_in()
+
+    def slow(hashed: str | None, password: str) -> bool:
+        begun.release()
+        return not go.wait(20)
+
+    monkeypatch.setattr(home.passwords, "verify", slow)
+    crowd = [home.browser() for _ in range(45)]  # more than the server has threads
+    tokens = [browser.token() for browser in crowd]
+    senders = [
+        threading.Thread(
+            target=browser.post,
+            args=("/inloggen", {"_csrf": token, "naam": f"n{number}", "wachtwoord": "x"}),
+        )
+        for number, (browser, token) in enumerate(zip(crowd, tokens, strict=True))
+    ]
+    for sender in senders:
+        sender.start()
+    try:
+        for _ in range(4):
+            assert begun.acquire(timeout=20)
+        assert is_in(inside)
+        assert not begun.acquire(timeout=0.05)  # no fifth password is looked at meanwhile
+    finally:
+        go.set()
+        for sender in senders:
+            sender.join()
 
 
 # -- what every answer says ------------------------------------------------------------------------

@@ -21,6 +21,10 @@ def test_an_account_is_made_listed_changed_and_disabled(quick: Shell) -> None:
     said = quick("account", "add", "jan", stdin=f"{WORDS}\n")
     assert said.code == 1  # the configuration names nobody
     assert '[[operator]] op met name = "jan"' in said.out
+    found = [each for each in quick("doctor", "--json").data if each["subject"] == "inloggen"]
+    assert [(each["level"], each["message"]) for each in found] == [
+        ("let op", "accounts zonder rol: jan")
+    ]
     me = quick.line.query("SELECT operator FROM audit ORDER BY id DESC LIMIT 1")[0][0]
     named = "".join(
         f'[[operator]]\nname = "{name}"\nrole = "admin"\n' for name in ("jan", "piet", me)
@@ -56,3 +60,22 @@ def test_a_password_that_is_refused_changes_nothing_and_is_not_told(quick: Shell
     assert quick("account", "end-sessions").code == 64
     assert quick("account", "end-sessions", "jan", "--all").code == 64
     assert quick.everything() == before
+
+
+def test_doctor_says_how_people_come_in(quick: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said() -> list[tuple[str, str]]:
+        told = quick("doctor", "--json").data
+        return [(each["level"], each["message"]) for each in told if each["subject"] == "inloggen"]
+
+    assert said() == [("goed", "niemand kan bij de pagina's: er zijn geen accounts")]
+    path = quick.line.folder / "koppelhub.toml"
+    oidc = (
+        '[web.oidc]\nissuer = "https://login.school.example"\nclient_id = "hub"\n'
+        'client_secret = { env = "KOPPELHUB_TEST_OIDC" }\n'
+    )
+    path.write_text(path.read_text(encoding="utf-8") + oidc, encoding="utf-8")
+    ((level, message),) = said()
+    assert level == "fout"
+    assert "KOPPELHUB_TEST_OIDC is missing" in message
+    monkeypatch.setenv("KOPPELHUB_TEST_OIDC", "geheim")
+    assert said() == [("goed", "met schoolaccount, bij https://login.school.example")]

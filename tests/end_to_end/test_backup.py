@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import psycopg
 import pytest
 
 from fixtures.school.changes import Changes
-from tests.conftest import PostgresServer
 from tests.support.coredump import core_dump, differences
 from tests.support.lines import Line
+from tests.support.postgres import PostgresServer
 from tests.support.shell import Shell, paragraph
 
 
@@ -41,10 +42,17 @@ def lose(line: Line, url: str) -> None:
 
 @pytest.mark.usefixtures("tools")
 def test_after_a_restore_the_next_runs_end_as_if_nothing_was_lost(
-    shell: Shell, database_url: str, tmp_path: Path
+    shell: Shell, tmp_path: Path
 ) -> None:
     line = shell.line
     shell.sync()
+    now = line.clock.now()
+    with line.hub.store.work() as work:  # somebody is signed in
+        work.execute(
+            "INSERT INTO web_session (digest, operator, via, created_at, seen_at, expires_at) "
+            "VALUES (?, 'jan', 'oidc', ?, ?, ?)",
+            (b"digest", now, now, now + timedelta(days=3)),
+        )
     file = tmp_path / "hub.backup"
     made = shell("db", "backup", str(file), "--json")
     assert made.code == 0, made.err
@@ -56,12 +64,13 @@ def test_after_a_restore_the_next_runs_end_as_if_nothing_was_lost(
     line.later(hours=24)
     shell.sync()
     wanted = core_dump(line.hub)
-    lose(line, database_url)
+    lose(line, line.hub.settings.database.resolve())
     assert shell("runs").code == 2
     done = shell("db", "restore", str(file))
     assert done.code == 0, done.err
     assert shell("doctor").code == 0
     assert shell("audit", "verify").code == 0
+    assert line.query("SELECT COUNT(*) FROM web_session") == [(0,)]
     assert [r["id"] for r in shell("runs", "--json").data] == [1]
     assert shell.report()["outcome"] == "done"
     assert shell.report()["steps"] == {}

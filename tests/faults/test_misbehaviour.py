@@ -26,9 +26,9 @@ from fixtures.school.changes import Changes
 from fixtures.school.day import Day
 from fixtures.school.school import School
 from sync_engine.outcome import ExitCode, Outcome
-from tests.conftest import PostgresServer
 from tests.support.coredump import CoreDump, core_dump, differences
 from tests.support.lines import SECRET, START, Line, copy_of, new_line
+from tests.support.postgres import PostgresServer
 
 PUPILS = 60
 PAGE_SIZE = 20
@@ -157,17 +157,27 @@ _RESOURCES = (
     "lesgroep",
 )
 _YEARLY = _RESOURCES[2:]
+_NOT_TRIED = tuple(
+    (resource, "failed", "not tried: the system asked for patience", PATIENCE)
+    for resource in ("leerling", *sorted(2 * _RESOURCES[4:], key=_RESOURCES.index))
+)
+"""The readings after that of the first vestiging's pupils."""
 
 CASES = (
     # it asks for patience
     Case(name="429_seconds", fault=faults.RateLimited(after=1, retry_after=7), slept=7),
     Case(name="429_date", fault=faults.RateLimited(after=1, retry_after=7, as_date=True), slept=6),
     Case(name="429_bare", fault=faults.RateLimited(after=1, retry_after=None, count=3), slept=6),
-    unread("429_a_day", faults.RateLimited(after=1, retry_after=86400), "status 429", PATIENCE),
+    partial(  # and then nothing else is asked either, until it is over
+        "429_an_hour",
+        faults.RateLimited(after=1, retry_after=3600),
+        (("leerling", "failed", "GET leerling: status 429", PATIENCE), *_NOT_TRIED),
+        core="between",
+    ),
     unread("429_for_ever", faults.RateLimited(count=None), "status 429", PATIENCE, slept=6),
     failed(
         "429_at_login",
-        faults.RateLimited(retry_after=86400, count=None),
+        faults.RateLimited(retry_after=3600, count=None),
         TOKEN,
         "POST token: status 429",
         PATIENCE,

@@ -14,7 +14,7 @@ from argon2 import Parameters
 from argon2.low_level import Type
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from config.clock import FixedClock
@@ -107,7 +107,12 @@ class House:
             actor = request.state.actor
             tenants = None if actor.tenants is None else sorted(actor.tenants)
             told = {"name": actor.name, "role": actor.role, "tenants": tenants}
-            return JSONResponse(told | {"origin": actor.origin, "csrf": request.state.csrf})
+            told |= {"origin": actor.origin, "csrf": request.state.csrf}
+            return JSONResponse(told | {"user": request.headers.get("sec-fetch-user", "")})
+
+        async def renews(request: Request) -> Response:
+            onward = '<meta http-equiv="refresh" content="0; url=/school/99XX">'
+            return HTMLResponse(f'{onward}<a href="/school/99XX">verder</a>')
 
         async def change(request: Request) -> Response:
             form = await request.form()
@@ -124,6 +129,7 @@ class House:
         pages = [
             Route("/", who, methods=["GET"]),
             Route("/school/99XX", who, methods=["GET"]),
+            Route("/ververs", renews, methods=["GET"]),
             Route("/stuk", failing, methods=["GET"]),
             Route("/wijzig", change, methods=["POST", "PUT", "DELETE"]),
             Route("/healthz", called, methods=["GET"]),

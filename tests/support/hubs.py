@@ -42,6 +42,7 @@ OF_RUNS = frozenset(
         "audit",
         "audit_anchor",
         "id_block",
+        "shared_state",
         "alembic_version",
         "koppeling_total",
     }
@@ -190,6 +191,7 @@ def bench(
     *,
     sources: Mapping[str, MemorySource] | int = 1,
     mappings: Sequence[MemoryMapping] = (),
+    configuration: str | None = None,
 ) -> Bench:
     """Wire a hub over sources in memory.
 
@@ -198,6 +200,7 @@ def bench(
         folder: where keys and settings stand.
         sources: by name, or how many that hold every entity in one scope.
         mappings: of systems; any other system gets one that adds nothing.
+        configuration: tenants and sources; without it one tenant has them all.
     """
     if isinstance(sources, int):
         sources = {f"s{number}": MemorySource(tuple(Entity)) for number in range(sources)}
@@ -205,7 +208,8 @@ def bench(
     used = {source.system: MemoryMapping(source.system) for source in held.values()}
     used |= {mapping.system: mapping for mapping in mappings}
     path = folder / "koppelhub.toml"
-    path.write_text(_SETTINGS + _listed(held), encoding="utf-8")
+    told = _SETTINGS + _listed(held) if configuration is None else configuration
+    path.write_text(told, encoding="utf-8")
     clock = FixedClock(START)
     keyring = Keyring.create(folder / "keys.json")
     record_keys(store, keyring, now=clock.now())

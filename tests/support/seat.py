@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,8 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sync_engine.actor import Actor
 from sync_engine.hub import Hub
+from tests.support.served import served
 from web.pages.routes import routes
-from web.server import Address, listen, server
 
 CSRF = "een-teken-van-de-proef"
 
@@ -44,27 +42,6 @@ class Seated:
 def application(hub: Hub, seat: Seat) -> ASGIApp:
     """The pages over a hub; no page may depend on who the hub itself is."""
     return Seated(Starlette(routes=routes(replace(hub, actor=Actor("niemand", None)))), seat)
-
-
-@contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
-    """An application on a real socket, in a thread; its address."""
-    address = Address(port=0)
-    running = server(app, address)
-    with listen(address) as listening:
-        port = listening.getsockname()[1]
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            while not running.started:
-                if not thread.is_alive():
-                    message = "the server did not start"
-                    raise RuntimeError(message)
-                time.sleep(0.005)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            running.should_exit = True
-            thread.join()
 
 
 @dataclass

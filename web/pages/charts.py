@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 WIDTH: Final = 300
-HEIGHT: Final = 72
-_FOOT: Final = 14
+HEIGHT: Final = 76
+_FOOT: Final = 18
 """Room under the bars for the first and the last label."""
 _LEAST: Final = 1.5
 """A bar of more than nothing is seen."""

@@ -45,7 +45,8 @@ def of_days(texts: Texts, points: Sequence[DayPoint]) -> tuple[Chart, ...]:
         is_odd,
         slots=DAYS,
     )
-    return (runs, *_three(texts, points, when, is_odd, slots=DAYS))
+    longest = texts.gettext("Langste run")
+    return (runs, *_three(texts, points, when, is_odd, slots=DAYS, lasted=longest))
 
 
 def _three(
@@ -55,6 +56,7 @@ def _three(
     is_odd: Callable[[Point], bool],
     *,
     slots: int,
+    lasted: str = "",
 ) -> tuple[Chart, ...]:
     if not points:
         return ()
@@ -63,7 +65,11 @@ def _three(
         return _chart(texts, title, points, value, say, when, is_odd, slots=slots)
 
     return (
-        chart(texts.gettext("Duur"), lambda point: point.seconds, lambda n: duration(texts, n)),
+        chart(
+            lasted or texts.gettext("Duur"),
+            lambda point: point.seconds,
+            lambda n: duration(texts, n),
+        ),
         chart(texts.gettext("Gelezen"), lambda point: float(point.read), texts.number),
         chart(texts.gettext("Gewijzigd"), lambda point: float(point.changed), texts.number),
     )

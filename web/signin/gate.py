@@ -140,8 +140,9 @@ class Gate:
     def _caller(self, request: Request, place: Place) -> _Caller:
         address = address_of(request, self._web.proxies)
         token = SESSION.read(request, secure=place.is_secure)
-        actor = None if token is None else signed_in(self._hub, token, origin=address)
-        if actor is not None and token is not None:
+        seen = _is_of_a_person(request)
+        actor = token and signed_in(self._hub, token, origin=address, seen_now=seen)
+        if actor and token:
             return _Caller(place, address, actor, token, fresh=False)
         kept = BEFORE.read(request, secure=place.is_secure)
         if kept is not None and self._before.open(kept) is not None:
@@ -198,6 +199,12 @@ class Gate:
             await send(message)
 
         return sending
+
+
+def _is_of_a_person(request: Request) -> bool:
+    """Whether somebody asked for this himself; a browser says so, also of a page that it renews."""
+    told = "sec-fetch-mode" in request.headers
+    return request.method not in csrf.SAFE or not told or "sec-fetch-user" in request.headers
 
 
 def _is_below(path: str, places: tuple[str, ...]) -> bool:

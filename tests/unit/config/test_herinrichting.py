@@ -100,3 +100,48 @@ def test_the_one_of_the_example_is_understood(tmp_path: Path) -> None:
     lines = [line.removeprefix("#   ") for line in example().splitlines() if line[:4] == "#   "]
     (told,) = _load(tmp_path, "\n".join(lines).replace('"demo"', '"bestuur"')).herinrichting
     assert (told.nummer[0].becomes, told.nummer[0].source) == ("99XX03", "somtoday-oud")
+
+
+def _going(*lines: str, tenant: str = "bestuur") -> str:
+    return (
+        f'[[herinrichting]]\nname = "overgang"\ntenant = "{tenant}"\non = 2027-08-01\n'
+        + "".join(f"{line}\n" for line in lines)
+    )
+
+
+_PART = '{ koppeling = "som", vestigingen = ["99xx01"], to = "som-nieuw" }'
+
+
+def test_koppelingen_that_go_to_another_tenant_are_named_whole_or_in_part(tmp_path: Path) -> None:
+    (told,) = _load(
+        tmp_path, _going('naar = "buren"', 'koppelingen = ["noord"]', f"deel = [{_PART}]")
+    ).herinrichting
+    assert told.going == ("noord", "som-nieuw")
+    assert told.deel[0].vestigingen == ("99XX01",)
+    assert told.moves("som-nieuw", between=frozenset({"buren", "bestuur"}))
+    assert not told.moves("som", between=frozenset({"buren", "bestuur"}))
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([], "nummer: is required"),
+        (['koppelingen = ["noord"]'], "write naar, the tenant that they go to"),
+        (['naar = "buren"'], "koppelingen: is required with naar"),
+        (['naar = "elders"', 'koppelingen = ["noord"]'], "naar: there is no tenant of that name"),
+        (['naar = "bestuur"', 'koppelingen = ["noord"]'], "naar: is the tenant that they are of"),
+        (['naar = "buren"', 'koppelingen = ["noord", "noord"]'], "names a koppeling twice"),
+        (['naar = "buren"', 'koppelingen = ["som"]', f"deel = [{_PART}]"], "a koppeling twice"),
+        (['naar = "buren"', f"deel = [{_PART.replace('99xx01', '99XX')}]"], "vestigingsnummers"),
+        (
+            ['naar = "buren"', 'koppelingen = ["a"]', 'nummer = [{ from = "99XX01" }]'],
+            "nummer: does not go with naar",
+        ),
+    ],
+)
+def test_what_goes_to_another_tenant_is_refused_by_key_and_rule(
+    tmp_path: Path, lines: list[str], said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        _load(tmp_path, _going(*lines))
+    assert said in str(caught.value)

@@ -376,8 +376,10 @@ def test_mail_and_webhook_say_the_same_and_each_once(
         desk.configure(
             mail=BASE["mail"] | {"port": box.port},
             channel=[MAIL, hook | {"secret": {"env": "HOOK_SECRET"}}],
-            page="https://hub.example/ops",
         )
+        web = desk.hub.settings.web.model_copy(update={"public_url": "https://hub.example"})
+        settings = desk.hub.settings.model_copy(update={"web": web})
+        desk.bench.hub = replace(desk.hub, settings=settings)
         desk.troubles = {"s0": ("warning",)}
         assert watch_and_tell(desk.hub, find=desk.find).delivered == Delivered(sent=2)
         assert watch_and_tell(desk.hub, find=desk.find).delivered == Delivered()
@@ -387,7 +389,7 @@ def test_mail_and_webhook_say_the_same_and_each_once(
     assert letter["Subject"] == f"[Koppelhub] {document['title']}"
     assert letter.get_content().replace("\r\n", "\n") == document["text"]
     assert "s0 (School): warning van s0" in document["text"]
-    assert "https://hub.example/ops" in document["text"]
+    assert "https://hub.example\n" in document["text"]
     assert document["id"] == number
     assert number not in str(letter["Message-ID"])  # each channel has messages of its own
     assert document["events"][0]["signs"][0]["trouble"] == "failed"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from sync_engine.store.values import Instant
+
 revision = "0013"
 down_revision = "0012"
 
@@ -56,6 +58,13 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["koppeling_id"], ["koppeling.id"]),
         sa.PrimaryKeyConstraint("koppeling_id", "name"),
         sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "known_expiry",
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("label", sa.String(), nullable=False),
+        sa.Column("at", Instant(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("what", "label"),
     )
     waiting = sa.text("state IN ('open', 'held')")
     op.create_index(

@@ -1,0 +1,1 @@
+"""Transfer: koppelingen go to another tenant, with all that they brought; docs/mergers.md."""
