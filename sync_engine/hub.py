@@ -360,6 +360,20 @@ class Hub:
         )
         return connector(self.settings, source, clock, inbox=inbox, manners=manners)
 
+    def manifest(self, source: Source) -> Manifest:
+        """What the connector of a source declares; nothing is opened where it is installed.
+
+        Raises: ConfigurationError, as `connector`, of a connector that is not.
+        """
+        installed = connector_registry.find().installed.get(source.system)
+        if installed is not None:
+            return installed.manifest
+        made = self.connect(source, self.clock)
+        try:
+            return made.manifest
+        finally:
+            made.close()
+
     def mapping(self, system: str) -> Mapping:
         """The mapping of a system. Raises: ConfigurationError if none is installed."""
         return self.find_mapping(system)
