@@ -318,7 +318,7 @@ def _gates(known: KoppelingFacts) -> Iterator[Problem]:
             command = f"koppelhub source maintenance {known.name} end"
             yield Problem(Trouble.MAINTENANCE, WARNING, text, command, gate.since)
         elif gate.reason == "circuit":
-            command = f"koppelhub connectors check {known.name}"
+            command = f"koppelhub connectors check --source {known.name}"
             yield Problem(Trouble.CIRCUIT, WARNING, text, command, gate.since)
 
 
@@ -432,7 +432,7 @@ def _expiring(
             f"{name} is verlopen sinds {on}"
             if passed
             else f"{name} verloopt over {span(left)} ({on})",
-            f"koppelhub connectors check {source}" if source else "koppelhub doctor",
+            f"koppelhub connectors check --source {source}" if source else "koppelhub doctor",
             since=_told(expiry.at, rules.warn_days, left),
         )
 
