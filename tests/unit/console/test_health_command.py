@@ -80,7 +80,7 @@ def test_a_name_that_is_not_there_is_told_with_the_nearest(desk: Desk) -> None:
 def test_status_without_a_terminal_is_shown_once(desk: Desk) -> None:
     said = desk("status")
     assert said.code == 0
-    assert "1 nieuw" in said.out
+    assert "goed: gelezen 1, nieuw 1" in said.out
     assert "Canarie" not in said.out
     assert desk("status", "--json").data["state"] == "good"
 

@@ -255,7 +255,7 @@ def test_what_ends_is_told_sixty_thirty_and_seven_days_ahead(make: Make) -> None
     (problem,) = of(made).problems
     assert (problem.state, problem.text) == (
         State.CRITICAL,
-        "certificaat is verlopen sinds 2026-10-03",
+        "certificaat is verlopen (laatste dag 2026-10-03)",
     )
 
 
