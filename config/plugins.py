@@ -6,8 +6,10 @@ One that cannot be loaded hinders no other: it is kept with the reason.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
@@ -54,6 +56,14 @@ class Found(Generic[T]):
         )
 
 
+@lru_cache(maxsize=8)
+def _declared(
+    look: Callable[..., Iterable[EntryPoint]], group: str, path: tuple[str, ...]
+) -> tuple[EntryPoint, ...]:
+    """What the packages on this path declare; to ask them all takes longer than most commands."""
+    return tuple(look(group=group))
+
+
 def find(
     group: str,
     kind: str,
@@ -71,7 +81,8 @@ def find(
     """
     installed: dict[str, T] = {}
     broken: dict[str, str] = {}
-    for point in entry_points(group=group) if points is None else points:
+    path = tuple(sys.path)
+    for point in _declared(entry_points, group, path) if points is None else points:
         try:
             loaded = check(point.load(), point.name)
         except Exception as exc:  # noqa: BLE001 - another package's import may raise anything

@@ -85,8 +85,9 @@ def find_candidates(context: Context, brins: Sequence[str], *, whole: bool) -> i
 def _place(context: Context, brins: Sequence[str]) -> None:
     """Fill `w_place`: which records lead to a vestiging, and whether it is one of these schools."""
     work = context.work
-    work.temp_table("w_place", "entity TEXT, core_id BIGINT, ours BOOLEAN")
-    work.execute("CREATE INDEX IF NOT EXISTS w_place_core ON w_place (entity, core_id)")
+    work.temp_table(
+        "w_place", "entity TEXT, core_id BIGINT, ours BOOLEAN", index=["(entity, core_id)"]
+    )
     rows = work.execute(
         "SELECT id, vestigingsnummer, brins FROM vestiging WHERE tenant_id = ?",
         (context.koppeling.tenant_id,),

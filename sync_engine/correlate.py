@@ -78,16 +78,14 @@ def prepare(context: Context) -> None:
         "w_link",
         "koppeling_id INTEGER, entity TEXT, source_key TEXT, core_id BIGINT, rule TEXT, "
         "run_id INTEGER, PRIMARY KEY (koppeling_id, entity, source_key)",
+        # the second is asked for every batch, and hardly ever there
+        index=["(core_id)", "(entity) WHERE rule = 'merged'"],
     )
     work.temp_table("w_new", "place BIGINT PRIMARY KEY, source_key TEXT")
     work.temp_table(
         "w_key",
         f"digest {blob}, koppeling_id INTEGER, source_key TEXT, entity TEXT, kind TEXT, "
         "core_id BIGINT",
-    )
-    work.execute("CREATE INDEX IF NOT EXISTS w_link_core ON w_link (core_id)")
-    work.execute(  # asked for every batch, and hardly ever there
-        "CREATE INDEX IF NOT EXISTS w_link_merged ON w_link (entity) WHERE rule = 'merged'"
     )
     if context.adopting:
         work.execute(  # what stands in the core keeps its number

@@ -66,9 +66,10 @@ class Doubles:
         self._undated: list[tuple[int, Mapping[str, Json]]] = []
         work = context.work
         work.temp_table(
-            "w_akey", f"digest {work.blob_type}, entity TEXT, kind TEXT, core_id BIGINT"
+            "w_akey",
+            f"digest {work.blob_type}, entity TEXT, kind TEXT, core_id BIGINT",
+            index=["(digest)"],
         )
-        work.execute("CREATE INDEX IF NOT EXISTS w_akey_digest ON w_akey (digest)")
 
     def add(
         self,

@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 from sqlalchemy import text
-from sqlmodel import Session, select
 
 from config.clock import Clock, local_date
 from config.errors import ConfigurationError
@@ -44,7 +43,6 @@ from sync_engine.renumbering import Renumbering
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import open_tenant_cipher, verify_keys
-from sync_engine.store.tables import Koppeling, Tenant
 from sync_engine.store.work import Work
 from sync_engine.tracing import Tracing, tracing_of
 
@@ -157,16 +155,19 @@ class Hub:
             another tenant.
         """
         source = self.source(name)
-        with Session(self.store.engine) as session:
-            query = select(Koppeling, Tenant.name).where(Koppeling.name == name)
-            row, tenant = session.exec(query.join(Tenant)).one()
-            if tenant != source.tenant:
-                raise ConfigurationError(
-                    f"source[{name}]: stands with tenant {tenant} in the database",
-                    advice="Deze koppeling gaat naar een ander bestuur. Nog niet toegepast? "
-                    f'`koppelhub herinrichting apply`. Al wel? Zet bij haar tenant = "{tenant}".',
-                )
-            found = KoppelingRow(row.id or 0, row.name, row.system, row.tenant_id)
+        with self.store.work() as work:
+            ((number, system, tenant_id, tenant),) = work.execute(
+                "SELECT k.id, k.system, t.id, t.name FROM koppeling k "
+                "JOIN tenant t ON t.id = k.tenant_id WHERE k.name = ?",
+                (name,),
+            )
+        if tenant != source.tenant:
+            raise ConfigurationError(
+                f"source[{name}]: stands with tenant {tenant} in the database",
+                advice="Deze koppeling gaat naar een ander bestuur. Nog niet toegepast? "
+                f'`koppelhub herinrichting apply`. Al wel? Zet bij haar tenant = "{tenant}".',
+            )
+        found = KoppelingRow(number, name, system, tenant_id)
         self._refuse_parted(source)
         return found
 
@@ -323,9 +324,10 @@ class Hub:
 
     def koppelingen(self, tenant_id: int) -> dict[int, str]:
         """Id → name of every koppeling of a tenant, those of the past included."""
-        columns = select(Koppeling.id, Koppeling.name).where(Koppeling.tenant_id == tenant_id)
-        with Session(self.store.engine) as session:
-            return {number or 0: name for number, name in session.exec(columns)}
+        with self.store.work() as work:
+            return dict(
+                work.execute("SELECT id, name FROM koppeling WHERE tenant_id = ?", (tenant_id,))
+            )
 
     def cipher(self, tenant_id: int) -> TenantCipher:
         """The tenant's keys; made on first use.

@@ -278,8 +278,7 @@ class Lookalikes:
         context, work = self.context, self.context.work
         relation = Entity.VERZORGER_RELATIE
         work.temp_table("w_relation", "source_key TEXT PRIMARY KEY")
-        work.temp_table("w_child", "verzorger TEXT, leerling TEXT")
-        work.execute("CREATE INDEX IF NOT EXISTS w_child_verzorger ON w_child (verzorger)")
+        work.temp_table("w_child", "verzorger TEXT, leerling TEXT", index=["(verzorger)"])
         work.execute(
             "INSERT INTO w_relation SELECT source_key FROM v_shadow WHERE koppeling_id = ? "
             "AND entity = ? AND pending ON CONFLICT (source_key) DO NOTHING",

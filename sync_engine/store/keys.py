@@ -6,7 +6,6 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import Final, Protocol
 
-from sqlalchemy import text
 from sqlmodel import Session, select
 
 from sync_engine.errors import StoreError
@@ -88,23 +87,16 @@ def open_tenant_cipher(
 
 def tenant_keys(store: Store, tenant_id: int) -> list[TenantKeyRow]:
     """Every version of a tenant's key, oldest first."""
-    query = text(
-        "SELECT tenant_id, version, master_id, wrapped, check_value, active "
-        "FROM tenant_key WHERE tenant_id = :tenant ORDER BY version"
-    )
-    with store.engine.connect() as connection:
-        rows = connection.execute(query, {"tenant": tenant_id})
-        return [
-            TenantKeyRow(
-                row.tenant_id,
-                row.version,
-                row.master_id,
-                row.wrapped,
-                row.check_value,
-                bool(row.active),
-            )
-            for row in rows
-        ]
+    with store.work() as work:
+        rows = work.execute(
+            "SELECT version, master_id, wrapped, check_value, active FROM tenant_key "
+            "WHERE tenant_id = ? ORDER BY version",
+            (tenant_id,),
+        )
+    return [
+        TenantKeyRow(tenant_id, version, master_id, wrapped, check_value, bool(active))
+        for version, master_id, wrapped, check_value, active in rows
+    ]
 
 
 def _insert_first(store: Store, row: TenantKeyRow, *, now: datetime) -> None:

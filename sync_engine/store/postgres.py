@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+import select
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import URL
 
 from sync_engine.errors import StoreError
 from sync_engine.store.dialect import Dialect, array_literal, checked_name, to_psycopg
 from sync_engine.store.failures import guarded, is_busy, store_error
 from sync_engine.store.postgres_values import teach_postgres
-from sync_engine.store.work import FETCH_ROWS, Params, Row, Work
+from sync_engine.store.sessions import Session, Sessions
+from sync_engine.store.work import CLOSED, FETCH_ROWS, Params, Row, Work
 
 _CHANGING: Final = ("INSERT", "UPDATE", "DELETE", "MERGE")
+_SMALL: Final = 64 * 1024
+"""Bytes of a temporary table up to which its rows are deleted; of a larger one the file goes."""
 
 
 def connect(url: URL, *, busy: timedelta, name: str = "koppelhub") -> psycopg.Connection[Row]:
-    """A connection in autocommit, its session in UTC.
+    """A connection in autocommit, its session in UTC; the server's lists call it by that name.
 
     Raises: StoreError.
     """
@@ -47,6 +52,25 @@ def connect(url: URL, *, busy: timedelta, name: str = "koppelhub") -> psycopg.Co
     return guarded("connect to the database", opened)
 
 
+def sessions(url: URL, *, busy: timedelta) -> Sessions[psycopg.Connection[Row]]:
+    """Connections for Work, and for locks."""
+
+    def opened() -> psycopg.Connection[Row]:
+        connection = connect(url, busy=busy)
+        connection.prepared_max = 500
+        teach_postgres(connection)
+        return connection
+
+    return Sessions(opened, is_alive=_is_alive)
+
+
+def _is_alive(connection: psycopg.Connection[Row]) -> bool:
+    """Whether nothing came from the server since: it says something only to take its leave."""
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    return not poll.poll(0)
+
+
 def configure(connection: psycopg.Connection[Any], *, busy: timedelta) -> None:
     """Set one session up. Raises: psycopg.Error.
 
@@ -63,23 +87,41 @@ def configure(connection: psycopg.Connection[Any], *, busy: timedelta) -> None:
     )
 
 
+@contextmanager
 def advised(
-    connection: psycopg.Connection[tuple[object, ...]], name: str, *, wait: timedelta
-) -> bool:
-    """Take the advisory lock of that name for this session; whether it is had.
+    sessions: Sessions[psycopg.Connection[Row]], name: str, *, wait: timedelta, busy: timedelta
+) -> Iterator[bool]:
+    """Hold the advisory lock of that name on a connection of its own; whether it is had.
 
     Raises: StoreError if the server cannot be asked.
     """
     digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"koppelhub-lease").digest()
     key = int.from_bytes(digest, "big", signed=True)
-    limit = int(wait.total_seconds() * 1000)
+    session, tidy = sessions.take(), False
     try:
-        if limit <= 0:
+        had = _advise(session.connection, key, wait=wait, busy=busy)
+        yield had
+        with suppress(psycopg.Error):
+            if had:
+                session.connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
+            tidy = True
+    finally:
+        (sessions.give if tidy else sessions.drop)(session)
+
+
+def _advise(
+    connection: psycopg.Connection[Row], key: int, *, wait: timedelta, busy: timedelta
+) -> bool:
+    try:
+        if wait < timedelta(milliseconds=1):
             row = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
-            return row is not None and row[0] is True
+            return bool(row and row[0])
         # The server queues who waits: first come, first served.
-        connection.execute("SELECT set_config('lock_timeout', %s, false)", (str(limit),))
-        connection.execute("SELECT pg_advisory_lock(%s)", (key,))
+        _limit_locks(connection, wait)
+        try:
+            connection.execute("SELECT pg_advisory_lock(%s)", (key,))
+        finally:
+            _limit_locks(connection, busy)
     except psycopg.Error as exc:
         if is_busy(exc):
             return False
@@ -89,18 +131,16 @@ def advised(
     raise failure
 
 
-def let_go(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    """Release what a session holds, now: the server sees the end of a connection a little later."""
-    with suppress(psycopg.Error):  # a session that broke holds nothing
-        connection.execute("SELECT pg_advisory_unlock_all()")
+def _limit_locks(connection: psycopg.Connection[Row], wait: timedelta) -> None:
+    limit = str(int(wait.total_seconds() * 1000))
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", (limit,))
 
 
 class PostgresWork(Work):
     """Work on PostgreSQL.
 
     Args:
-        url: the database.
-        busy: how long to wait for another writer.
+        sessions: of the database.
     """
 
     dialect = Dialect.POSTGRESQL
@@ -108,13 +148,18 @@ class PostgresWork(Work):
     _begin_sql = "BEGIN"
     _snapshot_sql = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 
-    def __init__(self, url: URL, *, busy: timedelta) -> None:
-        super().__init__()
-        self._connection = connect(url, busy=busy)
-        self._connection.prepared_max = 500
-        teach_postgres(self._connection)
+    def __init__(self, sessions: Sessions[psycopg.Connection[Row]]) -> None:
+        self._sessions = sessions
+        self._session: Session[psycopg.Connection[Row]] | None = sessions.take()
         self._streamed = 0
         self._open: set[psycopg.ServerCursor[Row]] = set()
+        super().__init__(self._session.temporary)
+
+    @property
+    def _connection(self) -> psycopg.Connection[Row]:
+        if self._session is None:
+            raise StoreError(CLOSED)
+        return self._session.connection
 
     def execute(self, sql: str, params: Params = ()) -> list[Row]:
         """Run one statement; all its rows."""
@@ -147,17 +192,29 @@ class PostgresWork(Work):
         """The array."""
         return array_literal(items)
 
-    def temp_view(self, name: str, query: str) -> None:
-        """A temporary view, replaced."""
-        self.execute(f"DROP VIEW IF EXISTS pg_temp.{checked_name(name)}")
-        self.execute(f"CREATE TEMP VIEW {name} AS {query}")
-
     def close(self) -> None:
-        """Release the connection."""
+        """Let the connection go: kept when it is tidy."""
+        session = self._session
+        if session is None:
+            return
         for cursor in list(self._open):
             self._end(cursor)
-        with suppress(psycopg.Error):
-            self._connection.close()
+        kept = False
+        try:
+            with suppress(psycopg.Error):
+                kept = self._tidy(session.connection)
+        finally:
+            self._session = None
+            (self._sessions.give if kept else self._sessions.drop)(session)
+
+    def _tidy(self, connection: psycopg.Connection[Row]) -> bool:
+        """Empty the temporary tables and let locks go; whether it may be kept."""
+        under_way = connection.info.transaction_status != TransactionStatus.IDLE
+        if under_way or self._half_made:
+            return False
+        connection.execute("SELECT pg_advisory_unlock_all()")
+        self._empty(self._filled)
+        return True
 
     def _load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         sql = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
@@ -173,11 +230,13 @@ class PostgresWork(Work):
         self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
     ) -> int:
         """Insert the rows that break no unique constraint: copied beside the table first."""
+        held = list(rows)
+        if not held:
+            return 0
         beside, listed = f"new_{checked_name(table)}", ", ".join(map(checked_name, columns))
-        self.execute(
-            f"CREATE TEMP TABLE IF NOT EXISTS {beside} AS SELECT {listed} FROM {table} WHERE false"
-        )
-        self._load(beside, [f'"{name}"' for name in columns], list(rows))
+        if beside not in self._filled:
+            self.temp_like(beside, table, columns)
+        self._load(beside, [f'"{name}"' for name in columns], held)
         self.execute(
             f"INSERT INTO {table} ({listed}) SELECT {listed} FROM {beside} ON CONFLICT DO NOTHING"
         )
@@ -185,8 +244,20 @@ class PostgresWork(Work):
         self.execute(f"DELETE FROM {beside}")
         return added
 
-    def _truncate(self, table: str) -> None:
-        self.execute(f"TRUNCATE pg_temp.{table}")
+    def _empty(self, tables: Collection[str]) -> None:
+        """Small ones by DELETE: TRUNCATE makes new files, of the indexes too."""
+        sizes = self._execute(
+            "SELECT n, pg_relation_size(to_regclass('pg_temp.' || n)) "
+            "FROM unnest(CAST(? AS text[])) n",
+            (array_literal(sorted(tables)),),
+        )
+        filled = [(f"pg_temp.{name}", size) for name, size in sizes if size]
+        statements = [f"DELETE FROM {name}" for name, size in filled if size <= _SMALL]
+        large = [name for name, size in filled if size > _SMALL]
+        if large:
+            statements.append(f"TRUNCATE {', '.join(large)}")
+        if statements:
+            self._execute("; ".join(statements), ())
 
     def _stream(self, cursor: psycopg.ServerCursor[Row]) -> Iterator[Row]:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -22,8 +22,9 @@ import msgspec
 from sync_engine.errors import StoreError
 from sync_engine.store.dialect import Dialect, checked_name, json_list
 from sync_engine.store.failures import UNREACHABLE_ADVICE, guarded
+from sync_engine.store.sessions import Session, Sessions
 from sync_engine.store.values import teach_sqlite
-from sync_engine.store.work import FETCH_ROWS, Params, Row, Work
+from sync_engine.store.work import CLOSED, FETCH_ROWS, Params, Row, Work
 
 _PRAGMAS: Final = (
     "PRAGMA main.journal_mode = WAL",
@@ -37,6 +38,8 @@ _PRAGMAS: Final = (
     "PRAGMA main.wal_autocheckpoint = 8000",  # 32 MB: a first load waits for the disk less often
     "PRAGMA trusted_schema = OFF",
 )
+_KEPT_PAGES: Final = 1000
+"""A connection whose temporary file has grown beyond this (4 MB) gives it back by being closed."""
 
 
 def create_file(path: Path) -> None:
@@ -60,13 +63,14 @@ def configure(connection: sqlite3.Connection) -> None:
         connection.execute(pragma).close()
 
 
-def connect(path: Path, *, busy: timedelta, pooled: bool = False) -> sqlite3.Connection:
+def connect(path: Path, *, busy: timedelta) -> sqlite3.Connection:
     """A connection to a file that exists, in autocommit.
+
+    Whoever has it may hand it from thread to thread, one at a time.
 
     Args:
         path: the file.
         busy: how long to wait for another writer.
-        pooled: a pool hands it from thread to thread, one at a time.
 
     Raises: StoreError.
     """
@@ -79,7 +83,7 @@ def connect(path: Path, *, busy: timedelta, pooled: bool = False) -> sqlite3.Con
             timeout=busy.total_seconds(),
             isolation_level=None,
             cached_statements=512,
-            check_same_thread=not pooled,
+            check_same_thread=False,
         )
         try:
             configure(connection)
@@ -89,6 +93,11 @@ def connect(path: Path, *, busy: timedelta, pooled: bool = False) -> sqlite3.Con
         return connection
 
     return guarded("open the database", opened)
+
+
+def sessions(path: Path, *, busy: timedelta) -> Sessions[sqlite3.Connection]:
+    """Connections for Work."""
+    return Sessions(lambda: connect(path, busy=busy))
 
 
 class _Stream:
@@ -106,7 +115,8 @@ class _Stream:
                 yield from rows
         finally:
             self._ended = True
-            self._cursor.close()
+            if not self._broken:
+                self._cursor.close()
             if self._spool is not None:
                 self._spool.close()
 
@@ -141,8 +151,7 @@ class SqliteWork(Work):
     """Work on SQLite.
 
     Args:
-        path: the database file.
-        busy: how long to wait for another writer.
+        sessions: of the database file.
     """
 
     dialect = Dialect.SQLITE
@@ -150,10 +159,17 @@ class SqliteWork(Work):
     _begin_sql = "BEGIN IMMEDIATE"
     _snapshot_sql = "BEGIN"
 
-    def __init__(self, path: Path, *, busy: timedelta) -> None:
-        super().__init__()
-        self._connection = connect(path, busy=busy)
+    def __init__(self, sessions: Sessions[sqlite3.Connection]) -> None:
+        self._sessions = sessions
+        self._session: Session[sqlite3.Connection] | None = sessions.take()
         self._streams: WeakSet[_Stream] = WeakSet()
+        super().__init__(self._session.temporary)
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._session is None:
+            raise StoreError(CLOSED)
+        return self._session.connection
 
     def execute(self, sql: str, params: Params = ()) -> list[Row]:
         """Run one statement; all its rows."""
@@ -189,19 +205,35 @@ class SqliteWork(Work):
         """The JSON list."""
         return guarded("make a list", lambda: json_list(items))
 
-    def temp_view(self, name: str, query: str) -> None:
-        """A temporary view, replaced."""
-        self.execute(f"DROP VIEW IF EXISTS temp.{checked_name(name)}")
-        self.execute(f"CREATE TEMP VIEW {name} AS {query}")
-
     def close(self) -> None:
-        """Release the connection."""
+        """Let the connection go: kept when it is tidy, and its temporary file is small."""
+        session = self._session
+        if session is None:
+            return
         for stream in list(self._streams):
             stream.break_off()
-        with suppress(sqlite3.Error):
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        self._connection.close()
+        kept = False
+        try:
+            with suppress(sqlite3.Error):
+                kept = self._tidy(session.connection)
+        finally:
+            self._session = None
+            (self._sessions.give if kept else self._sessions.drop)(session)
+
+    def _tidy(self, connection: sqlite3.Connection) -> bool:
+        """Undo what is under way and empty the temporary tables; whether it may be kept."""
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+            return False  # what was made since it began is not known to be there
+        if self._half_made:
+            return False
+        if not self._filled:
+            return True
+        ((pages,),) = connection.execute("PRAGMA temp.page_count").fetchall()
+        if pages > _KEPT_PAGES:
+            return False
+        self._empty(self._filled)
+        return True
 
     def _load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         marks = ", ".join("?" * len(columns))
@@ -225,8 +257,9 @@ class SqliteWork(Work):
         # A temporary table is a file of our own: the write lock of the database is not needed.
         return "BEGIN" if table in self._temporary else self._begin_sql
 
-    def _truncate(self, table: str) -> None:
-        self.execute(f"DELETE FROM temp.{table}")
+    def _empty(self, tables: Collection[str]) -> None:
+        for table in tables:
+            self._connection.execute(f"DELETE FROM temp.{table}").close()
 
     def _before_rollback(self) -> None:
         for stream in list(self._streams):

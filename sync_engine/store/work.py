@@ -1,4 +1,4 @@
-"""The one connection of a run: it owns the run's temporary tables and speaks to the driver itself.
+"""The one connection of a run: it has the run's temporary tables and speaks to the driver itself.
 
 SQL is written once, for both databases: `?` for a parameter, TRUE and FALSE for booleans, ON
 CONFLICT for upserts. values.py says which Python types go in and come out. A Work belongs to one
@@ -7,15 +7,17 @@ thread.
 
 from __future__ import annotations
 
+import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, ClassVar, Self, TypeAlias
 
 from sync_engine.errors import StoreError
 from sync_engine.store.dialect import Dialect, checked_name, column_types
+from sync_engine.store.failures import guarded
 
 Row: TypeAlias = tuple[Any, ...]
 Params: TypeAlias = Sequence[object]
@@ -24,6 +26,8 @@ FETCH_ROWS = 2_000
 """Rows of a stream that are in memory at once."""
 LOAD_ROWS = 5_000
 """Rows of a load that are in memory at once."""
+CLOSED = "this Work is closed"
+_VIEW = "CREATE TEMP VIEW"
 
 
 class Work(ABC):
@@ -41,12 +45,17 @@ class Work(ABC):
     _begin_sql: ClassVar[str]
     _snapshot_sql: ClassVar[str]
 
-    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, temporary: dict[str, str], *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.changes = 0
         self.longest_hold = 0.0
         self._monotonic = monotonic
         self._in_transaction = False
-        self._temporary: set[str] = set()
+        self._temporary = temporary  # of the connection: name → how it was made
+        self._filled: set[str] = set()  # of those the tables that this Work was given
+        self._before: dict[str, str | None] = {}  # how it stood when the transaction began
+        self._half_made = False  # making one was broken off: the connection is not to be kept
 
     @abstractmethod
     def execute(self, sql: str, params: Params = ()) -> list[Row]:
@@ -76,7 +85,7 @@ class Work(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release the connection; what was not committed is rolled back."""
+        """Let the connection go; what was not committed is rolled back. Once is enough."""
 
     @abstractmethod
     def _load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -94,8 +103,8 @@ class Work(ABC):
         """
 
     @abstractmethod
-    def _truncate(self, table: str) -> None:
-        """Empty a temporary table."""
+    def _empty(self, tables: Collection[str]) -> None:
+        """Empty temporary tables. Raises: as the driver."""
 
     def _begin_load(self, table: str) -> str:
         """How to begin a transaction for a load only."""
@@ -163,6 +172,7 @@ class Work(ABC):
             raise StoreError("a transaction is under way already on this connection")
         self.execute(begin)
         self._in_transaction = True
+        self._before.clear()
         since = self._monotonic()
         try:
             yield
@@ -173,33 +183,92 @@ class Work(ABC):
             with suppress(StoreError):  # what went wrong first is what matters
                 self._before_rollback()
                 self.execute("ROLLBACK")
+            self._temporary.update({n: made for n, made in self._before.items() if made})
+            for name in [n for n, made in self._before.items() if not made]:
+                self._temporary.pop(name, None)
             raise
         finally:
             self._in_transaction = False
             self.longest_hold = max(self.longest_hold, self._monotonic() - since)
 
-    def temp_table(self, name: str, ddl: str) -> None:
+    def temp_table(self, name: str, ddl: str, *, index: Sequence[str] = ()) -> None:
         """A temporary table of this connection, empty.
 
         Args:
             name: plain; it hides a real table of that name.
             ddl: columns and constraints, in the types INTEGER BIGINT TEXT BLOB REAL BOOLEAN DATE
                 TIMESTAMP; no column is named as a type.
+            index: of each index what comes after ON and the name of the table: `(a, b)`.
 
         Raises: StoreError.
         """
         columns = column_types(ddl, self.dialect)
-        self.execute(f"CREATE TEMP TABLE IF NOT EXISTS {checked_name(name)} ({columns})")
-        if name in self._temporary:  # the connection is our own: otherwise it was made just now
-            self._truncate(name)
-        self._temporary.add(name)
+        indexes = [
+            f"CREATE INDEX {name}_{number} ON {name} {of}" for number, of in enumerate(index, 1)
+        ]
+        self._table(name, [f"CREATE TEMP TABLE {name} ({columns})", *indexes])
 
-    @abstractmethod
+    def temp_like(self, name: str, table: str, columns: Sequence[str]) -> None:
+        """A temporary table of this connection, empty, with some columns of a real one.
+
+        Raises: StoreError.
+        """
+        listed = ", ".join(map(checked_name, columns))
+        made = f"CREATE TEMP TABLE {name} AS SELECT {listed} FROM {checked_name(table)} WHERE false"
+        self._table(name, [made])
+
+    def _table(self, name: str, statements: Sequence[str]) -> None:
+        """Make it, unless the connection has it; then empty it, unless nobody here filled it."""
+        made = "; ".join(statements)
+        known = self._temporary.get(checked_name(name))
+        if known == made:
+            if name in self._filled:
+                guarded("empty a temporary table", lambda: self._empty([name]))
+        else:
+            with self._making():
+                if known is not None:
+                    self._drop_table(name)
+                for statement in statements:
+                    self.execute(statement)
+                self._remember(name, made)
+        self._filled.add(name)
+
+    def _drop_table(self, name: str) -> None:
+        """Remove a temporary table, and the views through which it is read."""
+        for view, made in list(self._temporary.items()):
+            if made.startswith(_VIEW) and re.search(rf"\b{name}\b", made):
+                self.execute(f"DROP VIEW {view}")
+                self._remember(view, None)
+        self.execute(f"DROP TABLE {name}")
+        self._remember(name, None)
+
     def temp_view(self, name: str, query: str) -> None:
         """A temporary view of this connection, in the place of one of that name.
 
         Raises: StoreError.
         """
+        made = f"{_VIEW} {checked_name(name)} AS {query}"
+        known = self._temporary.get(name)
+        if known == made:
+            return
+        with self._making():
+            if known is not None:
+                self.execute(f"DROP VIEW {name}")
+            self.execute(made)
+            self._remember(name, made)
+
+    @contextmanager
+    def _making(self) -> Iterator[None]:
+        self._half_made = True
+        yield
+        self._half_made = False
+
+    def _remember(self, name: str, made: str | None) -> None:
+        before = self._temporary.pop(name, None)
+        if self._in_transaction:
+            self._before.setdefault(name, before)
+        if made is not None:
+            self._temporary[name] = made
 
     def __enter__(self) -> Self:
         return self

@@ -51,9 +51,9 @@ def thousand(
 
 @pytest.fixture
 def hundred(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ready_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Shell, LegacySchool]]:
-    yield from brought_over(tmp_path, monkeypatch, rows=100, url=database_url)
+    yield from brought_over(tmp_path, monkeypatch, rows=100, url=ready_url)
 
 
 def adopt(shell: Shell, *options: str, stdin: str = "") -> list[str]:

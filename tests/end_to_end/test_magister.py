@@ -23,6 +23,7 @@ from sync_engine.outcome import Outcome, RunReport
 from sync_engine.runs import Options, run
 from sync_engine.store.work import Row
 from tests.support.lines import PatientClock
+from tests.support.template import sqlite_template
 
 START = datetime(2027, 3, 1, 1, 15, tzinfo=UTC)
 PUPILS = 40
@@ -119,6 +120,7 @@ def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nights]:
     clock = PatientClock(START)
     with MagisterSandbox(School(plan_school(PUPILS))) as sandbox:
         monkeypatch.setenv("LAS_PASSWORD", sandbox.account.password)
+        sqlite_template(tmp_path / "koppelhub.db")
         initialise(tmp_path, configuration=_text(sandbox, mode="layouts", pgn=""))
         hub = Hub.open(Settings.load(tmp_path / "koppelhub.toml"), clock)
         made = Nights(tmp_path, sandbox, clock, hub)

@@ -26,6 +26,7 @@ from sync_engine.options import Kind, Options
 from sync_engine.outcome import Outcome, RunReport
 from sync_engine.runs import run
 from sync_engine.store.work import Row
+from tests.support.template import sqlite_template
 
 START = datetime(2026, 11, 3, 1, 15, tzinfo=UTC)
 
@@ -138,6 +139,7 @@ def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Accoun
             ("VESTIGINGEN", ", ".join(f"{school.plan.brin}{v + 1:02d}" for v in vestigingen)),
         ):
             text = text.replace(name, value)
+        sqlite_template(tmp_path / "koppelhub.db")
         initialise(tmp_path, configuration=text)
         hub = Hub.open(Settings.load(tmp_path / "koppelhub.toml"), clock)
         yield Accounts(hub, clock, sandbox, uwlr)

@@ -42,10 +42,10 @@ from mappings.canonical.fields import Entity
 from mappings.somtoday import MAPPING
 from sync_engine import runs
 from sync_engine.plan import Planner
-from tests.conftest import PostgresServer
 from tests.support.canaries import Canaries
 from tests.support.coredump import core_dump
 from tests.support.lines import KOPPELING, SECRET, Line, new_line
+from tests.support.postgres import PostgresServer
 
 PGN = """
 [[source.pgn]]
@@ -147,7 +147,7 @@ def story(
     url, drop = None, None
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        drop = server.create()
+        drop = server.create(upgraded=True)
         url = server.url(drop)
     folder = tmp_path_factory.mktemp("privacy") / "hub"
     plan = plan_school(44, rights=(OPEN_RIGHTS, NARROW))

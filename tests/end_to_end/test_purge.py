@@ -46,9 +46,9 @@ sys.exit(cli._main(arguments))
 
 
 @pytest.fixture
-def shell(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+def shell(ready_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     """A fresh installation on each database."""
-    yield from shell_of(tmp_path, monkeypatch, url=database_url)
+    yield from shell_of(tmp_path, monkeypatch, url=ready_url)
 
 
 def somebody_left(shell: Shell) -> int:

@@ -35,6 +35,7 @@ from sync_engine.outcome import ExitCode, Outcome, RunReport
 from sync_engine.runs import Kind, Options, run
 from sync_engine.store.work import Row
 from tests.support.coredump import core_dump, differences
+from tests.support.template import sqlite_template
 
 START = datetime(2026, 11, 2, 1, 15, tzinfo=UTC)
 SHARED = 5
@@ -185,6 +186,7 @@ def _hub(
         ("CLIENT_ID", somtoday.credentials.client_id),
     ):
         text = text.replace(name, value)
+    sqlite_template(folder / "koppelhub.db")
     initialise(folder, configuration=text)
     settings = Settings.load(folder / "koppelhub.toml")
 

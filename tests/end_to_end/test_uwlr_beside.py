@@ -25,6 +25,7 @@ from sync_engine.outcome import Outcome, RunReport
 from sync_engine.runs import Kind, Options, run
 from sync_engine.store.work import Row
 from tests.support.coredump import core_dump, differences
+from tests.support.template import sqlite_template
 from tests.support.uwlr import tell
 
 START = datetime(2026, 11, 2, 1, 15, tzinfo=UTC)
@@ -185,6 +186,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
             "DROP": drop,
         }.items():
             text = text.replace(name, value)
+        sqlite_template(tmp_path / "hub" / "koppelhub.db")
         initialise(tmp_path / "hub", configuration=text)
         hub = Hub.open(Settings.load(tmp_path / "hub" / "koppelhub.toml"), clock)
         opened.append(hub)

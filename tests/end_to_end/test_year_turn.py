@@ -99,8 +99,8 @@ def a_year(folder: Path, patch: pytest.MonkeyPatch, **more: Any) -> Iterator[Yea
 
 
 @pytest.fixture
-def year(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Year]:
-    with a_year(tmp_path, monkeypatch, url=database_url) as made:
+def year(ready_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Year]:
+    with a_year(tmp_path, monkeypatch, url=ready_url) as made:
         yield made
 
 

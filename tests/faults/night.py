@@ -32,8 +32,8 @@ from fixtures.school.plan import plan_school
 from fixtures.school.school import School
 from sync_engine.hub import Hub
 from sync_engine.store.work import Row
-from tests.conftest import PostgresServer
 from tests.faults.quick_clock import QuickClock
+from tests.support.postgres import PostgresServer
 
 EVENING: Final = datetime(2026, 11, 3, 0, 58, tzinfo=UTC)
 """Two minutes before the schedule of every school, 02:00 in Amsterdam."""

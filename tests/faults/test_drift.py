@@ -15,9 +15,9 @@ from fixtures.sandbox import faults
 from fixtures.sandbox.messages import Exchange
 from fixtures.sandbox.somtoday import Credentials
 from sync_engine.outcome import ExitCode, Outcome, RunReport
-from tests.conftest import PostgresServer
 from tests.support.coredump import CoreDump, core_dump, differences
 from tests.support.lines import SECRET, Line, new_line
+from tests.support.postgres import PostgresServer
 
 PUPILS, PAGE_SIZE = 44, 10
 DRIFT = '\n[policy.drift.entities]\nleerling = "{policy}"\n'

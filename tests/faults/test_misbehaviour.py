@@ -26,9 +26,9 @@ from fixtures.school.changes import Changes
 from fixtures.school.day import Day
 from fixtures.school.school import School
 from sync_engine.outcome import ExitCode, Outcome
-from tests.conftest import PostgresServer
 from tests.support.coredump import CoreDump, core_dump, differences
 from tests.support.lines import SECRET, START, Line, copy_of, new_line
+from tests.support.postgres import PostgresServer
 
 PUPILS = 60
 PAGE_SIZE = 20

@@ -20,8 +20,8 @@ from sync_engine.health import Trouble, health
 from sync_engine.options import Options
 from sync_engine.outcome import Outcome
 from sync_engine.runs import run
-from tests.conftest import PostgresServer
 from tests.faults.night import Night, Plan, night, spend
+from tests.support.postgres import PostgresServer
 
 _LATE = {Trouble.LATE, Trouble.NEVER, Trouble.FAILED, Trouble.PARTIAL, Trouble.SWITCHED_OFF}
 

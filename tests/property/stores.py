@@ -11,7 +11,7 @@ from typing import Any
 
 from sync_engine.store.engine import Store
 from sync_engine.store.work import Work
-from tests.conftest import PostgresServer
+from tests.support.postgres import PostgresServer
 
 
 class Killed(BaseException):
@@ -57,7 +57,5 @@ def on_sqlite(template: Path) -> Iterator[Store]:
 
 @contextmanager
 def on_postgres(server: PostgresServer) -> Iterator[Store]:
-    name = server.create(upgraded=True)
-    with Store.open(server.url(name)) as store:
+    with server.ready_store() as store:
         yield store
-    server.drop(name)

@@ -30,11 +30,11 @@ from sync_engine.options import Decision, Verdict
 from sync_engine.outcome import Outcome, RunReport
 from sync_engine.refusals import lift_refusals, list_refusals
 from sync_engine.store.engine import Store
-from tests.conftest import PostgresServer
 from tests.faults.ledger import check_invariants
 from tests.property import world
 from tests.property.stores import on_postgres, on_sqlite
 from tests.support.hubs import Bench, Kind, bench
+from tests.support.postgres import PostgresServer
 from tests.support.snapshot import changed, core
 
 SOURCES = st.sampled_from(["s0", "s1", "s2"])

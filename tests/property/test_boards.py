@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from mappings.canonical.fields import Entity
 from sync_engine import pins
 from sync_engine.transfer import move
-from tests.conftest import PostgresServer
 from tests.property.stores import DoomedStore, Killed, on_postgres, on_sqlite
 from tests.property.world import ENTITIES, SCHOOL, SOME
 from tests.support.boards import NEW, OLD, Boards, boards, core, sound
 from tests.support.memory import MemorySource
+from tests.support.postgres import PostgresServer
 from tests.support.reorganised import WHOLE
 
 NAMES = ("s0", "s1", "s2")

@@ -32,7 +32,6 @@ from sync_engine import pins
 from sync_engine.explain import explain
 from sync_engine.outcome import Outcome, RunReport
 from sync_engine.store.engine import Store
-from tests.conftest import PostgresServer
 from tests.property import world
 from tests.property.history import History, Member, Node
 from tests.property.identity import PERSONAL
@@ -41,6 +40,7 @@ from tests.property.stores import DoomedStore, Killed, on_postgres, on_sqlite
 from tests.support.hubs import OF_RUNS, Bench, bench
 from tests.support.hubs import Kind as RunKind
 from tests.support.memory import Said
+from tests.support.postgres import PostgresServer
 
 NEVER_HELD: dict[str, Any] = {
     kind: {"number": 1_000_000, "share": None} for kind in ("close", "create", "change", "empty")

@@ -22,10 +22,10 @@ from mappings.canonical.fields import Entity
 from sync_engine.options import Kind
 from sync_engine.outcome import Outcome
 from sync_engine.renumbering import Change
-from tests.conftest import PostgresServer
 from tests.property.stores import on_postgres, on_sqlite
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
+from tests.support.postgres import PostgresServer
 from tests.support.reorganised import (
     CLOSABLE,
     NEW,

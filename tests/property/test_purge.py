@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from mappings.canonical.fields import Entity
 from sync_engine import purge
 from sync_engine.store.engine import Store
-from tests.conftest import PostgresServer
 from tests.property.stores import on_postgres, on_sqlite
 from tests.property.test_convergence import NEVER_HELD, template
 from tests.support.hubs import START, Bench, bench
 from tests.support.memory import MemorySource
+from tests.support.postgres import PostgresServer
 
 __all__ = ["template"]
 

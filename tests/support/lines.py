@@ -25,6 +25,7 @@ from sync_engine.hub import Hub
 from sync_engine.outcome import RunReport
 from sync_engine.runs import Options
 from sync_engine.store.work import Row
+from tests.support.template import sqlite_template
 
 START = datetime(2026, 11, 2, 1, 15, tzinfo=UTC)
 KOPPELING = "somtoday-demo"
@@ -113,6 +114,8 @@ def new_line(
     """Start a sandbox and make an installation for it, as `koppelhub init` does."""
     sandbox = SomtodaySandbox(School(plan or plan_school(pupils))).start()
     text = configuration(sandbox, url=url, page_size=page_size, more=more)
+    if url is None:
+        sqlite_template(folder / "koppelhub.db")
     initialise(folder, configuration=text)
     return open_line(folder, sandbox, clock=clock)
 

@@ -26,6 +26,7 @@ from sync_engine.store.engine import Store
 from sync_engine.store.work import Row
 from tests.support.lines import START, PatientClock
 from tests.support.shell import Said, run_cli
+from tests.support.template import sqlite_template
 
 PAGE = Path(__file__).parents[2] / "docs" / "school-move.md"
 PASSWORD, SECRET = "MAGISTER_PASSWORD", "SOMTODAY_SECRET"
@@ -237,6 +238,7 @@ def moving(folder: Path, patch: pytest.MonkeyPatch, plan: SchoolPlan) -> Iterato
         clock = PatientClock(START)
         patch.setattr(config.clock, "SystemClock", lambda: clock)
         magister.now = somtoday.now = clock.now
+        sqlite_template(folder / "koppelhub.db")
         initialise(folder, configuration=_HEAD)
         store = Store.open(Settings.load(folder / "koppelhub.toml").database.resolve())
         with closing(store):

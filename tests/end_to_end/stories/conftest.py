@@ -53,6 +53,6 @@ def both(
     if request.param == "sqlite":
         yield request.getfixturevalue("story")
         return
-    url = request.getfixturevalue("postgres_url")
+    url = request.getfixturevalue("ready_postgres_url")
     with fresh_story(tmp_path, monkeypatch, url=url) as told:
         yield told

@@ -81,9 +81,13 @@ def test_the_example_is_a_whole_configuration(write: Write) -> None:
 def test_every_commented_key_of_the_example_is_understood(write: Write) -> None:
     lines = example().splitlines()
     keys = "acknowledged|resources|drop|purpose|legal_basis|agreed_on|role|name"
-    keys += "|\\[\\[(?:source.pgn|operator)"
+    keys += "|on|basis|host|sender|kind|to = \\["
+    keys += "|\\[source.agreement|\\[\\[(?:source.pgn|operator)|\\[alerts.mail|\\[\\[alerts.channel"
     opened = [line[2:] if re.match(f"# (?:{keys})", line) else line for line in lines]
-    source = Settings.load(write("\n".join(opened)), {}).find_source("somtoday-demo")
+    settings = Settings.load(write("\n".join(opened)), {})
+    source = settings.find_source("somtoday-demo")
+    assert [channel.name for channel in settings.alerts.channel] == ["ops"]
+    assert source.agreement is not None
     assert source.pgn[0].agreed_on == datetime.date(2026, 8, 1)
     assert source.drop
     assert source.resources

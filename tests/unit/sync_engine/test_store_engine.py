@@ -27,7 +27,7 @@ from sync_engine.store import migrations
 from sync_engine.store.engine import Store
 from sync_engine.store.schema import revisions
 from sync_engine.store.tables import KeyCheck, Tenant
-from tests.conftest import PostgresServer
+from tests.support.postgres import PostgresServer
 
 CANARY = "Kanarie-9371"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ def failing(made: Bench) -> Failing:
     return fail_with
 
 
-def nights(made: Bench, count: int, *, hours: float = 24.0, **options: object) -> None:
+def nights(made: Bench, count: int, *, hours: float = 24.0, **options: Any) -> None:
     for _ in range(count):
         made.later(hours)
         made.sync(**options)
@@ -155,7 +156,7 @@ def test_our_own_database_says_nothing_of_the_source(made: Bench, failing: Faili
 
 @pytest.mark.parametrize("options", [{"by_hand": True}, {"operator": "jan"}, {"dry": True}])
 def test_what_a_person_tries_does_not_count(
-    made: Bench, failing: Failing, options: dict[str, object]
+    made: Bench, failing: Failing, options: dict[str, Any]
 ) -> None:
     failing(REFUSED)
     nights(made, 6, **options)
