@@ -18,6 +18,7 @@ from sync_engine.hub import Hub
 from sync_engine.lately import lately
 from sync_engine.reorganise import list_herinrichtingen
 from sync_engine.rotation import list_keys
+from sync_engine.schedule.planner import check_schedules
 from sync_engine.selection import koppelingen_of
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import verify_keys
@@ -56,6 +57,7 @@ def examine(config: Path | None) -> list[Finding]:
         findings += _rotations(hub)
         findings += _herinrichtingen(hub)
         findings += _sources(hub)
+        findings += _schedules(hub)
         findings += _alerts(settings)
         findings += _runs(hub)
     finally:
@@ -244,6 +246,13 @@ def _sources(hub: Hub) -> Iterator[Finding]:
             continue
         made.close()
         yield Finding("goed", f"koppeling {source.name}", "instellingen en geheimen zijn er")
+
+
+def _schedules(hub: Hub) -> Iterator[Finding]:
+    try:
+        check_schedules(hub)
+    except KoppelhubError as error:
+        yield _wrong("schema", error)
 
 
 def _runs(hub: Hub) -> Iterator[Finding]:

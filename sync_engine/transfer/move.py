@@ -222,7 +222,7 @@ class _Move:
         if self.work.execute("SELECT 1 FROM scope WHERE koppeling_id = ? LIMIT 1", (row.id,)):
             if row.tenant_id != new:
                 return row  # handed over already: the transfer was broken off after it
-            raise SyncError(f"{where}.to: {part.to} has read something already", advice=_DONE)
+            raise SyncError(f"{where}.to: {part.to} has read something already", advice=_READ)
         every = in_force(self.work, [staying.tenant_id])
         on = local_date(self.hub.clock.now(), self.hub.settings.timezone)
         scopes = find_scopes(self.work, part, staying, Renumbering(every, on=on), where=where)
@@ -479,9 +479,10 @@ class _Move:
         )
 
 
-_DONE: Final = (
-    "Dit is al toegepast, of deze koppeling las al zelf. Terug? Kondig het andersom aan, onder een "
-    "andere naam."
+_DONE: Final = "Dit is al toegepast. Terug? Kondig het andersom aan, onder een andere naam."
+_READ: Final = (
+    "Is dit al toegepast, dan is er niets te doen. Las deze koppeling al zelf, neem dan een andere "
+    "[[source]] op die nog niets las."
 )
 
 

@@ -14,12 +14,13 @@ import msgspec
 from sqlmodel import SQLModel
 
 from config.errors import ConfigurationError
+from config.guards import BRIN_LENGTH
 from config.herinrichting import MovedPart
 from config.nearest import choice
 from mappings.canonical.fields import Entity
 from sync_engine.context import Ids, KoppelingRow, chunks
 from sync_engine.errors import SyncError
-from sync_engine.renumbering import Renumbering, places
+from sync_engine.renumbering import NUMBERED, Renumbering, places
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.work import Work
 from sync_engine.transfer.sides import references
@@ -136,10 +137,14 @@ class Part:
             for column, _ in references(entity):
                 found += self._take(f"SELECT c.{column} FROM {entity} c WHERE c.id IN {cores}")
         found += self._take(f"SELECT persoon_id FROM groepsdeelname WHERE groep_id IN {cores}")
-        found += self._take(
-            "SELECT id FROM vestiging WHERE " + work.many("vestigingsnummer"),
-            work.values(sorted(self.scopes.numbers)),
-        )
+        numbers = sorted(self.scopes.numbers)
+        for entity, wanted in (
+            (Entity.VESTIGING, numbers),
+            (Entity.INSTELLING, sorted({number[:BRIN_LENGTH] for number in numbers})),
+        ):
+            found += self._take(
+                f"SELECT id FROM {entity} WHERE {work.many(NUMBERED[entity])}", work.values(wanted)
+            )
         return found > 0
 
     def _take(self, wanted: str, *params: object) -> int:

@@ -145,3 +145,63 @@ def test_a_school_goes_to_another_board_and_comes_back(
     assert night(story) == [{}, {}]
     assert (tenants(story), closed(story)) == (there, ended)
     assert kept(story) == before
+
+
+PART = """
+[[source]]
+name = "somtoday-nieuw"
+system = "somtoday"
+tenant = "buren"
+vestigingen = ["99XX01"]
+[source.options]
+api_base = "{0.api_base}"
+token_url = "{0.token_url}"
+organisation = "{0.school.uuid}"
+client_id = "{0.credentials.client_id}"
+client_secret = {{ env = "KOPPELHUB_DEMO_CLIENT_SECRET" }}
+per_second = "0"
+[[herinrichting]]
+name = "overgang"
+tenant = "demo"
+naar = "buren"
+on = 2026-11-02
+[[herinrichting.deel]]
+koppeling = "somtoday-demo"
+vestigingen = ["99XX01"]
+to = "somtoday-nieuw"
+"""
+
+
+def test_one_vestiging_goes_and_the_other_stays(story: Story) -> None:
+    """Both are in one Somtoday, which tells either koppeling of both vestigingen."""
+    sandbox = story.line.sandbox
+    story.nights(1)
+    before, ended, there = kept(story), closed(story), tenants(story)
+    board = OTHER_BOARD.replace("99YY", "99XX")
+
+    def configure(*, vestigingen: str) -> None:
+        text = configuration(sandbox, more=board + PART.format(sandbox))
+        text = text.replace('vestigingen = "all"', f"vestigingen = {vestigingen}")
+        (story.line.folder / "koppelhub.toml").write_text(text, encoding="utf-8")
+
+    configure(vestigingen='["99XX02"]')
+    shown = story.types("herinrichting", "preview", "overgang").out
+    assert "somtoday-nieuw gaan van demo naar buren" in shown
+    assert "Hoort bij beide besturen en wordt in elk een record" in shown
+    story.types("herinrichting", "apply", "overgang", "--yes")
+    configure(vestigingen='"all"')
+    refused = story.shell("sync", "--source", KOPPELING)
+    assert "99XX01 went to buren" in refused.err
+    configure(vestigingen='["99XX02"]')
+    for night in range(2):
+        story.later(hours=24)
+        for name in (KOPPELING, "somtoday-nieuw"):
+            said = story.shell("sync", "--source", name, "--json")
+            assert said.data["outcome"] == "done", said.out
+            made = {k: n for k, n in said.data["applied"].items() if not k.endswith(".change")}
+            assert made == ({} if night else {"vestiging.create": 1})
+    counts, after = tenants(story), kept(story)
+    assert (closed(story), story.cases()) == (ended, [])
+    assert counts["buren"] + counts["demo"] == there["demo"] + 1  # one is of both
+    for name in ("leerling", "verzorger", "inschrijving", "groep", "vestiging"):
+        assert set(before[name]) <= set(after[name]), name
