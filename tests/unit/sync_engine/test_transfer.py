@@ -23,7 +23,7 @@ from sync_engine.transfer import move
 from sync_engine.transfer.rekey import Rekeyer
 from sync_engine.transfer.reseal import GOES
 from tests.property.stores import Killed
-from tests.support.boards import NEW, OLD, Boards, boards, core, fill, sound
+from tests.support.boards import NEW, OLD, Boards, boards, core, fill, held_by, sound
 from tests.support.memory import MemorySource
 from tests.support.reorganised import WHOLE
 
@@ -98,7 +98,6 @@ def test_a_school_of_its_own_goes_whole_and_nothing_of_it_is_left(make: Make) ->
     board = make(s0=(OLD, NOORD), s1=(OLD, APART), s2=(NEW, WEST))
     made, old, new = board.made, board.tenant(OLD), board.tenant(NEW)
     before, there = core(made, old), core(made, new)
-    number = made.query("SELECT id FROM koppeling WHERE name = 's1'")[0][0]
     report = board.move("s1")
     sound(made)
     assert (report.twins, report.cut, report.whole) == ([], {}, False)
@@ -109,15 +108,13 @@ def test_a_school_of_its_own_goes_whole_and_nothing_of_it_is_left(make: Make) ->
             rows + there[table], key=repr
         ), table
     assert len(left["leerling"]) == 4
-    for table, column in (("plan", "tenant_id"), ("pin", "tenant_id"), ("zaak", "tenant_id")):
-        assert not made.query(
-            f"SELECT 1 FROM {table} WHERE {column} = ? AND EXISTS (SELECT 1 FROM run r "
-            "WHERE r.koppeling_id = ? AND r.id = {0})".format(
-                {"plan": "plan.run_id", "pin": "-1", "zaak": "zaak.opened_run"}[table]
-            ),
-            old,
-            number,
-        )
+    gone = {row[0] for entity in map(str, Entity) for row in came[entity]}
+    gone -= {row[0] for entity in map(str, Entity) for row in there[entity]}
+    assert {name for name, core_id in held_by(made, old) if core_id in gone} == set()
+    assert {"leerling", "link", "match_key", "step"} <= {n for n, _ in held_by(made, new)}
+    for (table,) in (("run",), ("scope",), ("shadow",), ("zaak",), ("event",)):
+        owners = f"SELECT 1 FROM {table} t JOIN koppeling k ON k.id = t.koppeling_id"
+        assert not made.query(f"{owners} WHERE k.name = 's1' AND k.tenant_id = ?", old)
     quiet(board)
     assert made.cases() == []
     assert {**core(made, old)} == left
