@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from config.errors import ConfigurationError
+from connectors.base import Action, Message, Receipt
 from mappings.canonical.fields import Entity
 from sync_engine import audit, pins
+from sync_engine.cases import write_note
 from sync_engine.errors import NoRightError, RunActiveError, SyncError
 from sync_engine.options import Decision, Kind, Verdict
 from sync_engine.outcome import Outcome
+from sync_engine.renumbering import Change, Herinrichting
 from sync_engine.sealed import sealed_columns
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
@@ -26,6 +30,7 @@ from tests.property.stores import Killed
 from tests.support.boards import NEW, OLD, Boards, boards, core, fill, held_by, sound
 from tests.support.memory import MemorySource
 from tests.support.reorganised import WHOLE
+from tests.support.reorganised import apply as put_in_force
 
 Make = Callable[..., Boards]
 
@@ -229,6 +234,13 @@ def test_what_a_person_did_and_has_still_to_do_goes_along(make_on_both: Make) ->
     one.put(Entity.LEERLING, "kapot", kapot=True)
     assert made.sync("s1").quarantine == 1
     cases = made.cases()
+    messages = [
+        Message("m1", "leerling", "o", Action.PUT, b"bericht"),
+        Message("m2", "leerling", "p", Action.DELETE),
+    ]
+    made.hub.inbox("s1").put(messages)
+    ((case,),) = made.query("SELECT id FROM zaak WHERE state = 'open' AND kind = 'score'")
+    write_note(made.hub, case, "gebeld", operator="jan")
     state = core(made, board.tenant(OLD))
 
     report = board.move("s1", "s3")
@@ -244,6 +256,11 @@ def test_what_a_person_did_and_has_still_to_do_goes_along(make_on_both: Make) ->
     assert made.cases() == cases
     came = core(made, board.tenant(NEW))
     assert {r[0] for r in came["leerling"]} >= {made.core(Entity.LEERLING, "o", "s1"), kim}
+    assert made.hub.inbox("s1").put(messages) == [Receipt.KNOWN, Receipt.KNOWN]
+    assert [claim.body for claim in made.hub.inbox("s1").find("leerling", ["o", "p"])] == [
+        b"bericht",
+        None,
+    ]
     approved = made.sync("s1", kind=Kind.APPLY, approved=held.plan_id, operator="jan")
     assert (approved.error, approved.applied, approved.held) == ("", {"medewerker.change": 1}, 0)
     undone = made.sync("s1", kind=Kind.UNDO, undone=kept.run_id, operator="jan")
@@ -254,6 +271,30 @@ def test_what_a_person_did_and_has_still_to_do_goes_along(make_on_both: Make) ->
     assert made.query(born, kim) == [("Delft",)]
     assert len(state["leerling"]) == len(core(made, board.tenant(OLD))["leerling"]) + 5
     sound(made)
+
+
+def test_a_school_that_changed_its_number_goes_with_both_numbers(make: Make) -> None:
+    board = make(s0=(OLD, NOORD), s1=(OLD, APART), s2=(NEW, WEST))
+    made = board.made
+    put_in_force(
+        made, Herinrichting("nummer", date(2026, 10, 1), (Change("99ZZ01", "99ZZ05"),)), "s1"
+    )
+    board.nights()
+    board.move("s1")
+    sound(made)
+    quiet(board)
+    core_id = made.core(Entity.VESTIGING, "oost v", "s1")
+    told = "SELECT vestigingsnummer FROM vestiging WHERE id = ?"
+    assert made.query(told, core_id) == [("99ZZ05",)]
+    assert made.query("SELECT tenant_id FROM herinrichting") == [(board.tenant(NEW),)]
+    made.sources["s1"].put(
+        Entity.VESTIGING,
+        "oost v",
+        naam="oost",
+        vestigingsnummer="99ZZ05",
+        instelling="school",
+    )
+    assert all(run.steps == {} for run in board.nights())
 
 
 def test_two_boards_become_one_and_who_they_share_is_found_by_the_next_run(make: Make) -> None:
@@ -346,6 +387,8 @@ def test_one_vestiging_of_a_koppeling_goes_and_the_other_stays(
         before = core(made, old)
         board.configure(PART)
         told = made.hub.settings.herinrichting[0]
+        with pytest.raises(ConfigurationError, match="gets what herinrichting overgang brings"):
+            made.sync("s9")
         dump = made.dump()
         shown = move.preview(made.hub, told)
         assert made.dump() == dump
