@@ -66,14 +66,15 @@ def sandbox_serve(
     port: Annotated[int, typer.Option("--port")] = 8765,
     magister_port: Annotated[int, typer.Option("--magister-port")] = 8766,
     uwlr_port: Annotated[int, typer.Option("--uwlr-port")] = 8767,
+    issuer_port: Annotated[int, typer.Option("--issuer-port")] = 8768,
     pupils: Annotated[int, typer.Option("--pupils")] = 200,
     seed: Annotated[int, typer.Option("--seed")] = 1,
 ) -> None:
-    """Serve a synthetic school as Somtoday, Magister and over UWLR on loopback, until stopped."""
+    """Serve a synthetic school as Somtoday, Magister, over UWLR, and an issuer, until stopped."""
     from config.clock import SystemClock
     from console.demo import serve_sandbox
 
-    ports = {"magister": magister_port, "uwlr": uwlr_port}
+    ports = {"magister": magister_port, "uwlr": uwlr_port, "issuer": issuer_port}
     serve_sandbox(port=port, ports=ports, pupils=pupils, seed=seed, clock=SystemClock())
 
 

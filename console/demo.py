@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from config import logs
@@ -27,6 +28,7 @@ from console.setup import initialise
 from console.views import show_report, show_steps
 from fixtures.sandbox.faults import TruncatedJson
 from fixtures.sandbox.magister import MagisterSandbox
+from fixtures.sandbox.oidc import IssuerSandbox, Person
 from fixtures.sandbox.server import serve
 from fixtures.sandbox.somtoday import SomtodaySandbox
 from fixtures.sandbox.uwlr import UwlrSandbox
@@ -166,6 +168,15 @@ def _school(pupils: int, *, nights: list[datetime], seed: int = 1) -> School:
     return School(plan_school(pupils, seed, year=year, today=local_date(nights[0])))
 
 
+_PEOPLE: Final = (
+    Person("beheer@school.example", "beheer", ("koppelhub",)),
+    Person("balie@school.example", "balie", ("koppelhub",)),
+    Person("buiten@school.example", "buiten"),
+)
+"""Who can sign in at the sandbox's issuer."""
+_PAGES_PORT: Final = 8770
+
+
 def serve_sandbox(
     *, port: int, ports: Mapping[str, int], pupils: int, seed: int, clock: Clock
 ) -> None:
@@ -176,7 +187,10 @@ def serve_sandbox(
     with (
         MagisterSandbox(school, ports["magister"]) as magister,
         UwlrSandbox(school, ports["uwlr"]) as uwlr,
+        IssuerSandbox(_PEOPLE, ports["issuer"]) as issuer,
     ):
+        for host in ("localhost", "127.0.0.1"):
+            issuer.issuer.redirect_uris.add(f"http://{host}:{_PAGES_PORT}/inloggen/terug")
 
         def announce(url: str) -> None:
             out = Output()
@@ -196,6 +210,11 @@ def serve_sandbox(
             out.line(f'autorisatiesleutel = "{uwlr.grant.sleutel}"')
             out.line(f'klantcode = "{uwlr.grant.klantcode}"')
             out.line(f'klantnaam = "{uwlr.grant.klantnaam}"')
+            out.line(f"OpenID Connect (synthetisch), voor `koppelhub serve` op {_PAGES_PORT}.")
+            out.line(f'issuer = "{issuer.url}"')
+            out.line(f'client_id = "{issuer.client.client_id}"')
+            out.line(f"client_secret, met zijn spaties: {issuer.client.client_secret!r}")
+            out.line(f"medewerkers: {', '.join(person.email for person in _PEOPLE)}")
 
         serve(server, announce)
 

@@ -8,6 +8,7 @@ from console.output import Output
 from sync_engine.outcome import ExitCode
 
 if TYPE_CHECKING:
+    from sync_engine.leaving import Leaving
     from sync_engine.onboarding import Way
 
 _SIGNS: Final = {"done": "klaar", "next": "NU", "later": "later", "optional": "mag"}
@@ -45,3 +46,19 @@ def _as_data(way: Way) -> dict[str, object]:
         "steps": way.steps,
         "next": None if step is None else step.command,
     }
+
+
+def show_leaving(out: Output, found: Leaving) -> None:
+    """What goes, or went: the core by entity, the rest in one number."""
+    if out.data(found):
+        return
+    verb = "zou verwijderd worden" if found.dry else "verwijderd"
+    out.title(f"{found.tenant}: {verb}")
+    out.table(("tabel", "rijen"), list(found.rows.items()))
+    if not found.rows:
+        out.line("Er is niets van dit bestuur.")
+    elif not found.dry:
+        out.line(
+            "De sleutels zijn vernietigd. In back-ups staat alles nog: verwijder die ook, of laat "
+            "ze verlopen."
+        )

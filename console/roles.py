@@ -100,6 +100,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "keys rotate": _ADMIN,
     "purge": _ADMIN,
     "school add": _ADMIN,
+    "school leave": _ADMIN,
     "serve": _ADMIN,
     "source agree": _ADMIN,
     "source link": _ADMIN,
@@ -114,7 +115,7 @@ _GROUPS: Final = frozenset({"explain", "history", "resync", "state"})
 OF_ALL_TENANTS: Final = frozenset(
     {"audit show", "audit verify", "db backup", "db restore", "db upgrade", "inbox serve"}
     | {"alerts list", "alerts retry", "alerts run", "alerts test", "keys master"}
-    | {"school add", "serve", "source link", "worker"}
+    | {"school add", "school leave", "serve", "source link", "worker"}
     | {f"account {what}" for what in ("add", "disable", "end-sessions", "list", "password")}
 )
 """Commands on the installation as a whole: not for who may act for some tenants only."""

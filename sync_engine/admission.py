@@ -24,7 +24,7 @@ from sync_engine.options import Kind
 from sync_engine.politeness import circuits, hosts_of, patience_of
 from sync_engine.store.shared import Shared, shared
 from sync_engine.switches import ASKING, Switch, read_switches
-from sync_engine.windows import DAY, Window, open_from, outside
+from sync_engine.windows import DAY, Window, closes_at, open_from, outside
 
 MAINTENANCE: Final = "maintenance"
 SWITCHED_OFF: Final = "switched_off"
@@ -189,6 +189,16 @@ def permitted(hub: Hub, source: Source) -> tuple[Window, ...]:
     finally:
         connector.close()
     return () if hours is None else outside(hours)
+
+
+def time_left(hub: Hub, source: Source) -> timedelta | None:
+    """How long a run of the clock that begins now may take, for its permitted hours; None for ever.
+
+    It ends cleanly then, and says that it is not whole.
+    """
+    now = hub.clock.now()
+    closes = closes_at(now, permitted(hub, source), zone(hub.settings.timezone))
+    return None if closes is None else closes - now
 
 
 def blackout(hub: Hub, source: Source) -> tuple[Window, ...]:

@@ -29,8 +29,7 @@ def apply(context: Context, plan_id: int, *, state: str, correlated: bool = True
     with work.transaction():
         forget_keys(context)
         links(context)
-        for entity in Entity:
-            core_rows(context, entity)
+        rows_of_entities(context)
         parts(context)
         memberships(context)
         references(context)
@@ -131,8 +130,18 @@ def links(context: Context) -> None:
     work.execute("INSERT INTO core_salt (core_id, salt) SELECT core_id, salt FROM p_core_salt")
 
 
+def rows_of_entities(context: Context) -> None:
+    """The core's rows, and those that go because they were merged; most nights write few."""
+    merged = {name for (name,) in context.work.execute("SELECT DISTINCT entity FROM w_alias")}
+    for entity in Entity:
+        if entity in context.written:
+            core_rows(context, entity)
+        if str(entity) in merged:
+            merged_rows(context, entity)
+
+
 def core_rows(context: Context, entity: Entity) -> None:
-    """The rows of one entity; those of records that were merged into others go."""
+    """The rows of one entity that the plan writes."""
     work = context.work
     names = ("id", "tenant_id", "run_id", *head_columns(entity))
     listed = ", ".join(names)
@@ -143,7 +152,11 @@ def core_rows(context: Context, entity: Entity) -> None:
         f"INSERT INTO {entity} ({listed}) SELECT {listed} FROM p_{entity} WHERE true "
         f"ON CONFLICT (id) DO UPDATE SET {sets}"
     )
-    work.execute(
+
+
+def merged_rows(context: Context, entity: Entity) -> None:
+    """Rows of records that were merged into others go."""
+    context.work.execute(
         f"DELETE FROM {entity} WHERE id IN (SELECT core_id FROM w_alias WHERE entity = ?)",
         (str(entity),),
     )

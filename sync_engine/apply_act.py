@@ -32,8 +32,7 @@ def apply_act(context: Context, plan_id: int, act: Act, *, operator: str, why: s
             "AND w.entity = link.entity AND w.source_key = link.source_key"
         )
         _chains(context)
-        for entity in Entity:
-            apply.core_rows(context, entity)
+        apply.rows_of_entities(context)
         apply.parts(context, undone=act.turn.undone)
         _members(context)
         apply.memberships(context)

@@ -17,6 +17,7 @@ from connectors.base import CircuitState
 LONGEST_PAUSE: Final = 86_400.0
 MOMENT: Final = 0.001
 """Seconds that do not count: who waited as long as was asked has waited long enough."""
+_LARGEST_BATCH: Final = 100
 _FURTHEST: Final = 60
 """So many batches ahead of now a budget may be; beyond that a clock was wrong."""
 
@@ -62,7 +63,7 @@ class Rate:
     @property
     def batch(self) -> int:
         """How many are taken at once: a second's worth, so that a statement a second is enough."""
-        return max(1, math.floor(self.per_second))
+        return min(_LARGEST_BATCH, max(1, math.floor(self.per_second)))
 
     def take(self, budget: Budgeted, now: float) -> tuple[Budgeted, list[float]]:
         """Take a batch: what is left, and the instants from which each request may go out."""

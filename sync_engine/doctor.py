@@ -13,10 +13,12 @@ from config.operators import Role
 from config.settings import Settings
 from connectors import registry
 from sync_engine.accounts import list_accounts
+from sync_engine.alerts.senders import check_channel
 from sync_engine.hub import Hub
 from sync_engine.lately import lately
 from sync_engine.reorganise import list_herinrichtingen
 from sync_engine.rotation import list_keys
+from sync_engine.schedule.planner import check_schedules
 from sync_engine.selection import koppelingen_of
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import verify_keys
@@ -55,6 +57,8 @@ def examine(config: Path | None) -> list[Finding]:
         findings += _rotations(hub)
         findings += _herinrichtingen(hub)
         findings += _sources(hub)
+        findings += _schedules(hub)
+        findings += _alerts(settings)
         findings += _runs(hub)
     finally:
         hub.close()
@@ -83,6 +87,24 @@ def _operators(settings: Settings) -> Iterator[Finding]:
 _NAME_ONE = (
     'Neem in koppelhub.toml een tabel [[operator]] op met name = "<gebruiker>" en role = "admin".'
 )
+
+
+def _alerts(settings: Settings) -> Iterator[Finding]:
+    """Whether somebody is told when something goes wrong, and all that this needs is there."""
+    channels = settings.alerts.channel
+    if not channels:
+        level, advice = ("let op", _TELL_ONE) if settings.production else ("goed", "")
+        yield Finding(level, "alerts", "niemand wordt gewaarschuwd: er is geen kanaal", advice)
+    for channel in channels:
+        try:
+            check_channel(settings, channel)
+        except KoppelhubError as error:
+            yield _wrong(f"alerts {channel.name}", error)
+        else:
+            yield Finding("goed", f"alerts {channel.name}", str(channel.kind))
+
+
+_TELL_ONE = "Maak een [[alerts.channel]] in koppelhub.toml, en probeer het met `alerts test`."
 
 
 def _keys(settings: Settings) -> Iterator[Finding]:
@@ -224,6 +246,13 @@ def _sources(hub: Hub) -> Iterator[Finding]:
             continue
         made.close()
         yield Finding("goed", f"koppeling {source.name}", "instellingen en geheimen zijn er")
+
+
+def _schedules(hub: Hub) -> Iterator[Finding]:
+    try:
+        check_schedules(hub)
+    except KoppelhubError as error:
+        yield _wrong("schema", error)
 
 
 def _runs(hub: Hub) -> Iterator[Finding]:

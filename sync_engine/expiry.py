@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from config.clock import zone
-from config.errors import ConfigurationError
 from config.sources import Ends, Source
-from connectors import registry
+from connectors.base import Manifest
 from sync_engine.condition import Expiry
 from sync_engine.hub import Hub
 from sync_engine.store.values import instant
@@ -25,8 +24,8 @@ _LARGEST_BYTES: Final = 1_000_000
 _SERVER: Final = "server"
 
 
-def of_source(hub: Hub, source: Source) -> tuple[Expiry, ...]:
-    """Everything of a koppeling that ends, the first first."""
+def of_source(hub: Hub, source: Source, manifest: Manifest | None) -> tuple[Expiry, ...]:
+    """Everything of a koppeling that ends, the first first; without a manifest as configured."""
     where = zone(hub.settings.timezone)
     found = [
         Expiry(
@@ -37,17 +36,13 @@ def of_source(hub: Hub, source: Source) -> tuple[Expiry, ...]:
         )
         for one in source.expires
     ]
-    found += _certificates(source)
+    found += () if manifest is None else _certificates(source, manifest)
     return tuple(sorted(found, key=lambda expiry: expiry.at))
 
 
-def _certificates(source: Source) -> Iterator[Expiry]:
+def _certificates(source: Source, manifest: Manifest) -> Iterator[Expiry]:
     """The certificates that a koppeling shows; where one cannot be read, its runs say so."""
-    try:
-        settings = registry.factory(source.system).manifest.settings
-    except ConfigurationError:  # no such connector: its runs say so
-        return
-    for setting in settings:
+    for setting in manifest.settings:
         option = source.options.get(setting.name)
         if setting.certificate and isinstance(option, str):
             end = certificate_end(Path(option))

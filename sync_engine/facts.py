@@ -13,11 +13,10 @@ from typing import Final
 
 import msgspec
 
-from config.errors import ConfigurationError
 from config.operators import SYSTEM
 from config.sources import Source
 from connectors import registry
-from connectors.base import CircuitState
+from connectors.base import CircuitState, Manifest
 from sync_engine import expiry
 from sync_engine.admission import CIRCUIT, MAINTENANCE, SWITCHED_OFF
 from sync_engine.cases import open_cases
@@ -53,7 +52,12 @@ def gather(hub: Hub, sources: Sequence[Source], *, at: datetime) -> Facts:
         known = _Known(hub, work, list(ids.values()), at)
         expiries = expiry.of_installation(work)
         alive = tuple(Process(str(one.kind), one.at) for one in processes(work))
-    read = tuple(_facts(hub, source, known, ids[source.name]) for source in sources)
+    installed = registry.find().installed  # looks through all packages: once
+    manifests = {system: factory.manifest for system, factory in installed.items()}
+    read = tuple(
+        _facts(hub, source, known, ids[source.name], manifests.get(source.system))
+        for source in sources
+    )
     free, size = _disk(hub)
     return Facts(
         read,
@@ -100,6 +104,7 @@ def _facts(
     source: Source,
     known: _Known,
     number: int,
+    manifest: Manifest | None,
 ) -> KoppelingFacts:
     freshness = hub.settings.freshness_of(source)
     runs = known.runs[number]
@@ -130,8 +135,8 @@ def _facts(
         outbox=waiting,
         outbox_oldest=oldest,
         inbox_refused=known.refused.get(source.name, 0),
-        expiries=expiry.of_source(hub, source),
-        unacknowledged=_unacknowledged(hub, source),
+        expiries=expiry.of_source(hub, source, manifest),
+        unacknowledged=_unacknowledged(hub, manifest),
         totals=known.totals.get(number, {}),
     )
 
@@ -145,12 +150,8 @@ def _served(hub: Hub, source: Source, read: set[str]) -> tuple[str, ...]:
     return tuple(brin for brin in brins if brin in read) or tuple(brins)
 
 
-def _unacknowledged(hub: Hub, source: Source) -> tuple[str, ...]:
-    if not hub.settings.production:
-        return ()
-    try:
-        manifest = registry.factory(source.system).manifest
-    except ConfigurationError:  # no such connector: its runs say so
+def _unacknowledged(hub: Hub, manifest: Manifest | None) -> tuple[str, ...]:
+    if not hub.settings.production or manifest is None:  # its runs say that there is no connector
         return ()
     return hub.settings.unacknowledged(a.name for a in manifest.assumptions)
 

@@ -43,10 +43,9 @@ FORMER_COLUMNS = ("eigenaar_id", "soort", "uitgever")
 
 
 def prepare(context: Context) -> None:
-    """Make the temporary tables that hold what a plan would write."""
+    """Make the temporary tables of what a plan would write; those of entities come when needed."""
     work = context.work
-    for entity in Entity:
-        work.temp_like(f"p_{entity}", str(entity), _COLUMNS[f"p_{entity}"])
+    context.written.clear()
     work.temp_like("p_identificatie", "identificatie", IDENTIFIER_COLUMNS)
     work.temp_like("p_contactgegeven", "contactgegeven", CONTACT_COLUMNS)
     work.temp_like("p_adres", "adres", ADRES_COLUMNS)
@@ -176,6 +175,7 @@ _COLUMNS = {
     "p_deelname_nieuw": MEMBER_COLUMNS,
 } | {f"p_{entity}": ("id", "tenant_id", "run_id", *head_columns(entity)) for entity in Entity}
 """Temporary table → the columns that are loaded."""
+_ENTITIES = {f"p_{entity}": entity for entity in Entity}
 
 
 class Prepared:
@@ -260,8 +260,13 @@ class Prepared:
 
     def flush(self) -> None:
         """Load what was collected."""
+        work, written = self.context.work, self.context.written
         for table, rows in self._rows.items():
-            self.context.work.load(table, _COLUMNS[table], rows)
+            entity = _ENTITIES.get(table)
+            if entity is not None and entity not in written:
+                work.temp_like(table, str(entity), _COLUMNS[table])
+                written.add(entity)
+            work.load(table, _COLUMNS[table], rows)
         self._rows.clear()
 
 

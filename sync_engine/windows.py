@@ -63,12 +63,33 @@ def open_from(now: datetime, windows: Iterable[Window], zone: ZoneInfo) -> datet
     """
     at, listed = now.astimezone(UTC), tuple(windows)
     for _ in range(_STEPS):
-        wall = at.astimezone(zone).replace(tzinfo=None, fold=0)
+        wall = _naive(at, zone)
         ends = [end for window in listed if (end := window.ends(wall)) is not None]
         if not ends:
             return at
         at = _instant(max(ends), zone, after=at)
     return at
+
+
+def closes_at(now: datetime, windows: Iterable[Window], zone: ZoneInfo) -> datetime | None:
+    """The first instant after now at which one of these windows begins (UTC); None without any."""
+    today = now.astimezone(zone).date()
+    begins = [
+        datetime.combine(day, time()) + timedelta(minutes=window.start)
+        for window in windows
+        for days in range(-1, 9)
+        if (day := today + timedelta(days=days)).weekday() in window.days
+    ]
+    coming = [
+        wall
+        for wall in begins
+        if any(wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) > now for fold in (0, 1))
+    ]
+    return min((_instant(wall, zone, after=now) for wall in coming), default=None)
+
+
+def _naive(at: datetime, zone: ZoneInfo) -> datetime:
+    return at.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
 def _instant(wall: datetime, zone: ZoneInfo, *, after: datetime) -> datetime:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
@@ -41,11 +42,14 @@ from web.signin.cookies import BEFORE, FLOW, SESSION
 from web.signin.gate import SIGN_IN, Gate
 from web.signin.oidc import Flow, RelyingParty, operator_of
 from web.signin.sealed import Seal
+from web.signin.turns import Turns
 from web.texts import marked, own_path
 
 _LEAVE: Final = f"{SIGN_IN}/oidc"
 _ARRIVE: Final = f"{SIGN_IN}/terug"
 _LONGEST_TEXT: Final = 2_000
+_AT_ONCE: Final = 4
+"""Sign-ins of one kind that take a thread at once: a crowd here must not keep pages waiting."""
 _WRONG: Final = marked("Deze naam en dit wachtwoord horen niet bij elkaar.")
 _TOO_LATE: Final = marked(
     "Het inloggen duurde te lang of begon in een andere browser. Begin opnieuw."
@@ -81,6 +85,7 @@ class Door:
         self._hub = hub
         self._web = hub.settings.web
         self._passwords = passwords or Passwords()
+        self._at_the_form, self._at_the_issuer = Turns(_AT_ONCE), Turns(_AT_ONCE)
         self._before = Seal(hub.keyring, "sign-in-form", hub.clock)
         self._flows = Seal(hub.keyring, "sign-in-flow", hub.clock)
         oidc = self._web.oidc
@@ -111,13 +116,15 @@ class Door:
         after = own_path(_text(form, "next") or "/")
         if not self._web.local_accounts:
             return self._shown(request, after, status=403)
-        came = await run_in_threadpool(
-            with_password,
-            self._unknown(request),
-            self._passwords,
-            _text(form, "naam"),
-            _text(form, "wachtwoord"),
-            former=SESSION.read(request, secure=request.state.place.is_secure),
+        came = await self._at_the_form.carry_out(
+            partial(
+                with_password,
+                self._unknown(request),
+                self._passwords,
+                _text(form, "naam"),
+                _text(form, "wachtwoord"),
+                former=SESSION.read(request, secure=request.state.place.is_secure),
+            )
         )
         return self._answered(request, came, after)
 
@@ -128,8 +135,8 @@ class Door:
         after = own_path(request.query_params.get("next", "/"))
         place: Place = request.state.place
         try:
-            url, flow = await run_in_threadpool(
-                self._party.leave, after=after, redirect_uri=f"{place.origin}{_ARRIVE}"
+            url, flow = await self._at_the_issuer.carry_out(
+                partial(self._party.leave, after=after, redirect_uri=f"{place.origin}{_ARRIVE}")
             )
         except KoppelhubError as error:
             return self._away(request, error)
@@ -146,11 +153,13 @@ class Door:
             return self._shown(request, "/", status=403, wrong=_TOO_LATE)
         flow = msgspec.json.decode(kept, type=Flow)
         try:
-            came = await run_in_threadpool(
-                with_identity,
-                self._unknown(request),
-                lambda: self._proved(party, flow, answer),
-                former=SESSION.read(request, secure=secure),
+            came = await self._at_the_issuer.carry_out(
+                partial(
+                    with_identity,
+                    self._unknown(request),
+                    partial(self._proved, party, flow, answer),
+                    former=SESSION.read(request, secure=secure),
+                )
             )
         except KoppelhubError as error:
             response = self._away(request, error)

@@ -1,7 +1,8 @@
 """Health in the words of Prometheus: base units, `_total` for counters, few labels, nobody's data.
 
-Labels are names from the configuration (source, system, tenant, school), entities and words of our
-own: there are as many series as the configuration has koppelingen, times a fixed number.
+Labels are names from the configuration (source, school), entities and words of our own: there are
+as many series as the configuration has koppelingen, times a fixed number. System and tenant stand
+in `koppelhub_source_info` alone, to be joined on source.
 """
 
 from __future__ import annotations
@@ -17,12 +18,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from sync_engine import totals
 from sync_engine.condition import Expiry, Health, KoppelingHealth
-from sync_engine.outcome import Outcome
 from sync_engine.troubles import Facts
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
-_LABELS: Final = ("source", "system", "tenant", "school")
+_LABELS: Final = ("source", "school")
 
 Row = tuple[Sequence[str], float | None]
 
@@ -102,6 +102,15 @@ class _Collected:
     # -- how koppelingen are -----------------------------------------------------------------------
 
     def _state(self) -> Iterator[Metric]:
+        yield _gauge(
+            "koppelhub_source_info",
+            "What a koppeling is.",
+            [
+                ((*self._labels[one.name], one.system, one.tenant), 1)
+                for one in self._health.koppelingen
+            ],
+            [*_LABELS, "system", "tenant"],
+        )
         yield self._of(
             "koppelhub_source_state",
             "0 good, 1 warning, 2 critical.",
@@ -164,12 +173,11 @@ class _Collected:
         yield self._of("koppelhub_last_run_duration_seconds", "How long it took.", _duration)
         yield _gauge(
             "koppelhub_last_run_outcome",
-            "1 for how it ended, 0 for how it did not.",
+            "1 with the outcome that it had; `running` is one that broke off.",
             [
-                ((*self._labels[one.name], outcome), int(one.last.outcome == outcome))
+                ((*self._labels[one.name], one.last.outcome), 1)
                 for one in self._health.koppelingen
                 if one.last is not None
-                for outcome in map(str, Outcome)
             ],
             [*_LABELS, "outcome"],
         )
@@ -254,7 +262,7 @@ def _gauge(name: str, text: str, rows: Iterable[Row], labels: Sequence[str] = ()
 
 def _labels(one: KoppelingHealth) -> tuple[str, ...]:
     """One koppeling of several schools has one series: its schools stand in one label."""
-    return (one.name, one.system, one.tenant, ",".join(one.schools))
+    return (one.name, ",".join(one.schools))
 
 
 def _seconds(at: datetime | None) -> float | None:

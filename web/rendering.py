@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -42,7 +43,20 @@ def environment(language: Language) -> Environment:
         texts.gettext, texts.ngettext, newstyle=True
     )
     made.globals["asset"] = asset
+    made.filters["ticked"] = ticked
     return made
+
+
+def ticked(text: object) -> Markup:
+    """What the engine says, with what it puts between backticks as code; everything escaped."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:  # a tick without its other
+        return escape(text)
+    told = (
+        Markup("<code>{}</code>").format(part) if n % 2 else escape(part)
+        for n, part in enumerate(parts)
+    )
+    return Markup("").join(told)
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.arguments import Config, Debug, Json, OneSchool, asked, open_hub
+from console.arguments import (
+    Config,
+    Debug,
+    Json,
+    OneSchool,
+    Why,
+    Yes,
+    asked,
+    must_ask,
+    open_hub,
+    operator_name,
+)
 from console.commands.sources import source_app
 from console.output import Output
 
@@ -55,6 +66,37 @@ def school_add(
     with open_hub(config, debug=debug) as hub:
         path = add_school(hub, tenant=tenant, brin=brin, name=name, title=title, contact=contact)
     _told(Output(json=json), path, f"koppelhub onboarding --school {brin}")
+
+
+@school_app.command("leave")
+def school_leave(
+    tenant: Annotated[str, typer.Option("--tenant", help="The bevoegd gezag that leaves.")],
+    why: Why = "",
+    yes: Yes = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would go; remove nothing.")
+    ] = False,
+    json: Json = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> None:
+    """Remove everything of a bevoegd gezag for good, its keys too, after showing what it is."""
+    from console.onboarding import show_leaving
+    from sync_engine.leaving import leave
+
+    out = Output(json=json)
+    must_ask(out, yes=yes or dry_run)
+    operator = operator_name()
+    with open_hub(config, debug=debug) as hub:
+        if dry_run or not yes:
+            found = leave(hub, tenant, operator=operator, why=why, dry=True)
+            show_leaving(out, found)
+            if dry_run or not found.rows:
+                return
+            question = "Dit alles voorgoed verwijderen, met de sleutels?"
+            if not asked(out, question, refused="Er is niets verwijderd."):
+                return
+        show_leaving(out, leave(hub, tenant, operator=operator, why=why))
 
 
 @source_app.command("link")

@@ -84,15 +84,30 @@ def mail_server(settings: Settings) -> MailServer:
     )
 
 
-def _hook(settings: Settings, clock: Clock, channel: Channel, notice: Notice) -> None:
+def check_channel(settings: Settings, channel: Channel) -> None:
+    """Do nothing where all that the channel needs is there; asks nobody.
+
+    Raises: ConfigurationError if a secret or file is not there.
+    """
+    if channel.kind is ChannelKind.MAIL:
+        mail_server(settings)
+    else:
+        _hook_of(settings, channel)
+
+
+def _hook_of(settings: Settings, channel: Channel) -> Hook:
     if channel.secret is None:
         raise ConfigurationError(f"alerts.channel[{channel.name}].secret: is required")
     own = channel.authority
-    hook = Hook(
+    return Hook(
         url=_url(channel),
         secret=channel.secret.resolve(),
         tls=None if own is None else trusting(_file(settings, own)),
     )
+
+
+def _hook(settings: Settings, clock: Clock, channel: Channel, notice: Notice) -> None:
+    hook = _hook_of(settings, channel)
     document = {"id": notice.id} | notice.document
     body = msgspec.json.encode(document)
     post(hook, notice.id, body, clock=clock, timeout=_HOOK_TIMEOUT)

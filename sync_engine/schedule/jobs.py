@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from config.errors import ConfigurationError, KoppelhubError
 from config.logs import bound
-from sync_engine.admission import Postponed, admitted
+from sync_engine.admission import Postponed, admitted, time_left
 from sync_engine.deadline import Stop, never
 from sync_engine.errors import AlreadyDoneError, RunActiveError
 from sync_engine.hub import Hub
@@ -24,6 +24,7 @@ from sync_engine.runs import run
 from sync_engine.schedule import state
 from sync_engine.schedule.duties import Duty, duty_of
 from sync_engine.schedule.state import OF_THE_HUB, Key, Place
+from sync_engine.store.work import Work
 
 _log = logging.getLogger(__name__)
 
@@ -156,7 +157,12 @@ def perform(
     with admitted(hub, source, by_hand=job.by_hand) as postponed:
         if postponed is not None:
             return postponed
-        return run(hub, job.koppeling, job.options(due), stop=stop)
+        options = job.options(due)
+        if not job.by_hand:
+            limit = hub.settings.policy.limits.run_time
+            left = time_left(hub, source)
+            options = replace(options, time_limit=limit if left is None else min(limit, left))
+        return run(hub, job.koppeling, options, stop=stop)
 
 
 def attempt(hub: Hub, task: Task, *, tries: int = 0, stop: Stop = never) -> datetime | None:
@@ -173,17 +179,22 @@ def attempt(hub: Hub, task: Task, *, tries: int = 0, stop: Stop = never) -> date
     with bound(koppeling=task.key.koppeling or None):
         if isinstance(task, Job) and task.by_hand:
             return _Attempt(hub, task, None, tries=tries, stop=stop).make()
-        place = Place(
-            hub.koppeling(task.key.koppeling).id if task.key.koppeling else OF_THE_HUB,
-            task.key.kind,
-        )
         with hub.store.work() as work:
-            known = state.read_state(work, place)
-        if known is None or not known.is_open:
+            place = _place(work, task.key)
+            known = None if place is None else state.read_state(work, place)
+        if place is None or known is None or not known.is_open:
             return None  # another answered it: a newer one may have been handed out with it
         attempt = _Attempt(hub, task, place, tries=known.tries, stop=stop)
         attempt.due = known.due_at
         return attempt.make()
+
+
+def _place(work: Work, key: Key) -> Place | None:
+    """Where its state stands; the configuration of this process may not know its koppeling."""
+    if not key.koppeling:
+        return Place(OF_THE_HUB, key.kind)
+    rows = work.execute("SELECT id FROM koppeling WHERE name = ?", (key.koppeling,))
+    return Place(rows[0][0], key.kind) if rows else None
 
 
 class _Attempt:

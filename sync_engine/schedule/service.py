@@ -35,6 +35,18 @@ def _queue(hub: Hub) -> Iterator[Dispatcher]:
         yield queue
 
 
+@contextmanager
+def _alone(hub: Hub) -> Iterator[None]:
+    """Only one process serves a SQLite database."""
+    try:
+        held = ExitStack()
+        held.enter_context(lease(hub.store, "serve"))
+    except RunActiveError as error:
+        raise RunActiveError(str(error), advice=_SECOND_ADVICE) from None
+    with held:
+        yield
+
+
 class Service:
     """The clock of one process, from `with` to its end.
 
@@ -67,12 +79,13 @@ class Service:
         Raises: ConfigurationError if a schedule cannot be kept; RunActiveError if another process
             serves this SQLite database.
         """
-        check_schedules(self._hub)
-        if self._hub.store.path is not None:
-            try:
-                self._held.enter_context(lease(self._hub.store, "serve"))
-            except RunActiveError as error:
-                raise RunActiveError(str(error), advice=_SECOND_ADVICE) from None
+        try:
+            check_schedules(self._hub)
+            if self._hub.store.path is not None:
+                self._held.enter_context(_alone(self._hub))
+        except BaseException:
+            self._held.close()
+            raise
         settings = self._hub.settings.scheduling
         planner = Planner(self._hub, self.dispatcher, light=self._threads)
         self._threads.start()

@@ -23,7 +23,6 @@ import psycopg
 from procrastinate import exceptions, jobs, sql
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
-from config.errors import KoppelhubError
 from sync_engine.errors import StoreError
 from sync_engine.hub import Hub
 from sync_engine.schedule.heartbeat import Heartbeat, ProcessKind
@@ -311,8 +310,5 @@ class Worker:
         except StoreError as error:
             _log.warning("%s %s is tried again: %s", *task.key, error)
             again = now() + BUSY
-        except KoppelhubError as error:  # of a koppeling that is not configured here, for instance
-            _log.error("%s %s cannot be carried out here: %s", *task.key, error)
-            return
         if again is not None:
             raise _AgainError(datetime.now(UTC) + (again - now()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -371,6 +372,39 @@ def test_too_many_tries_of_an_account_must_wait_and_nobody_is_locked_out(home: H
     assert browser.sign_in("desk").status_code == 303
     home.clock.advance(timedelta(seconds=3))
     assert home.browser().sign_in("baas").status_code == 303
+
+
+def test_a_crowd_at_the_form_keeps_no_page_waiting(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, begun, go = home.browser(), threading.Semaphore(0), threading.Event()
+    inside.sign_in()
+
+    def slow(hashed: str | None, password: str) -> bool:
+        begun.release()
+        return not go.wait(20)
+
+    monkeypatch.setattr(home.passwords, "verify", slow)
+    crowd = [home.browser() for _ in range(45)]  # more than the server has threads
+    tokens = [browser.token() for browser in crowd]
+    senders = [
+        threading.Thread(
+            target=browser.post,
+            args=("/inloggen", {"_csrf": token, "naam": f"n{number}", "wachtwoord": "x"}),
+        )
+        for number, (browser, token) in enumerate(zip(crowd, tokens, strict=True))
+    ]
+    for sender in senders:
+        sender.start()
+    try:
+        for _ in range(4):
+            assert begun.acquire(timeout=20)
+        assert is_in(inside)
+        assert not begun.acquire(timeout=0.05)  # no fifth password is looked at meanwhile
+    finally:
+        go.set()
+        for sender in senders:
+            sender.join()
 
 
 # -- what every answer says ------------------------------------------------------------------------

@@ -122,8 +122,10 @@ def test_the_metrics_say_how_every_koppeling_is(made: Bench) -> None:
     assert answer.headers["content-type"].startswith("text/plain; version=")
     found = metrics(answer.text)
     assert value(found, "koppelhub_health_state") == 1
-    labels = {"source": "s0", "system": "memory", "tenant": "bestuur", "school": "99XX"}
+    labels = {"source": "s0", "school": "99XX"}
     assert value(found, "koppelhub_source_state", **labels) == 1
+    labels |= {"system": "memory", "tenant": "bestuur"}
+    assert value(found, "koppelhub_source_info", **labels) == 1
     assert value(found, "koppelhub_last_good_run_timestamp_seconds", source="s0") == began
     assert value(found, "koppelhub_last_success_timestamp_seconds", source="s0") == began
     assert value(found, "koppelhub_last_good_run_timestamp_seconds", source="s1") == began
@@ -132,7 +134,7 @@ def test_the_metrics_say_how_every_koppeling_is(made: Bench) -> None:
     assert value(found, "koppelhub_late_seconds", source="s0") == 4 * 3600
     assert value(found, "koppelhub_source_problem", source="s0", kind="late") == 1
     assert value(found, "koppelhub_last_run_outcome", source="s1", outcome="partial") == 1
-    assert value(found, "koppelhub_last_run_outcome", source="s1", outcome="done") == 0
+    assert len([s for s in found["koppelhub_last_run_outcome"] if s.labels["source"] == "s1"]) == 1
     assert value(found, "koppelhub_quarantine_records", source="s1") == 1
     assert value(found, "koppelhub_last_run_records", source="s0", result="created") == 1
     situation = {"source": "s0", "entity": "leerling", "situation": "linked"}

@@ -42,7 +42,7 @@ def lose(line: Line, url: str) -> None:
 
 @pytest.mark.usefixtures("tools")
 def test_after_a_restore_the_next_runs_end_as_if_nothing_was_lost(
-    shell: Shell, database_url: str, tmp_path: Path
+    shell: Shell, tmp_path: Path
 ) -> None:
     line = shell.line
     shell.sync()
@@ -64,7 +64,7 @@ def test_after_a_restore_the_next_runs_end_as_if_nothing_was_lost(
     line.later(hours=24)
     shell.sync()
     wanted = core_dump(line.hub)
-    lose(line, database_url)
+    lose(line, line.hub.settings.database.resolve())
     assert shell("runs").code == 2
     done = shell("db", "restore", str(file))
     assert done.code == 0, done.err

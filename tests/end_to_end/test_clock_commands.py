@@ -59,6 +59,7 @@ def test_deltas_of_a_system_that_cannot_tell_are_refused_before_anything_begins(
     assert said.code == 2
     assert f"source[{KOPPELING}].delta_schedule" in said.err
     assert quick.line.query("SELECT COUNT(*) FROM process_heartbeat") == [(0,)]
+    assert "delta_schedule" in quick("doctor").out
 
 
 @pytest.mark.parametrize("example", [*range(2)])

@@ -156,3 +156,26 @@ def test_what_is_there_already_is_not_added_again(fresh: Shell, tmp_path: Path) 
     assert "99ZZ" in paragraph(
         fresh("source", "link", "x", "--system", "somtoday", "--school", "99ZZ", *settings(fresh))
     )
+
+
+def test_a_board_leaves_with_its_keys_once_the_configuration_is_without_it(fresh: Shell) -> None:
+    add(fresh)
+    link(fresh)
+    fresh(*AGREE, *PURPOSE)
+    assert fresh("sync", "--source", "som").code == 0
+    leave = ("school", "leave", "--tenant", "demo", "--why", "opgezegd")
+    assert "configuratie" in paragraph(fresh(*leave, "--yes"))
+    for file in fragments.folder_of(fresh.line.folder / "koppelhub.toml").iterdir():
+        file.unlink()
+    assert fresh(*leave, stdin="n\n").code == 0
+    assert fresh.line.query("SELECT COUNT(*) FROM tenant_key")[0][0] == 1
+    said = fresh(*leave, "--yes", "--json").data
+    assert said["rows"]["leerling"] == 40
+    for table in ("leerling", "identificatie", "tenant_key", "raw_payload", "shadow_form"):
+        assert fresh.line.query(f"SELECT COUNT(*) FROM {table}") == [(0,)]
+    assert fresh("keys").code == 0
+    assert fresh("audit", "verify").code == 0
+    assert add(fresh).code == 0  # and it may come again
+    link(fresh)
+    fresh(*AGREE, *PURPOSE)
+    assert fresh("sync", "--source", "som").code == 0

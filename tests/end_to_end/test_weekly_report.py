@@ -48,6 +48,7 @@ def with_mail(shell: Shell) -> Iterator[Mailbox]:
             f'[alerts.mail]\nhost = "127.0.0.1"\nport = {box.port}\nsecurity = "none"\n'
             'sender = "hub@hub.example"\n[[alerts.channel]]\nname = "ops"\nkind = "mail"\n'
             'to = ["ops@hub.example"]\n'
+            '[[alerts.rule]]\nname = "bron"\ntroubles = ["failed", "late", "never"]\n'
         )
         named_with = f'{named}\ncontact = "{CONTACT}"'
         path.write_text(plain.replace(named, named_with) + mail, encoding="utf-8")
@@ -180,3 +181,15 @@ def test_a_channel_is_tried_before_it_is_needed(quick: Shell) -> None:
     said = quick("alerts", "test", "--channel", "ops")  # the server is gone
     assert said.code == 75
     assert "alerts.mail" in said.err
+
+
+def test_the_doctor_sees_a_secret_that_is_not_there(quick: Shell) -> None:
+    path = quick.line.folder / "koppelhub.toml"
+    hook = 'name = "chat"\nkind = "webhook"\nurl = "https://chat.example/x"\n'
+    secret = 'secret = { env = "KOPPELHUB_NIET_GEZET" }\n'
+    plain = path.read_text("utf-8")
+    assert "niemand wordt gewaarschuwd" in quick("doctor").out
+    path.write_text(f"{plain}\n[[alerts.channel]]\n{hook}{secret}", encoding="utf-8")
+    said = quick("doctor")
+    assert said.code == 2
+    assert "KOPPELHUB_NIET_GEZET" in said.out

@@ -31,6 +31,7 @@ from sync_engine.actor import Actor
 from sync_engine.hub import Hub
 from sync_engine.outcome import RunReport
 from sync_engine.runs import Options, run
+from sync_engine.schedule.heartbeat import Heartbeat, ProcessKind
 from tests.support.lines import PatientClock
 
 FIRST: Final = datetime(2026, 11, 3, 1, 15, tzinfo=UTC)
@@ -149,6 +150,8 @@ def town(folder: Path, *, only: tuple[str, ...] = ()) -> Iterator[Town]:
         made = _opened(folder, ends, patch, only=only)
         _play(made)
         made.clock.set(MORNING)
+        clock = Heartbeat(made.hub.store, made.clock, kind=ProcessKind.SERVE, label="de stad")
+        clock.beat()  # the process that keeps the schedules is there
         yield made
 
 

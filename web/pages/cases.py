@@ -86,7 +86,13 @@ def case(desk: Desk) -> Response:
 
 
 def _shown(
-    desk: Desk, number: int, *, status: int = 200, wrong: str = "", unchosen: bool = False
+    desk: Desk,
+    number: int,
+    *,
+    status: int = 200,
+    wrong: str = "",
+    unchosen: bool = False,
+    unknown: bool = False,
 ) -> Response:
     """A case as it stands now.
 
@@ -96,6 +102,7 @@ def _shown(
         status: of the answer.
         wrong: why what he did was not done (Dutch); empty where nothing was.
         unchosen: he did not say what it is.
+        unknown: he gave it to nobody whom the configuration names.
     """
     with desk.hub.store.work() as work:
         find_case(desk.hub, work, number)
@@ -110,14 +117,19 @@ def _shown(
         lines=lines(view),
         decisions=[choice for choice in view.choices if choice.verdict],
         others=[c for c in view.choices if not c.verdict and " case " not in c.command],
-        operators=[operator.name for operator in desk.hub.settings.operator],
+        operators=_operators(desk),
         wrong=wrong,
         unchosen=unchosen,
+        unknown=unknown,
         plain=plain,
         most=MOST_WHY,
         labels=labels,
         of_koppeling=of_koppeling,
     )
+
+
+def _operators(desk: Desk) -> list[str]:
+    return [operator.name for operator in desk.hub.settings.operator]
 
 
 def lines(view: CaseView) -> list[Line]:
@@ -176,6 +188,8 @@ def decide(desk: Desk) -> Response:
 def give(desk: Desk) -> Response:
     """Give a case to a colleague, take it, or leave it to nobody."""
     number, to = desk.number("id"), desk.form.get("to", "")
+    if to and to != desk.operator and to not in _operators(desk):
+        return _shown(desk, number, status=422, unknown=True)
     assign(desk.hub, number, to=to or None, operator=desk.operator)
     return desk.go(f"/zaken/{number}")
 

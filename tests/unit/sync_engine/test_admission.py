@@ -14,10 +14,15 @@ import pytest
 from config.politeness import SystemPoliteness
 from config.sources import Source
 from connectors.base import Budget
-from sync_engine.admission import Postponed, admitted, standing
+from sync_engine.admission import Postponed, admitted, standing, time_left
 from sync_engine.errors import MaintenanceError, SyncError
-from sync_engine.outcome import Outcome
+from sync_engine.hub import Hub
+from sync_engine.options import Options
+from sync_engine.outcome import Outcome, RunReport
 from sync_engine.politeness import StoreManners
+from sync_engine.runs import run
+from sync_engine.schedule import jobs
+from sync_engine.schedule.jobs import Job, perform
 from sync_engine.store.engine import Store
 from sync_engine.switches import begin_maintenance, end_maintenance, switch_off, switch_on
 from tests.support.hubs import START, Bench, Kind, bench
@@ -138,6 +143,26 @@ def test_outside_permitted_hours_the_clock_waits_and_a_person_does_not(
         expected = Postponed(datetime.fromisoformat(until).replace(tzinfo=UTC), "hours")
     assert asked(made) == expected
     assert asked(made, by_hand=True) is None
+
+
+def test_a_run_of_the_clock_ends_with_its_permitted_hours_and_a_persons_does_not(
+    made: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed(made, hours=(1, 5))
+    made.clock.set(datetime(2026, 10, 25, 3, 30, tzinfo=UTC))  # 04:30 in winter time
+    assert time_left(made.hub, source(made)) == timedelta(minutes=30)
+    assert time_left(made.hub, source(made, "s1")) is None
+    limits: list[timedelta | None] = []
+
+    def noted(hub: Hub, koppeling: str, options: Options, **rest: Any) -> RunReport:
+        limits.append(options.time_limit)
+        return run(hub, koppeling, options, **rest)
+
+    monkeypatch.setattr(jobs, "run", noted)
+    for job in (Job("s0"), Job("s1"), Job("s0", by_hand=True, operator="jan")):
+        assert isinstance(perform(made.hub, job), RunReport)
+    whole = made.hub.settings.policy.limits.run_time
+    assert limits == [timedelta(minutes=30), whole, None]
 
 
 # -- a host that is down, or asks for patience -----------------------------------------------------

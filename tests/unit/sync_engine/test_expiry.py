@@ -89,5 +89,5 @@ def test_the_last_day_that_the_configuration_names_is_a_day_of_the_school(made: 
     told = source.model_copy(
         update={"expires": (Expires(what=Ends.CREDENTIAL, on=date(2026, 7, 31)),), "options": {}}
     )
-    (expiry,) = of_source(made.hub, told)
+    (expiry,) = of_source(made.hub, told, None)
     assert expiry.at == datetime(2026, 7, 31, 22, tzinfo=UTC)  # midnight in Amsterdam

@@ -1,4 +1,4 @@
-"""The planner and what carries out its jobs, on both databases, with a clock that the test sets."""
+"""The planner and what carries out its jobs, with a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from sync_engine.schedule.state import Key
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
 from sync_engine.switches import begin_maintenance, end_maintenance
+from tests.conftest import BOTH
 from tests.support.clockwork import Clockwork, scheduled
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
@@ -34,9 +35,14 @@ FULL, DELTA = Key("s0", "full"), Key("s0", "delta")
 DAILY = "0 4 * * *"  # the bench begins at 03:00 local time
 
 
+both = pytest.mark.parametrize("made", BOTH, indirect=True)
+"""For what leans on the store; the rest is the same code on either."""
+
+
 @pytest.fixture
-def made(store: Store, tmp_path: Path) -> Iterator[Bench]:
-    """Two koppelingen of one instelling each."""
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """Two koppelingen of one instelling each, on SQLite where nothing else is said."""
+    store: Store = request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_store")
     sources = {name: MemorySource((Entity.INSTELLING,)) for name in ("s0", "s1")}
     for number, source in enumerate(sources.values()):
         source.put(Entity.INSTELLING, f"i{number}", brin=f"99X{number}", naam="School")
@@ -50,6 +56,7 @@ def clock(made: Bench) -> Clockwork:
     return scheduled(made, schedule=DAILY)
 
 
+@both
 def test_a_koppeling_runs_when_it_is_due_and_only_then(clock: Clockwork) -> None:
     assert clock.tick() == []  # it is seen for the first time
     assert clock.tick(minutes=59) == []
@@ -62,6 +69,7 @@ def test_a_koppeling_runs_when_it_is_due_and_only_then(clock: Clockwork) -> None
     assert clock.tick(hours=1) == [FULL, Key("s1", "full")]
 
 
+@both
 def test_however_many_times_were_missed_one_run_catches_them_up(clock: Clockwork) -> None:
     clock.tick()
     clock.restart()
@@ -78,6 +86,7 @@ def test_what_was_missed_too_long_ago_waits_for_its_next_time(made: Bench) -> No
     assert clock.tick(hours=22) == [FULL, Key("s1", "full")]
 
 
+@both
 def test_killed_after_writing_down_and_before_handing_out(
     clock: Clockwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +102,7 @@ def test_killed_after_writing_down_and_before_handing_out(
     assert clock.runs() == [("full", "done")] * 2
 
 
+@both
 def test_killed_after_the_run_and_before_writing_that_down(
     clock: Clockwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +124,7 @@ def _killed(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
+@both
 def test_a_process_that_died_in_mid_run_is_followed_by_one_that_finishes_it(
     clock: Clockwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +144,7 @@ def test_a_process_that_died_in_mid_run_is_followed_by_one_that_finishes_it(
     assert clock.state()["settled"]
 
 
+@both
 def test_one_process_plans_at_a_time(clock: Clockwork) -> None:
     clock.tick()
     with lease(clock.bench.hub.store, "planner"):
@@ -255,6 +267,19 @@ def test_nothing_begins_in_a_blackout_and_what_was_due_goes_on_after_it(made: Be
     assert clock.state()["outcome"] == "done"
 
 
+def test_a_koppeling_that_a_worker_is_not_configured_for_is_told_and_not_tried_for_ever(
+    clock: Clockwork,
+) -> None:
+    clock.tick()
+    clock.tick(hours=1)
+    hub = clock.bench.hub
+    none = hub.settings.model_copy(update={"source": ()})
+    clock.hands.work(replace(hub, settings=none))
+    assert (clock.state()["outcome"], clock.state()["settled"]) == ("failed", True)
+    assert "no source 's0'" in clock.state()["error"]
+    assert clock.tick() == []
+
+
 def test_what_a_person_asks_for_has_no_schedule_and_no_blackout(made: Bench) -> None:
     window = Blackout.model_validate({"from": "00:00", "to": "06:00"})
     clock = scheduled(made, blackout=(window,))
@@ -263,6 +288,7 @@ def test_what_a_person_asks_for_has_no_schedule_and_no_blackout(made: Bench) -> 
     assert made.query("SELECT operator FROM run") == [("jan",)]
 
 
+@both
 def test_a_run_for_which_there_is_no_place_frees_its_worker_and_goes_on_later(
     clock: Clockwork,
 ) -> None:
@@ -292,6 +318,7 @@ def test_what_is_in_maintenance_is_not_handed_out_and_is_still_due_after_it(
     assert clock.tick(hours=5) == [FULL]
 
 
+@both
 def test_the_same_due_time_is_carried_out_once_and_by_hand_as_often_as_asked(made: Bench) -> None:
     due = made.clock.now()
     assert run(made.hub, "s0", Options(due=due)).outcome is Outcome.DONE
@@ -301,6 +328,7 @@ def test_the_same_due_time_is_carried_out_once_and_by_hand_as_often_as_asked(mad
     assert run(made.hub, "s0", Options()).outcome is Outcome.DONE
 
 
+@both
 def test_duties_are_done_at_their_own_times(clock: Clockwork) -> None:
     clock.tick()
     clock.tick(hours=4)

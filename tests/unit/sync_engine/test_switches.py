@@ -64,7 +64,7 @@ def failing(made: Bench) -> Failing:
     return fail_with
 
 
-def nights(made: Bench, count: int, *, hours: float = 24.0, **options: object) -> None:
+def nights(made: Bench, count: int, *, hours: float = 24.0, **options: Any) -> None:
     for _ in range(count):
         made.later(hours)
         made.sync(**options)

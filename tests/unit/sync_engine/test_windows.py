@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.clock import AMSTERDAM, zone
-from sync_engine.windows import Window, open_from, outside
+from sync_engine.windows import Window, closes_at, open_from, outside
 
 HERE = zone(AMSTERDAM)
 NIGHT = outside((1, 5))
@@ -72,6 +72,26 @@ def test_a_window_holds_on_its_days_and_runs_on_into_the_next() -> None:
     assert opens("2026-11-27 19:00", friday) == at("2026-11-28 03:00")
     assert opens("2026-11-28 02:59", friday) == at("2026-11-28 03:00")  # Saturday morning
     assert opens("2026-11-28 19:30", friday) == at("2026-11-28 19:30")
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ("2026-11-28 00:00", "2026-11-28 04:00"),
+        ("2026-03-29 00:30", "2026-03-29 03:00"),  # three hours long, that night
+        ("2026-10-24 23:30", "2026-10-25 04:00"),  # and five
+    ],
+)
+def test_a_run_ends_where_its_permitted_hours_do(now: str, expected: str) -> None:
+    assert closes_at(at(now), NIGHT, HERE) == at(expected)
+
+
+def test_what_begins_in_an_hour_that_comes_twice_begins_twice() -> None:
+    dark = (Window(2 * 60 + 15, 2 * 60 + 30),)
+    assert closes_at(at("2026-10-25 00:00"), dark, HERE) == at("2026-10-25 00:15")
+    assert closes_at(at("2026-10-25 00:30"), dark, HERE) == at("2026-10-25 01:15")
+    assert closes_at(at("2026-03-29 00:30"), dark, HERE) == at("2026-03-29 01:00")
+    assert closes_at(at("2026-10-25 00:00"), (), HERE) is None
 
 
 @given(

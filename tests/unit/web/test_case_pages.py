@@ -103,6 +103,8 @@ def test_a_case_is_noted_and_given(two: Bench, seated: Visit) -> None:
     desk.does(f"/zaken/{case}/geven", to="")
     assert f"zaak {case}" not in desk.sees("/zaken?mijn=1")
     desk.does(f"/zaken/{case}/notitie", status=409, note=" ")
+    desk.does(f"/zaken/{case}/geven", status=422, to="onbekend")
+    assert bench.query("SELECT assignee FROM zaak") == [(None,)]
     assert {line[1] for line in trail(bench)} >= {"case note", "case assign", "case list"}
 
 

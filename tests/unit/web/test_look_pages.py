@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from config.operators import Role
@@ -11,6 +13,7 @@ from tests.support.hubs import Bench
 from tests.support.seat import CSRF
 from tests.unit.web.conftest import Visit, held, open_pupils, trail
 from web.pages import routes
+from web.rendering import ticked
 
 ELSEWHERE = Actor("noor", Role.HELPDESK, frozenset({"elders"}))
 LOOKS = ("/", "/wacht", "/plannen", "/zaken", "/runs", "/trends", "/quarantaine")
@@ -171,3 +174,24 @@ def test_every_form_that_changes_something_carries_the_token(one: Bench, seated:
     page = seated(one).sees("/runs/1")
     forms, tokens = page.count('method="post"'), page.count(f'name="_csrf" value="{CSRF}"')
     assert forms == tokens > 0
+
+
+def test_no_log_line_and_no_address_holds_what_is_of_a_pupil(
+    one: Bench, caplog: pytest.LogCaptureFixture, seated: Visit
+) -> None:
+    caplog.set_level("DEBUG")
+    plan = held(one)
+    desk = seated(one)
+    for path in (*LOOKS, f"/plannen/{plan}", "/scholen/99XX"):
+        page = desk.sees(path)
+        links = re.findall(r'(?:href|action)="([^"]*)"', page)
+        assert links
+        assert not [link for link in links if "Naam" in link or "l0" in link], path
+    desk.does(f"/plannen/{plan}/weigeren", status=409, shown="x", why="Naam0 is ziek")
+    assert "Naam" not in caplog.text
+
+
+def test_what_the_engine_puts_between_ticks_is_code_and_all_of_it_is_escaped() -> None:
+    assert ticked("Zie `koppelhub runs` <b>") == "Zie <code>koppelhub runs</code> &lt;b&gt;"
+    assert ticked("`<i>`") == "<code>&lt;i&gt;</code>"
+    assert ticked("een ` alleen <b>") == "een ` alleen &lt;b&gt;"

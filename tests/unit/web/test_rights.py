@@ -9,13 +9,10 @@ from console.roles import OF_ALL_TENANTS, least_of
 from web.pages.desk import Page
 from web.pages.routes import PAGES
 
-NEW = {"health": Role.READ}
-"""Commands that the table of the console may not have yet."""
-
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.method} {page.path}")
 def test_a_page_needs_what_its_command_needs(page: Page) -> None:
-    assert page.least is NEW.get(page.command, least_of(page.command))
+    assert page.least is least_of(page.command)
     assert page.command not in OF_ALL_TENANTS
     assert (page.method == "GET") == (page.least is Role.READ)
 
