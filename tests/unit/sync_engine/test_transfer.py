@@ -189,6 +189,29 @@ def test_who_belongs_to_both_is_one_in_each_and_only_what_each_school_says(make:
     assert {line.subject for line in lines} == {f"tenant {old}", f"tenant {new}"}
 
 
+def test_a_run_of_before_undoes_nothing_across_the_border(make: Make) -> None:
+    """A run of the school that stays had made one of two pupils; the other's school went."""
+    pupils = {"x": 11, "y": None, "beide z": None}
+    board = make(s1=(OLD, ZUID | {"pupils": pupils}), s0=(OLD, NOORD), s2=(NEW, WEST))
+    made, new = board.made, board.tenant(NEW)
+    key, source = "beide z", made.sources["s1"]
+    known = source.here(Entity.LEERLING)
+    eck_id = made.sources["s0"].here(Entity.LEERLING)["beide"]["eck_id"]
+    source.put(Entity.LEERLING, key, **known[key] | {"eck_id": eck_id})
+    merging = made.sync("s1")
+    assert made.query(
+        "SELECT 1 FROM former_link WHERE run_id = ? AND koppeling_id = 2", merging.run_id
+    )
+    board.move("s0")
+    board.nights("s0")
+    there = core(made, new)
+    undone = made.sync("s1", kind=Kind.UNDO, undone=merging.run_id, operator="jan")
+    assert undone.error == ""
+    sound(made)
+    assert core(made, new) == there
+    quiet(board, "s0")
+
+
 def test_there_and_back_is_as_if_nothing_had_been(make: Make) -> None:
     board = make(s0=(OLD, NOORD), s1=(OLD, ZUID), s2=(NEW, WEST))
     made, old, new = board.made, board.tenant(OLD), board.tenant(NEW)
