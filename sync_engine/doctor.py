@@ -16,6 +16,7 @@ from sync_engine.accounts import list_accounts
 from sync_engine.alerts.senders import check_channel
 from sync_engine.hub import Hub
 from sync_engine.lately import lately
+from sync_engine.plans import list_plans
 from sync_engine.reorganise import list_herinrichtingen
 from sync_engine.rotation import list_keys
 from sync_engine.schedule.planner import check_schedules
@@ -25,6 +26,9 @@ from sync_engine.store.keys import verify_keys
 
 _LARGE = 20_000
 """Pupils in one SQLite file above which PostgreSQL is recommended (design.md, Storage)."""
+
+_MOST_PLANS = 10_000
+"""A koppeling has one plan that waits, or a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,11 +265,15 @@ def _runs(hub: Hub) -> Iterator[Finding]:
     with hub.store.work() as work:
         names = koppelingen_of(hub, work)
         runs = lately(work, list(names), now=hub.clock.now(), longest=longest)
+    waiting = {plan.koppeling for plan in list_plans(hub, limit=_MOST_PLANS)}
     for number, name in names.items():
         last = runs[number].last
-        if last is not None:
-            level = "goed" if last.outcome == "done" else "let op"
-            yield Finding(level, f"laatste run {name}", last.outcome, last.advice)
+        if last is None:
+            continue
+        answered = last.outcome == "held" and name not in waiting
+        level = "goed" if answered or last.outcome == "done" else "let op"
+        what = "held; over het plan is beslist" if answered else last.outcome
+        yield Finding(level, f"laatste run {name}", what, "" if answered else last.advice)
 
 
 def _wrong(subject: str, error: KoppelhubError) -> Finding:
