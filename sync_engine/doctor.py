@@ -16,7 +16,7 @@ from sync_engine.accounts import list_accounts
 from sync_engine.alerts.senders import check_channel
 from sync_engine.hub import Hub
 from sync_engine.lately import lately
-from sync_engine.plans import list_plans
+from sync_engine.plans import waiting_plans
 from sync_engine.reorganise import list_herinrichtingen
 from sync_engine.rotation import list_keys
 from sync_engine.schedule.planner import check_schedules
@@ -26,9 +26,6 @@ from sync_engine.store.keys import verify_keys
 
 _LARGE = 20_000
 """Pupils in one SQLite file above which PostgreSQL is recommended (design.md, Storage)."""
-
-_MOST_PLANS = 10_000
-"""A koppeling has one plan that waits, or a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,13 +261,14 @@ def _runs(hub: Hub) -> Iterator[Finding]:
     longest = hub.settings.policy.limits.run_time
     with hub.store.work() as work:
         names = koppelingen_of(hub, work)
-        runs = lately(work, list(names), now=hub.clock.now(), longest=longest)
-    waiting = {plan.koppeling for plan in list_plans(hub, limit=_MOST_PLANS)}
+        now = hub.clock.now()
+        runs = lately(work, list(names), now=now, longest=longest)
+        waiting = waiting_plans(work, list(names), now=now)
     for number, name in names.items():
         last = runs[number].last
         if last is None:
             continue
-        answered = last.outcome == "held" and name not in waiting
+        answered = last.outcome == "held" and number not in waiting
         level = "goed" if answered or last.outcome == "done" else "let op"
         what = "held; over het plan is beslist" if answered else last.outcome
         yield Finding(level, f"laatste run {name}", what, "" if answered else last.advice)
