@@ -61,7 +61,7 @@ class Queue:
         self._connection: psycopg.Connection[Any] | None = None
 
     def under_way(self) -> Collection[Key]:
-        """What is queued, waits to be tried again or runs, of the clock."""
+        """What is queued or runs, of the clock."""
         with self._connected() as connection:
             rows = connection.execute(
                 "SELECT queueing_lock FROM procrastinate_jobs "
@@ -310,5 +310,11 @@ class Worker:
         except StoreError as error:
             _log.warning("%s %s is tried again: %s", *task.key, error)
             again = now() + BUSY
-        if again is not None:
-            raise _AgainError(datetime.now(UTC) + (again - now()))
+        if again is None:
+            return
+        wait = again - now()
+        if wait > timedelta() and not (isinstance(task, Job) and task.by_hand):
+            # Its state says when; the planner hands it out again then. A job that waited in the
+            # queue would keep those of its koppeling that go after it from their turn: one lock.
+            return
+        raise _AgainError(datetime.now(UTC) + wait)
