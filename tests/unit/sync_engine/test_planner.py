@@ -283,7 +283,7 @@ def test_a_koppeling_that_a_worker_is_not_configured_for_is_told_and_not_tried_f
 def test_what_a_person_asks_for_has_no_schedule_and_no_blackout(made: Bench) -> None:
     window = Blackout.model_validate({"from": "00:00", "to": "06:00"})
     clock = scheduled(made, blackout=(window,))
-    assert attempt(clock.bench.hub, Job("s0", by_hand=True, operator="jan")) is None
+    assert attempt(clock.bench.hub, Job("s0", by_hand=True, operator="jan")).again is None
     assert clock.runs() == [("full", "done")]
     assert made.query("SELECT operator FROM run") == [("jan",)]
 

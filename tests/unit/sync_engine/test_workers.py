@@ -30,6 +30,7 @@ from sync_engine.schedule.view import Stand
 from sync_engine.schedule.workers import RUN, Queue, Worker, _AgainError
 from sync_engine.store import queue as schema
 from sync_engine.store.engine import Store
+from sync_engine.store.locks import lease
 from tests.support.clockwork import scheduled
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
@@ -161,7 +162,7 @@ def test_jobs_of_the_dead_are_put_back_and_those_of_the_living_are_not(
 def test_a_run_of_a_worker_that_stops_goes_back_into_the_queue(made: Bench, queue: Queue) -> None:
     worker = Worker(made.hub, concurrency=1)
     job = Job("s0", by_hand=True)
-    made_job = jobs.Job(id=1, queue="q", lock=None, queueing_lock=None, task_name=RUN)
+    made_job = jobs.Job(id=1, queue="q", lock=None, queueing_lock=None, task_name=RUN, priority=100)
     going_on = JobContext(
         app=worker._app, job=made_job, start_timestamp=0.0, abort_reason=lambda: None
     )
@@ -172,6 +173,38 @@ def test_a_run_of_a_worker_that_stops_goes_back_into_the_queue(made: Bench, queu
     worker._carry_out(going_on, job)
     assert made.query("SELECT state FROM run ORDER BY id")[1:] == [("done",)]
     worker._queue.close()
+
+
+def test_only_failures_of_what_a_person_asked_for_count_as_tries(made: Bench, queue: Queue) -> None:
+    hub = made.hub
+    queue.hand_out(Job("s0", by_hand=True, operator="jan"))
+
+    def again() -> list[tuple[Any, ...]]:
+        with queue._connected() as connection:
+            connection.execute("UPDATE procrastinate_jobs SET scheduled_at = now()")
+        drain(made)
+        return made.query("SELECT status, attempts FROM procrastinate.procrastinate_jobs")
+
+    with lease(hub.store, f"koppeling-{hub.koppeling('s0').id}"):
+        drain(made)
+        for attempts in (2, 3, 4):  # it waits for another run
+            assert again() == [("todo", attempts)]
+    made.hub = replace(hub, connect=away)
+    assert again() == [("todo", 5)]
+    assert again() == [("todo", 6)]
+    assert again() == []
+    assert made.query("SELECT state, operator FROM run") == [("failed", "jan")] * 3
+
+
+def test_what_a_person_asked_for_and_never_was_a_run_is_seen_as_failed(
+    made: Bench, queue: Queue
+) -> None:
+    queue.hand_out(Job("s0", by_hand=True, operator="jan"))
+    hub, without = made.hub, made.hub.settings.model_copy(update={"source": ()})
+    made.hub = replace(hub, settings=without)  # of a worker with another configuration
+    drain(made)
+    (asked,) = view.clock(hub).asked
+    assert (asked.koppeling, asked.operator, asked.stand) == ("s0", "jan", Stand.FAILED)
 
 
 def test_later_migrations_of_the_queue_are_run_once(
