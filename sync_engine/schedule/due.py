@@ -24,6 +24,7 @@ from config.scheduling import Blackout
 
 _NONE: Final = timedelta()
 _DAY: Final = timedelta(days=1)
+_MINUTE: Final = timedelta(minutes=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HOURS_OF_A_DAY: Final = 24
 _FARTHEST: Final = timedelta(days=366 * 9)
@@ -162,6 +163,15 @@ def _instant(day: date, minute: int, zone: ZoneInfo, *, last: bool = False) -> d
 # -- blackout --------------------------------------------------------------------------------------
 
 
+def _edge(day: date, minute: int, zone: ZoneInfo, *, last: bool = False) -> datetime:
+    """When a window begins or ends; at a time that is skipped, that is when the clock moves."""
+    wall = datetime.combine(day, time()) + timedelta(minutes=minute)
+    found = _instant(day, minute, zone, last=last)
+    while (before := found - _MINUTE).astimezone(zone).replace(tzinfo=None) >= wall:
+        found = before
+    return found
+
+
 class _Calendar:
     """When nothing begins: the windows, and after each of them the offset of the koppeling.
 
@@ -206,8 +216,8 @@ class _Calendar:
         today = at.astimezone(self.zone).date()
         return [
             (
-                _instant(day, window.start, self.zone),
-                _instant(day, window.start + window.minutes, self.zone, last=True),
+                _edge(day, window.start, self.zone),
+                _edge(day, window.start + window.minutes, self.zone, last=True),
             )
             for day in (today - 2 * _DAY, today - _DAY, today)
             for window in self._windows

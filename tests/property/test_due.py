@@ -168,6 +168,24 @@ def test_three_hundred_schools_are_spread_evenly() -> None:
     assert max(Counter(offsets).values()) <= 4
 
 
+@pytest.mark.parametrize(
+    ("window", "at", "free"),
+    [
+        ({"from": "02:30", "to": "03:30"}, "2026-03-29T00:59", "2026-03-29T00:59"),
+        ({"from": "02:30", "to": "03:30"}, "2026-03-29T01:00", "2026-03-29T01:30"),  # 03:00
+        ({"from": "01:00", "to": "02:30"}, "2026-03-29T00:30", "2026-03-29T01:00"),
+        ({"from": "02:10", "to": "02:50"}, "2026-03-29T00:30", "2026-03-29T00:30"),
+        ({"from": "02:10", "to": "02:50"}, "2026-10-25T00:10", "2026-10-25T01:50"),
+    ],
+)
+def test_a_blackout_that_ends_or_begins_in_the_hour_that_is_not_there(
+    window: dict[str, str], at: str, free: str
+) -> None:
+    blackout = [Blackout.model_validate(window)]
+    found = free_from(datetime.fromisoformat(f"{at}Z"), zone=AMSTERDAM, blackout=blackout)
+    assert found == datetime.fromisoformat(f"{free}Z")
+
+
 def test_after_a_blackout_not_all_begin_at_its_end() -> None:
     hourly = parse_schedule("every 1h")
     monday = datetime(2026, 11, 2, 9, tzinfo=LOCAL)
