@@ -87,6 +87,19 @@ def test_what_was_missed_too_long_ago_waits_for_its_next_time(made: Bench) -> No
 
 
 @both
+def test_a_clock_that_was_wrong_for_a_while_keeps_nobody_from_running(clock: Clockwork) -> None:
+    right = clock.bench.clock.now()
+    clock.tick()
+    clock.tick(days=400)
+    clock.work()
+    clock.bench.clock.set(right)
+    assert clock.tick() == []
+    assert clock.tick(hours=1) == [FULL, Key("s1", "full")]
+    clock.work()
+    assert clock.runs()[-1] == ("full", "done")
+
+
+@both
 def test_killed_after_writing_down_and_before_handing_out(
     clock: Clockwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
