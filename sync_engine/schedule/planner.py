@@ -160,6 +160,8 @@ class Planner:
 
     def _plan(self) -> list[Key]:
         now = self._hub.clock.now()
+        # First of all: what ends after this has written down what came of it when that is read.
+        busy = {*self._dispatcher.under_way(), *self._light.under_way()}
         with self._hub.store.work() as work:
             states = state.read_states(work)
             new = [entry.place for entry in self._entries if entry.place not in states]
@@ -172,7 +174,6 @@ class Planner:
                     state.forget_ahead(work, now=now)
                 self._next.clear()
                 states = state.read_states(work)
-            busy = {*self._dispatcher.under_way(), *self._light.under_way()}
             due = self._due(states, now)
             if due:
                 with work.transaction():

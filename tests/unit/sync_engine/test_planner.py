@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
 from sync_engine.switches import begin_maintenance, end_maintenance
 from tests.conftest import BOTH
-from tests.support.clockwork import Clockwork, scheduled
+from tests.support.clockwork import Clockwork, Hands, scheduled
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
 
@@ -155,6 +155,20 @@ def test_a_process_that_died_in_mid_run_is_followed_by_one_that_finishes_it(
     clock.work()
     assert clock.runs()[:2] == [("full", "failed"), ("full", "done")]
     assert clock.state()["settled"]
+
+
+def test_what_ends_while_it_is_planned_is_not_handed_out_again(clock: Clockwork) -> None:
+    class Quick(Hands):
+        def under_way(self) -> Collection[Key]:
+            self.work(clock.bench.hub)  # what was held ends just before it is looked at
+            return super().under_way()
+
+    clock.hands = Quick()
+    clock.planner = planner.Planner(clock.bench.hub, clock.hands, light=clock.light)
+    clock.tick()
+    assert clock.tick(hours=1) == [FULL, Key("s1", "full")]
+    assert clock.tick() == []
+    assert clock.runs() == [("full", "done")] * 2
 
 
 @both
