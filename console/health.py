@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from console.output import Output
+from console.output import Output, pairs
 from sync_engine.condition import Health, KoppelingHealth, State
+from sync_engine.lately import BROKEN_OFF
 from sync_engine.troubles import span
 
 WORDS: Final = {State.GOOD: "goed", State.WARNING: "let op", State.CRITICAL: "fout"}
@@ -20,6 +21,16 @@ COLUMNS: Final = (
     "laatste run",
     "wacht",
 )
+
+
+_OUTCOMES: Final = {
+    "done": "goed",
+    "partial": "gedeeltelijk",
+    "held": "vastgehouden",
+    "failed": "mislukt",
+    "cancelled": "afgebroken",
+    BROKEN_OFF: "afgebroken",
+}
 
 
 def show(out: Output, health: Health, *, everything: bool) -> None:
@@ -84,8 +95,8 @@ def _last(one: KoppelingHealth) -> str:
         return "-"
     told = {"gelezen": last.read, "nieuw": last.created, "gewijzigd": last.changed}
     told |= {"gesloten": last.closed, "vastgehouden": last.held}
-    counts = ", ".join(f"{count} {name}" for name, count in told.items() if count)
-    return f"{last.outcome}{': ' if counts else ''}{counts}"
+    counts = pairs(told)
+    return f"{_OUTCOMES[last.outcome]}{': ' if counts else ''}{counts}"
 
 
 def _waits(one: KoppelingHealth) -> str:
@@ -95,4 +106,4 @@ def _waits(one: KoppelingHealth) -> str:
         "quarantaine": one.quarantine,
         "uitgaand": one.outbox,
     }
-    return ", ".join(f"{count} {name}" for name, count in told.items() if count) or "-"
+    return pairs(told) or "-"

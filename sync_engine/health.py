@@ -55,7 +55,9 @@ def observe(hub: Hub, *, only: Collection[str] = ()) -> tuple[Facts, Health]:
     watch = hub.settings.health
     now = hub.clock.now()
     facts = gather(hub, sources, at=now)
-    return facts, judge(facts, Rules(watch.warn_days, watch.cases_wait), at=now)
+    return facts, judge(
+        facts, Rules(watch.warn_days, watch.cases_wait, hub.settings.timezone), at=now
+    )
 
 
 def without_database(error: KoppelhubError, *, at: datetime) -> Health:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from config.clock import AMSTERDAM
+from config.clock import zone as zone_of
 from sync_engine.condition import (
     Expiry,
     Health,
@@ -128,6 +130,11 @@ class Rules:
 
     warn_days: tuple[int, ...]
     cases_wait: timedelta
+    zone: str = AMSTERDAM
+
+    def local(self, at: datetime) -> datetime:
+        """As the clock on the wall of the school shows it."""
+        return at.astimezone(zone_of(self.zone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +198,7 @@ def _worst_first(problems: Sequence[Problem] | Iterator[Problem]) -> tuple[Probl
 def _problems(
     known: KoppelingFacts, rules: Rules, at: datetime, *, idle: bool
 ) -> Iterator[Problem]:
-    yield from _gates(known)
+    yield from _gates(known, rules)
     yield from _freshness(known, at, idle=idle)
     yield from _last_run(known)
     yield from _held(known, at)
@@ -305,9 +312,9 @@ def _to_read(known: KoppelingFacts) -> str:
     return f"koppelhub sync --source {known.name}"
 
 
-def _gates(known: KoppelingFacts) -> Iterator[Problem]:
+def _gates(known: KoppelingFacts, rules: Rules) -> Iterator[Problem]:
     for gate in known.gates:
-        until = f", tot {gate.until:%Y-%m-%d %H:%M} UTC" if gate.until is not None else ""
+        until = f", tot {rules.local(gate.until):%d-%m %H:%M}" if gate.until is not None else ""
         text = f"{_GATES.get(gate.reason, gate.reason)}{until}"
         if gate.reason == "switched_off":
             state = WARNING if gate.by_hand else CRITICAL
@@ -318,7 +325,7 @@ def _gates(known: KoppelingFacts) -> Iterator[Problem]:
             command = f"koppelhub source maintenance {known.name} end"
             yield Problem(Trouble.MAINTENANCE, WARNING, text, command, gate.since)
         elif gate.reason == "circuit":
-            command = f"koppelhub connectors check {known.name}"
+            command = f"koppelhub connectors check --source {known.name}"
             yield Problem(Trouble.CIRCUIT, WARNING, text, command, gate.since)
 
 
@@ -424,15 +431,13 @@ def _expiring(
         if left > first:
             continue
         name = _ENDS.get(expiry.what, expiry.what) + (f" {expiry.label}" if expiry.label else "")
-        on = f"{expiry.at:%Y-%m-%d}"
+        on = f"laatste dag {rules.local(expiry.at - timedelta(seconds=1)):%Y-%m-%d}"
         passed = left <= timedelta()
         yield Problem(
             Trouble.EXPIRING,
             CRITICAL if left <= last else WARNING,
-            f"{name} is verlopen sinds {on}"
-            if passed
-            else f"{name} verloopt over {span(left)} ({on})",
-            f"koppelhub connectors check {source}" if source else "koppelhub doctor",
+            f"{name} is verlopen ({on})" if passed else f"{name} verloopt over {span(left)} ({on})",
+            f"koppelhub connectors check --source {source}" if source else "koppelhub doctor",
             since=_told(expiry.at, rules.warn_days, left),
         )
 

@@ -90,6 +90,8 @@ def routes(hub: Hub, *, token: str | None = None, public: bool = False) -> list[
         except (StoreError, TimeoutError) as error:
             _log.error("health cannot be told: %s", type(error).__name__)
             return _json(503, {"status": "not ready", "missing": str(Part.DATABASE)})
+        if isinstance(found, Part):
+            return _json(503, {"status": "not ready", "missing": str(found)})
         if request.url.path == "/metrics":
             return _answer(200, found.metrics, CONTENT_TYPE)
         return _answer(200, found.document, "application/json")
@@ -119,7 +121,11 @@ def configured(hub: Hub) -> list[BaseRoute]:
     return routes(hub, token=token, public=web.public_url is not None)
 
 
-def _views(hub: Hub) -> _Views:
+def _views(hub: Hub) -> _Views | Part:
+    """Health; or what is missing: a connection that was kept would go on without its file."""
+    part = missing(hub)
+    if part is not None:
+        return part
     started = hub.clock.monotonic()
     facts, health = observe(hub)
     seconds = hub.clock.monotonic() - started

@@ -9,16 +9,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import cli
 from console.setup import initialise
 from mappings.canonical.fields import Entity
+from sync_engine.condition import Expiry, LastRun, Trouble
+from sync_engine.lately import Lately
 from sync_engine.store.engine import Store
+from sync_engine.troubles import Facts, Gate, KoppelingFacts, Process, Rules, judge
 from tests.support.desk import Desk, desk_of
 from tests.support.hubs import bench
 from tests.support.shell import run_cli
+
+NOW = datetime(2026, 11, 2, 8, 5, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -71,7 +80,7 @@ def test_a_name_that_is_not_there_is_told_with_the_nearest(desk: Desk) -> None:
 def test_status_without_a_terminal_is_shown_once(desk: Desk) -> None:
     said = desk("status")
     assert said.code == 0
-    assert "1 nieuw" in said.out
+    assert "goed: gelezen 1, nieuw 1" in said.out
     assert "Canarie" not in said.out
     assert desk("status", "--json").data["state"] == "good"
 
@@ -131,3 +140,60 @@ def _until(terminal: int, mark: bytes) -> bytes:
                 break
     assert mark in seen, seen[-2000:]
     return seen
+
+
+def everything_wrong() -> Facts:
+    """An installation and koppelingen with every trouble that there is."""
+    now = NOW
+    long_ago = now - timedelta(days=100)
+    reasons = ("maintenance", "switched_off", "circuit", "hours")
+    last = LastRun(7, "full", "partial", long_ago, long_ago, unread=2)
+    base = KoppelingFacts(
+        "s0", "memory", "bestuur", ("99XX",), timedelta(hours=26), timedelta(hours=50)
+    )
+    worst = replace(
+        base,
+        lately=Lately(last, long_ago, None, None, long_ago),
+        scheduled=True,
+        not_begun=("mis", "Doe dit.", now),
+        events={"empty": 1, "shrunk": 2},
+        gates=tuple(Gate(reason, long_ago, now) for reason in reasons),
+        held_plans=2,
+        open_cases=3,
+        cases_since=long_ago,
+        quarantine=4,
+        outbox=5,
+        outbox_oldest=long_ago,
+        inbox_refused=6,
+        expiries=(Expiry("mandate", "AVG", now, "s0"),),
+        unacknowledged=("memory.iets",),
+    )
+    failed = LastRun(8, "full", "failed", now, now, error="geen antwoord")
+    others = (
+        base,
+        replace(base, lately=Lately(failed)),
+        replace(base, lately=Lately(failed, long_ago), held_plans=1, held_plan=9),
+    )
+    return Facts((worst, *others), free_bytes=1, expiries=(Expiry("certificate", "server", now),))
+
+
+def test_every_command_that_is_advised_is_one_that_there_is() -> None:
+    found = judge(everything_wrong(), Rules((60, 30, 7), timedelta(days=7)), at=NOW)
+    worker = judge(
+        replace(everything_wrong(), processes=(Process("serve", NOW),), needs_workers=True),
+        Rules((60, 30, 7), timedelta(days=7)),
+        at=NOW,
+    )
+    problems = [*found.problems, *worker.problems]
+    problems += [problem for one in found.koppelingen for problem in one.problems]
+    assert {problem.kind for problem in problems} == set(Trouble)
+    for command in {problem.command for problem in problems}:
+        name, *arguments = command.split()
+        assert name == "koppelhub"
+        group: Any = cli._command()
+        context = group.make_context(name, list(arguments))
+        while left := [*context._protected_args, *context.args]:
+            called, group, rest = group.resolve_command(context, left)
+            context = group.make_context(called, rest, parent=context)
+            if not hasattr(group, "commands"):
+                break

@@ -149,6 +149,28 @@ def test_a_record_in_quarantine_keeps_it_fresh_but_never_well(make: Make) -> Non
     assert (found.quarantine, kinds(made)) == (1, {Trouble.QUARANTINE: State.WARNING})
 
 
+def test_who_is_in_doubt_is_counted_with_the_rest(make: Make) -> None:
+    made = make(2)
+    born = {"achternaam": "Jansen", "roepnaam": "Noor", "geboortedatum": "2012-03-04"}
+    made.sources["s0"].put(Entity.LEERLING, "a", **born)
+    made.sources["s1"].put(Entity.LEERLING, "x", **born)
+    made.sources["s1"].put(Entity.LEERLING, "y", achternaam="Ander")
+    made.sync("s0")
+    made.sync("s1")
+    assert of(made, "s0").situations == {"leerling.linked": 1, "leerling.unmatched": 1}
+    found = of(made, "s1")
+    assert found.situations == {
+        "leerling.disputed": 1,
+        "leerling.linked": 1,
+        "leerling.unmatched": 1,
+    }
+    assert (found.open_cases, found.problems) == (1, ())  # the helpdesk's work, not ill health
+    made.later(24 * 8)
+    made.sync("s1")
+    (problem,) = of(made, "s1").problems  # but a week is too long
+    assert (problem.kind, problem.count) == (Trouble.CASES, 1)
+
+
 def test_a_single_pupil_that_is_read_well_says_nothing_of_the_night(make: Make) -> None:
     made = school(make)
     made.sync()
@@ -233,7 +255,7 @@ def test_what_ends_is_told_sixty_thirty_and_seven_days_ahead(make: Make) -> None
     (problem,) = of(made).problems
     assert (problem.state, problem.text) == (
         State.CRITICAL,
-        "certificaat is verlopen sinds 2026-10-03",
+        "certificaat is verlopen (laatste dag 2026-10-03)",
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from mappings.canonical.fields import Entity
 from sync_engine.drift import drift
+from sync_engine.health import health
 from sync_engine.runs import Kind, Options
 from sync_engine.store.engine import Store
 from sync_engine.store.sqlite import SqliteWork
@@ -206,3 +207,31 @@ def test_the_watch_sees_what_is_slow(sqlite_store: Store) -> None:
         watch.seen.clear()
         watch.ask(work._connection, "SELECT received_fp FROM shadow WHERE id = 1", ())
         assert not watch.slow()
+
+
+GROWING = ("run", "reading", "event", "step", "plan", "shadow", "link", "source_record", "audit")
+
+
+def test_health_goes_over_nothing_that_grows_with_time_or_school(
+    watch: Watch, sqlite_store: Store, tmp_path: Path
+) -> None:
+    made = bench(
+        sqlite_store, tmp_path, sources={name: MemorySource(tuple(Entity)) for name in ("s0", "s1")}
+    )
+    made.sync("s0")
+    made.sync("s1")
+    watch.seen.clear()
+    health(made.hub)
+    scans = [
+        f"{step}: {' '.join(sql.split())}"
+        for sql, steps in watch.seen.items()
+        for step in steps
+        for names in [{alias or table for table, alias in _TABLE.findall(sql) if table in GROWING}]
+        if step.startswith("SCAN") and step.split()[1] in names
+    ]
+    made.close()
+    assert len(watch.seen) > 10
+    assert scans == []
+
+
+_TABLE = re.compile(r"\b(?:FROM|JOIN)\s+([a-z_]+)\b(?:\s+(?!WHERE\b|ON\b|JOIN\b)([a-z])\b)?")
