@@ -48,7 +48,7 @@ package: .venv/dev
 	rm -rf build/package dist
 	$(BIN)/python -m build --quiet --no-isolation --wheel --outdir dist .
 	$(PYTHON) -m venv build/package
-	build/package/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	build/package/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/runtime.lock
 	build/package/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
 	cd build && package/bin/koppelhub --help > /dev/null && package/bin/koppelhub demo demo --json > /dev/null
 	rm -rf build/package build/demo

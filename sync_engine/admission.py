@@ -142,21 +142,24 @@ def postponed(hub: Hub, source: Source, state: Shared, *, by_hand: bool) -> Post
 
 
 def standing(hub: Hub, sources: Sequence[Source]) -> dict[str, Postponed]:
-    """Which koppelingen do not run by a person's will or their own failures; one statement.
+    """Which koppelingen do not run by a person's will or their own failures: two statements.
 
     A clock that asks this first hands out nothing in vain, and what is due is still due afterwards.
     """
     now = hub.clock.now()
     with hub.store.work() as work:
-        numbers: dict[int, str] = dict(work.execute("SELECT id, name FROM koppeling"))
+        names = [source.name for source in sources]
+        numbers: dict[int, str] = dict(
+            work.execute(
+                f"SELECT id, name FROM koppeling WHERE {work.many('name')}", (work.values(names),)
+            )
+        )
         switches = read_switches(work, numbers)
-    wanted = {source.name for source in sources}
     found: dict[str, Postponed] = {}
     for number, switch in switches.items():
-        name = numbers[number]
-        refusal = _stands(switch, now) if name in wanted else None
+        refusal = _stands(switch, now)
         if refusal is not None:
-            found[name] = refusal
+            found[numbers[number]] = refusal
     return found
 
 
@@ -181,13 +184,9 @@ def permitted(hub: Hub, source: Source) -> tuple[Window, ...]:
     if source.hours is not None:
         return outside(source.hours)
     try:
-        connector = hub.connect(source, hub.clock)
+        hours = hub.manifest(source).budget.hours
     except ConfigurationError:
         return ()  # the run itself says what is wrong
-    try:
-        hours = connector.manifest.budget.hours
-    finally:
-        connector.close()
     return () if hours is None else outside(hours)
 
 

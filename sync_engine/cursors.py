@@ -244,11 +244,7 @@ def _changing(
 
 def _declared(hub: Hub, source: str, resources: Collection[str], *, delta: bool) -> None:
     """Raises: ConfigurationError; OperationNotDeclaredError."""
-    connector = hub.connect(hub.source(source), hub.clock)
-    try:
-        manifest = connector.manifest
-    finally:
-        connector.close()
+    manifest = hub.manifest(hub.source(source))
     for name in sorted(resources):
         resource = manifest.resource(name)
         if delta and Capability.DELTA not in resource.capabilities:

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from config.clock import Clock, local_date
 from config.errors import ConfigurationError
+from config.herinrichting import MovedPart
 from config.keyring import Keyring
 from config.nearest import choice, nearest
 from config.settings import Settings
@@ -172,26 +173,36 @@ class Hub:
         return found
 
     def _refuse_parted(self, source: Source) -> None:
-        """Do nothing where a koppeling reads nothing that went to another tenant.
+        """Do nothing where a koppeling reads nothing that goes, or went, to another tenant.
 
         Raises: ConfigurationError.
         """
         for each in self.settings.herinrichting:
             for part in each.deel:
-                if part.koppeling != source.name or not source.includes(part.vestigingen):
-                    continue
-                with self.store.work() as work:
-                    gone = work.execute(
-                        "SELECT 1 FROM scope s JOIN koppeling k ON k.id = s.koppeling_id "
-                        "WHERE k.name = ? LIMIT 1",
-                        (part.to,),
+                if source.name == part.to and not self._has_gone(part):
+                    raise ConfigurationError(
+                        f"source[{source.name}]: gets what herinrichting {each.name} brings it",
+                        advice="Zij leest pas als dat is toegepast: "
+                        f"`koppelhub herinrichting apply {each.name}`.",
                     )
-                if gone:
+                going = source.name == part.koppeling and source.includes(part.vestigingen)
+                if going and self._has_gone(part):
                     raise ConfigurationError(
                         f"source[{source.name}].vestigingen: {', '.join(part.vestigingen)} went "
                         f"to {each.naar}",
                         advice="Noem bij deze koppeling alleen nog de vestigingen die blijven.",
                     )
+
+    def _has_gone(self, part: MovedPart) -> bool:
+        """Whether the koppeling that gets a part has it."""
+        with self.store.work() as work:
+            return bool(
+                work.execute(
+                    "SELECT 1 FROM scope s JOIN koppeling k ON k.id = s.koppeling_id "
+                    "WHERE k.name = ? LIMIT 1",
+                    (part.to,),
+                )
+            )
 
     def schools(self, koppeling: str, wanted: Iterable[str]) -> tuple[str, ...]:
         """BRINs and vestigingsnummers that a person typed, as they select scopes of a koppeling.
@@ -359,6 +370,20 @@ class Hub:
             clock=clock,
         )
         return connector(self.settings, source, clock, inbox=inbox, manners=manners)
+
+    def manifest(self, source: Source) -> Manifest:
+        """What the connector of a source declares; nothing is opened where it is installed.
+
+        Raises: ConfigurationError, as `connector`, of a connector that is not.
+        """
+        installed = connector_registry.find().installed.get(source.system)
+        if installed is not None:
+            return installed.manifest
+        made = self.connect(source, self.clock)
+        try:
+            return made.manifest
+        finally:
+            made.close()
 
     def mapping(self, system: str) -> Mapping:
         """The mapping of a system. Raises: ConfigurationError if none is installed."""

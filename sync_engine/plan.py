@@ -72,11 +72,11 @@ class _Batch:
     behind: set[int] = field(default_factory=set)  # members who are not met in new scopes yet
 
 
-def prepare(context: Context) -> None:
-    """Make (or empty) every temporary table of planning."""
+def prepare(context: Context, *, acting: bool) -> None:
+    """Make (or empty) every temporary table of planning, those of an act where there is one."""
     correlate.prepare(context)
     rows.prepare(context)
-    turn.prepare(context)
+    turn.prepare(context, acting=acting)
     work = context.work
     work.temp_table("w_pending", "source_key TEXT PRIMARY KEY, place BIGINT", index=["(place)"])
     work.temp_table("w_core", "core_id BIGINT PRIMARY KEY")
@@ -130,7 +130,7 @@ class Planner:
 
     def plan(self) -> Planned:
         """Plan every entity that has something pending or to be folded again."""
-        prepare(self.context)
+        prepare(self.context, acting=self.act is not None)
         self._asked = Asked(self.context)
         context = self.context
         before = context.work.execute(  # what an earlier pass over this plan held stands there too

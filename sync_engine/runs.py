@@ -323,15 +323,6 @@ class _Run:
             "longest_hold_seconds": report.longest_hold_seconds,
         }
         self._close_run(str(report.outcome), report.error, report.advice, counts=counts)
-        after_run(
-            self.hub,
-            self.work,
-            koppeling=(self.row.id, self.row.name),
-            run_id=self.run_id,
-            options=self.options,
-            good=report.outcome in {Outcome.DONE, Outcome.HELD},
-            failed=report.outcome is Outcome.FAILED,
-        )
         if self.options.dry:
             note(
                 self.hub,
@@ -340,7 +331,24 @@ class _Run:
                 action="dry run",
                 subject=f"plan {report.plan_id}",
             )
+        self._switch()
         _log.info("run ended %s", report.outcome)
+
+    def _switch(self) -> None:
+        """Switch the koppeling off or on; the run is what it is, also where that cannot be done."""
+        readings = self.report.readings
+        try:
+            after_run(
+                self.hub,
+                self.work,
+                koppeling=(self.row.id, self.row.name),
+                run_id=self.run_id,
+                options=self.options,
+                good=any(reading.state in READ_WELL for reading in readings),
+                failed=self.report.outcome is Outcome.FAILED,
+            )
+        except StoreError as error:
+            _log.error("koppeling cannot be switched: %s", error)
 
     def _situations(self) -> dict[str, int]:
         """After a run that tried everything."""

@@ -121,13 +121,9 @@ def _stands(
 def _budget(hub: Hub, source: Source) -> Budget:
     """What its connector declares; nothing where its settings do not make one."""
     try:
-        connector = hub.connect(source, hub.clock)
+        return hub.manifest(source).budget
     except ConfigurationError:
         return Budget(0.0, 0)
-    try:
-        return connector.manifest.budget
-    finally:
-        connector.close()
 
 
 def named(hub: Hub, names: Collection[str], *, system: str | None) -> tuple[str, ...]:

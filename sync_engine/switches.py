@@ -272,13 +272,13 @@ def after_run(
         koppeling: its number and name.
         run_id: the run.
         options: what was run.
-        good: it ended done or held.
+        good: a part of the source at least was read to its end.
         failed: it failed.
     """
     number, name = koppeling
     if options.kind not in ASKING or options.dry:
         return
-    if good:
+    if good and not failed:
         switch = read_switch(work, number)
         if switch.is_off and switch.off_by == SYSTEM:
             _turn(hub, work, koppeling, run_id, on=True, why="een run met de hand ging goed")

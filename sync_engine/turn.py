@@ -558,8 +558,13 @@ def _row(move: Move) -> tuple[object, ...]:
     return (*move.node, move.before, move.to, move.since_run, move.rule)
 
 
-def prepare(context: Context) -> None:
-    """Make (or empty) the temporary tables of a turn."""
+def prepare(context: Context, *, acting: bool) -> None:
+    """Make (or empty) the temporary tables of a turn; without one nothing is restored.
+
+    Args:
+        context: of the run.
+        acting: it carries out an act.
+    """
     work = context.work
     blob = work.blob_type
     node = "koppeling_id INTEGER, entity TEXT, source_key TEXT"
@@ -569,6 +574,8 @@ def prepare(context: Context) -> None:
         f"former_run INTEGER, held DATE, form {blob}",
         index=["(koppeling_id, entity, source_key)"],
     )
+    if not acting:
+        return
     work.temp_table(
         "w_move",
         f"{node}, before_id BIGINT, to_id BIGINT, since_run INTEGER, rule TEXT, "

@@ -101,7 +101,6 @@ def report_weekly(
     from sync_engine.alerts.delivery import deliver
     from sync_engine.alerts.letter import as_data, letter
     from sync_engine.alerts.post import post_report
-    from sync_engine.alerts.watch import surroundings
     from sync_engine.alerts.weekly import lines, weekly
     from sync_engine.audit import note
     from sync_engine.outcome import ExitCode
@@ -118,7 +117,7 @@ def report_weekly(
             written = None if csv is None else write_lines(csv, lines(hub, work, school))
         posted = post_report(hub, report) if send else None
         waiting = deliver(hub).waiting if send else 0
-        text = letter(report, zone=hub.settings.timezone, page=surroundings(hub).page)["text"]
+        text = letter(report, zone=hub.settings.timezone)["text"]
     code = ExitCode.LATER if posted and waiting else ExitCode.DONE
     data = {**as_data(report), "csv": csv, "lines": written, "sent": posted}
     if csv != "-" and not out.data(data):

@@ -14,14 +14,14 @@ _FAULTS: Final = 15
 """Rules that a letter names; the others are counted."""
 
 
-def letter(report: Weekly, *, zone: str, page: str = "") -> dict[str, Any]:
+def letter(report: Weekly, *, zone: str) -> dict[str, Any]:
     """Title and text; the document of a notice."""
     parts = [
         f"Weekbericht van {report.name} ({report.school}), week {report.week[-2:]}",
         _summary(report),
         *(part for part in (_eck_ids(report), _doubts(report), _faults(report)) if part),
         _freshness(report, zone),
-        _where(report, page),
+        _where(report),
     ]
     title = f"Weekbericht {report.name}: {_in_short(report)}"
     return {"title": title, "text": "\n\n".join(parts) + "\n", "school": report.school}
@@ -120,14 +120,12 @@ def _long(duration: timedelta) -> str:
     return _many(hours, "uur", "uur") if hours < 48 else f"{hours // 24} dagen"
 
 
-def _where(report: Weekly, page: str) -> str:
+def _where(report: Weekly) -> str:
     if report.is_clean:
         return "Dit bericht komt elke week vanzelf. Het bevat geen persoonsgegevens."
-    where = f"op {page}/scholen/{report.school}, of " if page else ""
     return (
         "Om welke leerlingen en records het gaat staat niet in dit bericht: dat zijn "
-        f"persoonsgegevens. U krijgt de lijst met de nummers van uw eigen systeem {where}van uw "
-        "helpdesk."
+        "persoonsgegevens. Vraag uw helpdesk om de lijst met de nummers van uw eigen systeem."
     )
 
 

@@ -13,7 +13,6 @@ from config.errors import ConfigurationError, KoppelhubError
 from sync_engine.alerts import notices
 from sync_engine.alerts.letter import letter
 from sync_engine.alerts.senders import mail_server
-from sync_engine.alerts.watch import surroundings
 from sync_engine.alerts.weekly import Weekly, week_of, weekly
 from sync_engine.audit import note_within
 from sync_engine.health import health
@@ -36,7 +35,7 @@ def post_report(hub: Hub, report: Weekly) -> bool:
             advice='Zet contact = "naam@school.nl" bij deze school in koppelhub.toml.',
         )
     mail_server(hub.settings)
-    document = letter(report, zone=hub.settings.timezone, page=surroundings(hub).page)
+    document = letter(report, zone=hub.settings.timezone)
     number = notices.notice_id(hub.keyring.active_id, "weekly", report.school, report.week)
     with hub.store.work() as work, work.transaction():
         posted = notices.post(

@@ -254,6 +254,7 @@ class _Attempt:
             self._settle("failed", error=error, advice=advice)
             return None
         until = self.hub.clock.now() + DELAYS[self.tries]
+        _log.warning("a job is tried again: %s", error)
         if self.place is not None:
             with self.hub.store.work() as work:
                 state.postpone(

@@ -197,7 +197,13 @@ class Store:
             raise StoreError("the database file is not there", advice=INIT_ADVICE)
 
     def _engine(self) -> Engine:
-        engine = create_engine(self._url, hide_parameters=True, creator=self._connect, pool_size=3)
+        engine = create_engine(
+            self._url,
+            hide_parameters=True,
+            creator=self._connect,
+            pool_size=3,
+            pool_pre_ping=self.dialect is Dialect.POSTGRESQL,  # the server may have been restarted
+        )
         if self.dialect is Dialect.SQLITE:
             event.listen(engine, "begin", _begin)
         event.listen(engine, "handle_error", _without_values)
@@ -239,6 +245,8 @@ def _begin(connection: Connection) -> None:
 
 def _without_values(context: ExceptionContext) -> None:
     """What leaves the engine is a StoreError; the driver's own, chained to it, is cleaned."""
+    if context.is_pre_ping:  # what is broken is replaced
+        return
     original = context.original_exception
     if isinstance(original, driver_errors()):
         failure = store_error(original, doing="run a statement")

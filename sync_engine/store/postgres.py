@@ -106,6 +106,9 @@ def advised(
                 session.connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
             tidy = True
     finally:
+        if not tidy:  # the server sees the end of a connection a little later than we do
+            with suppress(psycopg.Error):
+                session.connection.execute("SELECT pg_advisory_unlock_all()")
         (sessions.give if tidy else sessions.drop)(session)
 
 

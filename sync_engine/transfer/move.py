@@ -359,7 +359,7 @@ class _Move:
         self.sort_out(Ids(work, dry=False))
         ciphers = hub.cipher(parting.old), hub.cipher(parting.new)
         context = reading_context(hub, work, parting.old)
-        prepare(context)
+        prepare(context, acting=False)
         load_scopes(context)
         versions = {
             row.id: context.mappings[row.name].version

@@ -45,6 +45,7 @@ PICTURES: Final = (
     Picture("overzicht-engels-donker", "/", dark=True, language="en-GB"),
     Picture("school", "/scholen/98XX"),
     Picture("school-telefoon", "/scholen/98XX", phone=True, dark=True),
+    Picture("koppeling-telefoon", "/koppelingen/de-linde", phone=True),
     Picture("wacht", "/wacht"),
     Picture("plannen", "/plannen"),
     Picture("plan", "/plannen/{plan}"),
@@ -52,10 +53,13 @@ PICTURES: Final = (
     Picture("zaken", "/zaken"),
     Picture("zaak", "/zaken/{case}"),
     Picture("zaak-telefoon", "/zaken/{case}", phone=True, dark=True),
+    Picture("runs", "/runs?koppeling=de-regenboog"),
+    Picture("runs-telefoon", "/runs?koppeling=de-regenboog", phone=True, dark=True),
     Picture("run", "/runs/{run}"),
     Picture("run-mislukt-telefoon", "/runs/{failed}", phone=True, dark=True),
     Picture("trends", "/trends"),
     Picture("quarantaine", "/quarantaine"),
+    Picture("aansluiten", "/aansluiten"),
     Picture("inloggen", "/inloggen", who=""),
 )
 

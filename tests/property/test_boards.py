@@ -126,7 +126,7 @@ def live_through(board: Boards, goes: tuple[str, ...], *, dies: int) -> None:
         assert not any(core(made, twice).values())
 
 
-@settings(max_examples=5)
+@settings(max_examples=4)
 @given(**CASES)
 def test_whoever_goes_every_record_is_of_one_board(
     _sqlite_template: Path,  # noqa: PT019 - hypothesis hands over what it draws by name too

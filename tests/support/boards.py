@@ -297,6 +297,56 @@ def core(made: Bench, tenant: int) -> dict[str, list[Any]]:
     return found
 
 
+OWNERS = {
+    "tenant_id": "t.tenant_id",
+    "koppeling_id": "(SELECT k.tenant_id FROM koppeling k WHERE k.id = t.koppeling_id)",
+    "scope_id": "(SELECT k.tenant_id FROM scope p JOIN koppeling k ON k.id = p.koppeling_id "
+    "WHERE p.id = t.scope_id)",
+    "plan_id": "(SELECT p.tenant_id FROM plan p WHERE p.id = t.plan_id)",
+    "from_tenant": "t.to_tenant",
+}
+"""Column → the tenant of a row that has it."""
+OF_NO_TENANT = frozenset(
+    {
+        # parts of what has one, held to it by `sound`
+        *("adres", "alias", "contactgegeven", "core_salt", "counterpart", "former_form"),
+        *("former_member", "groepsdeelname", "identificatie", "raw_payload", "reading"),
+        *("shadow_form", "zaak_notitie", "source_cursor"),
+        # of the installation
+        *("audit", "audit_anchor", "id_block", "incident", "kern_inbox", "key_check"),
+        *("known_expiry", "notification", "process_heartbeat", "shared_state", "tenant"),
+    }
+)
+
+
+def held_by(made: Bench, tenant: int) -> set[tuple[str, int]]:
+    """(table, core id) of everything that rows of a tenant or of its koppelingen name.
+
+    A table of which nobody said whose its rows are fails here.
+    """
+    found: set[tuple[str, int]] = set()
+    for name, table in SQLModel.metadata.tables.items():
+        columns = [column.name for column in table.columns]
+        owner = next((OWNERS[c] for c in OWNERS if c in columns), None)
+        if owner is None:
+            accounts = name.startswith(("account", "session", "sign", "token", "login", "web_"))
+            assert name in OF_NO_TENANT or accounts, name
+            continue
+        named = [c for c in columns if c == "core_id" or (name in set(Entity) and c == "id")]
+        named += [f"{n}_id" for n in references(Entity(name))] if name in set(Entity) else []
+        for column in named:
+            if column in columns:
+                found |= {
+                    (name, row[0])
+                    for row in made.query(
+                        f"SELECT t.{column} FROM {name} t WHERE {owner} = ? "
+                        f"AND t.{column} IS NOT NULL",
+                        tenant,
+                    )
+                }
+    return found
+
+
 def sound(made: Bench) -> None:
     """Every value opens with the keys of its tenant and no other; no row crosses the border."""
     tenants = [row[0] for row in made.query("SELECT id FROM tenant ORDER BY id")]

@@ -70,7 +70,7 @@ def _shown(
     )
     view = read_plan(desk.hub, plan_id, chosen=chosen, limit=limit, operator=desk.operator)
     asked = act_of_plan(desk.hub, plan_id)
-    made = read_run(desk.hub, view.run_id).run
+    made = read_run(desk.hub, view.run_id)
     answerable = view.waits or (asked is not None and view.state == "open")
     mine = {"entiteit": entity, "bewerking": op, "alles": "" if held else "1"}
 
@@ -90,8 +90,9 @@ def _shown(
         held=held,
         steps=[(step, changes_of(step)) for step in view.steps],
         plain=plain,
+        doubts=made.counts.get("doubts", 0) if answerable else 0,
         asked="" if asked is None else f"{action_of(asked)} {subject_of(asked)}".strip(),
-        answerable=answerable and (asked is not None or made.kind not in _DECISIONS),
+        answerable=answerable and (asked is not None or made.run.kind not in _DECISIONS),
         changed=changed,
         missing=missing,
         least=LEAST_WHY,

@@ -8,7 +8,17 @@ from starlette.routing import Route
 
 from sync_engine.hub import Hub
 from web import rendering, texts
-from web.pages import cases, overview, plans, runs, schools, trends, waiting
+from web.pages import (
+    cases,
+    joining,
+    overview,
+    plans,
+    runs,
+    schools,
+    switching,
+    trends,
+    waiting,
+)
 from web.pages.desk import Page, route
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -19,6 +29,8 @@ PAGES: Final[tuple[Page, ...]] = (
     *runs.PAGES,
     *trends.PAGES,
     *schools.PAGES,
+    *switching.PAGES,
+    *joining.PAGES,
 )
 
 

@@ -11,12 +11,14 @@ from config.errors import ConfigurationError
 from sync_engine.health import KoppelingHealth, health
 from sync_engine.history import RunView, list_runs
 from sync_engine.selection import Selection, select
+from sync_engine.switches import Switch
 from sync_engine.todo import Item, todo
 from sync_engine.trends import trend_of
 from web.pages import labels
 from web.pages.desk import Desk, Page
 from web.pages.drawn import of_runs
 from web.pages.links import of_koppeling, page_of
+from web.pages.switching import standing
 from web.pages.systems import schools_of, title_of
 
 _RUNS: Final = 5
@@ -40,7 +42,13 @@ def koppeling(desk: Desk) -> Response:
     schools = [each for each in schools_of(desk.hub) if each.brin in served]
     waiting = _waiting(desk, source=source.name)
     return _shown(
-        desk, source.name, title_of(source.system), [source.name], waiting=waiting, serves=schools
+        desk,
+        source.name,
+        title_of(source.system),
+        [source.name],
+        waiting=waiting,
+        serves=schools,
+        switch=standing(desk, source.name),
     )
 
 
@@ -52,6 +60,7 @@ def _shown(
     *,
     waiting: Sequence[Item],
     serves: Sequence[object] = (),
+    switch: Switch | None = None,
 ) -> Response:
     koppelingen = _health(desk, names)
     charts = {
@@ -70,6 +79,8 @@ def _shown(
         runs=runs,
         charts=charts,
         serves=serves,
+        switch=switch,
+        in_maintenance=switch is not None and switch.in_maintenance(desk.now),
         labels=labels,
         title_of=title_of,
         page_of=page_of,

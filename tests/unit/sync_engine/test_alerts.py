@@ -24,6 +24,7 @@ from sync_engine.alerts.watch import Watched, watch, watch_and_tell
 from sync_engine.condition import Problem, State, Trouble
 from sync_engine.errors import RunActiveError
 from sync_engine.hub import Hub
+from sync_engine.schedule.duties import DUTIES, duty_of
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
 from sync_engine.store.work import Work
@@ -438,6 +439,15 @@ def test_a_source_that_answers_nothing_or_half_is_told(
     causes = {e["cause"] for notice in desk.out for e in notice.document["events"]}
     assert "short" in causes
     made.close()
+
+
+def test_the_clock_looks_and_sends_by_itself(desk: Desk) -> None:
+    assert {"alerts", "reports"} <= {duty.name for duty in DUTIES if duty.light}
+    for name in ("alerts", "reports"):
+        duty_of(name).carry_out(desk.hub)  # of s0 nothing was ever read; the mail server is down
+    (notice,) = desk.listed()
+    assert (notice.state, notice.attempts) == (NoticeState.PENDING, 1)
+    assert "s0" in notice.title
 
 
 # -- the page --------------------------------------------------------------------------------------

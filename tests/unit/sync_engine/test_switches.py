@@ -178,6 +178,16 @@ def test_a_run_by_hand_that_goes_well_switches_on_again(made: Bench, failing: Fa
     assert events(made) == ["switched off", "switched on"]
 
 
+def test_a_record_that_cannot_be_read_does_not_keep_it_off(made: Bench, failing: Failing) -> None:
+    failing(REFUSED)
+    nights(made, 2)
+    failing(None)
+    made.sources["s0"].put(Entity.LEERLING, "l2", kapot=True)
+    made.sync(by_hand=True)
+    assert made.reports[-1].outcome is Outcome.PARTIAL
+    assert not is_off(made.hub)
+
+
 def test_what_a_person_switched_off_stays_off_until_he_says_so(made: Bench) -> None:
     switch_off(made.hub, ["s0"], operator="jan", why="de school gaat weg")
     made.sync(by_hand=True, operator="piet")

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from config.errors import ConfigurationError
+from connectors.base import Action, Message, Receipt
 from mappings.canonical.fields import Entity
 from sync_engine import audit, pins
+from sync_engine.cases import write_note
 from sync_engine.errors import NoRightError, RunActiveError, SyncError
 from sync_engine.options import Decision, Kind, Verdict
 from sync_engine.outcome import Outcome
+from sync_engine.renumbering import Change, Herinrichting
 from sync_engine.sealed import sealed_columns
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
@@ -23,9 +27,10 @@ from sync_engine.transfer import move
 from sync_engine.transfer.rekey import Rekeyer
 from sync_engine.transfer.reseal import GOES
 from tests.property.stores import Killed
-from tests.support.boards import NEW, OLD, Boards, boards, core, fill, sound
+from tests.support.boards import NEW, OLD, Boards, boards, core, fill, held_by, sound
 from tests.support.memory import MemorySource
 from tests.support.reorganised import WHOLE
+from tests.support.reorganised import apply as put_in_force
 
 Make = Callable[..., Boards]
 
@@ -98,7 +103,6 @@ def test_a_school_of_its_own_goes_whole_and_nothing_of_it_is_left(make: Make) ->
     board = make(s0=(OLD, NOORD), s1=(OLD, APART), s2=(NEW, WEST))
     made, old, new = board.made, board.tenant(OLD), board.tenant(NEW)
     before, there = core(made, old), core(made, new)
-    number = made.query("SELECT id FROM koppeling WHERE name = 's1'")[0][0]
     report = board.move("s1")
     sound(made)
     assert (report.twins, report.cut, report.whole) == ([], {}, False)
@@ -109,15 +113,13 @@ def test_a_school_of_its_own_goes_whole_and_nothing_of_it_is_left(make: Make) ->
             rows + there[table], key=repr
         ), table
     assert len(left["leerling"]) == 4
-    for table, column in (("plan", "tenant_id"), ("pin", "tenant_id"), ("zaak", "tenant_id")):
-        assert not made.query(
-            f"SELECT 1 FROM {table} WHERE {column} = ? AND EXISTS (SELECT 1 FROM run r "
-            "WHERE r.koppeling_id = ? AND r.id = {0})".format(
-                {"plan": "plan.run_id", "pin": "-1", "zaak": "zaak.opened_run"}[table]
-            ),
-            old,
-            number,
-        )
+    gone = {row[0] for entity in map(str, Entity) for row in came[entity]}
+    gone -= {row[0] for entity in map(str, Entity) for row in there[entity]}
+    assert {name for name, core_id in held_by(made, old) if core_id in gone} == set()
+    assert {"leerling", "link", "match_key", "step"} <= {n for n, _ in held_by(made, new)}
+    for (table,) in (("run",), ("scope",), ("shadow",), ("zaak",), ("event",)):
+        owners = f"SELECT 1 FROM {table} t JOIN koppeling k ON k.id = t.koppeling_id"
+        assert not made.query(f"{owners} WHERE k.name = 's1' AND k.tenant_id = ?", old)
     quiet(board)
     assert made.cases() == []
     assert {**core(made, old)} == left
@@ -187,6 +189,29 @@ def test_who_belongs_to_both_is_one_in_each_and_only_what_each_school_says(make:
     assert {line.subject for line in lines} == {f"tenant {old}", f"tenant {new}"}
 
 
+def test_a_run_of_before_undoes_nothing_across_the_border(make: Make) -> None:
+    """A run of the school that stays had made one of two pupils; the other's school went."""
+    pupils = {"x": 11, "y": None, "beide z": None}
+    board = make(s1=(OLD, ZUID | {"pupils": pupils}), s0=(OLD, NOORD), s2=(NEW, WEST))
+    made, new = board.made, board.tenant(NEW)
+    key, source = "beide z", made.sources["s1"]
+    known = source.here(Entity.LEERLING)
+    eck_id = made.sources["s0"].here(Entity.LEERLING)["beide"]["eck_id"]
+    source.put(Entity.LEERLING, key, **known[key] | {"eck_id": eck_id})
+    merging = made.sync("s1")
+    assert made.query(
+        "SELECT 1 FROM former_link WHERE run_id = ? AND koppeling_id = 2", merging.run_id
+    )
+    board.move("s0")
+    board.nights("s0")
+    there = core(made, new)
+    undone = made.sync("s1", kind=Kind.UNDO, undone=merging.run_id, operator="jan")
+    assert undone.error == ""
+    sound(made)
+    assert core(made, new) == there
+    quiet(board, "s0")
+
+
 def test_there_and_back_is_as_if_nothing_had_been(make: Make) -> None:
     board = make(s0=(OLD, NOORD), s1=(OLD, ZUID), s2=(NEW, WEST))
     made, old, new = board.made, board.tenant(OLD), board.tenant(NEW)
@@ -232,6 +257,13 @@ def test_what_a_person_did_and_has_still_to_do_goes_along(make_on_both: Make) ->
     one.put(Entity.LEERLING, "kapot", kapot=True)
     assert made.sync("s1").quarantine == 1
     cases = made.cases()
+    messages = [
+        Message("m1", "leerling", "o", Action.PUT, b"bericht"),
+        Message("m2", "leerling", "p", Action.DELETE),
+    ]
+    made.hub.inbox("s1").put(messages)
+    ((case,),) = made.query("SELECT id FROM zaak WHERE state = 'open' AND kind = 'score'")
+    write_note(made.hub, case, "gebeld", operator="jan")
     state = core(made, board.tenant(OLD))
 
     report = board.move("s1", "s3")
@@ -247,6 +279,11 @@ def test_what_a_person_did_and_has_still_to_do_goes_along(make_on_both: Make) ->
     assert made.cases() == cases
     came = core(made, board.tenant(NEW))
     assert {r[0] for r in came["leerling"]} >= {made.core(Entity.LEERLING, "o", "s1"), kim}
+    assert made.hub.inbox("s1").put(messages) == [Receipt.KNOWN, Receipt.KNOWN]
+    assert [claim.body for claim in made.hub.inbox("s1").find("leerling", ["o", "p"])] == [
+        b"bericht",
+        None,
+    ]
     approved = made.sync("s1", kind=Kind.APPLY, approved=held.plan_id, operator="jan")
     assert (approved.error, approved.applied, approved.held) == ("", {"medewerker.change": 1}, 0)
     undone = made.sync("s1", kind=Kind.UNDO, undone=kept.run_id, operator="jan")
@@ -257,6 +294,30 @@ def test_what_a_person_did_and_has_still_to_do_goes_along(make_on_both: Make) ->
     assert made.query(born, kim) == [("Delft",)]
     assert len(state["leerling"]) == len(core(made, board.tenant(OLD))["leerling"]) + 5
     sound(made)
+
+
+def test_a_school_that_changed_its_number_goes_with_both_numbers(make: Make) -> None:
+    board = make(s0=(OLD, NOORD), s1=(OLD, APART), s2=(NEW, WEST))
+    made = board.made
+    put_in_force(
+        made, Herinrichting("nummer", date(2026, 10, 1), (Change("99ZZ01", "99ZZ05"),)), "s1"
+    )
+    board.nights()
+    board.move("s1")
+    sound(made)
+    quiet(board)
+    core_id = made.core(Entity.VESTIGING, "oost v", "s1")
+    told = "SELECT vestigingsnummer FROM vestiging WHERE id = ?"
+    assert made.query(told, core_id) == [("99ZZ05",)]
+    assert made.query("SELECT tenant_id FROM herinrichting") == [(board.tenant(NEW),)]
+    made.sources["s1"].put(
+        Entity.VESTIGING,
+        "oost v",
+        naam="oost",
+        vestigingsnummer="99ZZ05",
+        instelling="school",
+    )
+    assert all(run.steps == {} for run in board.nights())
 
 
 def test_two_boards_become_one_and_who_they_share_is_found_by_the_next_run(make: Make) -> None:
@@ -349,6 +410,8 @@ def test_one_vestiging_of_a_koppeling_goes_and_the_other_stays(
         before = core(made, old)
         board.configure(PART)
         told = made.hub.settings.herinrichting[0]
+        with pytest.raises(ConfigurationError, match="gets what herinrichting overgang brings"):
+            made.sync("s9")
         dump = made.dump()
         shown = move.preview(made.hub, told)
         assert made.dump() == dump

@@ -203,3 +203,17 @@ def test_jobs_that_ended_long_ago_are_forgotten(made: Bench, queue: Queue) -> No
         connection.execute("UPDATE procrastinate_events SET at = now() - interval '40 days'")
     queue.forget(older_than=timedelta(days=30))
     assert made.query(LEFT) == [("todo",)]
+
+
+def test_after_the_server_was_restarted_everybody_connects_anew(made: Bench, queue: Queue) -> None:
+    assert made.hub.koppeling("s0").name == "s0"  # a connection of the pool
+    assert not queue.under_way()
+    made.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert made.hub.koppeling("s0").name == "s0"
+    with pytest.raises(StoreError) as caught:
+        queue.under_way()
+    assert caught.value.retryable
+    assert not queue.under_way()

@@ -16,7 +16,7 @@ from web.pages import routes
 from web.rendering import ticked
 
 ELSEWHERE = Actor("noor", Role.HELPDESK, frozenset({"elders"}))
-LOOKS = ("/", "/wacht", "/plannen", "/zaken", "/runs", "/trends", "/quarantaine")
+LOOKS = ("/", "/wacht", "/plannen", "/zaken", "/runs", "/trends", "/quarantaine", "/aansluiten")
 
 
 def test_every_page_is_shown_in_both_languages_and_holds_no_script_or_style(
