@@ -15,6 +15,7 @@ from config.policies import Freshness
 from config.sources import Expires
 from mappings.canonical.fields import Entity
 from sync_engine.health import KoppelingHealth, State, Trouble, health
+from sync_engine.options import Kind
 from sync_engine.outcome import Outcome
 from sync_engine.selection import select
 from sync_engine.store.engine import Store
@@ -180,7 +181,7 @@ def test_a_single_pupil_that_is_read_well_says_nothing_of_the_night(make: Make) 
     failed = made.sync()
     assert failed.outcome is Outcome.PARTIAL or failed.outcome is Outcome.FAILED
     source.faults = {}
-    made.sync(kind="only", resources=("leerling",), only=("l1",))
+    assert made.sync(kind=Kind.ONLY, only=("l1",)).outcome is Outcome.DONE
     found = of(made)
     assert found.last is not None
     assert found.last.id == failed.run_id
