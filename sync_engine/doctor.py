@@ -16,6 +16,7 @@ from sync_engine.accounts import list_accounts
 from sync_engine.alerts.senders import check_channel
 from sync_engine.hub import Hub
 from sync_engine.lately import lately
+from sync_engine.plans import waiting_plans
 from sync_engine.reorganise import list_herinrichtingen
 from sync_engine.rotation import list_keys
 from sync_engine.schedule.planner import check_schedules
@@ -260,12 +261,17 @@ def _runs(hub: Hub) -> Iterator[Finding]:
     longest = hub.settings.policy.limits.run_time
     with hub.store.work() as work:
         names = koppelingen_of(hub, work)
-        runs = lately(work, list(names), now=hub.clock.now(), longest=longest)
+        now = hub.clock.now()
+        runs = lately(work, list(names), now=now, longest=longest)
+        waiting = waiting_plans(work, list(names), now=now)
     for number, name in names.items():
         last = runs[number].last
-        if last is not None:
-            level = "goed" if last.outcome == "done" else "let op"
-            yield Finding(level, f"laatste run {name}", last.outcome, last.advice)
+        if last is None:
+            continue
+        answered = last.outcome == "held" and number not in waiting
+        level = "goed" if answered or last.outcome == "done" else "let op"
+        what = "held; over het plan is beslist" if answered else last.outcome
+        yield Finding(level, f"laatste run {name}", what, "" if answered else last.advice)
 
 
 def _wrong(subject: str, error: KoppelhubError) -> Finding:
