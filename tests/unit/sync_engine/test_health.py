@@ -281,6 +281,20 @@ def test_health_and_todo_agree_on_what_waits(make: Make) -> None:
         assert (("run", name) in told) == (Trouble.FAILED in kinds(made, name))
 
 
+def test_a_dry_run_counts_nothing_and_is_nobodys_last_run(make: Make) -> None:
+    made = school(make)
+    made.sync()
+    before = of(made)
+    counted = made.query("SELECT * FROM koppeling_total ORDER BY name")
+    made.sources["s0"].put(Entity.VAK, "w", naam="Engels")
+    made.later(1)
+    made.sync(dry=True)
+    assert made.query("SELECT * FROM koppeling_total ORDER BY name") == counted
+    made.sync(resources=("vak",))  # counted, but it says nothing of the rest
+    found = of(made)
+    assert (found.last, found.good_at) == (before.last, before.good_at)
+
+
 def test_only_what_is_asked_for_and_only_what_there_is(make: Make) -> None:
     made = school(make, 2)
     assert [one.name for one in health(made.hub, only=["s1"]).koppelingen] == ["s1"]
