@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -180,7 +181,7 @@ class _Calendar:
 
     def __init__(self, windows: Sequence[Blackout], zone: ZoneInfo, offset: timedelta) -> None:
         self.zone = zone
-        self._windows, self._offset = windows, offset
+        self._windows, self._offset = tuple(windows), offset
 
     def free(self, at: datetime) -> datetime:
         """That instant, or the first one after it at which something may begin."""
@@ -211,15 +212,25 @@ class _Calendar:
     def _in_window(self, at: datetime) -> bool:
         return any(begin <= at < end for begin, end in self._near(at))
 
-    def _near(self, at: datetime) -> list[tuple[datetime, datetime]]:
+    def _near(self, at: datetime) -> tuple[tuple[datetime, datetime], ...]:
         """The windows that began since the day before yesterday."""
-        today = at.astimezone(self.zone).date()
-        return [
-            (
-                _edge(day, window.start, self.zone),
-                _edge(day, window.start + window.minutes, self.zone, last=True),
-            )
-            for day in (today - 2 * _DAY, today - _DAY, today)
-            for window in self._windows
-            if day.weekday() in window.days
-        ]
+        return _stretches(self._windows, at.astimezone(self.zone).date(), self.zone)
+
+
+@lru_cache(maxsize=256)
+def _stretches(
+    windows: tuple[Blackout, ...], today: date, zone: ZoneInfo
+) -> tuple[tuple[datetime, datetime], ...]:
+    """(begin, end) of the windows that began since the day before yesterday.
+
+    Kept: thousands of koppelingen have the same few windows and are looked at all the time.
+    """
+    return tuple(
+        (
+            _edge(day, window.start, zone),
+            _edge(day, window.start + window.minutes, zone, last=True),
+        )
+        for day in (today - 2 * _DAY, today - _DAY, today)
+        for window in windows
+        if day.weekday() in window.days
+    )
