@@ -254,3 +254,22 @@ def test_a_session_ends_with_the_way_by_which_it_began(made: Bench) -> None:
     ):
         found = [signed_in(hub, token, origin=HERE) for token in (local, other)]
         assert [actor.name for actor in found if actor is not None] == known
+
+
+@pytest.mark.parametrize("how", ["password", "disable"])
+def test_who_comes_with_the_old_password_while_it_changes_is_not_let_in(
+    made: Bench, how: str
+) -> None:
+    class Slow(Passwords):
+        def verify(self, hashed: str | None, password: str) -> bool:
+            known = super().verify(hashed, password)
+            made.clock.advance(timedelta(milliseconds=50))
+            if how == "password":
+                accounts.set_password(made.hub, Passwords(QUICK), "jan", f"nieuw {WORDS}")
+            else:
+                accounts.disable(made.hub, "jan")
+            return known
+
+    found = with_password(at(made), Slow(QUICK), "jan", WORDS, former=None)
+    assert found == SignIn()
+    assert made.query("SELECT COUNT(*) FROM web_session") == [(0,)]
