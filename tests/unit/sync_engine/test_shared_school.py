@@ -19,6 +19,7 @@ from sync_engine.alerts import notices
 from sync_engine.alerts.delivery import deliver
 from sync_engine.alerts.post import at_each_board, post_report, post_reports
 from sync_engine.alerts.weekly import weekly
+from sync_engine.enrolment import NewSource, link_source
 from sync_engine.onboarding import ways
 from sync_engine.store.engine import Store
 from tests.support.boards import NEW, OLD, Boards, boards, fill
@@ -98,3 +99,9 @@ def test_a_report_of_both_together_goes_to_neither(board: Boards) -> None:
     with hub.store.work() as work:
         told = [one.document for one in notices.waiting(work)]
     assert sorted(document["tenant"] for document in told) == [NEW, OLD]
+
+
+def test_a_koppeling_is_given_to_neither_unasked(board: Boards) -> None:
+    new = NewSource("som", "somtoday", "99XX02", {}, {})
+    with pytest.raises(ConfigurationError, match="more than one tenant: oud, nieuw"):
+        link_source(board.made.hub, new, None)
