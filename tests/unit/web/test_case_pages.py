@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
+
 from mappings.canonical.fields import Entity
+from sync_engine.decisions import put_away
+from sync_engine.errors import StalePlanError
 from sync_engine.hubkeys import hub_key
+from sync_engine.store.locks import lease
 from tests.support.hubs import Bench
 from tests.unit.web.conftest import JAN, PETRA, Visit, trail
 from tests.unit.web.test_plan_pages import shown
@@ -67,6 +72,27 @@ def test_never_mind_leaves_no_plan_and_no_decision(one: Bench, seated: Visit) ->
     assert bench.query("SELECT COUNT(*) FROM leerling") == [(0,)]
     assert [row[0] for row in bench.query("SELECT state FROM zaak")] == ["open"]
     assert "Er wacht geen plan" in desk.sees("/plannen")
+
+
+def test_never_mind_comes_too_late_while_a_colleague_has_it_done(one: Bench, seated: Visit) -> None:
+    bench = one
+    bench.sources["s0"].put(Entity.LEERLING, "a", **PUPIL)
+    bench.policy(reactions={"unmatched": "case"})
+    bench.sync()
+    desk = seated(bench)
+    (case,) = [int(row[0]) for row in bench.query("SELECT id FROM zaak")]
+    path = desk.does(f"/zaken/{case}/beslissen", choice="create").headers["location"]
+    version = shown(desk.sees(path))
+    ((koppeling,),) = bench.query("SELECT id FROM koppeling")
+    with lease(bench.hub.store, f"koppeling-{koppeling}"):  # as a run that does it holds it
+        desk.does(f"{path}/weigeren", status=409, shown=version)
+    plan = int(path.rpartition("/")[2])
+    assert bench.query("SELECT state, decided_by FROM plan WHERE id = ?", plan) == [("open", None)]
+    assert "not confirmed" not in [line[1] for line in trail(bench)]
+    desk.does(f"{path}/goedkeuren", shown=version)
+    with pytest.raises(StalePlanError):
+        put_away(bench.hub, plan, operator="petra")
+    assert "not confirmed" not in [line[1] for line in trail(bench)]
 
 
 def test_a_choice_that_was_not_offered_does_nothing(two: Bench, seated: Visit) -> None:
