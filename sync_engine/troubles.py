@@ -346,7 +346,11 @@ def _last_run(known: KoppelingFacts) -> Iterator[Problem]:
     if empty:
         yield Problem(Trouble.EMPTY, WARNING, "de bron leverde niets", command, since)
     if shrunk:
-        text = f"{shrunk} onderdelen leveren veel minder dan eerst"
+        text = (
+            "een onderdeel levert veel minder dan eerst"
+            if shrunk == 1
+            else f"{shrunk} onderdelen leveren veel minder dan eerst"
+        )
         yield Problem(Trouble.SHRUNK, WARNING, text, command, since, shrunk)
     explained = known.quarantine or empty
     if last.outcome == "partial" and (last.unread or not explained):

@@ -247,6 +247,8 @@ def test_a_run_ends_at_its_next_page_when_asked_and_goes_on_elsewhere(clock: Clo
     clock.work(stop=lambda: True)
     assert clock.runs() == [("full", "cancelled")] * 2
     assert clock.state()["waits_for"] == "stopped"
+    assert clock.bench.query("SELECT COUNT(*) FROM source_record") == [(2,)]  # it is kept
+    assert clock.bench.query("SELECT COUNT(*) FROM plan") == [(0,)]  # and judged with the rest
     clock.restart()
     assert FULL in clock.tick()
     clock.work()
