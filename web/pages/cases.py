@@ -14,6 +14,7 @@ from sync_engine.cases import (
     STATES,
     assign,
     close,
+    colleagues,
     find_case,
     list_cases,
     note_look,
@@ -105,7 +106,7 @@ def _shown(
         unknown: he gave it to nobody whom the configuration names.
     """
     with desk.hub.store.work() as work:
-        find_case(desk.hub, work, number)
+        operators = colleagues(desk.hub, work, find_case(desk.hub, work, number))
         subject = f"case {number}"
         note_look(desk.hub, work, subject, action="case show", operator=desk.operator)
     view = read_case(desk.hub, number)
@@ -117,7 +118,7 @@ def _shown(
         lines=lines(view),
         decisions=[choice for choice in view.choices if choice.verdict],
         others=[c for c in view.choices if not c.verdict and " case " not in c.command],
-        operators=_operators(desk),
+        operators=operators,
         wrong=wrong,
         unchosen=unchosen,
         unknown=unknown,
@@ -126,10 +127,6 @@ def _shown(
         labels=labels,
         of_koppeling=of_koppeling,
     )
-
-
-def _operators(desk: Desk) -> list[str]:
-    return [operator.name for operator in desk.hub.settings.operator]
 
 
 def lines(view: CaseView) -> list[Line]:
@@ -188,7 +185,9 @@ def decide(desk: Desk) -> Response:
 def give(desk: Desk) -> Response:
     """Give a case to a colleague, take it, or leave it to nobody."""
     number, to = desk.number("id"), desk.form.get("to", "")
-    if to and to != desk.operator and to not in _operators(desk):
+    with desk.hub.store.work() as work:
+        known = colleagues(desk.hub, work, find_case(desk.hub, work, number))
+    if to and to != desk.operator and to not in known:
         return _shown(desk, number, status=422, unknown=True)
     assign(desk.hub, number, to=to or None, operator=desk.operator)
     return desk.go(f"/zaken/{number}")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from config.operators import Operator, Role
 from mappings.canonical.fields import Entity
+from sync_engine.cases import assign
 from sync_engine.decisions import put_away
-from sync_engine.errors import StalePlanError
+from sync_engine.errors import StalePlanError, SyncError
 from sync_engine.hubkeys import hub_key
 from sync_engine.store.locks import lease
 from tests.support.hubs import Bench
@@ -143,3 +146,23 @@ def test_who_may_only_read_changes_no_case(two: Bench, seated: Visit) -> None:
         desk.does(f"/zaken/{case}/{what}", status=403, choice="create", note="x", why="x", to="jan")
     assert bench.query("SELECT COUNT(*) FROM zaak_notitie") == [(0,)]
     assert desk.seat.actor != PETRA
+
+
+def test_a_case_is_given_only_to_who_may_see_it(two: Bench, seated: Visit) -> None:
+    bench = two
+    case = alike(bench)
+    named = tuple(
+        Operator(name=name, role=Role.HELPDESK, tenants=tenants)
+        for name, tenants in (("petra", ("bestuur",)), ("anna", None), ("els", ("elders",)))
+    )
+    settings = bench.hub.settings.model_copy(update={"operator": named})
+    bench.hub = replace(bench.hub, settings=settings)
+    desk = seated(bench, replace(PETRA, tenants=frozenset({"bestuur"})))
+    page = desk.sees(f"/zaken/{case}")
+    assert ">anna<" in page
+    assert "els" not in re.findall(r"<option[^>]*>([^<]*)", page)
+    assert "Er is niets gedaan" in desk.does(f"/zaken/{case}/geven", status=422, to="els").text
+    with pytest.raises(SyncError):
+        assign(bench.hub, case, to="els", operator="petra")
+    desk.does(f"/zaken/{case}/geven", to="anna")
+    assert bench.query("SELECT assignee FROM zaak") == [("anna",)]
