@@ -166,3 +166,26 @@ def test_a_case_is_given_only_to_who_may_see_it(two: Bench, seated: Visit) -> No
         assign(bench.hub, case, to="els", operator="petra")
     desk.does(f"/zaken/{case}/geven", to="anna")
     assert bench.query("SELECT assignee FROM zaak") == [("anna",)]
+
+
+def test_nothing_that_is_secret_is_told_in_any_kind_of_case(two: Bench, seated: Visit) -> None:
+    bench = two
+    adres = {"postcode": "9999ZZ", "huisnummer": "7"}
+    secret = {"mobiel": "0687654321", "telefoon": "0612345678", "adres": adres}
+    flags = {"telefoon_geheim": True, "adres_geheim": True}
+    bench.policy(reactions={"unmatched": "case"})
+    bench.sources["s0"].put(Entity.LEERLING, "a", **PUPIL, **secret, **flags)
+    bench.sync("s0")
+    ((case,),) = bench.query("SELECT id FROM zaak")
+    desk = seated(bench)
+    pages = [desk.sees(f"/zaken/{case}")]  # of nobody whom he may be
+    bench.policy(reactions={"unmatched": "create"})
+    bench.sync("s0")
+    bench.sources["s1"].put(Entity.LEERLING, "b", **PUPIL, mobiel="0633334444")
+    bench.sync("s1")
+    ((case,),) = bench.query("SELECT id FROM zaak WHERE kind = 'score'")
+    pages.append(desk.sees(f"/zaken/{case}"))
+    for page in pages:
+        assert "(geheim)" in page
+        for number in ("87654321", "12345678", "33334444", "9999ZZ"):
+            assert number not in page
