@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -170,11 +171,11 @@ def test_a_case_is_given_only_to_who_may_see_it(two: Bench, seated: Visit) -> No
 
 def test_nothing_that_is_secret_is_told_in_any_kind_of_case(two: Bench, seated: Visit) -> None:
     bench = two
-    adres = {"postcode": "9999ZZ", "huisnummer": "7"}
-    secret = {"mobiel": "0687654321", "telefoon": "0612345678", "adres": adres}
-    flags = {"telefoon_geheim": True, "adres_geheim": True}
+    secret: dict[str, Any] = {"mobiel": "0687654321", "telefoon": "0612345678"}
+    secret |= {"adres": {"postcode": "9999ZZ", "huisnummer": "7"}}
+    secret |= {"telefoon_geheim": True, "adres_geheim": True}
     bench.policy(reactions={"unmatched": "case"})
-    bench.sources["s0"].put(Entity.LEERLING, "a", **PUPIL, **secret, **flags)
+    bench.sources["s0"].put(Entity.LEERLING, "a", **PUPIL, **secret)
     bench.sync("s0")
     ((case,),) = bench.query("SELECT id FROM zaak")
     desk = seated(bench)
