@@ -67,7 +67,13 @@ def show_keys(out: Output, tenants: list[TenantKeys]) -> None:
         out.table(
             ("versie", "hoofdsleutel", "gemaakt", "rol", "versleutelt"),
             [
-                (v.version, v.master_id, v.created_at[:16], _role(v), pairs(v.values) or "niets")
+                (
+                    v.version,
+                    v.master_id,
+                    out.moment(v.created_at),
+                    _role(v),
+                    pairs(v.values) or "niets",
+                )
                 for v in tenant.versions
             ],
         )
