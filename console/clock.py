@@ -79,7 +79,7 @@ def _stand(out: Output, job: JobView) -> str:
     elif job.stand is Stand.WAITS and job.tries:
         told += f": poging {job.tries} mislukte"
     if job.stand is Stand.WAITS and job.until is not None:
-        told += f", tot {out.moment(job.until)}"
+        told += f"; opnieuw op {out.moment(job.until)}"
     if job.stand is Stand.FAILED and job.advice:
         told += f": {job.advice}"
     return told

@@ -127,3 +127,7 @@ def show_master(out: Output, done: MasterReport, file: Path) -> None:
     out.line(
         f"Maak nu een kopie van {file}; de oude hoofdsleutels erin blijven nodig voor back-ups."
     )
+    out.line(
+        "Zet het ook op elke andere machine met een worker, en start `koppelhub serve` en de "
+        "workers opnieuw: wie het bestand eerder las, kan niets meer lezen."
+    )

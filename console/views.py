@@ -216,7 +216,7 @@ def show_checks(out: Output, checks: list[SourceCheck]) -> ExitCode:
         )
         for result in check.results:
             if not result.ok:
-                out.line(f"Voor de school: {result.advice}")
+                out.line(f"Wat te doen: {result.advice}")
     return code
 
 
