@@ -132,3 +132,11 @@ def local_date(now: datetime, name: str = AMSTERDAM) -> date:
     Raises: ValueError if `now` is naive; ConfigurationError if the zone is unknown.
     """
     return _utc(now).astimezone(zone(name)).date()
+
+
+def local_minute(at: datetime, name: str = AMSTERDAM) -> str:
+    """`2026-11-28 05:24`: an instant as people read it in a time zone, to the minute.
+
+    Raises: ValueError if `at` is naive; ConfigurationError if the zone is unknown.
+    """
+    return f"{_utc(at).astimezone(zone(name)):%Y-%m-%d %H:%M}"

@@ -121,6 +121,7 @@ _STANDARD: Final = frozenset(vars(SafeRecord("", 0, "", 0, "", None, None))) | {
     "message",
     "asctime",
     "taskName",
+    "color_message",  # uvicorn's second form of the same message, for a terminal
 }
 
 

@@ -61,7 +61,7 @@ def show_accounts(out: Output, found: list[LocalAccount]) -> None:
                 each.name,
                 each.role or "geen: niet in [[operator]]",
                 "in gebruik" if each.disabled_at is None else "uitgezet",
-                f"{each.changed_at:%Y-%m-%d}",
+                out.day(each.changed_at),
                 each.sessions,
             )
             for each in found

@@ -82,8 +82,8 @@ def show_decisions(out: Output, decisions: list[DecisionView]) -> None:
         [
             (
                 *(d.act, d.kind, d.entity, ", ".join(d.records), d.key, d.case_id or ""),
-                *(d.operator, d.at[:16], d.why),
-                "geldt" if d.lifted_at is None else f"teruggenomen {d.lifted_at[:10]}",
+                *(d.operator, out.moment(d.at), d.why),
+                "geldt" if d.lifted_at is None else f"teruggenomen {out.day(d.lifted_at)}",
             )
             for d in decisions
         ],
@@ -101,7 +101,7 @@ def show_refusals(out: Output, refusals: list[Refusal]) -> None:
         [
             (
                 *(r.koppeling, r.entity, r.source_key, r.key, r.says),
-                *(f"{r.run_id} ({r.kind})", r.operator, r.at[:16]),
+                *(f"{r.run_id} ({r.kind})", r.operator, out.moment(r.at)),
             )
             for r in refusals
         ],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from console.output import Output, pairs
 from console.sheet import sheet
+from sync_engine.condition import State
 from sync_engine.outcome import ExitCode
 
 if TYPE_CHECKING:
@@ -34,6 +35,18 @@ _EVENTS: Final = {
 }
 
 
+_GRAVITY: Final = {State.GOOD: "goed", State.WARNING: "let op", State.CRITICAL: "kritiek"}
+
+
+def _over(one: Incident, zone: str) -> str:
+    """When it was over; of one that still has to be told so, since when nothing is wrong."""
+    from sync_engine.alerts.messages import local
+
+    if one.closed_at is not None:
+        return local(one.closed_at, zone)
+    return "" if one.gone_since is None else f"niets meer sinds {local(one.gone_since, zone)}"
+
+
 def show_alerts(
     out: Output, incidents: list[Incident], messages: list[Notice], *, zone: str
 ) -> ExitCode:
@@ -50,10 +63,10 @@ def show_alerts(
         ("nr", "regel", "wat", "ernst", "sinds", "verteld", "hersteld"),
         [
             (
-                *(one.id, one.rule, f"{subject(one)}: {CAUSES[one.cause]}", one.state),
+                *(one.id, one.rule, f"{subject(one)}: {CAUSES[one.cause]}", _GRAVITY[one.state]),
                 local(one.first_at, zone),
                 "" if one.told_at is None else local(one.told_at, zone),
-                "" if one.closed_at is None else local(one.closed_at, zone),
+                _over(one, zone),
             )
             for one in incidents
         ],

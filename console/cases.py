@@ -55,9 +55,9 @@ def show_case(out: Output, view: CaseView) -> None:
         return
     case = view.case
     out.title(f"Zaak {case.id}: {case.entity} {case.source_key} van {case.koppeling}")
-    closed = f", gesloten {str(case.closed_at)[:16]}" if case.state != "open" else ""
+    closed = f", gesloten {out.moment(case.closed_at)}" if case.state != "open" else ""
     out.line(f"{KINDS.get(case.kind, case.kind)}: {case.rule}{closed}")
-    out.line(f"open sinds {case.since[:16]}, van {case.assignee or 'niemand'}")
+    out.line(f"open sinds {out.moment(case.since)}, van {case.assignee or 'niemand'}")
     for fact in view.facts:
         out.line(f"  {fact}")
     for candidate in view.candidates:
@@ -65,7 +65,7 @@ def show_case(out: Output, view: CaseView) -> None:
     if not view.candidates and view.record:
         out.table(("veld", "waarde"), [(n, _told(v)) for n, v in view.record.items()])
     for note in view.notes:
-        out.line(f"Notitie van {note.operator}, {note.at[:16]}: {note.text}")
+        out.line(f"Notitie van {note.operator}, {out.moment(note.at)}: {note.text}")
     if case.state == "open":
         out.title("Wat u kunt doen")
         for choice in view.choices:

@@ -40,7 +40,7 @@ def show_clock(out: Output, found: Clock) -> None:
                 _KINDS.get(job.kind, job.kind),
                 job.schedule,
                 job.local,
-                _stand(job),
+                _stand(out, job),
                 job.outcome,
             )
             for job in found.jobs
@@ -59,11 +59,11 @@ def show_clock(out: Output, found: Clock) -> None:
         )
     out.title("Processen")
     out.table(
-        ("wat", "sinds (UTC)", "laatste teken", "versie"),
+        ("wat", "sinds", "laatste teken", "versie"),
         [
             (
-                *(p.label, f"{p.started_at:%Y-%m-%d %H:%M}"),
-                *(f"{p.at:%Y-%m-%d %H:%M:%S}" + ("" if p.alive else " (zwijgt)"), p.version),
+                *(p.label, out.moment(p.started_at)),
+                *(out.moment(p.at) + ("" if p.alive else " (zwijgt)"), p.version),
             )
             for p in found.processes
         ],
@@ -72,12 +72,14 @@ def show_clock(out: Output, found: Clock) -> None:
         out.line("Er draait geen `koppelhub serve`: niets begint vanzelf.")
 
 
-def _stand(job: JobView) -> str:
+def _stand(out: Output, job: JobView) -> str:
     told = STANDS[job.stand]
     if job.waits_for:
         told += f": {_WAITS.get(job.waits_for, job.waits_for)}"
     elif job.stand is Stand.WAITS and job.tries:
         told += f": poging {job.tries} mislukte"
+    if job.stand is Stand.WAITS and job.until is not None:
+        told += f"; opnieuw op {out.moment(job.until)}"
     if job.stand is Stand.FAILED and job.advice:
         told += f": {job.advice}"
     return told

@@ -91,7 +91,7 @@ def show(out: Output, states: Sequence[InboxState]) -> None:
     if not states:
         out.line("Geen enkele koppeling heeft een inbox.")
     for state in states:
-        newest = "nooit" if state.newest_at is None else f"{state.newest_at:%Y-%m-%d %H:%M} UTC"
+        newest = out.moment(state.newest_at) or "nooit"
         out.title(state.koppeling)
         out.line(f"berichten: {state.messages}, laatste: {newest}")
         out.line(f"records: {state.claims}, verwijderd: {state.gone}")

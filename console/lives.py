@@ -41,14 +41,14 @@ def _show_reason(out: Output, reason: FieldReason, *, whole: bool) -> None:
     for change in reason.history[1:]:
         out.line(
             f"  {reason.name}: {_text(change.before)} werd {_text(change.after)} "
-            f"in run {change.run_id} ({change.at[:16]})"
+            f"in run {change.run_id} ({out.moment(change.at)})"
         )
     pin = reason.pin
     if pin is not None:
         until = f" tot en met {pin.until}" if pin.until else ""
         out.line(
             f"  {reason.name}: pin {pin.id} op {_text(pin.value)}{until}, "
-            f"door {pin.operator} op {pin.since[:10]}: {pin.reason}"
+            f"door {pin.operator} op {out.day(pin.since)}: {pin.reason}"
         )
     for each in reason.waiting:
         out.line(f"  {reason.name}: {each.koppeling} zegt {_text(each.value)}, {each.why}")
@@ -78,7 +78,7 @@ def show_life(out: Output, life: Life, *, page: int) -> None:
         run = "" if happening.run_id is None else f"run {happening.run_id}"
         about = ", ".join(filter(None, (run, happening.source, happening.operator)))
         why = f": {happening.why}" if happening.why else ""
-        out.line(f"{happening.at[:16] or 'onbekend':16}  {happening.text}  ({about}){why}")
+        out.line(f"{out.moment(happening.at) or 'onbekend':16}  {happening.text}  ({about}){why}")
         for name, (before, after) in happening.changes.items():
             if before is None:
                 out.line(f"{'':18}{name}: {_text(after)}")

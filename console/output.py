@@ -6,9 +6,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from config.clock import AMSTERDAM
+from console.moments import day, moment
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,10 +42,12 @@ class Output:
         json: one JSON object on standard output, nothing else.
         hints: hub key → what was said of how the record was found; beside the `key` of each in
             JSON, or in the object as a whole.
+        zone: by whose clock people read an instant; JSON keeps UTC.
     """
 
     json: bool = False
     hints: Mapping[str, str] = field(default_factory=dict)
+    zone: str = AMSTERDAM
 
     @property
     def console(self) -> Console:
@@ -62,6 +68,14 @@ class Output:
         if isinstance(plain, dict):
             return plain | {"hint": " ".join(filter(None, dict.fromkeys(self.hints.values())))}
         return [one | {"hint": self.hints.get(one["key"], "")} for one in plain]
+
+    def moment(self, value: datetime | str | None) -> str:
+        """An instant for people, to the minute; nothing for none."""
+        return moment(value, self.zone)
+
+    def day(self, value: datetime | str | None) -> str:
+        """The day of an instant for people; nothing for none."""
+        return day(value, self.zone)
 
     def line(self, text: str = "") -> None:
         """One line for people; on standard error when standard output is for JSON."""

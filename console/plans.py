@@ -46,8 +46,8 @@ def show_plans(out: Output, plans: list[PlanHead]) -> None:
         ("plan", "koppeling", "staat", "wacht", "gemaakt", "geldig tot", "waarom, of door wie"),
         [
             (
-                *(p.id, p.koppeling, _state(p), p.waiting or "", p.created_at[:16]),
-                *(p.expires_at[:16], _why(p)),
+                *(p.id, p.koppeling, _state(p), p.waiting or "", out.moment(p.created_at)),
+                *(out.moment(p.expires_at), _why(out, p)),
             )
             for p in plans
         ],
@@ -62,10 +62,10 @@ def _state(plan: PlanHead) -> str:
     return f"{state}, vervangen door {plan.replaced_by}" if replaced else state
 
 
-def _why(plan: PlanHead) -> str:
+def _why(out: Output, plan: PlanHead) -> str:
     if plan.decided_by:
         why = f": {plan.decided_why}" if plan.decided_why else ""
-        return f"{plan.decided_by} {str(plan.decided_at)[:16]}{why}"
+        return f"{plan.decided_by} {out.moment(plan.decided_at)}{why}"
     return "; ".join(str(hold["reason"]) for hold in plan.holds)
 
 
@@ -75,7 +75,7 @@ def show_plan(out: Output, plan: PlanView) -> None:
         return
     out.title(
         f"Plan {plan.id} van {plan.koppeling}: {STATES.get(plan.state, plan.state)}, "
-        f"geldig tot {plan.expires_at[:16]}"
+        f"geldig tot {out.moment(plan.expires_at)}"
     )
     out.line(pairs(plan.counts) or "niets te wijzigen")
     if plan.waiting:
@@ -83,7 +83,7 @@ def show_plan(out: Output, plan: PlanView) -> None:
     for hold in plan.holds:
         out.line(f"  vastgehouden: {hold['reason']}")
     if plan.decided_by:
-        out.line(f"beslist door {_why(plan)}")
+        out.line(f"beslist door {_why(out, plan)}")
     if plan.replaced_by is not None and plan.state in {"open", "held"}:
         out.line(f"Wat nu wacht staat in plan {plan.replaced_by}.")
     show_steps(out, plan.steps)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from config.clock import zone as zone_of
+from console.moments import moment
 from console.output import Output
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sync_engine.cursors import CursorView
     from sync_engine.sources import SourceView
 
@@ -34,8 +32,8 @@ def show_sources(out: Output, views: Sequence[SourceView], *, zone: str) -> None
                 view.name,
                 view.system,
                 _STATES[view.state],
-                _moment(view.since, zone),
-                _moment(view.until, zone),
+                moment(view.since, zone),
+                moment(view.until, zone),
                 view.by,
                 "altijd" if view.hours is None else f"{view.hours[0]}-{view.hours[1]}",
                 f"{view.per_second:g}" if view.per_second else "",
@@ -59,16 +57,12 @@ def _remarks(view: SourceView, zone: str) -> list[str]:
         lines.append(f"beëindigen: `koppelhub source maintenance {view.name} end`")
     for circuit in view.circuits:
         text = f"{circuit.host} {_CIRCUITS[circuit.state]} ({circuit.failures} keer geen antwoord)"
-        until = _moment(circuit.until, zone)
+        until = moment(circuit.until, zone)
         lines.append(f"{text}, tot {until}" if until and circuit.state == "open" else text)
     if view.patience_until is not None:
-        until = _moment(view.patience_until, zone)
+        until = moment(view.patience_until, zone)
         lines.append(f"het bronsysteem vroeg om te wachten tot {until}")
     return lines
-
-
-def _moment(at: datetime | None, zone: str) -> str:
-    return "" if at is None else at.astimezone(zone_of(zone)).strftime("%Y-%m-%d %H:%M")
 
 
 def show_cursors(out: Output, source: str, views: Sequence[CursorView]) -> None:

@@ -30,5 +30,5 @@ def show_todo(out: Output, found: Todo) -> None:
     out.line(pairs({_KINDS.get(kind, kind): count for kind, count in found.counts.items()}))
     out.table(
         ("koppeling", "wat", "sinds", "opdracht"),
-        [(i.koppeling, i.what, i.since[:10], i.command) for i in found.items],
+        [(i.koppeling, i.what, out.day(i.since), i.command) for i in found.items],
     )

@@ -67,7 +67,13 @@ def show_keys(out: Output, tenants: list[TenantKeys]) -> None:
         out.table(
             ("versie", "hoofdsleutel", "gemaakt", "rol", "versleutelt"),
             [
-                (v.version, v.master_id, v.created_at[:16], _role(v), pairs(v.values) or "niets")
+                (
+                    v.version,
+                    v.master_id,
+                    out.moment(v.created_at),
+                    _role(v),
+                    pairs(v.values) or "niets",
+                )
                 for v in tenant.versions
             ],
         )
@@ -120,4 +126,8 @@ def show_master(out: Output, done: MasterReport, file: Path) -> None:
     out.line(f"Hoofdsleutel {done.active} {made}; {done.rewrapped} sleutels vallen er nu onder.")
     out.line(
         f"Maak nu een kopie van {file}; de oude hoofdsleutels erin blijven nodig voor back-ups."
+    )
+    out.line(
+        "Zet het ook op elke andere machine met een worker, en start `koppelhub serve` en de "
+        "workers opnieuw: wie het bestand eerder las, kan niets meer lezen."
     )

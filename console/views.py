@@ -149,7 +149,7 @@ def show_runs(out: Output, runs: list[RunView]) -> None:
         ),
         [
             (
-                *(r.id, r.koppeling, r.kind, r.state, r.started_at[:16], r.read, r.added),
+                *(r.id, r.koppeling, r.kind, r.state, out.moment(r.started_at), r.read, r.added),
                 *(r.changed, r.held or "", r.plan_id or ""),
             )
             for r in runs
@@ -163,7 +163,8 @@ def show_run(out: Output, detail: RunDetail) -> None:
         return
     run = detail.run
     out.title(f"Run {run.id} van {run.koppeling} ({run.kind}): {run.state}")
-    out.line(f"begonnen {run.started_at}, klaar {run.finished_at}, door {detail.operator}")
+    ended = out.moment(run.finished_at) or "nog niet"
+    out.line(f"begonnen {out.moment(run.started_at)}, klaar {ended}, door {detail.operator}")
     show_readings(out, detail.readings)
     for event in detail.events:
         out.line(f"  let op: {event['kind']} {event['detail']}")
@@ -215,7 +216,7 @@ def show_checks(out: Output, checks: list[SourceCheck]) -> ExitCode:
         )
         for result in check.results:
             if not result.ok:
-                out.line(f"Voor de school: {result.advice}")
+                out.line(f"Wat te doen: {result.advice}")
     return code
 
 

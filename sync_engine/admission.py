@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Final
 
-from config.clock import zone
+from config.clock import local_minute, zone
 from config.errors import ConfigurationError
 from config.sources import Source
 from connectors.base import CircuitState
@@ -130,8 +130,7 @@ def _remarks(hub: Hub, source: Source, state: Shared) -> list[str]:
 def _until(hub: Hub, refusal: Postponed) -> str:
     if refusal.until is None:
         return ""
-    local = refusal.until.astimezone(zone(hub.settings.timezone))
-    return f" tot {local:%Y-%m-%d %H:%M}"
+    return f" tot {local_minute(refusal.until, hub.settings.timezone)}"
 
 
 def postponed(hub: Hub, source: Source, state: Shared, *, by_hand: bool) -> Postponed | None:

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from config.clock import local_minute
 from config.nearest import choice
 from sync_engine.asked import DISAGREEMENT
 from sync_engine.audit import note, note_within
@@ -19,6 +20,7 @@ from sync_engine.hub import Hub
 from sync_engine.nearby import near_numbers
 from sync_engine.rows import new_salt
 from sync_engine.selection import Selection
+from sync_engine.store.values import instant
 from sync_engine.store.work import Row, Work
 
 QUARANTINE: Final = "quarantine"
@@ -216,7 +218,8 @@ def _open_case(hub: Hub, work: Work, number: int) -> CaseRow:
     case = find_case(hub, work, number)
     if case.state != "open":
         by = f" door {case.closed_by}" if case.closed_by else " door een run"
-        when = f" op {case.closed_at[:16]}" if case.closed_at else ""
+        at = instant(case.closed_at) if case.closed_at else None
+        when = f" op {local_minute(at, hub.settings.timezone)}" if at is not None else ""
         raise SyncError(f"case {number} is closed", advice=f"Deze zaak is al gesloten{by}{when}.")
     return case
 

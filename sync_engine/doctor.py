@@ -192,7 +192,12 @@ def _sign_in(hub: Hub) -> Iterator[Finding]:
     elif active:
         yield Finding("goed", subject, f"{len(active)} accounts")
     elif web.oidc is None:
-        yield Finding("goed", subject, "niemand kan bij de pagina's: er zijn geen accounts")
+        yield Finding(
+            "goed",
+            subject,
+            "niemand kan bij de pagina's: er zijn geen accounts",
+            "Maak er een met `koppelhub account add NAAM`, voor wie de pagina's gebruikt.",
+        )
 
 
 def _rotations(hub: Hub) -> Iterator[Finding]:

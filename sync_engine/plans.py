@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from config.clock import local_minute
 from mappings.canonical.fields import Entity
 from sync_engine.audit import note
 from sync_engine.context import Context
@@ -185,7 +186,9 @@ def approvable(hub: Hub, plan_id: int) -> PlanHead:
         return head
     decided = ""
     if head.decided_by:
-        decided = f" door {head.decided_by} op {str(head.decided_at)[:16]}"
+        decided = f" door {head.decided_by}"
+        if head.decided_at is not None:
+            decided += f" op {local_minute(instant(head.decided_at), hub.settings.timezone)}"
         decided += f": {head.decided_why}" if head.decided_why else ""
     message = f"plan {plan_id} is {head.state}"
     raise StalePlanError(message, advice=f"{_REFUSALS[head.state].format(by=decided)} {_GO_ON}")

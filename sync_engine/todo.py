@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
-from config.clock import local_date
+from config.clock import local_date, local_minute
 from sync_engine.cases import KINDS, QUARANTINE
 from sync_engine.hub import Hub
 from sync_engine.lately import lately
@@ -15,7 +15,7 @@ from sync_engine.pinned import PinRow, in_force
 from sync_engine.plans import list_plans
 from sync_engine.quarantine import counts as quarantined
 from sync_engine.selection import Selection
-from sync_engine.store.values import instant_text
+from sync_engine.store.values import instant, instant_text
 from sync_engine.store.work import Work
 from sync_engine.switches import read_switches
 
@@ -99,7 +99,8 @@ def _plans(hub: Hub, chosen: Selection) -> list[Item]:
         Item(
             "plan",
             plan.koppeling,
-            f"plan {plan.id}: {plan.waiting} wijzigingen wachten tot {plan.expires_at[:16]}"
+            f"plan {plan.id}: {plan.waiting} wijzigingen wachten tot "
+            f"{local_minute(instant(plan.expires_at), hub.settings.timezone)}"
             + "".join(f"; {hold['reason']}" for hold in plan.holds),
             1,
             plan.created_at,

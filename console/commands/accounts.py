@@ -37,7 +37,7 @@ def account_list(json: Json = False, config: Config = None, debug: Debug = False
     from sync_engine.accounts import list_accounts
 
     with open_hub(config, debug=debug) as hub:
-        show_accounts(Output(json=json), list_accounts(hub))
+        show_accounts(Output(json=json, zone=hub.settings.timezone), list_accounts(hub))
 
 
 @account_app.command("disable")

@@ -228,7 +228,7 @@ def case_decisions(
         with hub.store.work() as work:
             names = select(hub, work, source=source, school=school).names
         found = list_decisions(hub, koppelingen=names, everything=everything, limit=limit)
-        show_decisions(Output(json=json), found)
+        show_decisions(Output(json=json, zone=hub.settings.timezone), found)
 
 
 @case_app.command("lift")
@@ -296,7 +296,7 @@ def refused_list(
         with hub.store.work() as work:
             names = select(hub, work, source=source, school=None).names
         found = list_refusals(hub, koppelingen=names, run_id=run_id, limit=limit)
-        show_refusals(Output(json=json), found)
+        show_refusals(Output(json=json, zone=hub.settings.timezone), found)
 
 
 @refused_app.command("lift")

@@ -89,7 +89,7 @@ def case_show(
             find_case(hub, work, case_id)
             subject = f"case {case_id}"
             note_look(hub, work, subject, action="case show", operator=operator_name())
-        show_case(Output(json=json), read_case(hub, case_id))
+        show_case(Output(json=json, zone=hub.settings.timezone), read_case(hub, case_id))
 
 
 @case_app.command("assign")

@@ -75,4 +75,4 @@ def jobs(
     from sync_engine.schedule.view import clock
 
     with open_hub(config, debug=debug) as hub:
-        show_clock(Output(json=json), clock(hub, only=source))
+        show_clock(Output(json=json, zone=hub.settings.timezone), clock(hub, only=source))

@@ -65,7 +65,7 @@ def plan_list(
             everything=everything,
             limit=limit,
         )
-        show_plans(Output(json=json), found)
+        show_plans(Output(json=json, zone=hub.settings.timezone), found)
 
 
 @plan_app.command("show")
@@ -108,7 +108,7 @@ def plan_show(
                 hub, plan_id, chosen=chosen, limit=limit, operator=operator_name(), each=each
             )
         if csv != "-":
-            show_plan(Output(json=json), plan)
+            show_plan(Output(json=json, zone=hub.settings.timezone), plan)
 
 
 @plan_app.command("approve")

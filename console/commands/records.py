@@ -42,7 +42,7 @@ def explain(
             (match.key, explain_record(hub, kind, match.core_id, field=field, operator=who))
             for match in meant
         ]
-        show_explanation(Output(json=json, hints=hints(meant)), answers)
+        show_explanation(Output(json=json, hints=hints(meant), zone=hub.settings.timezone), answers)
 
 
 @app.command()
@@ -76,7 +76,9 @@ def history(
             write_life(whole)
             return
         life = life_of(hub, kind, match.core_id, operator=who, limit=limit, page=page)
-        show_life(Output(json=json, hints=hints([match])), life, page=page)
+        show_life(
+            Output(json=json, hints=hints([match]), zone=hub.settings.timezone), life, page=page
+        )
 
 
 @app.command()
@@ -103,7 +105,7 @@ def state(
     with open_hub(config, debug=debug) as hub:
         meant = chosen(hub, kind, key, find, operator=who)
         show_moment(
-            Output(json=json, hints=hints(meant)),
+            Output(json=json, hints=hints(meant), zone=hub.settings.timezone),
             [
                 state_of(
                     hub,

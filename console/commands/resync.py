@@ -52,7 +52,7 @@ def resync_leerling(
     with open_hub(config, debug=debug) as hub:
         match = chosen_one(hub, Entity.LEERLING, key, find, operator=operator_name())
         parts = of_leerling(hub, match.core_id)
-        out = Output(json=json, hints=hints([match]))
+        out = Output(json=json, hints=hints([match]), zone=hub.settings.timezone)
         _run(out, hub, parts, what=match.key, dry=dry_run, queue=queue)
 
 

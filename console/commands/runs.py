@@ -194,7 +194,7 @@ def todo(
     with open_hub(config, debug=debug) as hub:
         with hub.store.work() as work:
             chosen = select(hub, work, source=source, school=school)
-        show_todo(Output(json=json), waiting(hub, chosen))
+        show_todo(Output(json=json, zone=hub.settings.timezone), waiting(hub, chosen))
 
 
 @app.command()
@@ -210,7 +210,10 @@ def runs(
     from sync_engine.history import list_runs
 
     with open_hub(config, debug=debug) as hub:
-        show_runs(Output(json=json), list_runs(hub, koppeling=source, limit=limit))
+        show_runs(
+            Output(json=json, zone=hub.settings.timezone),
+            list_runs(hub, koppeling=source, limit=limit),
+        )
 
 
 @run_app.command("show")
@@ -225,4 +228,5 @@ def run_show(
     from sync_engine.history import look_at_run
 
     with open_hub(config, debug=debug) as hub:
-        show_run(Output(json=json), look_at_run(hub, run_id, operator=operator_name()))
+        seen = look_at_run(hub, run_id, operator=operator_name())
+        show_run(Output(json=json, zone=hub.settings.timezone), seen)

@@ -156,7 +156,7 @@ def keys(
     from sync_engine.rotation import list_keys
 
     with open_hub(config, debug=debug) as hub:
-        show_keys(Output(json=json), list_keys(hub))
+        show_keys(Output(json=json, zone=hub.settings.timezone), list_keys(hub))
 
 
 @keys_app.command("rotate")

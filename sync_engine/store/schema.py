@@ -12,11 +12,18 @@ from sqlalchemy import Connection, inspect, text
 from sync_engine.errors import StoreError
 
 UPGRADE_ADVICE: Final = "Werk de database bij met `koppelhub db upgrade`."
+EMPTY_ADVICE: Final = (
+    "Voor een nieuwe database: `koppelhub db upgrade`. Komt zij in de plaats van een die verloren "
+    "is: `koppelhub db restore FILE`, vóór iets anders."
+)
 NEWER_ADVICE: Final = (
     "Deze database is bijgewerkt door een nieuwere versie van Koppelhub. Installeer die versie; "
     "een oudere versie mag er niet mee werken."
 )
-INIT_ADVICE: Final = "Maak de database met `koppelhub init`, of verbeter haar plaats."
+INIT_ADVICE: Final = (
+    "Is zij verloren: zet een back-up terug met `koppelhub db restore FILE`. Staat zij elders: "
+    "verbeter haar plaats. Is dit een nieuwe installatie: maak haar met `koppelhub init`."
+)
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -48,7 +55,7 @@ class SchemaState:
         if self.is_current:
             return
         if self.current is None:
-            raise StoreError("the database has no schema yet", advice=UPGRADE_ADVICE)
+            raise StoreError("the database has no schema yet", advice=EMPTY_ADVICE)
         where = f"the schema is {self.current}, this release needs {self.head}"
         raise StoreError(where, advice=UPGRADE_ADVICE if self.known else NEWER_ADVICE)
 

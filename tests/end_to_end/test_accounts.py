@@ -68,6 +68,7 @@ def test_doctor_says_how_people_come_in(quick: Shell, monkeypatch: pytest.Monkey
         return [(each["level"], each["message"]) for each in told if each["subject"] == "inloggen"]
 
     assert said() == [("goed", "niemand kan bij de pagina's: er zijn geen accounts")]
+    assert "koppelhub account add NAAM" in quick("doctor").out
     path = quick.line.folder / "koppelhub.toml"
     oidc = (
         '[web.oidc]\nissuer = "https://login.school.example"\nclient_id = "hub"\n'

@@ -156,12 +156,16 @@ def test_a_source_that_is_down_is_told_and_its_recovery_too(quick: Shell) -> Non
         assert said["events"] == {"opened": 1}
         listed = quick("alerts", "list")
         assert "somtoday-demo: de bron wordt niet of te laat gelezen" in listed.out
+        assert "let op" in listed.out
+        assert "niets meer sinds" not in listed.out
         quick.line.sandbox.behave()
         quick.line.later(hours=1)
         assert quick.sync().code == 0
-        for _ in range(2):
-            quick.line.later(minutes=10)
-            quick("alerts", "run")
+        quick.line.later(minutes=10)
+        quick("alerts", "run")
+        assert "niets meer sinds" in quick("alerts", "list").out  # over, and not yet told so
+        quick.line.later(minutes=10)
+        quick("alerts", "run")
         subjects = [str(m["Subject"]).strip() for to, m in box.letters if to == ["ops@hub.example"]]
     assert len(subjects) == 2
     assert "somtoday-demo" in subjects[0]

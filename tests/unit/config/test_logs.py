@@ -326,3 +326,9 @@ def test_without_setup_an_uncaught_exception_shows_nothing_either(
     err = capsys.readouterr().err
     assert "ValueError" in err
     assert CANARY not in err
+
+
+def test_a_message_stands_on_a_line_once() -> None:
+    record = logging.makeLogRecord({"msg": "started", "color_message": "\x1b[36mstarted\x1b[0m"})
+    assert "color_message" not in logs.JsonFormatter().format(record)
+    assert "\\x1b" not in logs.TextFormatter().format(record)

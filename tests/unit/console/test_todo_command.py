@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from config.clock import local_date
+from config.clock import local_date, local_minute
 from mappings.canonical.fields import Entity
 from sync_engine import pins
 from sync_engine.find import hub_key
 from sync_engine.store.engine import Store
+from sync_engine.store.values import instant
 from tests.support.desk import Desk, desk_of
 from tests.support.hubs import bench
 
@@ -126,3 +127,15 @@ def test_it_looks_at_the_school_that_is_asked_for(desk: Desk) -> None:
     assert desk("todo", "--school", "99XX").code == 0
     wrong = desk("todo", "--school", "99XY")
     assert (wrong.code, "99XX" in wrong.err) == (2, True)
+
+
+def test_a_plan_waits_until_the_time_on_the_clock_of_the_schools(desk: Desk) -> None:
+    for number in range(3):
+        desk.bench.sources["s0"].remove(Entity.LEERLING, f"l{number}")
+    desk.bench.settle("s0", rounds=2)
+    plan = desk("plan", "list", "--json").data[0]
+    until = local_minute(instant(plan["expires_at"]))
+    assert until != plan["expires_at"][:16]
+    assert f"wachten tot {until}" in items(desk)[0]["what"]
+    assert until in desk("plan", "list").out
+    assert f"geldig tot {until}" in desk("plan", "show", str(plan["id"])).out

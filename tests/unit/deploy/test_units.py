@@ -35,6 +35,19 @@ def test_a_unit_starts_a_command_that_there_is(unit: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_the_command_of_root_is_who_the_unit_is_with_what_the_unit_has(unit: Path) -> None:
+    command = DEPLOY / "koppelhub"
+    subprocess.run(["/bin/sh", "-n", str(command)], check=True)  # noqa: S603 - our own
+    text, said = command.read_text(), settings(unit)
+    told = dict(said)
+    (config,) = [value for key, value in said if value.startswith("KOPPELHUB_CONFIG=")]
+    program = told["ExecStart"].split()[0]
+    assert f'exec runuser -u {told["User"]} -- {program} "$@"' in text
+    assert f"export {config}" in text
+    assert f"secrets={told['EnvironmentFile'].lstrip('-')}" in text
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_a_unit_gives_a_run_its_time_and_no_privilege(unit: Path) -> None:
     from sync_engine.schedule.service import LAST_SECONDS
 
