@@ -32,6 +32,7 @@ from web.texts import Texts, marked, texts_of
 BODY_BYTES: Final = 64_000
 BODY_SECONDS: Final = 30.0
 _FIELDS: Final = 50
+_LARGEST_NUMBER: Final = 2**31 - 1
 
 _log = logging.getLogger(__name__)
 
@@ -66,8 +67,8 @@ class Desk:
         return self.request.query_params.get(name, "").strip()[:200]
 
     def number(self, name: str) -> int:
-        """A number in the address of the page."""
-        return int(self.request.path_params[name])
+        """A number in the address of the page; one that no database can have is none's."""
+        return min(int(self.request.path_params[name]), _LARGEST_NUMBER)
 
     def name(self, name: str) -> str:
         """A name in the address of the page."""
@@ -143,6 +144,9 @@ async def _form(request: Request) -> dict[str, str]:
         strict_parsing=bool(body),
         max_num_fields=_FIELDS,
     )
+    if any("\0" in value for _, value in sent):
+        message = "a sign that no text has"
+        raise ValueError(message)
     return {name: value.strip() for name, value in sent}
 
 

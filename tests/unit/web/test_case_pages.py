@@ -190,3 +190,16 @@ def test_nothing_that_is_secret_is_told_in_any_kind_of_case(two: Bench, seated: 
         assert "(geheim)" in page
         for number in ("87654321", "12345678", "33334444", "9999ZZ"):
             assert number not in page
+
+
+def test_a_number_or_sign_that_no_database_takes_is_told_as_what_is_not_there(
+    make: Callable[..., Bench], seated: Visit
+) -> None:
+    bench = make(2)
+    case = alike(bench)
+    desk = seated(bench)
+    for place in ("zaken", "plannen", "runs"):
+        assert "Dit is er niet" in desk.sees(f"/{place}/{10**20}", status=404)
+    before = trail(bench)
+    desk.does(f"/zaken/{case}/notitie", status=400, note="nul\0teken")
+    assert trail(bench) == before
