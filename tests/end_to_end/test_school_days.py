@@ -20,7 +20,10 @@ def test_from_a_fresh_installation_to_a_school_in_agreement(shell: Shell) -> Non
     before = everything(line)
     dry = shell.report("--dry-run")
     assert everything(line) == before
-    assert line.query("SELECT action FROM audit") == [("dry run",)]
+    assert line.query("SELECT action FROM audit ORDER BY id") == [
+        ("connectors check",),
+        ("dry run",),
+    ]
 
     first = shell.report()
     assert (first["outcome"], first["steps"]) == ("done", dry["steps"])
