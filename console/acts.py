@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ def act(
         question: that is asked.
     """
     from sync_engine.decisions import put_away
+    from sync_engine.errors import RunActiveError
     from sync_engine.plans import Chosen, read_plan
     from sync_engine.runs import run
 
@@ -51,7 +53,8 @@ def act(
     show_doubts(out, shown.doubts)
     show_merged(out, shown)
     if not asked(out, question, yes=False):
-        put_away(hub, shown.plan_id, operator=operator)
+        with suppress(RunActiveError):  # it expires by itself
+            put_away(hub, shown.plan_id, operator=operator)
         return 0
     return run_and_show(out, hub, koppeling, replace(options, approved=shown.plan_id))
 

@@ -146,6 +146,20 @@ def is_password(hub: Hub, passwords: Passwords, name: str, password: str) -> boo
     return True
 
 
+def is_as_it_was(work: Work, name: str, *, since: datetime) -> bool:
+    """Whether nobody gave an account another password, or disabled it, since that instant.
+
+    Within the transaction in which a session of it begins: checking a password takes a while. The
+    row is written, so that a change waits for that session, and ends it.
+    """
+    work.execute(
+        "UPDATE account SET changed_at = changed_at "
+        "WHERE name = ? AND disabled_at IS NULL AND changed_at <= ?",
+        (name, since),
+    )
+    return work.changes == 1
+
+
 def is_name(text: str) -> bool:
     """Whether an account, and an operator, can be called so."""
     return _NAME.fullmatch(text) is not None

@@ -22,9 +22,10 @@ from connectors.base import CircuitState
 from sync_engine.hub import Hub
 from sync_engine.options import Kind
 from sync_engine.politeness import circuits, hosts_of, patience_of
+from sync_engine.schedule.due import free_from
 from sync_engine.store.shared import Shared, shared
 from sync_engine.switches import ASKING, Switch, read_switches
-from sync_engine.windows import DAY, Window, closes_at, open_from, outside
+from sync_engine.windows import Window, closes_at, open_from, outside
 
 MAINTENANCE: Final = "maintenance"
 SWITCHED_OFF: Final = "switched_off"
@@ -35,6 +36,8 @@ PATIENCE: Final = "patience"
 SLOTS: Final = "slots"
 
 _NEXT_SLOT: Final = timedelta(seconds=15)
+_DAYS: Final = 15
+"""How far is looked for a time that is permitted and in no blackout."""
 _SPREAD: Final = 15.0
 """Seconds over which those that wait for the same are spread."""
 
@@ -170,12 +173,18 @@ def _stands(switch: Switch, now: datetime) -> Postponed | None:
 
 def _closed(hub: Hub, source: Source, now: datetime) -> Postponed | None:
     """Outside of permitted hours, or inside a blackout: both must be open to begin."""
-    here = zone(hub.settings.timezone)
-    hours, dark = permitted(hub, source), blackout(hub, source)
-    opens = open_from(now, (*hours, *dark), here)
+    hours, name = permitted(hub, source), hub.settings.timezone
+    dark = hub.settings.blackout_of(source)
+    asked = open_from(now, hours, zone(name))
+    opens = free_from(asked, zone=name, blackout=dark)
+    for _ in range(_DAYS):  # where both leave no time at all, as far as was looked
+        permits = open_from(opens, hours, zone(name))
+        if permits == opens:
+            break
+        opens = free_from(permits, zone=name, blackout=dark)
     if opens == now:
         return None
-    return Postponed(opens, HOURS if open_from(now, hours, here) > now else BLACKOUT)
+    return Postponed(opens, HOURS if asked > now else BLACKOUT)
 
 
 def permitted(hub: Hub, source: Source) -> tuple[Window, ...]:
@@ -197,14 +206,6 @@ def time_left(hub: Hub, source: Source) -> timedelta | None:
     now = hub.clock.now()
     closes = closes_at(now, permitted(hub, source), zone(hub.settings.timezone))
     return None if closes is None else closes - now
-
-
-def blackout(hub: Hub, source: Source) -> tuple[Window, ...]:
-    """When the configuration lets nothing begin by itself."""
-    return tuple(
-        Window(dark.start, (dark.start + dark.minutes) % DAY, dark.days)
-        for dark in hub.settings.blackout_of(source)
-    )
 
 
 def _host_is_down(hub: Hub, source: Source, state: Shared, now: datetime) -> Postponed | None:

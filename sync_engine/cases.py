@@ -224,16 +224,23 @@ def _open_case(hub: Hub, work: Work, number: int) -> CaseRow:
     return case
 
 
+def colleagues(hub: Hub, work: Work, case: CaseRow) -> list[str]:
+    """The operators of the configuration who may act for the tenant of a case."""
+    tenant = hub.tenants(work).get(case.tenant_id)
+    return [o.name for o in hub.settings.operator if o.tenants is None or tenant in o.tenants]
+
+
 def assign(hub: Hub, number: int, *, to: str | None, operator: str) -> CaseRow:
     """Give a case to a person; None takes it from whoever had it.
 
-    Raises: SyncError if there is no such open case, or no such operator; it names the nearest.
+    Raises: SyncError if there is no such open case, or no operator of that name who may see it; it
+        names the nearest who may.
     """
-    known = [o.name for o in hub.settings.operator]
-    if to is not None and known and to not in known:
-        raise SyncError(f"there is no operator {to!r}", advice=choice(to, known))
     with hub.store.work() as work:
         case = _open_case(hub, work, number)
+        known = colleagues(hub, work, case)
+        if to is not None and hub.settings.operator and to not in known:
+            raise SyncError(f"there is no operator {to!r}", advice=choice(to, known))
         with work.transaction():
             work.execute("UPDATE zaak SET assignee = ? WHERE id = ?", (to, number))
             note_within(

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import msgspec
 
 from mappings.canonical.fields import Entity
-from sync_engine.audit import note
+from sync_engine.audit import note_within
 from sync_engine.errors import SyncError
 from sync_engine.hub import Hub
 from sync_engine.hubkeys import hub_key, read_hub_key
 from sync_engine.nearby import near_numbers
+from sync_engine.plans import approvable
+from sync_engine.store.locks import lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +202,25 @@ def koppeling_of_run(hub: Hub, run_id: int) -> str:
 
 
 def put_away(hub: Hub, plan_id: int, *, operator: str) -> None:
-    """A plan that a person was shown and did not want waits for nobody any more."""
+    """A plan that a person was shown and did not want waits for nobody any more.
+
+    Raises: StalePlanError if somebody decided on it meanwhile; RunActiveError while a run of its
+        koppeling is under way, for that may be carrying it out.
+    """
+    approvable(hub, plan_id)
     with hub.store.work() as work:
-        work.execute(
-            "UPDATE plan SET state = 'refused', decided_by = ?, decided_at = ?, "
-            "decided_why = 'niet bevestigd' WHERE id = ? AND state = 'open'",
-            (operator, hub.clock.now(), plan_id),
+        ((koppeling_id,),) = work.execute(
+            "SELECT r.koppeling_id FROM plan p JOIN run r ON r.id = p.run_id WHERE p.id = ?",
+            (plan_id,),
         )
-        note(hub, work, operator=operator, action="not confirmed", subject=f"plan {plan_id}")
+        with lease(hub.store, f"koppeling-{koppeling_id}", on=work), work.transaction():
+            work.execute(
+                "UPDATE plan SET state = 'refused', decided_by = ?, decided_at = ?, "
+                "decided_why = 'niet bevestigd' WHERE id = ? AND state = 'open'",
+                (operator, hub.clock.now(), plan_id),
+            )
+            if work.changes:
+                subject = f"plan {plan_id}"
+                note_within(hub, work, operator=operator, action="not confirmed", subject=subject)
+                return
+    approvable(hub, plan_id)

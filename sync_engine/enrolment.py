@@ -170,12 +170,18 @@ def go_live(hub: Hub, name: str, *, schedule: str) -> Path:
 
 def _tenant_of(settings: Settings, school: str) -> str:
     brin = school.strip().upper()[:4]
-    for tenant in settings.tenant:
-        if any(one.brin.reveal() == brin for one in tenant.school):
-            return tenant.name
-    raise ConfigurationError(
-        f"there is no school {brin}", advice="Voeg haar eerst toe met `koppelhub school add`."
-    )
+    found = [t.name for t in settings.tenant if any(s.brin.reveal() == brin for s in t.school)]
+    if not found:
+        raise ConfigurationError(
+            f"there is no school {brin}", advice="Voeg haar eerst toe met `koppelhub school add`."
+        )
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"school {brin} is of more than one tenant: {', '.join(found)}",
+            advice="Schrijf deze koppeling zelf in koppelhub.toml, als [[source]] met het bestuur "
+            "(tenant) en de vestigingen waar zij van is.",
+        )
+    return found[0]
 
 
 def _check_new(hub: Hub, new: NewSource, *, found: str | None) -> str:

@@ -20,7 +20,7 @@ from sync_engine.condition import (
 )
 from sync_engine.facts import gather
 from sync_engine.hub import Hub
-from sync_engine.troubles import Facts, Rules, judge
+from sync_engine.troubles import ALIVE, Facts, Rules, judge
 
 __all__ = [
     "Expiry",
@@ -52,12 +52,16 @@ def health(hub: Hub, *, only: Collection[str] = ()) -> Health:
 def observe(hub: Hub, *, only: Collection[str] = ()) -> tuple[Facts, Health]:
     """What is known, and how that is, for who shows numbers; the rest is as of `health`."""
     sources = [hub.source(name) for name in only] if only else list(hub.sources())
-    watch = hub.settings.health
+    watch, clock = hub.settings.health, hub.settings.scheduling
     now = hub.clock.now()
     facts = gather(hub, sources, at=now)
-    return facts, judge(
-        facts, Rules(watch.warn_days, watch.cases_wait, hub.settings.timezone), at=now
+    rules = Rules(
+        watch.warn_days,
+        watch.cases_wait,
+        hub.settings.timezone,
+        alive=max(ALIVE, clock.stalled_after),
     )
+    return facts, judge(facts, rules, at=now)
 
 
 def without_database(error: KoppelhubError, *, at: datetime) -> Health:

@@ -145,6 +145,18 @@ def read_run(hub: Hub, run_id: int) -> RunDetail:
         )
 
 
+def look_at_run(hub: Hub, run_id: int, *, operator: str) -> RunDetail:
+    """One run for a person; where it names records, his look is put in the audit trail.
+
+    Raises: as `read_run`.
+    """
+    detail = read_run(hub, run_id)
+    if detail.quarantine or any('"keys":' in str(event["detail"]) for event in detail.events):
+        with hub.store.work() as work:
+            note(hub, work, operator=operator, action="run show", subject=f"run {run_id}")
+    return detail
+
+
 def _readings(work: Work, run_id: int) -> list[ReadingReport]:
     rows = work.execute(
         "SELECT s.resource, s.label, d.state, d.read, d.added, d.changed, d.missing, d.gone, "

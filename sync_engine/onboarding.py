@@ -114,26 +114,31 @@ def ways(hub: Hub, *, school: str | None = None) -> list[Way]:
     """
     tenants = hub.actor.tenants
     schools = [
-        one
+        (tenant.name, one)
         for tenant in hub.settings.tenant
         if tenants is None or tenant.name in tenants
         for one in tenant.school
     ]
     if school is not None:
         wanted = school.strip().upper()[:4]
-        known = [one.brin.reveal() for one in schools]
+        known = [one.brin.reveal() for _, one in schools]
         if wanted not in known:
             message = "there is no school with that BRIN in the configuration"
             raise ConfigurationError(message, advice=choice(wanted, known))
-        schools = [one for one in schools if one.brin.reveal() == wanted]
+        schools = [(name, one) for name, one in schools if one.brin.reveal() == wanted]
     with hub.store.work() as work:
         facts = _facts(work)
-    return [way for one in schools for way in _of_school(hub.settings, one, facts)]
+    return [
+        way
+        for tenant, one in schools
+        for way in _of_school(hub.settings, one, facts, tenant=tenant)
+    ]
 
 
-def _of_school(settings: Settings, school: School, facts: Facts) -> list[Way]:
+def _of_school(settings: Settings, school: School, facts: Facts, *, tenant: str) -> list[Way]:
+    """The koppelingen of a school at one board: another may have some of the same BRIN."""
     brin = school.brin.reveal()
-    sources = settings.sources_of(brin)
+    sources = [source for source in settings.sources_of(brin) if source.tenant == tenant]
     if not sources:
         return [Way(brin, school.name, "", _steps({}, source="", school=brin))]
     return [

@@ -82,8 +82,9 @@ def run(
         progress: told what goes on.
         inspect: looks at a dry run's plan while everything that it received can still be seen.
         receive: takes in what there is to plan (kind ADOPT); the source is not asked.
-        stop: asked while reading; once it says so, what was read is applied and the run ends
-            `cancelled`.
+        stop: asked while reading; once it says so the run ends `cancelled`, and what it read waits
+            for the next one: applied by itself, half of a first load would make the rest look like
+            too much.
 
     Raises: RunActiveError if another run of it is under way; AlreadyDoneError if what was due then
         was carried out; ConfigurationError and StoreError before anything is done. What goes wrong
@@ -399,6 +400,9 @@ class _Run:
 
     def _read_and_plan(self, context: Context) -> None:
         listed = self._receive(context)
+        if self.deadline.stopped:
+            self._cancel()
+            return
         with tenant_lock(self.hub.store, self.row.tenant_id, on=self.work):
             # koppelingen may have come from another tenant, or gone to one, meanwhile
             context.mappings = self.hub.mappings(self.row.tenant_id)
@@ -408,6 +412,12 @@ class _Run:
             note_changed_inputs(context)
             self._plan(context)
         self._judge_outcome(context)
+
+    def _cancel(self) -> None:
+        """Its process stops; what was read is kept, and another run plans it."""
+        report = self.report
+        report.error, report.advice = "its process was asked to stop", _GOES_ON
+        report.outcome, report.retryable = Outcome.CANCELLED, True
 
     def _receive(self, context: Context) -> list[Scope] | None:
         """Take in what there is to plan; every scope that the source listed, where it was asked."""
@@ -637,10 +647,6 @@ class _Run:
             (self.row.id, QUARANTINE),  # which is counted by itself
         )[0][0]
         if report.error:
-            return
-        if self.deadline.stopped:
-            report.error, report.advice = "its process was asked to stop", _GOES_ON
-            report.outcome, report.retryable = Outcome.CANCELLED, True
             return
         good = [r for r in report.readings if r.state in READ_WELL]
         bad = [r for r in report.readings if r.state not in READ_WELL]

@@ -65,6 +65,8 @@ def begin_within(hub: Hub, work: Work, operator: str, *, via: Via, former: str |
 def find(hub: Hub, token: str, *, seen_now: bool = True) -> SignedIn | None:
     """The session of a token; None where none holds: never begun, ended, or too old.
 
+    Nor does one of a way to sign in that the configuration has closed.
+
     Args:
         hub: the installation.
         token: of the cookie.
@@ -72,16 +74,19 @@ def find(hub: Hub, token: str, *, seen_now: bool = True) -> SignedIn | None:
     """
     if len(token) > _LONGEST_TOKEN:
         return None
-    digest = _digest(token)
+    digest, web = _digest(token), hub.settings.web
+    ways = {Via.LOCAL: web.local_accounts, Via.OIDC: web.oidc is not None}
     with Session(hub.store.engine) as reading:
         row = reading.get(WebSession, digest)
         if row is None:
             return None
         found = SignedIn(row.operator, Via(row.via), row.created_at)
         seen, expires = row.seen_at, row.expires_at
+        if not ways[found.via]:
+            return None
         if found.via is Via.LOCAL and not _is_active(reading, found.operator):
             return None
-    now, lives = hub.clock.now(), hub.settings.web.sessions
+    now, lives = hub.clock.now(), web.sessions
     if now >= min(expires, found.since + lives.absolute, seen + lives.idle):
         return None
     if seen_now and now - seen >= lives.idle / _SEEN_PARTS:

@@ -98,7 +98,7 @@ def _tried(
     via: Via,
     former: str | None,
 ) -> SignIn:
-    wait = attempts.attempt(hub, counted)
+    wait, began = attempts.attempt(hub, counted), hub.clock.now()
     if wait is not None:
         return SignIn(wait=wait)
     try:
@@ -117,6 +117,8 @@ def _tried(
         _note(hub, name or NOBODY, "sign-in refused", via)
         return SignIn(has_no_role=True)
     with hub.store.work() as work, work.transaction():
+        if via is Via.LOCAL and not accounts.is_as_it_was(work, name, since=began):
+            return SignIn()
         token = sessions.begin_within(hub, work, name, via=via, former=former)
         note_within(
             replace(hub, actor=actor), work, operator=name, action="sign-in", subject=f"via {via}"

@@ -275,14 +275,13 @@ def after_run(
         good: a part of the source at least was read to its end.
         failed: it failed.
     """
-    number, name = koppeling
+    number, _ = koppeling
     if options.kind not in ASKING or options.dry:
         return
     if good and not failed:
         switch = read_switch(work, number)
         if switch.is_off and switch.off_by == SYSTEM:
-            _turn(hub, work, koppeling, run_id, on=True, why="een run met de hand ging goed")
-            _log.info("switched on again")
+            _turn(hub, work, koppeling, run_id, switch, why="een run met de hand ging goed")
         return
     if not failed or not is_by_clock(options) or options.kind is Kind.ONLY:
         return
@@ -293,20 +292,24 @@ def after_run(
     why = f"{streak.count} mislukte runs op rij"
     if streak.refused >= hub.settings.politeness.refused_after:
         why = f"{why}: inloggegevens, rechten of instellingen worden geweigerd"
-    _turn(hub, work, koppeling, run_id, on=False, why=why)
-    _log.error("switched off after %d failed runs in a row: %s", streak.count, name)
+    _turn(hub, work, koppeling, run_id, switch, why=why)
 
 
 def _turn(
-    hub: Hub, work: Work, koppeling: tuple[int, str], run_id: int, *, on: bool, why: str
+    hub: Hub, work: Work, koppeling: tuple[int, str], run_id: int, known: Switch, *, why: str
 ) -> None:
-    """Switch on or off by the hub itself: the state, an event of the run, a line of the audit."""
+    """Switch by the hub itself: the state, an event of the run, a line of the audit.
+
+    Where a person changed what is known meanwhile, it stays as he wants it.
+    """
     number, name = koppeling
-    now = hub.clock.now()
+    now, on = hub.clock.now(), known.is_off
     values: dict[str, object] = {"off_at": now, "off_by": SYSTEM, "off_why": why}
     if on:
         values = {"off_at": None, "off_by": "", "off_why": "", "on_at": now}
     with work.transaction():
+        if read_switch(work, number) != known:
+            return
         _put(work, number, values)
         work.execute(
             "INSERT INTO event (run_id, koppeling_id, kind, detail, at) VALUES (?, ?, ?, ?, ?)",
@@ -326,6 +329,7 @@ def _turn(
             subject=f"koppeling {name} run {run_id}",
             why=why,
         )
+    _log.log(logging.INFO if on else logging.ERROR, "switched %s: %s", "on" if on else "off", name)
 
 
 _BY_CLOCK: Final = (

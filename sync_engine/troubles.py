@@ -27,7 +27,7 @@ from sync_engine.lately import BROKEN_OFF, Lately
 GRACE: Final = timedelta(hours=2)
 """How long a run that was due may take, where the schedule pauses longer than was promised."""
 ALIVE: Final = timedelta(minutes=5)
-"""A process that was not heard of for so long is not there any more."""
+"""A process is not called dead sooner, whatever a restart takes."""
 SMALL_BYTES: Final = 500_000_000
 """Less free space than this, and the next night may not fit."""
 
@@ -126,11 +126,16 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """By which rules is judged; see config/watch.py."""
+    """By which rules is judged; see config/watch.py.
+
+    Attributes:
+        alive: a process that was not heard of for so long is not there any more.
+    """
 
     warn_days: tuple[int, ...]
     cases_wait: timedelta
     zone: str = AMSTERDAM
+    alive: timedelta = ALIVE
 
     def local(self, at: datetime) -> datetime:
         """As the clock on the wall of the school shows it."""
@@ -147,7 +152,7 @@ class Promise:
 
 def judge(facts: Facts, rules: Rules, *, at: datetime) -> Health:
     """The health of an installation at an instant."""
-    idle = _idle(facts, at)
+    idle = _idle(facts, rules, at)
     own = (*idle, *_database(facts), *_expiring(facts.expiries, rules, at, source=""))
     koppelingen = tuple(_judged(one, rules, at, idle=bool(idle)) for one in facts.koppelingen)
     problems = _worst_first(own)
@@ -346,7 +351,11 @@ def _last_run(known: KoppelingFacts) -> Iterator[Problem]:
     if empty:
         yield Problem(Trouble.EMPTY, WARNING, "de bron leverde niets", command, since)
     if shrunk:
-        text = f"{shrunk} onderdelen leveren veel minder dan eerst"
+        text = (
+            "een onderdeel levert veel minder dan eerst"
+            if shrunk == 1
+            else f"{shrunk} onderdelen leveren veel minder dan eerst"
+        )
         yield Problem(Trouble.SHRUNK, WARNING, text, command, since, shrunk)
     explained = known.quarantine or empty
     if last.outcome == "partial" and (last.unread or not explained):
@@ -453,11 +462,11 @@ def _told(ends: datetime, days: Sequence[int], left: timedelta) -> datetime:
 # -- the installation ------------------------------------------------------------------------------
 
 
-def _idle(facts: Facts, at: datetime) -> tuple[Problem, ...]:
+def _idle(facts: Facts, rules: Rules, at: datetime) -> tuple[Problem, ...]:
     """What keeps due runs from starting: nobody plans, or nobody works."""
     if not any(one.scheduled for one in facts.koppelingen):
         return ()
-    alive = {process.kind for process in facts.processes if at - process.at <= ALIVE}
+    alive = {process.kind for process in facts.processes if at - process.at <= rules.alive}
     if "serve" not in alive:
         heard = [process.at for process in facts.processes if process.kind == "serve"]
         since = max(heard, default=None)

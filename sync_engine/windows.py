@@ -1,8 +1,8 @@
-"""Parts of the day in which nothing begins by itself, by the clock on the wall: pure.
+"""Permitted hours of the day, by the clock on the wall, as the window that they leave: pure.
 
 A window begins and ends at minutes of the day in a time zone. Where the clock goes back, what the
 wall shows twice is inside twice; where it goes forward, a window that ends in the hour that there
-is not ends when the clock has moved.
+is not ends when the clock has moved. Of blackouts, which have days, schedule/due.py judges.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 DAY: Final = 24 * 60
-EVERY_DAY: Final = frozenset(range(7))
 _MINUTE: Final = timedelta(minutes=1)
 _STEPS: Final = 1000
 """More windows than a week can hold one after another."""
@@ -27,12 +26,10 @@ class Window:
     Attributes:
         start: its first minute since midnight.
         end: the first minute after it; at or before `start` it is one of the next day.
-        days: days of the week on which it begins; Monday is 0.
     """
 
     start: int
     end: int
-    days: frozenset[int] = EVERY_DAY
 
     @property
     def minutes(self) -> int:
@@ -45,7 +42,7 @@ class Window:
             first = datetime.combine(wall.date(), time()) - timedelta(days=back)
             begins = first + timedelta(minutes=self.start)
             ends = begins + timedelta(minutes=self.minutes)
-            if first.weekday() in self.days and begins <= wall < ends:
+            if begins <= wall < ends:
                 return ends
         return None
 
@@ -77,8 +74,7 @@ def closes_at(now: datetime, windows: Iterable[Window], zone: ZoneInfo) -> datet
     begins = [
         datetime.combine(day, time()) + timedelta(minutes=window.start)
         for window in windows
-        for days in range(-1, 9)
-        if (day := today + timedelta(days=days)).weekday() in window.days
+        for day in (today + timedelta(days=days) for days in range(-1, 3))
     ]
     coming = [
         wall

@@ -100,7 +100,7 @@ def report_weekly(
     from console.alerts import write_lines
     from sync_engine.alerts.delivery import deliver
     from sync_engine.alerts.letter import as_data, letter
-    from sync_engine.alerts.post import post_report
+    from sync_engine.alerts.post import at_each_board, post_report
     from sync_engine.alerts.weekly import lines, weekly
     from sync_engine.audit import note
     from sync_engine.outcome import ExitCode
@@ -115,7 +115,10 @@ def report_weekly(
             operator = operator_name()
             note(hub, work, operator=operator, action="report weekly", subject=subject, why=why)
             written = None if csv is None else write_lines(csv, lines(hub, work, school))
-        posted = post_report(hub, report) if send else None
+        posted = None
+        if send:  # each board's own part goes to its own contact
+            made = [post_report(each, weekly(each, school)) for each in at_each_board(hub, school)]
+            posted = any(made)
         waiting = deliver(hub).waiting if send else 0
         text = letter(report, zone=hub.settings.timezone)["text"]
     code = ExitCode.LATER if posted and waiting else ExitCode.DONE

@@ -225,7 +225,8 @@ def run_show(
 ) -> None:
     """Show one run: what it read per scope, what it changed, what it held back."""
     from console.views import show_run
-    from sync_engine.history import read_run
+    from sync_engine.history import look_at_run
 
     with open_hub(config, debug=debug) as hub:
-        show_run(Output(json=json, zone=hub.settings.timezone), read_run(hub, run_id))
+        seen = look_at_run(hub, run_id, operator=operator_name())
+        show_run(Output(json=json, zone=hub.settings.timezone), seen)

@@ -159,8 +159,8 @@ class Event:
 
     @property
     def id(self) -> str:
-        """Stable, and never that of another event."""
-        return f"{self.incident.id}-{self.incident.tells}"
+        """Stable, and never that of another event: SQLite gives a number that is free again."""
+        return f"{self.incident.first_at:%Y%m%d}-{self.incident.id}-{self.incident.tells}"
 
 
 @dataclass(frozen=True, slots=True)

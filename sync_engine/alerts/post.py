@@ -1,8 +1,13 @@
-"""Sending the weekly reports: each school's contact gets one a week, whoever asks how often."""
+"""Sending the weekly reports: each school's contact gets one a week, whoever asks how often.
+
+Two boards may have vestigingen of one BRIN: each has a contact of its own, who reads of its own
+koppelingen only.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,17 +31,29 @@ _log = logging.getLogger(__name__)
 def post_report(hub: Hub, report: Weekly) -> bool:
     """Write a report to be sent to the contact of its school; false where this week's is.
 
-    Raises: ConfigurationError if the school has no contact, or no mail server is configured.
+    Args:
+        hub: with an actor who may act for one board of this school, as of `at_each_board`.
+        report: of what he may see.
+
+    Raises: ConfigurationError if the school has no contact, or several boards have it, or no mail
+        server is configured.
     """
     school = report.school[:4]
-    if not _has_contact(hub, school):
+    boards = [name for name, brin in _schools(hub) if brin == school]
+    if len(boards) != 1:
+        raise ConfigurationError(
+            f"school {school} is of {len(boards)} boards: a report is of one",
+            advice="Laat het versturen door iemand die voor een van deze besturen werkt.",
+        )
+    (board,) = boards
+    if (board, school) not in _schools(hub, with_contact=True):
         raise ConfigurationError(
             f"tenant.school[{school}].contact: is required to send the report",
             advice='Zet contact = "naam@school.nl" bij deze school in koppelhub.toml.',
         )
     mail_server(hub.settings)
-    document = letter(report, zone=hub.settings.timezone)
-    number = notices.notice_id(hub.keyring.active_id, "weekly", report.school, report.week)
+    document = letter(report, zone=hub.settings.timezone) | {"tenant": board}
+    number = _number(hub, board, report.school, report.week)
     with hub.store.work() as work, work.transaction():
         posted = notices.post(
             work,
@@ -67,19 +84,14 @@ def post_reports(hub: Hub) -> int:
     due = _due(now, config.day, config.at, hub.settings.timezone)
     if not due <= now < due + _LATE:
         return 0
-    schools = [
-        school.brin.reveal()
-        for tenant in hub.settings.tenant
-        for school in tenant.school
-        if school.contact is not None
-    ]
     week = week_of(due, hub.settings.timezone)
-    waiting = _not_posted(hub, schools, week)
+    waiting = _not_posted(hub, _schools(hub, with_contact=True), week)
     found = health(hub) if waiting else None
     count = 0
-    for school in waiting:
+    for board, school in waiting:
+        own = _at(hub, board)
         try:
-            count += post_report(hub, replace(weekly(hub, school, found=found), week=week))
+            count += post_report(own, replace(weekly(own, school, found=found), week=week))
         except KoppelhubError as error:
             _log.warning("weekly report: a school has none this week: %s", error)
     return count
@@ -94,12 +106,36 @@ def _due(now: datetime, day: Weekday, at: str, zone_name: str) -> datetime:
     return due if due <= local else due - timedelta(days=7)
 
 
-def _not_posted(hub: Hub, schools: list[str], week: str) -> list[str]:
+def at_each_board(hub: Hub, school: str) -> Iterator[Hub]:
+    """The hub as who acts for one board uses it, for each of his boards that has this school."""
+    for board, brin in _schools(hub):
+        if brin == school.strip().upper()[:4]:
+            yield _at(hub, board)
+
+
+def _at(hub: Hub, board: str) -> Hub:
+    return replace(hub, actor=replace(hub.actor, tenants=frozenset({board})))
+
+
+def _schools(hub: Hub, *, with_contact: bool = False) -> list[tuple[str, str]]:
+    """(board, BRIN) of every school that the actor may act for."""
+    allowed = hub.actor.tenants
+    return [
+        (tenant.name, school.brin.reveal())
+        for tenant in hub.settings.tenant
+        if allowed is None or tenant.name in allowed
+        for school in tenant.school
+        if school.contact is not None or not with_contact
+    ]
+
+
+def _number(hub: Hub, board: str, school: str, week: str) -> str:
+    return notices.notice_id(hub.keyring.active_id, "weekly", board, school, week)
+
+
+def _not_posted(hub: Hub, schools: Sequence[tuple[str, str]], week: str) -> list[tuple[str, str]]:
     """The schools whose report of this week is not written yet."""
-    numbers = {
-        notices.notice_id(hub.keyring.active_id, "weekly", school, week): school
-        for school in schools
-    }
+    numbers = {_number(hub, board, school, week): (board, school) for board, school in schools}
     with hub.store.work() as work:
         known = {
             row[0]
@@ -109,11 +145,3 @@ def _not_posted(hub: Hub, schools: list[str], week: str) -> list[str]:
             )
         }
     return [school for number, school in numbers.items() if number not in known]
-
-
-def _has_contact(hub: Hub, brin: str) -> bool:
-    return any(
-        school.contact is not None and school.brin.reveal() == brin
-        for tenant in hub.settings.tenant
-        for school in tenant.school
-    )

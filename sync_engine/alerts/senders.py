@@ -31,7 +31,8 @@ def deliver(settings: Settings, clock: Clock, notice: Notice) -> str:
     Raises: NoChannelError; ConfigurationError where a secret or file is not there; ConnectorError.
     """
     if notice.kind == REPORT:
-        return _mail(settings, notice, (_contact(settings, notice.channel),))
+        board = str(notice.document.get("tenant", ""))
+        return _mail(settings, notice, (_contact(settings, board, notice.channel),))
     channel = settings.alerts.find(notice.channel)
     if channel is None:
         raise NoChannelError(f"alerts: there is no channel {notice.channel!r} any more")
@@ -41,9 +42,9 @@ def deliver(settings: Settings, clock: Clock, notice: Notice) -> str:
     return ""
 
 
-def _contact(settings: Settings, brin: str) -> str:
+def _contact(settings: Settings, board: str, brin: str) -> str:
     for tenant in settings.tenant:
-        for school in tenant.school:
+        for school in tenant.school if tenant.name == board else ():
             if school.brin.reveal() == brin and school.contact is not None:
                 return school.contact
     raise NoChannelError(

@@ -37,7 +37,7 @@ def _one_lives(hub: Hub) -> bool:
 def ask(
     hub: Hub, queue: Dispatcher, wanted: Sequence[tuple[str, Options]], *, action: str, subject: str
 ) -> list[Job]:
-    """Queue runs by hand, all or none, and put in the audit trail who asked.
+    """Queue runs by hand, and put in the audit trail who asked; none where one may not be queued.
 
     Args:
         hub: of the koppelingen; its actor asks.

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,7 @@ from config.scheduling import Blackout
 
 _NONE: Final = timedelta()
 _DAY: Final = timedelta(days=1)
+_MINUTE: Final = timedelta(minutes=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HOURS_OF_A_DAY: Final = 24
 _FARTHEST: Final = timedelta(days=366 * 9)
@@ -162,6 +164,15 @@ def _instant(day: date, minute: int, zone: ZoneInfo, *, last: bool = False) -> d
 # -- blackout --------------------------------------------------------------------------------------
 
 
+def _edge(day: date, minute: int, zone: ZoneInfo, *, last: bool = False) -> datetime:
+    """When a window begins or ends; at a time that is skipped, that is when the clock moves."""
+    wall = datetime.combine(day, time()) + timedelta(minutes=minute)
+    found = _instant(day, minute, zone, last=last)
+    while (before := found - _MINUTE).astimezone(zone).replace(tzinfo=None) >= wall:
+        found = before
+    return found
+
+
 class _Calendar:
     """When nothing begins: the windows, and after each of them the offset of the koppeling.
 
@@ -170,7 +181,7 @@ class _Calendar:
 
     def __init__(self, windows: Sequence[Blackout], zone: ZoneInfo, offset: timedelta) -> None:
         self.zone = zone
-        self._windows, self._offset = windows, offset
+        self._windows, self._offset = tuple(windows), offset
 
     def free(self, at: datetime) -> datetime:
         """That instant, or the first one after it at which something may begin."""
@@ -201,15 +212,25 @@ class _Calendar:
     def _in_window(self, at: datetime) -> bool:
         return any(begin <= at < end for begin, end in self._near(at))
 
-    def _near(self, at: datetime) -> list[tuple[datetime, datetime]]:
+    def _near(self, at: datetime) -> tuple[tuple[datetime, datetime], ...]:
         """The windows that began since the day before yesterday."""
-        today = at.astimezone(self.zone).date()
-        return [
-            (
-                _instant(day, window.start, self.zone),
-                _instant(day, window.start + window.minutes, self.zone, last=True),
-            )
-            for day in (today - 2 * _DAY, today - _DAY, today)
-            for window in self._windows
-            if day.weekday() in window.days
-        ]
+        return _stretches(self._windows, at.astimezone(self.zone).date(), self.zone)
+
+
+@lru_cache(maxsize=256)
+def _stretches(
+    windows: tuple[Blackout, ...], today: date, zone: ZoneInfo
+) -> tuple[tuple[datetime, datetime], ...]:
+    """(begin, end) of the windows that began since the day before yesterday.
+
+    Kept: thousands of koppelingen have the same few windows and are looked at all the time.
+    """
+    return tuple(
+        (
+            _edge(day, window.start, zone),
+            _edge(day, window.start + window.minutes, zone, last=True),
+        )
+        for day in (today - 2 * _DAY, today - _DAY, today)
+        for window in windows
+        if day.weekday() in window.days
+    )

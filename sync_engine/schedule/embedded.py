@@ -18,7 +18,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from config.errors import KoppelhubError
 from sync_engine.hub import Hub
 from sync_engine.schedule.duties import duty_of
-from sync_engine.schedule.jobs import DutyJob, Priority, Task, attempt
+from sync_engine.schedule.jobs import Attempted, DutyJob, Priority, Task, attempt
 from sync_engine.schedule.state import Key
 
 _log = logging.getLogger(__name__)
@@ -104,14 +104,17 @@ class Threads:
         return not ending.is_alive()
 
     def _carry_out(self, task: Task, tries: int) -> None:
-        again: datetime | None = None
+        done = Attempted()
         try:
             if not self._stopping.is_set():
-                again = attempt(self._hub, task, tries=tries, stop=self._stopping.is_set)
+                done = attempt(self._hub, task, tries=tries, stop=self._stopping.is_set)
         except KoppelhubError as error:
             _log.warning("%s %s is tried again: %s", *task.key, error)
-        if again is not None and task.priority is Priority.BY_HAND and not self._stopping.is_set():
-            self._add(task, tries=tries + 1, wait=again - self._hub.clock.now())
+        except Exception:  # noqa: BLE001 - the outermost edge of a job
+            _log.exception("%s %s broke down", *task.key)
+        by_hand = task.priority is Priority.BY_HAND
+        if done.again is not None and by_hand and not self._stopping.is_set():
+            self._add(task, tries=done.tries, wait=done.again - self._hub.clock.now())
             return
         with self._lock:  # what the clock wants is handed out again when its time has come
             self._under_way.discard(task)

@@ -165,8 +165,26 @@ def perform(
         return run(hub, job.koppeling, options, stop=stop)
 
 
-def attempt(hub: Hub, task: Task, *, tries: int = 0, stop: Stop = never) -> datetime | None:
-    """Carry out a task; when to try it again, or None when that is over, well or badly.
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What came of one try.
+
+    Attributes:
+        again: when to try once more; None where it is over, well or badly.
+        tries: failures so far; what only waited is none.
+        unseen: it is over, went wrong before it was a run, and has no state that says so.
+    """
+
+    again: datetime | None = None
+    tries: int = 0
+    unseen: bool = False
+
+
+_OVER: Final = Attempted()
+
+
+def attempt(hub: Hub, task: Task, *, tries: int = 0, stop: Stop = never) -> Attempted:
+    """Carry out a task once; what came of it.
 
     Args:
         hub: the installation.
@@ -183,7 +201,7 @@ def attempt(hub: Hub, task: Task, *, tries: int = 0, stop: Stop = never) -> date
             place = _place(work, task.key)
             known = None if place is None else state.read_state(work, place)
         if place is None or known is None or not known.is_open:
-            return None  # another answered it: a newer one may have been handed out with it
+            return _OVER  # another answered it: a newer one may have been handed out with it
         attempt = _Attempt(hub, task, place, tries=known.tries, stop=stop)
         attempt.due = known.due_at
         return attempt.make()
@@ -206,13 +224,13 @@ class _Attempt:
         self.hub, self.task, self.place, self.tries, self.stop = hub, task, place, tries, stop
         self.due: datetime | None = None
 
-    def make(self) -> datetime | None:
-        """Try it, and keep what came of it; when to try it again."""
+    def make(self) -> Attempted:
+        """Try it, and keep what came of it."""
         try:
             return self._made()
         except AlreadyDoneError:
             self._settle("done")
-            return None
+            return _OVER
         except RunActiveError:
             return self._later(BUSY, "busy")
         except KoppelhubError as error:
@@ -223,11 +241,11 @@ class _Attempt:
             name = type(error).__name__
             return self._failed(name, KoppelhubError.default_advice, retryable=False)
 
-    def _made(self) -> datetime | None:
+    def _made(self) -> Attempted:
         if isinstance(self.task, DutyJob):
             duty_of(self.task.name).carry_out(self.hub)
             self._settle("done")
-            return None
+            return _OVER
         found = perform(self.hub, self.task, due=self.due, stop=self.stop)
         if isinstance(found, Postponed):
             if found.until is None:
@@ -236,23 +254,23 @@ class _Attempt:
         if found.outcome is Outcome.CANCELLED:
             return self._later(timedelta(), "stopped")
         if found.exit_code is ExitCode.LATER:
-            return self._failed(found.error, found.advice, retryable=True)
+            return replace(self._failed(found.error, found.advice, retryable=True), unseen=False)
         self._settle(str(found.outcome), error=found.error, advice=found.advice)
-        return None
+        return _OVER
 
-    def _later(self, wait: timedelta, reason: str) -> datetime:
+    def _later(self, wait: timedelta, reason: str) -> Attempted:
         """Nothing went wrong: it may not begin, or was broken off."""
         until = self.hub.clock.now() + wait
         _log.info("a job waits: %s", reason)
         if self.place is not None:
             with self.hub.store.work() as work:
                 state.postpone(work, self.place, until=until, waits_for=reason, tries=self.tries)
-        return until
+        return Attempted(until, self.tries)
 
-    def _failed(self, error: str, advice: str, *, retryable: bool) -> datetime | None:
+    def _failed(self, error: str, advice: str, *, retryable: bool) -> Attempted:
         if not retryable or self.tries >= (_TRIES_BY_HAND if self.place is None else len(DELAYS)):
             self._settle("failed", error=error, advice=advice)
-            return None
+            return Attempted(unseen=self.place is None)
         until = self.hub.clock.now() + DELAYS[self.tries]
         _log.warning("a job is tried again: %s", error)
         if self.place is not None:
@@ -260,7 +278,7 @@ class _Attempt:
                 state.postpone(
                     work, self.place, until=until, tries=self.tries + 1, error=error, advice=advice
                 )
-        return until
+        return Attempted(until, self.tries + 1)
 
     def _settle(self, outcome: str, *, error: str = "", advice: str = "") -> None:
         if error:
@@ -279,4 +297,4 @@ class _Attempt:
             )
 
 
-__all__ = ["Duty", "DutyJob", "Job", "Priority", "Task", "attempt", "perform"]
+__all__ = ["Attempted", "Duty", "DutyJob", "Job", "Priority", "Task", "attempt", "perform"]

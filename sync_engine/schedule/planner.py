@@ -33,6 +33,8 @@ from sync_engine.store.work import Work
 _log = logging.getLogger(__name__)
 
 _NONE: Final = timedelta()
+_AHEAD: Final = timedelta(minutes=10)
+"""So much the clocks of two machines may differ."""
 _BY_FULL: Final = "full"
 """The outcome of a delta that fell due while everything is read anyhow."""
 
@@ -158,13 +160,20 @@ class Planner:
 
     def _plan(self) -> list[Key]:
         now = self._hub.clock.now()
+        # First of all: what ends after this has written down what came of it when that is read.
+        busy = {*self._dispatcher.under_way(), *self._light.under_way()}
         with self._hub.store.work() as work:
             states = state.read_states(work)
             new = [entry.place for entry in self._entries if entry.place not in states]
             if new:
                 with work.transaction():
                     state.begin(work, new, now=now)
-            busy = {*self._dispatcher.under_way(), *self._light.under_way()}
+            if any(known.due_at > now + _AHEAD for known in states.values()):
+                _log.warning("the clock was set back: what it ran ahead is due in its time")
+                with work.transaction():
+                    state.forget_ahead(work, now=now)
+                self._next.clear()
+                states = state.read_states(work)
             due = self._due(states, now)
             if due:
                 with work.transaction():

@@ -105,6 +105,15 @@ def begin(work: Work, places: Sequence[Place], *, now: datetime) -> None:
     )
 
 
+def forget_ahead(work: Work, *, now: datetime) -> None:
+    """What a clock that was wrong handed out ahead of time is over, and due again in its time."""
+    work.execute(
+        "UPDATE schedule_state SET due_at = ?, settled_due = ?, tries = 0, retry_at = NULL, "
+        "waits_for = '' WHERE due_at > ?",
+        (now, now, now),
+    )
+
+
 def hand_out(work: Work, place: Place, due: datetime) -> None:
     """That instant must be carried out now; what was open of before is answered by it."""
     work.execute(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -165,7 +166,7 @@ def _running(work: Work) -> set[tuple[int, str]]:
 
 
 def _asked(work: Work) -> Iterator[AskedView]:
-    """What persons asked for and is not over, the oldest first; SQLite has no queue."""
+    """What persons asked for and is not over, or never was a run; SQLite has no queue."""
     if work.dialect is Dialect.SQLITE or work.execute(
         "SELECT to_regclass('procrastinate.procrastinate_jobs') IS NULL"
     ) == [(True,)]:
@@ -173,11 +174,13 @@ def _asked(work: Work) -> Iterator[AskedView]:
     for status, argument in work.execute(
         "SELECT CAST(status AS text), CAST(args -> 'job' AS text) "
         "FROM procrastinate.procrastinate_jobs "
-        "WHERE status IN ('todo', 'doing') AND queueing_lock IS NULL ORDER BY id"
+        "WHERE status IN ('todo', 'doing', 'failed') AND queueing_lock IS NULL ORDER BY id"
     ):
         job = msgspec.json.decode(argument, type=_Job)
-        stand = Stand.RUNNING if status == "doing" else Stand.QUEUED
-        yield AskedView(job.koppeling, job.kind, job.operator, stand)
+        yield AskedView(job.koppeling, job.kind, job.operator, _ASKED[status])
+
+
+_ASKED: Final = {"todo": Stand.QUEUED, "doing": Stand.RUNNING, "failed": Stand.FAILED}
 
 
 class _Job(msgspec.Struct):

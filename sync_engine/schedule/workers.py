@@ -26,7 +26,7 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from sync_engine.errors import StoreError
 from sync_engine.hub import Hub
 from sync_engine.schedule.heartbeat import Heartbeat, ProcessKind
-from sync_engine.schedule.jobs import BUSY, DutyJob, Job, Task, attempt
+from sync_engine.schedule.jobs import BUSY, Attempted, DutyJob, Job, Task, attempt
 from sync_engine.schedule.state import Key
 from sync_engine.store import queue
 from sync_engine.store.engine import Store
@@ -61,7 +61,7 @@ class Queue:
         self._connection: psycopg.Connection[Any] | None = None
 
     def under_way(self) -> Collection[Key]:
-        """What is queued, waits to be tried again or runs, of the clock."""
+        """What is queued or runs, of the clock."""
         with self._connected() as connection:
             rows = connection.execute(
                 "SELECT queueing_lock FROM procrastinate_jobs "
@@ -183,11 +183,18 @@ def _sent(task: Task) -> tuple[str, dict[str, Any]]:
 
 
 class _AgainError(Exception):
-    """It is not over; the queue keeps it until then."""
+    """It is not over; the queue keeps it until then.
 
-    def __init__(self, at: datetime) -> None:
+    What a person asked for has no state: each failure takes one of its priority, and so is counted.
+    """
+
+    def __init__(self, at: datetime, *, priority: int) -> None:
         super().__init__("again")
-        self.at = at
+        self.at, self.priority = at, priority
+
+
+class _NotDoneError(Exception):
+    """What a person asked for never was a run; the queue keeps it as failed, to be seen."""
 
 
 class _Again(BaseRetryStrategy):
@@ -196,7 +203,9 @@ class _Again(BaseRetryStrategy):
     def get_retry_decision(
         self, *, exception: BaseException, job: jobs.Job
     ) -> RetryDecision | None:
-        return RetryDecision(retry_at=exception.at) if isinstance(exception, _AgainError) else None
+        if not isinstance(exception, _AgainError):
+            return None
+        return RetryDecision(retry_at=exception.at, priority=exception.priority)
 
 
 def _app(store: Store, *, pool: int = 1) -> procrastinate.App:
@@ -305,10 +314,20 @@ class Worker:
 
     def _carry_out(self, context: procrastinate.JobContext, task: Task) -> None:
         now = self._hub.clock.now
+        by_hand = isinstance(task, Job) and task.by_hand
+        tries = max(0, task.priority - context.job.priority) if by_hand else 0
         try:
-            again = attempt(self._hub, task, tries=context.job.attempts, stop=context.should_abort)
+            done = attempt(self._hub, task, tries=tries, stop=context.should_abort)
         except StoreError as error:
             _log.warning("%s %s is tried again: %s", *task.key, error)
-            again = now() + BUSY
-        if again is not None:
-            raise _AgainError(datetime.now(UTC) + (again - now()))
+            done = Attempted(now() + BUSY, tries)
+        if done.unseen:
+            raise _NotDoneError
+        if done.again is None:
+            return
+        wait = done.again - now()
+        if wait > timedelta() and not by_hand:
+            # Its state says when; the planner hands it out again then. A job that waited in the
+            # queue would keep those of its koppeling that go after it from their turn: one lock.
+            return
+        raise _AgainError(datetime.now(UTC) + wait, priority=task.priority - done.tries)

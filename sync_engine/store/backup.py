@@ -22,6 +22,7 @@ from sqlalchemy.engine import URL
 
 from config.errors import ConfigurationError
 from sync_engine.errors import StoreError
+from sync_engine.store import queue
 from sync_engine.store.engine import Store
 from sync_engine.store.failures import describe
 
@@ -32,6 +33,8 @@ _TOOLS: Final = (
     "of een nieuwere versie dan de server."
 )
 _PLACE: Final = "Kies een bestand dat er nog niet is, in een map waarin u mag schrijven."
+_COMPANIONS: Final = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database that is in use, or was when its process was killed."""
 _DAMAGED: Final = "Dit bestand is geen goede back-up. Neem een andere."
 
 
@@ -88,7 +91,8 @@ def restore(url: str, source: Path, *, check: Callable[[Store], None]) -> None:
             _put_file(source, store.path, check)
             return
         with store.engine.connect() as connection:
-            if inspect(connection).get_table_names():
+            looked = inspect(connection)
+            if any(looked.get_table_names(schema) for schema in (None, queue.SCHEMA)):
                 raise _not_empty()
         _tool(
             "pg_restore",
@@ -99,7 +103,8 @@ def restore(url: str, source: Path, *, check: Callable[[Store], None]) -> None:
 
 
 def _put_file(source: Path, path: Path, check: Callable[[Store], None]) -> None:
-    if path.exists():
+    # SQLite would play what a companion holds of the database that was lost into the backup.
+    if any(path.with_name(f"{path.name}{left}").exists() for left in ("", *_COMPANIONS)):
         raise _not_empty()
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -115,8 +120,8 @@ def _put_file(source: Path, path: Path, check: Callable[[Store], None]) -> None:
         message = f"the backup cannot be put in its place: {exc.strerror}"
         raise StoreError(message, advice=_PLACE) from exc
     finally:
-        for left in (partial, *(path.with_name(f"{partial.name}-{x}") for x in ("wal", "shm"))):
-            left.unlink(missing_ok=True)
+        for left in ("", *_COMPANIONS):
+            path.with_name(f"{partial.name}{left}").unlink(missing_ok=True)
 
 
 def _not_empty() -> StoreError:

@@ -216,7 +216,8 @@ class PostgresWork(Work):
         if under_way or self._half_made:
             return False
         connection.execute("SELECT pg_advisory_unlock_all()")
-        self._empty(self._filled)
+        if self._filled:
+            self._empty(self._filled)
         return True
 
     def _load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

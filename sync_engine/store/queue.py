@@ -36,7 +36,8 @@ def migrations() -> dict[str, Traversable]:
 def upgrade(store: Store) -> list[str]:
     """Bring the queue to what the installed Procrastinate needs; what was run.
 
-    Raises: StoreError if the database refuses, or if it is of a newer Procrastinate.
+    One of a newer release is left as it is.
+    Raises: StoreError if the database refuses.
     """
     with connect(store.url, busy=store.busy) as connection:
         return guarded("upgrade the queue", lambda: _upgrade(connection))

@@ -405,6 +405,26 @@ class Resealer:
             numbers,
         )
         self._twin_pins(salts)
+        self._twin_journal()
+
+    def _twin_journal(self) -> None:
+        """Of a record that stays and becomes two the journal stays too: the numbers that it tells.
+
+        They lead to the one of the new tenant by the index alone, as all former numbers do.
+        """
+        both = "t.split AND t.b_id <> t.core_id"
+        for digest, blob, salt in self.work.rows(
+            "SELECT s.digest, s.change, s.salt FROM step s JOIN plan p ON p.id = s.plan_id "
+            "WHERE p.applied AND s.state = 'planned' AND s.salt IS NOT NULL AND s.core_id IN "
+            f"(SELECT t.core_id FROM t_core t WHERE {both} UNION ALL SELECT a.core_id FROM alias a "
+            f"JOIN t_core t ON t.core_id = a.survivor_id WHERE {both})"
+        ):
+            plain = self.old.person(bytes(salt)).decrypt(bytes(blob), b"step|%s" % bytes(digest))
+            changed: dict[str, list[Json]] = msgspec.json.decode(plain)
+            for key, pair in changed.items():
+                self._told(key, pair)
+            self._flush(least=_WAITING)
+        self._flush(least=0)
 
     def _twin_pins(self, salts: Mapping[int, tuple[bytes, bool]]) -> None:
         """What a person fixed holds on both sides."""

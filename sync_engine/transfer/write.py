@@ -186,6 +186,7 @@ class Writer:
     def _former_numbers(self) -> None:
         """Old numbers stand by their index alone; what the journal does not tell any more ends."""
         work = self.work
+        self._twin_numbers()
         known = "EXISTS (SELECT 1 FROM t_index n WHERE n.before = former_number.blindindex)"
         work.execute(f"DELETE FROM former_number WHERE core_id IN {OWNED} AND NOT {known}")
         work.execute(
@@ -198,6 +199,26 @@ class Writer:
                 f"UPDATE former_number SET uitgever = ? WHERE uitgever = ? AND core_id IN {OWNED}",
                 (new, old),
             )
+
+    def _twin_numbers(self) -> None:
+        """Who becomes two is found on either side by the old numbers of its koppelingen."""
+        work, (old, new) = self.work, (self.parting.old, self.parting.new)
+        cases = " ".join(f"WHEN {was:d} THEN {now:d}" for was, now in self._issuers.items())
+        issuer = f"CASE f.uitgever {cases} ELSE f.uitgever END" if cases else "f.uitgever"
+        named = ", ".join(f"{was:d}" for was in self._issuers) or "NULL"
+        goes = f"(f.uitgever IN {GOING} OR f.uitgever IN ({named}))"
+        rows = (
+            "INSERT INTO former_number "
+            "(core_id, soort, uitgever, run_id, tenant_id, blindindex, until) "
+            "SELECT t.{0}_id, f.soort, {1}, f.run_id, CAST(? AS INTEGER), {2}, f.until "
+            "FROM t_core t JOIN former_number f ON f.tenant_id = ? AND (f.core_id = t.core_id "
+            "OR f.core_id IN (SELECT a.core_id FROM alias a WHERE a.survivor_id = t.core_id)) "
+            "{3} WHERE t.split AND t.{0}_id <> t.core_id AND {4} ON CONFLICT DO NOTHING"
+        )
+        known = "JOIN t_index n ON n.before = f.blindindex"
+        work.execute(rows.format("b", issuer, "n.after", known, goes), (new, old))
+        stays = f"f.uitgever NOT IN {GOING}"
+        work.execute(rows.format("a", "f.uitgever", "f.blindindex", "", stays), (old, old))
 
     def _members(self) -> None:
         """A membership is of one tenant; one across the border cannot be."""

@@ -281,6 +281,16 @@ def test_a_form_that_is_too_large_or_of_another_kind_is_not_read(home: House) ->
     assert home.changed == []
 
 
+def test_who_shows_his_token_in_a_header_sends_no_more_than_another(home: House) -> None:
+    stranger = home.browser()
+    headers = {"x-csrf-token": stranger.token()}
+    headers["content-type"] = "application/x-www-form-urlencoded"
+    large = f"naam=baas&wachtwoord={'x' * 300_000}"
+    assert stranger.client.post("/inloggen", content=large, headers=headers).status_code == 413
+    small = f"naam=baas&wachtwoord={WORDS.replace(' ', '+')}"
+    assert stranger.client.post("/inloggen", content=small, headers=headers).status_code == 303
+
+
 def test_a_change_after_the_session_ended_says_so_and_changes_nothing(home: House) -> None:
     browser = home.browser()
     browser.sign_in()

@@ -78,6 +78,24 @@ def test_after_a_restore_the_next_runs_end_as_if_nothing_was_lost(
 
 
 @pytest.mark.usefixtures("tools")
+def test_what_is_left_of_the_lost_database_does_not_get_into_the_backup(
+    shell: Shell, tmp_path: Path
+) -> None:
+    file, url = tmp_path / "hub.backup", shell.line.hub.settings.database.resolve()
+    assert shell("db", "backup", str(file)).code == 0
+    lose(shell.line, url)
+    if url.startswith("sqlite"):
+        left = Path(f"{url.removeprefix('sqlite:///')}-wal")
+        left.write_bytes(b"of the database that was lost")
+    else:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE SCHEMA procrastinate CREATE TABLE procrastinate.left ()")
+    said = shell("db", "restore", str(file))
+    assert said.code == 2
+    assert "opzij" in paragraph(said)
+
+
+@pytest.mark.usefixtures("tools")
 def test_nothing_that_exists_is_overwritten(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "hub.backup"
     assert shell("db", "backup", str(file)).code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from config.operators import Role
+from fixtures.sandbox import faults
 from sync_engine.actor import Actor
 from tests.support.lines import KOPPELING
 from tests.support.seat import visit
@@ -54,3 +55,23 @@ def test_a_look_on_a_page_is_noted_as_the_same_look_by_command(quick: Shell) -> 
     assert noted == 3
     told = quick.line.query("SELECT DISTINCT operator, origin FROM audit WHERE operator = 'petra'")
     assert told == [("petra", "192.0.2.7")]
+
+
+def test_who_reads_which_records_a_source_must_mend_is_noted(quick: Shell) -> None:
+    line = quick.line
+    path = f"/{line.school.vestiging_uuid(0)}/leerling"
+    line.sandbox.misbehave(faults.WrongValue(path=path, at=2, field="roepnaam", value=42))
+    run = quick.report()["run_id"]
+    looks: Lines = [("quarantine list", f"koppeling {KOPPELING}"), ("run show", f"run {run}")]
+    with visit(replace(line.hub, actor=PETRA), PETRA) as petra:
+        begin = last(quick)
+        assert "veld weggelaten" in petra.sees("/quarantaine")  # of one that is read all the same
+        petra.sees(f"/runs/{run}")
+        assert since(quick, begin) == looks
+        line.sandbox.misbehave(faults.WrongValue(path=path, at=1, field="achternaam", value=[1]))
+        assert quick.sync().code == 1
+        ((run,),) = line.query("SELECT MAX(id) FROM run")
+        begin = last(quick)
+        assert "Bronrecord" in petra.sees(f"/runs/{run}")
+        assert quick("run", "show", str(run)).code == 0
+        assert since(quick, begin) == [("run show", f"run {run}")] * 2

@@ -35,6 +35,11 @@ def test_a_due_run_happens_and_a_signal_ends_it_well(line: Line) -> None:
         assert (page.status_code, page.url.path) == (200, "/inloggen")
         until(lambda: line.query("SELECT state FROM run") == [("done",)])
         assert line.query("SELECT kind FROM process_heartbeat") == [("serve",)]
+        told = httpx.get(f"{url}metrics", timeout=30).text
+        assert 'koppelhub_process_heartbeat_timestamp_seconds{kind="serve"}' in told
+        assert 'koppelhub_runs_total{outcome="done"' in told
+        (koppeling,) = httpx.get(f"{url}v1/health", timeout=30).json()["koppelingen"]
+        assert koppeling["last"]["outcome"] == "done"
         served.send_signal(signal.SIGTERM)
         out, err = served.communicate(timeout=60)
     assert served.returncode == 0, err

@@ -70,7 +70,8 @@ def fix(board: Boards) -> None:
         fixed: dict[str, Any] = {"entity": Entity.LEERLING, "reason": "x", "operator": "jan"}
         pins.pin(made.hub, core_id, field="roepnaam", value="Pin", **fixed)
     board.nights(rounds=1)
-    made.policy(guards=WHOLE | {"change": {"share": None, "number": 1, "floor": 0}})
+    few = {"entities": {"leerling": {"share": None, "number": 1, "floor": 0}}}
+    made.policy(guards=WHOLE | {"change": WHOLE["change"] | few})
     for name in ("s0", "s1"):
         for key, values in list(made.sources[name].here(Entity.LEERLING).items()):
             made.sources[name].put(Entity.LEERLING, key, **values | {"voornamen": "Iets"})

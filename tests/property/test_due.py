@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from config.clock import AMSTERDAM, zone
 from config.duration import Schedule, parse_schedule
 from config.scheduling import Blackout
+from sync_engine.schedule import due as due_module
 from sync_engine.schedule.due import free_from, missed, next_due, offset_of
 
 LOCAL = zone(AMSTERDAM)
@@ -166,6 +167,43 @@ def test_three_hundred_schools_are_spread_evenly() -> None:
     assert sorted(minutes) == list(range(6))
     assert all(30 <= count <= 70 for count in minutes.values()), minutes  # 50 is even
     assert max(Counter(offsets).values()) <= 4
+
+
+@pytest.mark.parametrize(
+    ("window", "at", "free"),
+    [
+        ({"from": "02:30", "to": "03:30"}, "2026-03-29T00:59", "2026-03-29T00:59"),
+        ({"from": "02:30", "to": "03:30"}, "2026-03-29T01:00", "2026-03-29T01:30"),  # 03:00
+        ({"from": "01:00", "to": "02:30"}, "2026-03-29T00:30", "2026-03-29T01:00"),
+        ({"from": "02:10", "to": "02:50"}, "2026-03-29T00:30", "2026-03-29T00:30"),
+        ({"from": "02:10", "to": "02:50"}, "2026-10-25T00:10", "2026-10-25T01:50"),
+    ],
+)
+def test_a_blackout_that_ends_or_begins_in_the_hour_that_is_not_there(
+    window: dict[str, str], at: str, free: str
+) -> None:
+    blackout = [Blackout.model_validate(window)]
+    found = free_from(datetime.fromisoformat(f"{at}Z"), zone=AMSTERDAM, blackout=blackout)
+    assert found == datetime.fromisoformat(f"{free}Z")
+
+
+def test_the_windows_of_a_day_are_worked_out_once_for_all_koppelingen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Health asks each of thousands of koppelingen when it is due, at every look."""
+    looked = Counter[str]()
+    edge = due_module._edge
+
+    def counted(*given: Any, **more: Any) -> datetime:
+        looked["edge"] += 1
+        return edge(*given, **more)
+
+    monkeypatch.setattr(due_module, "_edge", counted)
+    nightly = parse_schedule("15 2 * * *")
+    for number in range(100):
+        offset = offset_of(f"s{number}", HALF_HOUR)
+        dues(nightly, SPRING, 1, offset=offset, blackout=(SCHOOL_DAY, NIGHT))
+    assert looked["edge"] < 100
 
 
 def test_after_a_blackout_not_all_begin_at_its_end() -> None:

@@ -42,7 +42,7 @@ class Hands:
         return done
 
 
-@dataclass
+@dataclass(repr=False)
 class Clockwork:
     """A planner over a bench.
 

@@ -8,12 +8,15 @@ from typing import Final
 
 from starlette.responses import Response
 
+from mappings.canonical.fields import Entity
+from mappings.canonical.schema import fields_of
 from sync_engine.case_view import CaseView, FieldPair, read_case
 from sync_engine.cases import (
     KINDS,
     STATES,
     assign,
     close,
+    colleagues,
     find_case,
     list_cases,
     note_look,
@@ -105,7 +108,7 @@ def _shown(
         unknown: he gave it to nobody whom the configuration names.
     """
     with desk.hub.store.work() as work:
-        find_case(desk.hub, work, number)
+        operators = colleagues(desk.hub, work, find_case(desk.hub, work, number))
         subject = f"case {number}"
         note_look(desk.hub, work, subject, action="case show", operator=desk.operator)
     view = read_case(desk.hub, number)
@@ -115,9 +118,10 @@ def _shown(
         view=view,
         case=view.case,
         lines=lines(view),
+        record=record(view),
         decisions=[choice for choice in view.choices if choice.verdict],
         others=[c for c in view.choices if not c.verdict and " case " not in c.command],
-        operators=_operators(desk),
+        operators=operators,
         wrong=wrong,
         unchosen=unchosen,
         unknown=unknown,
@@ -128,17 +132,13 @@ def _shown(
     )
 
 
-def _operators(desk: Desk) -> list[str]:
-    return [operator.name for operator in desk.hub.settings.operator]
-
-
 def lines(view: CaseView) -> list[Line]:
     """Every field that anybody has, what differs first; of what is secret only that it is."""
     names = dict.fromkeys(pair.name for c in view.candidates for pair in c.fields)
     by = [{pair.name: pair for pair in c.fields} for c in view.candidates]
-    found = []
+    flags, found = _flags(view), []
     for name in names:
-        secret = [fields.get(f"{name}_geheim") for fields in by]
+        secret = [fields.get(flags.get(name, "")) for fields in by]
         pairs = tuple(
             None if pair is None else _discreet(pair, flag)
             for pair, flag in zip((fields.get(name) for fields in by), secret, strict=True)
@@ -147,6 +147,26 @@ def lines(view: CaseView) -> list[Line]:
         found.append(Line(name, source, pairs))
     found.sort(key=lambda line: not _differs(line.candidates))
     return found
+
+
+def record(view: CaseView) -> dict[str, Json]:
+    """What the source says where there is nobody to lay it beside; the same of what is secret."""
+    flags = _flags(view)
+    return {
+        name: SECRET
+        if view.record.get(flags.get(name, "")) is True
+        or (isinstance(value, dict) and value.get("geheim"))
+        else value
+        for name, value in view.record.items()
+    }
+
+
+def _flags(view: CaseView) -> dict[str, str]:
+    """Field → the field that says of it that it is secret."""
+    if view.case.entity not in set(Entity):  # a record that could not be read has no fields
+        return {}
+    every = fields_of(Entity(view.case.entity))
+    return {name: field.hidden_by for name, field in every.items() if field.hidden_by}
 
 
 def _discreet(pair: FieldPair, flag: FieldPair | None) -> FieldPair:
@@ -188,7 +208,9 @@ def decide(desk: Desk) -> Response:
 def give(desk: Desk) -> Response:
     """Give a case to a colleague, take it, or leave it to nobody."""
     number, to = desk.number("id"), desk.form.get("to", "")
-    if to and to != desk.operator and to not in _operators(desk):
+    with desk.hub.store.work() as work:
+        known = colleagues(desk.hub, work, find_case(desk.hub, work, number))
+    if to and to != desk.operator and to not in known:
         return _shown(desk, number, status=422, unknown=True)
     assign(desk.hub, number, to=to or None, operator=desk.operator)
     return desk.go(f"/zaken/{number}")

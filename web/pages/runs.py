@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from sync_engine.decisions import koppeling_of_run
 from sync_engine.fold import Json
-from sync_engine.history import RunDetail, list_runs, read_run
+from sync_engine.history import RunDetail, list_runs, look_at_run
 from sync_engine.options import Kind
 from sync_engine.outcome import READ_WELL, ReadingReport
 from sync_engine.previews import preview_undo
@@ -79,7 +79,7 @@ def runs(desk: Desk) -> Response:
 
 def run(desk: Desk) -> Response:
     """One run."""
-    detail = read_run(desk.hub, desk.number("id"))
+    detail = look_at_run(desk.hub, desk.number("id"), operator=desk.operator)
     view = detail.run
     started, finished = instant_of(view.started_at), instant_of(view.finished_at)
     lasted: timedelta | None = None

@@ -8,7 +8,7 @@ from typing import Final
 from starlette.responses import Response
 
 from sync_engine.audit import note
-from sync_engine.quarantine import WARNING, counts, listed
+from sync_engine.quarantine import WARNING, listed
 from sync_engine.selection import koppelingen_of, select
 from sync_engine.todo import todo
 from web.pages import labels
@@ -43,10 +43,11 @@ def quarantine(desk: Desk) -> Response:
     with desk.hub.store.work() as work:
         known = sorted(koppelingen_of(desk.hub, work).values())
         chosen = select(desk.hub, work, source=source or None, school=school or None)
-        for name in chosen.names if source or school else sorted(counts(work, chosen)):
+        found = list(islice(listed(desk.hub, work, chosen), _SHOWN + 1))
+        named = chosen.names if source or school else sorted({one.koppeling for one in found})
+        for name in named:
             subject = f"koppeling {name}"
             note(desk.hub, work, operator=desk.operator, action="quarantine list", subject=subject)
-        found = list(islice(listed(desk.hub, work, chosen), _SHOWN + 1))
     return desk.show(
         "quarantine.html",
         broken=found[:_SHOWN],

@@ -214,12 +214,13 @@ def _is_below(path: str, places: tuple[str, ...]) -> bool:
 
 async def _token(request: Request, receive: Receive) -> tuple[str, Receive]:
     """The token that came along, and where the body can be read from now."""
-    if (told := request.headers.get(csrf.HEADER)) is not None:
-        return told, receive
+    told = request.headers.get(csrf.HEADER)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != _FORM:
+    if told is None and kind != _FORM:
         raise _UnreadableError(415)
-    body = await _body(request)
+    body = await _body(request)  # within its bounds, wherever the token stands
+    if told is not None:
+        return told, _again(body, receive)
     try:
         fields = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
     except ValueError:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from config.politeness import SystemPoliteness
+from config.scheduling import Blackout
 from config.sources import Source
 from connectors.base import Budget
 from sync_engine.admission import Postponed, admitted, standing, time_left
@@ -22,6 +23,7 @@ from sync_engine.outcome import Outcome, RunReport
 from sync_engine.politeness import StoreManners
 from sync_engine.runs import run
 from sync_engine.schedule import jobs
+from sync_engine.schedule.due import free_from
 from sync_engine.schedule.jobs import Job, perform
 from sync_engine.store.engine import Store
 from sync_engine.switches import begin_maintenance, end_maintenance, switch_off, switch_on
@@ -143,6 +145,39 @@ def test_outside_permitted_hours_the_clock_waits_and_a_person_does_not(
         expected = Postponed(datetime.fromisoformat(until).replace(tzinfo=UTC), "hours")
     assert asked(made) == expected
     assert asked(made, by_hand=True) is None
+
+
+@pytest.mark.parametrize(
+    ("dark", "now", "until", "reason"),
+    [
+        ("02:10-02:50", "2026-10-25 00:55", "2026-10-25 01:50", "blackout"),  # between the two
+        ("00:00-02:00", "2026-10-05 10:00", "2026-10-06 00:00", "hours"),
+        ("00:00-02:00", "2026-10-05 23:30", "2026-10-06 00:00", "blackout"),
+        ("04:00-02:00", "2026-10-05 02:30", "2026-10-06 00:00", "blackout"),
+    ],
+)
+def test_a_blackout_is_the_same_for_the_clock_and_for_its_runs(
+    made: Bench, dark: str, now: str, until: str, reason: str
+) -> None:
+    begin, _, end = dark.partition("-")
+    window = Blackout.model_validate({"from": begin, "to": end})
+    changed(made, hours=(1, 5), blackout=(window,))
+    moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    made.clock.set(moment)
+    wanted = datetime.fromisoformat(until).replace(tzinfo=UTC)
+    assert asked(made) == Postponed(wanted, reason)
+    if reason == "blackout":
+        free = free_from(moment, zone=made.hub.settings.timezone, blackout=(window,))
+        assert free == wanted
+
+
+def test_hours_that_a_blackout_leaves_nothing_of_are_waited_for_without_end(made: Bench) -> None:
+    window = Blackout.model_validate({"from": "00:00", "to": "06:00"})
+    changed(made, hours=(1, 5), blackout=(window,))
+    answer = asked(made)
+    assert answer is not None
+    assert answer.until is not None
+    assert answer.until > made.clock.now() + timedelta(days=10)
 
 
 def test_a_run_of_the_clock_ends_with_its_permitted_hours_and_a_persons_does_not(

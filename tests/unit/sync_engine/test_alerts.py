@@ -256,6 +256,19 @@ def test_old_incidents_and_messages_go_and_what_is_undelivered_stays(desk: Desk)
     assert NoticeState.FAILED in {notice.state for notice in desk.listed()}
 
 
+def test_a_message_that_was_given_up_long_ago_hides_none_of_today(desk: Desk) -> None:
+    desk.down = SourceUnavailableError("SMTP send: TimeoutError")
+    for troubles in (("warning",), ()):
+        desk.troubles = {"a": troubles}
+        desk.look(later=timedelta(days=3))
+    desk.look(later=desk.hub.settings.policy.retention.run + HOUR)
+    assert [n.state for n in desk.listed()] == [NoticeState.FAILED] * 2
+    desk.down = None
+    desk.troubles = {"b": ("critical",)}
+    desk.look()
+    assert desk.told() == ["opened koppeling b"]
+
+
 def test_another_process_that_looks_or_delivers_is_not_disturbed(desk: Desk) -> None:
     desk.troubles = {"a": ("warning",)}
     with lease(desk.hub.store, "alerts watch"), pytest.raises(RunActiveError):

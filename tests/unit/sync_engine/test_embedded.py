@@ -15,7 +15,7 @@ from config.sources import Source
 from connectors.base import Connector
 from mappings.canonical.fields import Entity
 from sync_engine.errors import RunActiveError, StoreError
-from sync_engine.schedule import state, view
+from sync_engine.schedule import embedded, state, view
 from sync_engine.schedule.embedded import Threads
 from sync_engine.schedule.jobs import Job
 from sync_engine.schedule.service import Service
@@ -118,6 +118,19 @@ def test_a_run_that_does_not_end_in_time_is_told(
     assert asked.wait(WAIT)
     assert not threads.stop(within=timedelta())
     gate.set()
+    until(lambda: not threads.under_way())
+
+
+def test_a_task_that_breaks_down_is_handed_out_again(
+    threads: Threads, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.set()
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(embedded, "attempt", broken)
+    threads.hand_out(Job("s0"))
     until(lambda: not threads.under_way())
 
 

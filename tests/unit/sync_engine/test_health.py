@@ -15,6 +15,7 @@ from config.policies import Freshness
 from config.sources import Expires
 from mappings.canonical.fields import Entity
 from sync_engine.health import KoppelingHealth, State, Trouble, health
+from sync_engine.options import Kind
 from sync_engine.outcome import Outcome
 from sync_engine.selection import select
 from sync_engine.store.engine import Store
@@ -180,7 +181,7 @@ def test_a_single_pupil_that_is_read_well_says_nothing_of_the_night(make: Make) 
     failed = made.sync()
     assert failed.outcome is Outcome.PARTIAL or failed.outcome is Outcome.FAILED
     source.faults = {}
-    made.sync(kind="only", resources=("leerling",), only=("l1",))
+    assert made.sync(kind=Kind.ONLY, only=("l1",)).outcome is Outcome.DONE
     found = of(made)
     assert found.last is not None
     assert found.last.id == failed.run_id
@@ -278,6 +279,20 @@ def test_health_and_todo_agree_on_what_waits(make: Make) -> None:
         assert told.get(("plan", name), 0) == found.held_plans
         assert told.get(("case", name), 0) == found.open_cases
         assert (("run", name) in told) == (Trouble.FAILED in kinds(made, name))
+
+
+def test_a_dry_run_counts_nothing_and_is_nobodys_last_run(make: Make) -> None:
+    made = school(make)
+    made.sync()
+    before = of(made)
+    counted = made.query("SELECT * FROM koppeling_total ORDER BY name")
+    made.sources["s0"].put(Entity.VAK, "w", naam="Engels")
+    made.later(1)
+    made.sync(dry=True)
+    assert made.query("SELECT * FROM koppeling_total ORDER BY name") == counted
+    made.sync(resources=("vak",))  # counted, but it says nothing of the rest
+    found = of(made)
+    assert (found.last, found.good_at) == (before.last, before.good_at)
 
 
 def test_only_what_is_asked_for_and_only_what_there_is(make: Make) -> None:

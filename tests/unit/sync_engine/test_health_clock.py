@@ -109,6 +109,16 @@ def test_where_nobody_starts_what_is_due_the_installation_says_so(made: Bench) -
     assert "niemand start runs" in late.text
 
 
+def test_a_process_that_seldom_says_so_is_not_taken_for_dead(made: Bench) -> None:
+    slow = {"heartbeat": timedelta(minutes=10), "stalled_after": timedelta(minutes=20)}
+    scheduled(made, scheduling=slow, schedule=SCHOOL_DAYS)
+    serving(made)
+    made.clock.advance(timedelta(minutes=9))
+    assert health(made.hub).problems == ()
+    made.clock.advance(timedelta(minutes=12))
+    assert health(made.hub).problems[0].kind is Trouble.WORKERS
+
+
 def test_on_postgresql_a_worker_must_be_there_too(postgres_store: Store, tmp_path: Path) -> None:
     made = bench(postgres_store, tmp_path)
     scheduled(made, schedule=SCHOOL_DAYS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
 from sync_engine.switches import begin_maintenance, end_maintenance
 from tests.conftest import BOTH
-from tests.support.clockwork import Clockwork, scheduled
+from tests.support.clockwork import Clockwork, Hands, scheduled
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
 
@@ -87,6 +87,19 @@ def test_what_was_missed_too_long_ago_waits_for_its_next_time(made: Bench) -> No
 
 
 @both
+def test_a_clock_that_was_wrong_for_a_while_keeps_nobody_from_running(clock: Clockwork) -> None:
+    right = clock.bench.clock.now()
+    clock.tick()
+    clock.tick(days=400)
+    clock.work()
+    clock.bench.clock.set(right)
+    assert clock.tick() == []
+    assert clock.tick(hours=1) == [FULL, Key("s1", "full")]
+    clock.work()
+    assert clock.runs()[-1] == ("full", "done")
+
+
+@both
 def test_killed_after_writing_down_and_before_handing_out(
     clock: Clockwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +155,20 @@ def test_a_process_that_died_in_mid_run_is_followed_by_one_that_finishes_it(
     clock.work()
     assert clock.runs()[:2] == [("full", "failed"), ("full", "done")]
     assert clock.state()["settled"]
+
+
+def test_what_ends_while_it_is_planned_is_not_handed_out_again(clock: Clockwork) -> None:
+    class Quick(Hands):
+        def under_way(self) -> Collection[Key]:
+            self.work(clock.bench.hub)  # what was held ends just before it is looked at
+            return super().under_way()
+
+    clock.hands = Quick()
+    clock.planner = planner.Planner(clock.bench.hub, clock.hands, light=clock.light)
+    clock.tick()
+    assert clock.tick(hours=1) == [FULL, Key("s1", "full")]
+    assert clock.tick() == []
+    assert clock.runs() == [("full", "done")] * 2
 
 
 @both
@@ -247,6 +274,8 @@ def test_a_run_ends_at_its_next_page_when_asked_and_goes_on_elsewhere(clock: Clo
     clock.work(stop=lambda: True)
     assert clock.runs() == [("full", "cancelled")] * 2
     assert clock.state()["waits_for"] == "stopped"
+    assert clock.bench.query("SELECT COUNT(*) FROM source_record") == [(2,)]  # it is kept
+    assert clock.bench.query("SELECT COUNT(*) FROM plan") == [(0,)]  # and judged with the rest
     clock.restart()
     assert FULL in clock.tick()
     clock.work()
@@ -283,7 +312,7 @@ def test_a_koppeling_that_a_worker_is_not_configured_for_is_told_and_not_tried_f
 def test_what_a_person_asks_for_has_no_schedule_and_no_blackout(made: Bench) -> None:
     window = Blackout.model_validate({"from": "00:00", "to": "06:00"})
     clock = scheduled(made, blackout=(window,))
-    assert attempt(clock.bench.hub, Job("s0", by_hand=True, operator="jan")) is None
+    assert attempt(clock.bench.hub, Job("s0", by_hand=True, operator="jan")).again is None
     assert clock.runs() == [("full", "done")]
     assert made.query("SELECT operator FROM run") == [("jan",)]
 

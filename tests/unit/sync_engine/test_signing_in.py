@@ -25,6 +25,11 @@ from tests.support.door import QUICK, WORDS, configured, operators
 from tests.support.hubs import Bench, bench
 
 HERE = "192.0.2.7"
+ISSUER = {
+    "issuer": "https://issuer.example",
+    "client_id": "hub",
+    "client_secret": {"env": "SECRET"},
+}
 
 
 @pytest.fixture
@@ -159,6 +164,7 @@ def test_sessions_that_are_over_are_not_kept(made: Bench) -> None:
 
 
 def test_a_session_of_an_issuer_needs_no_account(made: Bench) -> None:
+    made.hub = configured(made.hub, oidc=ISSUER)
     with made.hub.store.work() as work, work.transaction():
         token = sessions.begin_within(made.hub, work, "jan", via=Via.OIDC, former=None)
     accounts.disable(made.hub, "piet")
@@ -233,3 +239,37 @@ def test_the_parameters_are_those_of_rfc_9106() -> None:
 def test_one_password_however_a_keyboard_writes_it() -> None:
     made = Passwords(QUICK)
     assert made.verify(made.hash("caf\u00e9 crème br\u00fbl\u00e9e"), "cafe\u0301 crème brûlée")
+
+
+def test_a_session_ends_with_the_way_by_which_it_began(made: Bench) -> None:
+    local = tried(made, "jan", WORDS).token
+    with made.hub.store.work() as work, work.transaction():
+        other = sessions.begin_within(made.hub, work, "piet", via=Via.OIDC, former=None)
+    both = configured(made.hub, oidc=ISSUER)
+    assert local is not None
+    for hub, known in (
+        (both, ["jan", "piet"]),
+        (made.hub, ["jan"]),
+        (configured(both, local_accounts=False), ["piet"]),
+    ):
+        found = [signed_in(hub, token, origin=HERE) for token in (local, other)]
+        assert [actor.name for actor in found if actor is not None] == known
+
+
+@pytest.mark.parametrize("how", ["password", "disable"])
+def test_who_comes_with_the_old_password_while_it_changes_is_not_let_in(
+    made: Bench, how: str
+) -> None:
+    class Slow(Passwords):
+        def verify(self, hashed: str | None, password: str) -> bool:
+            known = super().verify(hashed, password)
+            made.clock.advance(timedelta(milliseconds=50))
+            if how == "password":
+                accounts.set_password(made.hub, Passwords(QUICK), "jan", f"nieuw {WORDS}")
+            else:
+                accounts.disable(made.hub, "jan")
+            return known
+
+    found = with_password(at(made), Slow(QUICK), "jan", WORDS, former=None)
+    assert found == SignIn()
+    assert made.query("SELECT COUNT(*) FROM web_session") == [(0,)]

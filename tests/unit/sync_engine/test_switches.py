@@ -21,13 +21,15 @@ from connectors.errors import (
     SourceUnavailableError,
 )
 from mappings.canonical.fields import Entity
+from sync_engine import switches
 from sync_engine.admission import Postponed, admitted
 from sync_engine.errors import StoreError
 from sync_engine.hub import Hub
 from sync_engine.outcome import Outcome
 from sync_engine.selection import select
 from sync_engine.store.engine import Store
-from sync_engine.switches import read_switch, switch_off, switch_on
+from sync_engine.store.work import Work
+from sync_engine.switches import Switch, read_switch, switch_off, switch_on
 from sync_engine.todo import todo
 from tests.support.hubs import START, Bench, Kind, bench
 from tests.support.memory import MemorySource
@@ -193,6 +195,26 @@ def test_what_a_person_switched_off_stays_off_until_he_says_so(made: Bench) -> N
     made.sync(by_hand=True, operator="piet")
     assert made.reports[-1].outcome is Outcome.DONE
     assert is_off(made.hub)
+
+
+def test_who_switches_off_while_a_run_ends_is_not_overruled(
+    made: Bench, failing: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(REFUSED)
+    nights(made, 2)
+    failing(None)
+    known = switches.read_switch
+
+    def overtaken(work: Work, number: int) -> Switch:
+        found = known(work, number)
+        monkeypatch.setattr(switches, "read_switch", known)
+        switch_off(made.hub, ["s0"], operator="jan", why="de school gaat weg")
+        return found
+
+    monkeypatch.setattr(switches, "read_switch", overtaken)
+    made.sync(by_hand=True, operator="piet")
+    assert is_off(made.hub)
+    assert events(made) == ["switched off"]
 
 
 def test_failures_of_before_it_was_switched_on_do_not_count(made: Bench, failing: Failing) -> None:

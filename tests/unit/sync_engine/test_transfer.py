@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 from config.errors import ConfigurationError
+from config.operators import Role
 from connectors.base import Action, Message, Receipt
 from mappings.canonical.fields import Entity
 from sync_engine import audit, pins
+from sync_engine.actor import Actor
 from sync_engine.cases import write_note
 from sync_engine.errors import NoRightError, RunActiveError, SyncError
+from sync_engine.former_numbers import former_holders
 from sync_engine.options import Decision, Kind, Verdict
 from sync_engine.outcome import Outcome
 from sync_engine.renumbering import Change, Herinrichting
@@ -367,6 +370,31 @@ def test_who_left_the_staying_school_keeps_his_number_where_he_goes(make: Make) 
         "SELECT i.leerling_id FROM inschrijving i JOIN link l ON l.core_id = i.id "
         "WHERE l.source_key = 'zuid i beide z'"
     ) == [(stayed,)]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_who_becomes_two_is_found_on_either_side_by_his_old_number(
+    make_on_both: Make, *, leaves: bool
+) -> None:
+    board = make_on_both(s0=(OLD, NOORD), s1=(OLD, ZUID), s2=(NEW, WEST))
+    made = board.made
+    for name, key in (("s0", "beide"), ("s1", "beide z")):
+        made.sources[name].here(Entity.LEERLING)[key]["leerlingnummer"] = f"990{name[1]}"
+    board.nights()
+    if leaves:
+        made.sources["s1"].remove(Entity.LEERLING, "beide z")
+        board.nights()
+    board.move("s0")
+    sound(made)
+    assert made.core(Entity.LEERLING, "beide") != made.core(Entity.LEERLING, "beide z", "s1")
+    for tenant, number, name, key in (
+        (NEW, "103", "s0", "beide"),
+        (OLD, "202", "s1", "beide z"),
+    ):
+        hub = replace(made.hub, actor=Actor("petra", Role.HELPDESK, frozenset({tenant})))
+        with hub.store.work() as work:
+            found = former_holders(hub, work, Entity.LEERLING, "leerlingnummer", {number})
+        assert set(found) == {made.core(Entity.LEERLING, key, name)}, tenant
 
 
 # -- a part of what a koppeling brings -------------------------------------------------------------

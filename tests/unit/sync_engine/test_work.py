@@ -341,6 +341,15 @@ def test_temporary_tables_of_two_works_do_not_meet(work: Work, store: Store) -> 
         assert other.execute("SELECT COUNT(*) FROM w_t") == [(0,)]
 
 
+def test_who_made_no_temporary_table_empties_none(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most Works are one small read; each statement of tidying is one more way to the server."""
+    with store.work() as work:
+        monkeypatch.setattr(type(work), "_empty", lambda *_: pytest.fail("emptied"))
+        work.execute("SELECT 1")
+
+
 def test_a_temporary_load_needs_no_write_lock(sqlite_store: Store) -> None:
     with sqlite_store.work() as work, sqlite_store.work() as writer:
         work.temp_table("w_t", "id BIGINT")

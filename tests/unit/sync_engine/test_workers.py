@@ -20,16 +20,17 @@ from connectors.errors import SourceUnavailableError
 from mappings.canonical.fields import Entity
 from sync_engine.errors import StoreError
 from sync_engine.options import Kind, Options
-from sync_engine.schedule import view
+from sync_engine.schedule import state, view
 from sync_engine.schedule.asking import ask, workers
 from sync_engine.schedule.heartbeat import Heartbeat, ProcessKind
 from sync_engine.schedule.jobs import DutyJob, Job
 from sync_engine.schedule.planner import Planner
-from sync_engine.schedule.state import Key
+from sync_engine.schedule.state import Key, Place
 from sync_engine.schedule.view import Stand
 from sync_engine.schedule.workers import RUN, Queue, Worker, _AgainError
 from sync_engine.store import queue as schema
 from sync_engine.store.engine import Store
+from sync_engine.store.locks import lease
 from tests.support.clockwork import scheduled
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
@@ -100,26 +101,44 @@ def test_what_a_person_asks_for_overtakes_the_night(made: Bench, queue: Queue) -
     assert not [key for key in planner.tick() if key.koppeling]
 
 
-def test_what_may_pass_by_itself_stays_queued_until_later(made: Bench, queue: Queue) -> None:
+def away(*_: Any) -> Connector:
+    """The way to a system that does not answer."""
+    raise SourceUnavailableError("refused", system="memory", operation="connect")
+
+
+def test_what_may_pass_by_itself_is_handed_out_again_later(made: Bench, queue: Queue) -> None:
     clock = scheduled(made, schedule="0 4 * * *")
     planner = Planner(clock.bench.hub, queue, light=clock.light)
     planner.tick()
-
-    def away(*_: Any) -> Connector:
-        raise SourceUnavailableError("refused", system="memory", operation="connect")
-
     made.hub = replace(made.hub, connect=away)
     made.clock.advance(timedelta(hours=1))
     planner.tick()
     drain(made)
-    rows = made.query(
-        "SELECT queueing_lock, status, scheduled_at > now() + interval '50 seconds' "
-        "FROM procrastinate.procrastinate_jobs ORDER BY 1"
-    )
-    assert rows == [("s0 full", "todo", 1), ("s1 full", "todo", 1)]
     assert clock.state()["tries"] == 1
+    assert not [key for key in planner.tick() if key.koppeling]
+    assert made.query(LEFT) == []
     made.clock.advance(timedelta(minutes=2))
-    assert not [key for key in planner.tick() if key.koppeling]  # the queue has it
+    assert [key.koppeling for key in planner.tick() if key.koppeling] == ["s0", "s1"]
+
+
+def test_deltas_that_fail_all_the_time_keep_nobody_from_reading_everything(
+    made: Bench, queue: Queue
+) -> None:
+    clock = scheduled(made, schedule="0 4 * * *", delta_schedule="*/15 * * * *")
+    hub = clock.bench.hub
+    planner = Planner(hub, queue, light=clock.light)
+    planner.tick()
+    made.clock.advance(timedelta(minutes=50))
+    planner.tick()
+    made.hub = replace(hub, connect=away)
+    drain(made)  # the deltas fail, and are tried again later
+    assert clock.state(kind="delta")["tries"] == 1
+    made.hub = hub
+    queue.hand_out(Job("s0"))
+    with hub.store.work() as work:
+        state.hand_out(work, Place(hub.koppeling("s0").id, "full"), made.clock.now())
+    drain(made)
+    assert ("full", "done") in clock.runs()
 
 
 def test_jobs_of_the_dead_are_put_back_and_those_of_the_living_are_not(
@@ -143,7 +162,7 @@ def test_jobs_of_the_dead_are_put_back_and_those_of_the_living_are_not(
 def test_a_run_of_a_worker_that_stops_goes_back_into_the_queue(made: Bench, queue: Queue) -> None:
     worker = Worker(made.hub, concurrency=1)
     job = Job("s0", by_hand=True)
-    made_job = jobs.Job(id=1, queue="q", lock=None, queueing_lock=None, task_name=RUN)
+    made_job = jobs.Job(id=1, queue="q", lock=None, queueing_lock=None, task_name=RUN, priority=100)
     going_on = JobContext(
         app=worker._app, job=made_job, start_timestamp=0.0, abort_reason=lambda: None
     )
@@ -154,6 +173,38 @@ def test_a_run_of_a_worker_that_stops_goes_back_into_the_queue(made: Bench, queu
     worker._carry_out(going_on, job)
     assert made.query("SELECT state FROM run ORDER BY id")[1:] == [("done",)]
     worker._queue.close()
+
+
+def test_only_failures_of_what_a_person_asked_for_count_as_tries(made: Bench, queue: Queue) -> None:
+    hub = made.hub
+    queue.hand_out(Job("s0", by_hand=True, operator="jan"))
+
+    def again() -> list[tuple[Any, ...]]:
+        with queue._connected() as connection:
+            connection.execute("UPDATE procrastinate_jobs SET scheduled_at = now()")
+        drain(made)
+        return made.query("SELECT status, attempts FROM procrastinate.procrastinate_jobs")
+
+    with lease(hub.store, f"koppeling-{hub.koppeling('s0').id}"):
+        drain(made)
+        for attempts in (2, 3, 4):  # it waits for another run
+            assert again() == [("todo", attempts)]
+    made.hub = replace(hub, connect=away)
+    assert again() == [("todo", 5)]
+    assert again() == [("todo", 6)]
+    assert again() == []
+    assert made.query("SELECT state, operator FROM run") == [("failed", "jan")] * 3
+
+
+def test_what_a_person_asked_for_and_never_was_a_run_is_seen_as_failed(
+    made: Bench, queue: Queue
+) -> None:
+    queue.hand_out(Job("s0", by_hand=True, operator="jan"))
+    hub, without = made.hub, made.hub.settings.model_copy(update={"source": ()})
+    made.hub = replace(hub, settings=without)  # of a worker with another configuration
+    drain(made)
+    (asked,) = view.clock(hub).asked
+    assert (asked.koppeling, asked.operator, asked.stand) == ("s0", "jan", Stand.FAILED)
 
 
 def test_later_migrations_of_the_queue_are_run_once(

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
+import pytest
+
+from config.operators import Operator, Role
 from mappings.canonical.fields import Entity
+from sync_engine.cases import assign
+from sync_engine.decisions import put_away
+from sync_engine.errors import StalePlanError, SyncError
 from sync_engine.hubkeys import hub_key
+from sync_engine.store.locks import lease
 from tests.support.hubs import Bench
 from tests.unit.web.conftest import JAN, PETRA, Visit, trail
 from tests.unit.web.test_plan_pages import shown
@@ -71,6 +80,27 @@ def test_never_mind_leaves_no_plan_and_no_decision(one: Bench, seated: Visit) ->
     assert "Er wacht geen plan" in desk.sees("/plannen")
 
 
+def test_never_mind_comes_too_late_while_a_colleague_has_it_done(one: Bench, seated: Visit) -> None:
+    bench = one
+    bench.sources["s0"].put(Entity.LEERLING, "a", **PUPIL)
+    bench.policy(reactions={"unmatched": "case"})
+    bench.sync()
+    desk = seated(bench)
+    (case,) = [int(row[0]) for row in bench.query("SELECT id FROM zaak")]
+    path = desk.does(f"/zaken/{case}/beslissen", choice="create").headers["location"]
+    version = shown(desk.sees(path))
+    ((koppeling,),) = bench.query("SELECT id FROM koppeling")
+    with lease(bench.hub.store, f"koppeling-{koppeling}"):  # as a run that does it holds it
+        desk.does(f"{path}/weigeren", status=409, shown=version)
+    plan = int(path.rpartition("/")[2])
+    assert bench.query("SELECT state, decided_by FROM plan WHERE id = ?", plan) == [("open", None)]
+    assert "not confirmed" not in [line[1] for line in trail(bench)]
+    desk.does(f"{path}/goedkeuren", shown=version)
+    with pytest.raises(StalePlanError):
+        put_away(bench.hub, plan, operator="petra")
+    assert "not confirmed" not in [line[1] for line in trail(bench)]
+
+
 def test_a_choice_that_was_not_offered_does_nothing(two: Bench, seated: Visit) -> None:
     bench = two
     case = alike(bench)
@@ -119,3 +149,46 @@ def test_who_may_only_read_changes_no_case(two: Bench, seated: Visit) -> None:
         desk.does(f"/zaken/{case}/{what}", status=403, choice="create", note="x", why="x", to="jan")
     assert bench.query("SELECT COUNT(*) FROM zaak_notitie") == [(0,)]
     assert desk.seat.actor != PETRA
+
+
+def test_a_case_is_given_only_to_who_may_see_it(two: Bench, seated: Visit) -> None:
+    bench = two
+    case = alike(bench)
+    named = tuple(
+        Operator(name=name, role=Role.HELPDESK, tenants=tenants)
+        for name, tenants in (("petra", ("bestuur",)), ("anna", None), ("els", ("elders",)))
+    )
+    settings = bench.hub.settings.model_copy(update={"operator": named})
+    bench.hub = replace(bench.hub, settings=settings)
+    desk = seated(bench, replace(PETRA, tenants=frozenset({"bestuur"})))
+    page = desk.sees(f"/zaken/{case}")
+    assert ">anna<" in page
+    assert "els" not in re.findall(r"<option[^>]*>([^<]*)", page)
+    assert "Er is niets gedaan" in desk.does(f"/zaken/{case}/geven", status=422, to="els").text
+    with pytest.raises(SyncError):
+        assign(bench.hub, case, to="els", operator="petra")
+    desk.does(f"/zaken/{case}/geven", to="anna")
+    assert bench.query("SELECT assignee FROM zaak") == [("anna",)]
+
+
+def test_nothing_that_is_secret_is_told_in_any_kind_of_case(two: Bench, seated: Visit) -> None:
+    bench = two
+    secret: dict[str, Any] = {"mobiel": "0687654321", "telefoon": "0612345678"}
+    secret |= {"adres": {"postcode": "9999ZZ", "huisnummer": "7"}}
+    secret |= {"telefoon_geheim": True, "adres_geheim": True}
+    bench.policy(reactions={"unmatched": "case"})
+    bench.sources["s0"].put(Entity.LEERLING, "a", **PUPIL, **secret)
+    bench.sync("s0")
+    ((case,),) = bench.query("SELECT id FROM zaak")
+    desk = seated(bench)
+    pages = [desk.sees(f"/zaken/{case}")]  # of nobody whom he may be
+    bench.policy(reactions={"unmatched": "create"})
+    bench.sync("s0")
+    bench.sources["s1"].put(Entity.LEERLING, "b", **PUPIL, mobiel="0633334444")
+    bench.sync("s1")
+    ((case,),) = bench.query("SELECT id FROM zaak WHERE kind = 'score'")
+    pages.append(desk.sees(f"/zaken/{case}"))
+    for page in pages:
+        assert "(geheim)" in page
+        for number in ("87654321", "12345678", "33334444", "9999ZZ"):
+            assert number not in page
