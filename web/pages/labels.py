@@ -143,7 +143,7 @@ TODO_KINDS: Final = {
 VERDICTS: Final = {
     "gelijk": marked("gelijk"),
     "ANDERS": marked("anders"),
-    "ontbreekt": marked("ontbreekt"),
+    "ontbreekt": marked("aan één kant"),
 }
 
 EVENTS: Final = {

@@ -45,6 +45,8 @@ def test_a_decision_is_seen_first_and_then_done(make: Callable[..., Bench], seat
     desk = seated(bench)
     assert f"zaak {case}" in desk.sees("/zaken")
     page = desk.sees(f"/zaken/{case}")
+    assert "looks like" not in page  # the kind says it in Dutch
+    assert "aan één kant" in page  # a birthplace that one of both does not have
     assert choices(page) == [f"link {hub_key(pupil)}", "create", "ignore"]
     answer = desk.does(f"/zaken/{case}/beslissen", choice=f"link {hub_key(pupil)}")
     assert bench.cases() != []  # nothing is decided by looking
