@@ -332,5 +332,9 @@ class Alerts(Frozen):
 
     def remind_after(self, rule: Rule, level: Level) -> timedelta:
         """After how long a rule tells what is still so; zero is never."""
-        own = getattr(rule.remind, level)
-        return own if own is not None else getattr(self.remind, level)  # type: ignore[no-any-return] # both are durations
+        match level:
+            case Level.WARNING:
+                own, usual = rule.remind.warning, self.remind.warning
+            case Level.CRITICAL:
+                own, usual = rule.remind.critical, self.remind.critical
+        return usual if own is None else own

@@ -365,8 +365,8 @@ def _goes_on(
     kind = _owed(incident, watch, now)
     if kind is None or not watch.may_tell(state, now):
         return incident, None
-    told = {"told": state, "told_at": now, "told_size": len(incident.koppelingen)}
-    return replace(incident, **told, tells=incident.tells + 1), kind  # type: ignore[arg-type] # names of its own
+    told = replace(incident, told=state, told_at=now, told_size=len(incident.koppelingen))
+    return replace(told, tells=incident.tells + 1), kind
 
 
 def _owed(incident: Incident, watch: Watch, now: datetime) -> Kind | None:
