@@ -1,6 +1,7 @@
 """The hub's own tables: what sources said, what was decided, what runs did.
 
-The core tracking database itself stands in core_tables.py, who may come in in account_tables.py.
+The core tracking database itself stands in core_tables.py, who may come in in account_tables.py,
+and what the clock, politeness and the watch keep in watch_tables.py.
 Encrypted columns are named in their table's docstring; `salt` is random per row's person, and
 erasing it makes the blob unreadable.
 """
@@ -18,10 +19,10 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from sync_engine.store import account_tables, core_tables
+from sync_engine.store import account_tables, core_tables, watch_tables
 from sync_engine.store.values import Instant, Number
 
-__all__ = ["account_tables", "core_tables"]
+__all__ = ["account_tables", "core_tables", "watch_tables"]
 
 
 def _blob(*, nullable: bool = False, index: bool = False) -> Column[bytes]:
@@ -98,42 +99,6 @@ class Koppeling(SQLModel, table=True):
     tenant_id: int = Field(foreign_key="tenant.id")
     name: str = Field(unique=True)
     system: str
-
-
-def _empty() -> dict[str, object]:
-    return {"server_default": text("''")}
-
-
-class KoppelingState(SQLModel, table=True):
-    """A koppeling that a person put in maintenance, or that is switched off; else no row, or none.
-
-    `off_by` is `system` where its own failures did it; `on_at` is when it was last switched on:
-    failures of before do not count any more.
-    """
-
-    __tablename__ = "koppeling_state"
-
-    koppeling_id: int = Field(primary_key=True, foreign_key="koppeling.id")
-    maintenance_at: datetime | None = Field(default=None, sa_column=_instant())
-    maintenance_until: datetime | None = Field(default=None, sa_column=_instant())
-    maintenance_by: str = Field(default="", sa_column_kwargs=_empty())
-    maintenance_why: str = Field(default="", sa_column_kwargs=_empty())
-    off_at: datetime | None = Field(default=None, sa_column=_instant())
-    off_by: str = Field(default="", sa_column_kwargs=_empty())
-    off_why: str = Field(default="", sa_column_kwargs=_empty())
-    on_at: datetime | None = Field(default=None, sa_column=_instant())
-
-
-class SharedState(SQLModel, table=True):
-    """Small state that all workers share: budgets and circuits (JSON); see store/shared.py.
-
-    Empty on SQLite, where files beside the database hold it: who writes much keeps nobody waiting.
-    """
-
-    __tablename__ = "shared_state"
-
-    name: str = Field(primary_key=True)
-    value: str = Field(sa_column=Column(Text, nullable=False))
 
 
 class Scope(SQLModel, table=True):
@@ -677,27 +642,6 @@ class Run(SQLModel, table=True):
     good: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
-class KnownExpiry(SQLModel, table=True):
-    """When something of the installation itself ends, as the process saw that uses it."""
-
-    __tablename__ = "known_expiry"
-
-    what: str = Field(primary_key=True)
-    label: str = Field(primary_key=True)
-    at: datetime = Field(sa_column=_instant(nullable=False))
-
-
-class KoppelingTotal(SQLModel, table=True):
-    """What the runs of a koppeling did in all, by name; it only grows, and outlives the runs."""
-
-    __tablename__ = "koppeling_total"
-    __table_args__ = _IN_ORDER_OF_KEY
-
-    koppeling_id: int = Field(primary_key=True, foreign_key="koppeling.id")
-    name: str = Field(primary_key=True)
-    value: float
-
-
 class Reading(SQLModel, table=True):
     """What one run read of one scope."""
 
@@ -863,99 +807,3 @@ class AuditAnchor(SQLModel, table=True):
     digest: bytes = Field(sa_column=_blob())
     master_id: str
     mac: bytes = Field(sa_column=_blob())
-
-
-class IncidentRow(SQLModel, table=True):
-    """Something that is wrong, for one rule of the alerts; no personal data.
-
-    `signs` is JSON. While it goes on there is one of each rule, cause and subject.
-    """
-
-    __tablename__ = "incident"
-    __table_args__ = (
-        Index(
-            "ux_incident_open",
-            "rule",
-            "cause",
-            "subject",
-            unique=True,
-            sqlite_where=text("closed_at IS NULL"),
-            postgresql_where=text("closed_at IS NULL"),
-        ),
-    )
-
-    id: int | None = Field(default=None, primary_key=True)
-    rule: str
-    cause: str
-    subject: str
-    state: str
-    worst: str
-    signs: str = Field(sa_column=_json())
-    first_at: datetime = Field(sa_column=_instant(nullable=False))
-    gone_since: datetime | None = Field(default=None, sa_column=_instant())
-    closed_at: datetime | None = Field(default=None, sa_column=_instant())
-    ending: str | None = None
-    told: str | None = None
-    told_at: datetime | None = Field(default=None, sa_column=_instant())
-    told_size: int = 0
-    tells: int = 0
-
-
-class Notification(SQLModel, table=True):
-    """A message for people, written with what it tells of; no personal data, no address.
-
-    `id` is the same for every attempt to deliver it, and never that of another. `body` is JSON.
-    """
-
-    __tablename__ = "notification"
-    __table_args__ = (Index("ix_notification_state", "state", "next_at"),)
-
-    id: str = Field(primary_key=True)
-    kind: str
-    channel: str
-    title: str
-    body: str = Field(sa_column=_json())
-    state: str
-    created_at: datetime = Field(sa_column=_instant(nullable=False))
-    next_at: datetime | None = Field(default=None, sa_column=_instant())
-    sent_at: datetime | None = Field(default=None, sa_column=_instant())
-    attempts: int = 0
-    error: str = ""
-
-
-class ScheduleState(SQLModel, table=True):
-    """How far the clock is with one kind of run of one koppeling, or with a duty.
-
-    `due_at` is the last due instant that was handed out, `settled_due` the last one that was
-    carried out to its end; between the two it is under way, or waits until `retry_at` for
-    `waits_for`. What is of the installation itself has koppeling 0: that is why the column refers
-    to no table.
-    """
-
-    __tablename__ = "schedule_state"
-    __table_args__ = _IN_ORDER_OF_KEY
-
-    koppeling_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    kind: str = Field(primary_key=True)
-    due_at: datetime = Field(sa_column=_instant(nullable=False))
-    settled_due: datetime | None = Field(default=None, sa_column=_instant())
-    tries: int = 0
-    retry_at: datetime | None = Field(default=None, sa_column=_instant())
-    waits_for: str = ""
-    outcome: str = ""
-    ended_at: datetime | None = Field(default=None, sa_column=_instant())
-    error: str | None = None
-    advice: str | None = None
-
-
-class ProcessHeartbeat(SQLModel, table=True):
-    """A `serve` or `worker` that runs, and when it last said so; one that stopped well has none."""
-
-    __tablename__ = "process_heartbeat"
-
-    name: str = Field(primary_key=True)
-    kind: str
-    label: str
-    started_at: datetime = Field(sa_column=_instant(nullable=False))
-    at: datetime = Field(sa_column=_instant(nullable=False))
-    version: str
