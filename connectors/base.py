@@ -20,6 +20,7 @@ from config.clock import Clock
 from config.errors import ConfigurationError
 from config.nearest import choice
 from connectors.errors import ParseError
+from connectors.stores import Batches, People, Vault
 
 Cursor = str
 """Opaque: made by a connector, kept by the engine, never looked into."""
@@ -120,21 +121,32 @@ class Keeps(StrEnum):
     """A store of the engine that a connector needs; it is handed in with the `Link`."""
 
     INBOX = "inbox"  # messages that were received, deduplicated by their id
+    VAULT = "vault"  # encrypted values by person and kind
+    BATCHES = "batches"  # what is asked in one message and fetched later
+    PEOPLE = "people"  # who is in the core, with what its configuration names a purpose for
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a connector declares, as data."""
+    """What a connector declares, as data.
+
+    Attributes:
+        specification: name and version that it follows.
+        rights: what the school must grant, in Dutch.
+        adds: its records only add to persons whom the hub knows already, and are named by their
+            hub keys: it makes nobody, ends nobody and keeps nobody.
+    """
 
     system: str
     title: str
-    specification: str  # name and version that it follows
+    specification: str
     resources: tuple[Resource, ...]
     budget: Budget
     settings: tuple[Setting, ...]
-    rights: tuple[str, ...]  # what the school must grant, in Dutch
+    rights: tuple[str, ...]
     assumptions: tuple[Assumption, ...] = ()
     keeps: frozenset[Keeps] = frozenset()
+    adds: bool = False
 
     def resource(self, name: str) -> Resource:
         """The resource of that name.
@@ -486,6 +498,7 @@ class Link:
         drop: fields (`leerling.BSN`) that must not be asked, or are dropped at intake.
         inbox: where the manifest declares that it needs one.
         manners: how its system is spared, for the transport; None spares it within this connector.
+        vault, batches, people: where the manifest declares that it needs them.
     """
 
     name: str
@@ -495,6 +508,9 @@ class Link:
     drop: frozenset[str] = frozenset()
     inbox: Inbox | None = None
     manners: Manners | None = None
+    vault: Vault | None = None
+    batches: Batches | None = None
+    people: People | None = None
 
 
 @dataclass(frozen=True, slots=True)
