@@ -27,7 +27,9 @@ class Hpgn(Identifier):
     @classmethod
     def check(cls, text: str) -> str:
         """64 lower-case hex digits. Raises: InvalidIdentifierError."""
-        if not isinstance(text, str) or not _HEX(text):
+        if not isinstance(text, str):
+            cls.refuse("must be text")
+        if not _HEX(text):
             cls.refuse("must be 64 lower-case hex digits")
         return text
 
