@@ -1,7 +1,8 @@
 """The hub's own tables: what sources said, what was decided, what runs did.
 
 The core tracking database itself stands in core_tables.py, who may come in in account_tables.py,
-and what the clock, politeness and the watch keep in watch_tables.py.
+what the clock, politeness and the watch keep in watch_tables.py, and what connectors keep and
+exchange in exchange_tables.py.
 Encrypted columns are named in their table's docstring; `salt` is random per row's person, and
 erasing it makes the blob unreadable.
 """
@@ -19,10 +20,10 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from sync_engine.store import account_tables, core_tables, watch_tables
+from sync_engine.store import account_tables, core_tables, exchange_tables, watch_tables
 from sync_engine.store.values import Instant, Number
 
-__all__ = ["account_tables", "core_tables", "watch_tables"]
+__all__ = ["account_tables", "core_tables", "exchange_tables", "watch_tables"]
 
 
 def _blob(*, nullable: bool = False, index: bool = False) -> Column[bytes]:
