@@ -243,11 +243,9 @@ class Nummervoorziening:
             fault = fault_in(body) if len(body) <= _LARGEST_FAULT else None
             if fault is not None:
                 raise judge(fault, status=200, operation=operation)
-            # the one answer to a batch is not lost over a header
-            if media_type not in _XML and not (once and begins_as_xml(body, media_type)):
-                raise _violation(
-                    operation, "is no XML by its Content-Type", where="header Content-Type"
-                )
+            # the one answer to a batch is not lost over a header, nor is a page taken for it
+            if not (begins_as_xml(body) if once and body else media_type in _XML):
+                raise _violation(operation, "is no XML", where="header Content-Type")
             if not body:
                 raise IncompleteAnswerError(
                     f"{operation}: the answer is empty",
@@ -315,10 +313,10 @@ def _by_status(status: int, operation: str) -> ConnectorError | None:
     return None
 
 
-def begins_as_xml(body: bytes, media_type: str) -> bool:
-    """Whether a body may be an answer, whatever its header says; a page for people is none."""
-    head = body[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
-    return media_type != "text/html" and head[:1] == b"<" and head[:5].lower() != b"<html"
+def begins_as_xml(body: bytes) -> bool:
+    """Whether a body may be a message, whatever its header says; a page for people is none."""
+    head = body[:64].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return head.startswith(b"<") and not head.startswith((b"<!doctype", b"<html"))
 
 
 def _violation(operation: str, what: str, *, where: str = "body") -> ProtocolViolationError:
