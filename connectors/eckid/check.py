@@ -92,7 +92,7 @@ def _layer_of(error: ConnectorError) -> Layer:
         case AuthenticationError():
             return Layer.LOGIN
         case ProtocolViolationError(where="tls"):
-            return Layer.LOGIN if is_refused_certificate(error) else Layer.TLS
+            return Layer.LOGIN if _is_refused_certificate(error) else Layer.TLS
         case RequestRefusedError(code="404" | "405"):
             return Layer.NETWORK
         case ProtocolViolationError() | RequestRefusedError():
@@ -106,7 +106,7 @@ def _says_more(error: ConnectorError) -> bool:
     return isinstance(error, RequestRefusedError)
 
 
-def is_refused_certificate(error: BaseException) -> bool:
+def _is_refused_certificate(error: BaseException) -> bool:
     """Whether the other side refused our certificate, rather than we theirs.
 
     The other side says so in a TLS alert; what we refuse ourselves is a verification error.

@@ -244,7 +244,7 @@ class Nummervoorziening:
             if fault is not None:
                 raise judge(fault, status=200, operation=operation)
             # the one answer to a batch is not lost over a header, nor is a page taken for it
-            if not (begins_as_xml(body) if once and body else media_type in _XML):
+            if not (_begins_as_xml(body) if once and body else media_type in _XML):
                 raise _violation(operation, "is no XML", where="header Content-Type")
             if not body:
                 raise IncompleteAnswerError(
@@ -313,7 +313,7 @@ def _by_status(status: int, operation: str) -> ConnectorError | None:
     return None
 
 
-def begins_as_xml(body: bytes) -> bool:
+def _begins_as_xml(body: bytes) -> bool:
     """Whether a body may be a message, whatever its header says; a page for people is none."""
     head = body[:64].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return head.startswith(b"<") and not head.startswith((b"<!doctype", b"<html"))

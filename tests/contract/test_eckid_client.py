@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import re
 import traceback
 from collections.abc import Callable, Iterator
@@ -49,6 +50,10 @@ from fixtures.sandbox.messages import Answer, Request
 from fixtures.sandbox.tls import Certificates
 from sector.identifiers import Stampseudoniem
 
+ROOT = Path(__file__).parents[2]
+WSDL = (
+    Path(os.environ.get("KOPPELHUB_SPECS", ROOT.parent / "shared/specs")) / "eckid/eckid-java.wsdl"
+)
 NOW = datetime(2026, 11, 2, 3, tzinfo=UTC)
 PROCESSING = timedelta(seconds=30)
 
@@ -191,6 +196,7 @@ def test_a_batch_goes_both_ways(client: Nummervoorziening, clock: FixedClock) ->
     assert client.read(client.fetch(second)).found[1] == PUPIL_ECK
 
 
+@pytest.mark.assumed("eckid-replace")
 def test_a_replacement_leads_the_new_hash_to_the_former_pseudonym(
     client: Nummervoorziening, sandbox: Watched
 ) -> None:
@@ -213,6 +219,7 @@ def test_a_batch_of_nobody_or_of_too_many_is_not_sent(
     assert sandbox.asked("submitStampseudonymBatch") == 0
 
 
+@pytest.mark.assumed("eckid-addressing")
 def test_every_message_is_addressed_as_prescribed(
     client: Nummervoorziening, sandbox: Watched
 ) -> None:
@@ -229,6 +236,27 @@ def test_every_message_is_addressed_as_prescribed(
         assert told["From"].findtext(f"{wsa}Address", "").endswith(f"?oin={SCHOOL}")
         assert request.headers["content-type"].startswith("text/xml")
     assert len(set(sandbox.eckid.message_ids)) == len(sandbox.eckid.message_ids) == 2
+
+
+@pytest.mark.needs_shared_specs
+def test_the_official_schema_takes_every_request(desk: Desk, sandbox: Watched) -> None:
+    if not WSDL.exists():
+        pytest.skip("the official description is not beside this checkout")
+    (found,) = etree.parse(WSDL).iter("{http://www.w3.org/2001/XMLSchema}schema")
+    schema = etree.XMLSchema(etree.fromstring(etree.tostring(found)))
+    client = desk.client
+    client.ping()
+    stam = client.stampseudoniem(PUPIL)
+    client.eck_id(stam)
+    client.submit_stampseudoniemen({-1: stam, 2**31 - 1: stam})
+    client.read(fetch_one(desk))
+    client.replace(hpgn(1), hpgn(2))
+    judged: set[str] = set()
+    for request in sandbox.seen:
+        (body,) = etree.fromstring(request.body).findall("{*}Body")
+        schema.assertValid(etree.ElementTree(body[0]))
+        judged.add(etree.QName(body[0]).localname.removesuffix("Request"))
+    assert len(judged) == 9
 
 
 def test_no_other_network_than_our_own_is_used(
@@ -375,6 +403,7 @@ def test_what_may_not_be_repeated_is_sent_once(
     assert not sandbox.board.unmet
 
 
+@pytest.mark.assumed("eckid-repeat")
 def test_an_answer_that_got_lost_on_the_way_is_gone_and_submitted_anew(
     client: Nummervoorziening, sandbox: Watched, clock: FixedClock
 ) -> None:
@@ -461,6 +490,7 @@ def test_a_page_for_people_is_not_taken_for_the_answer(
     assert client.read(client.fetch(reference)).found == {1: PUPIL_STAM}
 
 
+@pytest.mark.assumed("eckid-production-form")
 def test_an_answer_with_pseudonyms_of_production_is_refused_in_a_test(
     pki: Path, clock: FixedClock
 ) -> None:

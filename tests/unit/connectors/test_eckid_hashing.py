@@ -262,3 +262,33 @@ def test_the_first_generation_of_control_groups_counts(tmp_path: Path) -> None:
     _file(tmp_path, "proc/self/cgroup", "9:cpu,cpuacct:/x\n4:memory:/docker/1\n")
     _file(tmp_path, "sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes", f"{32 * _MIB}\n")
     assert capacity.memory_limit(tmp_path) == 32 * _MIB
+
+
+@pytest.mark.parametrize(
+    ("group", "files", "expected"),
+    [
+        ("0::/a/b", {"a/b/cpu.max": "50000 100000"}, 1),
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "100000 100000"}, 1),
+        (
+            "3:cpu,cpuacct:/d",
+            {"cpu,cpuacct/d/cpu.cfs_quota_us": "1", "cpu,cpuacct/d/cpu.cfs_period_us": "100000"},
+            1,
+        ),
+    ],
+)
+def test_a_part_of_a_core_is_one_thread(
+    tmp_path: Path, group: str, files: dict[str, str], expected: int
+) -> None:
+    _file(tmp_path, "proc/self/cgroup", f"{group}\n")
+    for name, text in files.items():
+        _file(tmp_path, f"sys/fs/cgroup/{name}", f"{text}\n")
+    assert capacity.cores(tmp_path) == expected
+
+
+def test_without_a_quota_every_core_of_the_process_counts(tmp_path: Path) -> None:
+    everything = capacity.cores(tmp_path)
+    assert everything >= 1
+    _file(tmp_path, "proc/self/cgroup", "0::/a\n-1:cpu:/x\n")
+    _file(tmp_path, "sys/fs/cgroup/a/cpu.max", "max 100000\n")
+    _file(tmp_path, "sys/fs/cgroup/cpu/x/cpu.cfs_quota_us", "-1\n")
+    assert capacity.cores(tmp_path) == everything
