@@ -9,6 +9,7 @@ import threading
 import traceback
 from base64 import b64decode
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,21 @@ def test_who_waits_for_one_goes_before_who_asked_for_many() -> None:
     for future in (first, one, *many):
         future.result(20)
     assert order == ["one", 0, 1, 2]
+
+
+def test_a_handful_goes_before_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    true = Pool.run
+
+    def run(self: Pool, work: Callable[[], Hpgn], *, workers: int, urgent: bool) -> Future[Hpgn]:
+        asked.append(urgent)
+        return true(self, work, workers=workers, urgent=urgent)
+
+    monkeypatch.setattr(Pool, "run", run)
+    for count, urgent in ((1, True), (24, True), (25, False)):
+        asked.clear()
+        assert len(list(cheap().hash_all(dict.fromkeys(range(count), PUPIL)))) == count
+        assert asked == [urgent] * count
 
 
 def test_no_more_are_under_way_than_two_for_each_thread() -> None:
