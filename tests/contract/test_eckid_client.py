@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import re
+import ssl
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from config.clock import FixedClock
 from config.errors import ConfigurationError, KoppelhubError
 from connectors.base import Budget, Layer
 from connectors.eckid import check, wire
+from connectors.eckid.answers import is_refused_certificate
 from connectors.eckid.client import Nummervoorziening
 from connectors.eckid.facility import Facility as FacilitySeam
 from connectors.eckid.faults import (
@@ -33,6 +35,7 @@ from connectors.eckid.hashing import Hasher, Hpgn
 from connectors.eckid.manifest import MANIFEST, SYSTEM
 from connectors.eckid.options import Options, read_options
 from connectors.errors import (
+    AuthenticationError,
     ConnectorError,
     IncompleteAnswerError,
     OutcomeUnknownError,
@@ -629,7 +632,30 @@ def test_a_certificate_that_is_not_admitted_is_a_matter_of_login(
     )
     layer, advice = desk.failing()
     assert (layer, "certificaat" in advice) == (Layer.LOGIN, True)
+    with pytest.raises(AuthenticationError) as caught:
+        desk.client.stampseudoniem(PUPIL)
+    assert "client_certificate" in caught.value.advice
     desk.transport.close()
+
+
+@pytest.mark.parametrize(
+    ("reason", "ours"),
+    [
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", True),
+        ("SSLV3_ALERT_CERTIFICATE_EXPIRED", True),
+        ("TLSV1_ALERT_UNKNOWN_CA", True),
+        ("TLSV1_ALERT_PROTOCOL_VERSION", False),
+        ("CERTIFICATE_VERIFY_FAILED", False),
+        (None, False),
+    ],
+)
+def test_only_an_alert_about_a_certificate_is_about_ours(reason: str | None, ours: bool) -> None:
+    cause = ssl.SSLError()
+    cause.reason = reason  # type: ignore[assignment]  # it may be absent
+    error = ProtocolViolationError("ping", where="tls")
+    error.__cause__ = OSError()
+    error.__cause__.__context__ = cause
+    assert is_refused_certificate(error) is ours
 
 
 def test_hashing_that_is_wrong_is_found_by_the_check(
