@@ -13,9 +13,11 @@ import pytest
 
 from connectors.stores import Batch
 from mappings.canonical.fields import Entity
-from sync_engine import purge
+from sync_engine import doctor, purge
+from sync_engine.batches import ANSWER_KEPT
 from sync_engine.errors import StoreError
 from sync_engine.options import Kind
+from sync_engine.schedule.duties import duty_of
 from sync_engine.store.engine import Store
 from tests.property.stores import DoomedStore, Killed
 from tests.support.boards import NEW, OLD, Boards, boards, sound
@@ -190,7 +192,7 @@ def test_killed_anywhere_an_answer_is_kept_whole_or_still_to_be_asked_for(
 
 def test_an_answer_is_not_given_out_nor_kept_after_a_day(quick: Bench, quick_kept: Keeping) -> None:
     batch = quick_kept.asked(1, body=CANARY)
-    quick.later(23.9)
+    quick.later(23.4)
     assert quick_kept.batches.waiting() == [batch]
     assert quick_kept.batches.answer(batch) == CANARY
     quick.later(0.2)
@@ -226,6 +228,30 @@ def test_purge_forgets_answers_of_more_than_a_day_and_who_nobody_asks_about(
     (report,) = purge.purge(made.hub, operator="test")
     assert report.rows["batch"] == 3
     assert left(made) == [0]
+
+
+def test_the_clock_forgets_an_answer_within_a_day_of_every_koppeling(
+    quick: Bench, quick_kept: Keeping
+) -> None:
+    duty = duty_of("answers")
+    quick_kept.asked(1, body=CANARY)
+    quick.later(1)
+    keeping(quick, "s1").asked(2, body=CANARY)
+    for hours, states in ((22.4, ["answered"] * 2), (0.25, ["closed", "answered"])):
+        quick.later(hours)
+        duty.carry_out(quick.hub)
+        assert [row[0] for row in left(quick)[:-1]] == states
+    assert duty.light
+    assert ANSWER_KEPT + 2 * timedelta(minutes=15) <= timedelta(hours=24)
+
+
+def test_doctor_says_that_an_answer_is_kept_too_long(quick: Bench, quick_kept: Keeping) -> None:
+    quick_kept.asked(1, body=CANARY)
+    assert list(doctor._answers(quick.hub)) == []
+    quick.later(25)
+    (finding,) = doctor._answers(quick.hub)
+    assert (finding.level, finding.subject) == ("let op", "koppeling s0")
+    assert "koppelhub purge" in finding.advice
 
 
 def test_who_is_purged_or_undone_leaves_his_place_empty_and_the_others_keep_theirs(
