@@ -31,7 +31,6 @@ Detail: TypeAlias = Mapping[str, str | int | bool | None]
 _COLUMNS: Final = (
     "id, entity, core_id, kind, state, revision, detail, message_id, changed_at, operator, salt"
 )
-_NOTHING: Final[Params] = ()
 _MEANWHILE: Final = "Een ander was u voor. Bekijk hoe het er nu mee staat, en beslis dan opnieuw."
 _UNKNOWN: Final = "Kies een nummer uit de lijst van deze koppeling."
 
@@ -202,12 +201,12 @@ class Exchanges:
 
         Raises: StalePlanError if it was changed since it was seen, or is not there any more.
         """
-        sets, params = "", _NOTHING
+        sets, params = "", list[object]()
         if forget:
             sets = ", salt = NULL, body = NULL"
         elif body is not None:
-            sealed, params = self._sealed(exchange.number, body)
-            sets = f", {sealed}"
+            sealed, given = self._sealed(exchange.number, body)
+            sets, params = f", {sealed}", list(given)
         with self._writing(within) as work:
             rows = work.execute(
                 "UPDATE exchange SET state = ?, revision = revision + 1, detail = ?, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -62,6 +62,7 @@ class Hub:
         find_mapping: finds the mapping of a system; tests may replace it.
         actor: who acts; the system itself where no person does.
         tracing: where traces of runs go; None, the default, is nowhere.
+        is_own: `connect` is the hub's own way to make connectors.
     """
 
     settings: Settings
@@ -72,6 +73,7 @@ class Hub:
     find_mapping: Callable[[str], Mapping] = mapping_registry.mapping_of
     actor: Actor = field(default_factory=Actor)
     tracing: Tracing | None = None
+    is_own: bool = False
 
     @classmethod
     def open(
@@ -86,22 +88,32 @@ class Hub:
         Raises: StoreError if the database is not as this release expects, or has other keys;
             ConfigurationError.
         """
-        settings.policy.check_names(
-            {str(entity): fields_of(entity) for entity in Entity}, resources=_resource_names()
-        )
-        asked_fields(settings.policy)
+        _check_names(settings)
         keyring = Keyring.load(settings.keys.file)
         store = Store.open(settings.database.resolve())
         try:
             verify_keys(store, keyring)
             make = connect or (lambda source, clock: hub.connector(source, clock))
             tracing = tracing_of(settings.telemetry)
-            hub = cls(settings, store, keyring, clock, make, tracing=tracing)
+            own = connect is None
+            hub = cls(settings, store, keyring, clock, make, tracing=tracing, is_own=own)
             hub.mirror()
         except BaseException:
             store.close()
             raise
         return hub
+
+    def under(self, settings: Settings) -> Hub:
+        """This hub by other settings of the same installation; its rows are made as they name them.
+
+        Raises: ConfigurationError; StoreError.
+        """
+        _check_names(settings)
+        other = replace(self, settings=settings)
+        if self.is_own:
+            other = replace(other, connect=lambda source, clock: other.connector(source, clock))
+        other.mirror()
+        return other
 
     def close(self) -> None:
         """Let the database go, and hand over the traces that are left."""
@@ -402,6 +414,14 @@ class Hub:
         """Rows of one of the hub's tables."""
         with self.store.engine.connect() as connection:
             return int(connection.execute(text(f"SELECT COUNT(*) FROM {table}")).scalar_one())
+
+
+def _check_names(settings: Settings) -> None:
+    """Raises: ConfigurationError where policy names what no entity or resource has."""
+    settings.policy.check_names(
+        {str(entity): fields_of(entity) for entity in Entity}, resources=_resource_names()
+    )
+    asked_fields(settings.policy)
 
 
 def _mirrored(work: Work) -> tuple[dict[str, int], dict[str, tuple[int, str]]]:
