@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from sync_engine import purge, rotation
 from sync_engine.options import Kind
 from sync_engine.store.backup import back_up, restore
 from sync_engine.store.engine import Store
-from sync_engine.vault import StoreVault
+from sync_engine.vault import StoreVault, hold
 from tests.property.stores import DoomedStore, Killed
 from tests.support.boards import NEW, OLD, Boards, boards, sound
 from tests.support.hubs import Bench, bench
@@ -122,6 +123,20 @@ def test_threads_write_at_once_and_nothing_is_lost(made: Bench) -> None:
             done.result()
     for number in range(8):
         assert set(kept.read(f"kind{number}", people).values()) == {b"%d" % number}
+
+
+def test_who_is_removed_while_a_value_of_him_is_written_leaves_none_behind(made: Bench) -> None:
+    a, b = pupils(made, "a", "b")
+    writer = Thread(target=vault(made).write, args=(KIND, {a: b"te laat", b: b"blijft"}))
+    with made.hub.store.work() as work, work.transaction():
+        hold(work, 1)
+        for table, column in (("leerling", "id"), ("core_salt", "core_id"), ("vault", "core_id")):
+            work.execute(f"DELETE FROM {table} WHERE {column} = ?", (a,))
+        writer.start()
+        writer.join(0.3)
+        assert writer.is_alive()  # it waits for who removes
+    writer.join(60)
+    assert rows(made) == [b]
 
 
 def test_killed_while_writing_all_values_are_there_or_none(
