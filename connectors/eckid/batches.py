@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -117,7 +117,14 @@ class Post:
     @property
     def around(self) -> Around:
         """What the state of a person depends on."""
-        sent = frozenset(batch.number for batch in self._open.values() if is_sent(batch))
+        return self._around(self._open.values())
+
+    def seen(self) -> Around:
+        """The same, for who only looks on."""
+        return self._around(self._batches.waiting())
+
+    def _around(self, batches: Iterable[Batch]) -> Around:
+        sent = frozenset(batch.number for batch in batches if is_sent(batch))
         return Around(self._koppeling, sent, self._clock.now())
 
     @property

@@ -9,14 +9,15 @@ from datetime import date
 from typing import Final
 
 from connectors.base import Scope
+from connectors.eckid import hashing
+from connectors.eckid.hashing import docent
 from connectors.stores import People, Pupil, Teacher
-from sector.identifiers import Bsn, Onderwijsnummer
+from sector.identifiers import InvalidIdentifierError
 
 LEERLING: Final = "leerling"
 MEDEWERKER: Final = "medewerker"
 
 Mark = Callable[[str], bytes]
-Text = Bsn | Onderwijsnummer | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Person:
     number: int
     key: str
     mark: str = field(default="", repr=False)
-    text: Text | None = field(default=None, repr=False)
+    text: hashing.Person | None = field(default=None, repr=False)
     until: date | None = None
 
     def without_text(self) -> Person:
@@ -49,11 +50,14 @@ def of_pupil(pupil: Pupil, mark: Mark) -> Person:
 
 
 def of_teacher(teacher: Teacher, mark: Mark) -> Person:
-    """A docent: BRIN, a space and the e-mail address, in lower case as it is hashed.
+    """A docent: school and e-mail address, as they are hashed; none where they cannot be.
 
     Spec: eckid.md, section 13 (the form CONFIRMED as a test vector, as prescription ASSUMED).
     """
-    text = f"{teacher.brin} {teacher.email}".lower()
+    try:
+        text = docent(teacher.brin, teacher.email)
+    except InvalidIdentifierError:
+        return Person(teacher.number, teacher.key, until=teacher.until)
     return Person(teacher.number, teacher.key, marked(mark(text)), text, teacher.until)
 
 

@@ -12,17 +12,17 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import islice
-from typing import Final, Protocol, TypeVar, assert_never
+from typing import Final, TypeVar, assert_never
 
 from config.clock import Clock, local_date
 from config.errors import ConfigurationError
 from connectors.base import Completeness, DeliveryContract, Page, Scope
 from connectors.eckid.batches import Post
 from connectors.eckid.facility import Facility
-from connectors.eckid.hashing import Hpgn
+from connectors.eckid.hashing import Hasher, Hpgn
 from connectors.eckid.keeping import Eck, Kept, Refused, Shelf, Stage, Stages, Stam
 from connectors.eckid.obtaining import State, once_more, state_of
-from connectors.eckid.persons import LEERLING, Person, Text, who
+from connectors.eckid.persons import LEERLING, Person, who
 from connectors.eckid.records import SYSTEM, Body, Vraag
 from connectors.errors import (
     ConnectorError,
@@ -54,16 +54,6 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Submit = Callable[[], bool]
-
-
-class Hasher(Protocol):
-    """Hashes; see hashing.py."""
-
-    def self_test(self) -> None:
-        """Hash a published vector, and refuse to go on where the outcome is another."""
-
-    def hash_all(self, texts: Mapping[int, Text]) -> Iterator[tuple[int, Hpgn]]:
-        """Hash some, as they come out of the pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +134,7 @@ class ObtainReading:
         tools.post.look()
         yield from self._collect()
         found = who(tools.people, self._scope, self._vestiging, keys=self._keys)
-        for some in _pieces(found, PAGE):
+        for some in pieces(found, PAGE):
             yield self._sort(some)
             yield from self._work(least=tools.amounts.batch_size)
         yield from self._work(least=1)
@@ -208,7 +198,7 @@ class ObtainReading:
         """Ask for whoever is to be asked for, once there are so many."""
         if len(self._to_hash) >= least:
             hashing = self._taken(self._to_hash)
-            for piece in _pieces(hashing, self._tools.amounts.batch_size):
+            for piece in pieces(hashing, self._tools.amounts.batch_size):
                 yield from self._hash(piece)
         if len(self._to_exchange) >= least:
             yield from self._exchange()
@@ -267,9 +257,12 @@ class ObtainReading:
     def _hashed(self, persons: Sequence[Person]) -> Generator[tuple[int, Hpgn]]:
         """Their hashes, as they come out of the pool."""
         hasher = self._tools.hasher
-        hasher.self_test()
         texts = {person.number: person.text for person in persons if person.text is not None}
-        yield from hasher.hash_all(texts)
+        if self._keys is None:
+            yield from hasher.hash_all(texts)
+            return
+        for number, text in texts.items():  # somebody waits for it
+            yield number, hasher.hash_one(text)
 
     def _one_by_one(
         self, persons: Sequence[Person], hashed: Iterator[tuple[int, Hpgn]]
@@ -291,7 +284,7 @@ class ObtainReading:
     def _exchange(self) -> Iterator[Page]:
         """From stampseudoniem to ECK iD; whoever was to be asked for is not any more after it."""
         stage = self._stages.stam
-        for piece in _pieces(self._taken(self._to_exchange), self._tools.amounts.batch_size):
+        for piece in pieces(self._taken(self._to_exchange), self._tools.amounts.batch_size):
             kept = self._tools.shelf.read(stage.kind, Stam, [person.number for person in piece])
             values = {number: Stampseudoniem(stam.v) for number, stam in kept.items()}
             self._left += len(piece) - len(values)
@@ -375,7 +368,7 @@ class ObtainReading:
         for came in self._tools.post.collect():
             self._tools.run.not_again |= came.without
             ours = [self._waiting.pop(n) for n in came.persons if n in self._waiting]
-            for some in _pieces(ours, PAGE):
+            for some in pieces(ours, PAGE):
                 yield self._sort(some)
 
     def _wait(self) -> Iterator[Page]:
@@ -477,7 +470,7 @@ def is_about_person(error: RequestRefusedError) -> bool:
     return not error.code.isdigit() and error.code not in _KOPPELING
 
 
-def _pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """The items, so many at a time."""
     left = iter(items)
     while piece := list(islice(left, size)):
