@@ -320,13 +320,13 @@ class EckIdFactory:
 
         Raises: ConfigurationError, naming the setting and the rule, never the value.
         """
-        options = read_options(link.options)
+        options = read_options(link.options, manifest=MANIFEST)
         watch = clock or SystemClock()
         return EckIdConnector(
             link,
             options,
             stores=_stores_of(link),
-            facility=open_facility(options, link, clock=watch),
+            facility=_facility(options, link, clock=watch),
             hasher=options.hasher,
             clock=watch,
         )

@@ -21,9 +21,10 @@ from connectors.eckid.batches import Post
 from connectors.eckid.facility import Facility
 from connectors.eckid.hashing import Hasher, Hpgn
 from connectors.eckid.keeping import Eck, Kept, Refused, Shelf, Stage, Stages, Stam
+from connectors.eckid.manifest import SYSTEM
 from connectors.eckid.obtaining import State, once_more, state_of
 from connectors.eckid.persons import LEERLING, Person, who
-from connectors.eckid.records import SYSTEM, Body, Vraag
+from connectors.eckid.records import Body, Vraag
 from connectors.errors import (
     ConnectorError,
     RateLimitedError,
