@@ -30,9 +30,7 @@ NOTES: Final = (
 """What was decided and no single row shows; part of the documentation."""
 
 
-def verkregen(
-    eck_id: str, keten: str, sector: str, van: date, tot: date | None
-) -> VerkregenEckId:
+def verkregen(eck_id: str, keten: str, sector: str, van: date, tot: date | None) -> VerkregenEckId:
     """The ECK iD with its chain and sector, from its first day to the day after its last."""
     end = None if tot is None else tot + timedelta(days=1)
     if end is not None and end < van:

@@ -140,7 +140,9 @@ class Post:
 
     # -- sending -----------------------------------------------------------------------------------
 
-    def submit_hashes(self, stage: Stage, marks: Mapping[int, str], hashes: Mapping[int, Hpgn]) -> bool:
+    def submit_hashes(
+        self, stage: Stage, marks: Mapping[int, str], hashes: Mapping[int, Hpgn]
+    ) -> bool:
         """Send the hashes of some persons; False where the limit of the day is reached.
 
         Args:
@@ -323,9 +325,7 @@ class Post:
         self._close(batch, outcome, {"verloren": len(batch.persons)})
         return Came(batch.persons, frozenset(batch.persons))
 
-    def _close(
-        self, batch: Batch, outcome: str, counts: Mapping[str, int] | None = None
-    ) -> None:
+    def _close(self, batch: Batch, outcome: str, counts: Mapping[str, int] | None = None) -> None:
         """Over; who was in it is no longer in a batch."""
         self._batches.close(batch, outcome=outcome, counts=counts or {})
         self._open.pop(batch.number, None)

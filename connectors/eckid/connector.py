@@ -58,6 +58,7 @@ from sector.identifiers import Bsn, Onderwijsnummer, Stampseudoniem
 
 _CHANCE: Final = timedelta(seconds=5)
 _BLOCKED: Final = "BlockedHPgnException"
+_RANDOM: Final = secrets.SystemRandom()
 _REPLACE: Final = "replaceStampseudonym"
 
 _log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class EckIdConnector:
         facility: Facility,
         hasher: Hasher,
         clock: Clock,
-        chance: Callable[[], float] = secrets.SystemRandom().random,
+        chance: Callable[[], float] = _RANDOM.random,
     ) -> None:
         self._link, self._options, self._people = link, options, stores.people
         self._facility, self._hasher, self._clock = facility, hasher, clock

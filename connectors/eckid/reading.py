@@ -20,7 +20,7 @@ from connectors.base import Completeness, DeliveryContract, Page, Scope
 from connectors.eckid.batches import Post
 from connectors.eckid.facility import Facility
 from connectors.eckid.hashing import Hasher, Hpgn
-from connectors.eckid.keeping import Eck, Kept, Refused, Shelf, Stage, Stages, Stam
+from connectors.eckid.keeping import Eck, Refused, Shelf, Stage, Stages, Stam
 from connectors.eckid.manifest import SYSTEM
 from connectors.eckid.obtaining import State, once_more, state_of
 from connectors.eckid.persons import LEERLING, Person, who

@@ -312,7 +312,6 @@ class Doomed:
     Args:
         real: what is called.
         fuse: how many calls are left, shared with others.
-        after: the effect is there, and its answer is lost.
     """
 
     def __init__(self, real: object, fuse: Fuse) -> None:
@@ -327,17 +326,24 @@ class Doomed:
             burnt = self._fuse.burn(name)
             if burnt and not self._fuse.after:
                 raise self._fuse.error
-            result = attribute(*args, **kwargs)
-            if burnt:
-                raise self._fuse.error
-            return result
+            try:
+                return attribute(*args, **kwargs)
+            finally:
+                if burnt:
+                    raise self._fuse.error
 
         return called
 
 
 @dataclass
 class Fuse:
-    """Counts calls; `burn` is true once."""
+    """Counts calls; `burn` is true once.
+
+    Attributes:
+        left: calls that go well.
+        after: the effect is there, and its answer is lost.
+        what: the call that did not go well.
+    """
 
     left: int
     after: bool = False
