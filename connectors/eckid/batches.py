@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Final
 
 from config.clock import Clock, local_date
+from config.errors import KoppelhubError
 from connectors.eckid.facility import Facility
 from connectors.eckid.faults import (
     AnswerGoneError,
@@ -179,7 +180,7 @@ class Post:
             self._open[batch.number] = self._batches.polled(batch, next_at=next_at)
             self._shelf.forget(stage.asked, tuple(marks))
             return False
-        except ConnectorError:
+        except KoppelhubError:
             self._close(batch, "niet aangenomen")
             raise
         next_at = self._clock.now() + self._pause()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import ssl
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Final
 from config.clock import Clock, SystemClock
 from config.errors import ConfigurationError
 from connectors.base import (
+    Budget,
     CheckResult,
     Cursor,
     DeliveryContract,
@@ -30,8 +32,9 @@ from connectors.base import (
 )
 from connectors.eckid import check, records
 from connectors.eckid.batches import Post
+from connectors.eckid.client import Nummervoorziening
 from connectors.eckid.facility import Facility
-from connectors.eckid.hashing import Hasher, Hpgn
+from connectors.eckid.hashing import PRODUCTION_COST, Hasher, Hpgn
 from connectors.eckid.keeping import Kept, Shelf, Stages, Stam
 from connectors.eckid.manifest import MANIFEST, SYSTEM
 from connectors.eckid.obtaining import State, state_of
@@ -52,6 +55,7 @@ from connectors.errors import (
     PseudonymDiffersError,
     RequestRefusedError,
 )
+from connectors.protocols.rest import Limits, RestTransport
 from connectors.pseudonyms import Standing, Verification
 from connectors.stores import Batches, People, Pupil, Vault
 from sector.identifiers import Bsn, Onderwijsnummer, Stampseudoniem
@@ -85,6 +89,7 @@ class EckIdConnector:
         facility: who is asked.
         hasher: hashes.
         clock: tells when.
+        close: releases its connections.
         chance: a number below one, for the wait between two polls.
     """
 
@@ -97,10 +102,11 @@ class EckIdConnector:
         facility: Facility,
         hasher: Hasher,
         clock: Clock,
+        close: Callable[[], None],
         chance: Callable[[], float] = _RANDOM.random,
     ) -> None:
         self._link, self._options, self._people = link, options, stores.people
-        self._facility, self._hasher, self._clock = facility, hasher, clock
+        self._facility, self._hasher, self._close = facility, hasher, close
         self._shelf = Shelf(stores.vault)
         self._post = Post(
             link.name,
@@ -129,11 +135,11 @@ class EckIdConnector:
 
     def close(self) -> None:
         """Release connections."""
-        self._facility.close()
+        self._close()
 
     def check(self) -> Sequence[CheckResult]:
         """Prove network, TLS, login, rights and shape; asks for nobody."""
-        return check.run(self._facility, self._options)
+        return check.run(self._facility, self._hasher, self._options)
 
     def scopes(self, *, today: date) -> Sequence[Scope]:
         """Each vestiging that the core knows, for leerlingen and where wanted for docenten."""
@@ -316,20 +322,37 @@ class EckIdFactory:
         """What it can be asked."""
         return MANIFEST
 
-    def connect(self, link: Link, *, clock: Clock | None = None) -> EckIdConnector:
+    def connect(
+        self,
+        link: Link,
+        *,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+        tls: ssl.SSLContext | None = None,
+        cost: int = PRODUCTION_COST,
+    ) -> EckIdConnector:
         """A connector for one koppeling; opens no connection yet.
 
         Raises: ConfigurationError, naming the setting and the rule, never the value.
         """
-        options = read_options(link.options, manifest=MANIFEST)
-        watch = clock or SystemClock()
+        options = read_options(link.options, manifest=MANIFEST, tls=tls)
+        clock = clock if clock is not None else SystemClock()
+        transport = RestTransport(
+            SYSTEM,
+            clock=clock,
+            budget=Budget(options.per_second, MANIFEST.budget.simultaneous),
+            manners=link.manners,
+            limits=limits if limits is not None else Limits(total=link.timeout),
+            tls=options.tls,
+        )
         return EckIdConnector(
             link,
             options,
             stores=_stores_of(link),
-            facility=_facility(options, link, clock=watch),
-            hasher=options.hasher,
-            clock=watch,
+            facility=Nummervoorziening(options, transport=transport, clock=clock),
+            hasher=Hasher(options.salt, cost, options.workers),
+            clock=clock,
+            close=transport.close,
         )
 
     def parse(self, resource: str, body: bytes) -> Parsed:

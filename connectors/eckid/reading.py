@@ -15,12 +15,12 @@ from itertools import islice
 from typing import Final, TypeVar, assert_never
 
 from config.clock import Clock, local_date
-from config.errors import ConfigurationError
 from connectors.base import Completeness, DeliveryContract, Page, Scope
 from connectors.eckid.batches import Post
 from connectors.eckid.facility import Facility
 from connectors.eckid.hashing import Hasher, Hpgn
 from connectors.eckid.keeping import Eck, Refused, Shelf, Stage, Stages, Stam
+from connectors.eckid.lists import confirm
 from connectors.eckid.manifest import SYSTEM
 from connectors.eckid.obtaining import State, once_more, state_of
 from connectors.eckid.persons import LEERLING, Person, who
@@ -45,11 +45,6 @@ _PAUSES: Final = (timedelta(seconds=30), timedelta(minutes=2))
 _STRANGE: Final = 3
 """So many single calls that are refused in a row are no matter of persons."""
 
-_KOPPELING: Final = frozenset(
-    {"InvalidChainIdException", "InvalidSectorIdException", "HashOperationException"}
-)
-"""Refusals that say nothing of the person that was asked for."""
-
 _EMPTY: Final = Page((), ())
 _log = logging.getLogger(__name__)
 
@@ -72,12 +67,10 @@ class Run:
     Attributes:
         not_again: who was refused, or lost in a batch, in this run: left to the next one.
         in_a_row: single calls that were refused since the last one that was not.
-        ready: whether the facility was found to know our chain and sector.
     """
 
     not_again: set[int] = field(default_factory=set)
     in_a_row: int = 0
-    ready: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,30 +398,19 @@ class ObtainReading:
         return local_date(self._tools.clock.now())
 
     def _make_ready(self) -> None:
-        """See that the facility is up, and once a run that it knows our chain and sector.
+        """See that the facility is up, and knows our chain and sector.
 
         A hash that cannot be sent is a hash for nothing: this comes before anybody is hashed.
         Raises: ConfigurationError; ConnectorError.
         """
-        facility, run = self._tools.facility, self._tools.run
+        facility = self._tools.facility
         if not facility.ping().available:
             raise SourceUnavailableError(
                 "the number facility says that it is not available",
                 system=SYSTEM,
                 operation="ping",
             )
-        if run.ready:
-            return
-        for setting, wanted, listed in (
-            ("keten", self._stages.chain, facility.chains()),
-            ("sector", self._stages.sector, facility.sectors()),
-        ):
-            if all(wanted != one.id for one in listed):
-                raise ConfigurationError(
-                    f"{SYSTEM}: {setting} is not in the list of the number facility",
-                    advice=f"Kies een `{setting}` die `koppelhub check` noemt.",
-                )
-        run.ready = True
+        confirm(facility, keten=self._stages.chain, sector=self._stages.sector)
 
     def _told(self) -> Completeness:
         """How complete it was: whoever waits is no absence, and no success either."""
@@ -467,8 +449,8 @@ class ObtainReading:
 
 
 def is_about_person(error: RequestRefusedError) -> bool:
-    """Whether a refusal may be due to the person that was asked for."""
-    return not error.code.isdigit() and error.code not in _KOPPELING
+    """Whether a refusal may be due to the person that was asked for; one by HTTP alone is not."""
+    return not error.code.isdigit()
 
 
 def pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -208,7 +208,6 @@ class FakeFacility:
         self._batches: dict[str, dict[str, Any]] = {}
         self._became: dict[str, str] = {}
         self.polls = 0
-        self.closed = False
 
     def ping(self) -> Ping:
         return Ping(self.available, "2.0.0", self.clock.now())
@@ -218,9 +217,6 @@ class FakeFacility:
 
     def sectors(self) -> Sequence[Listed]:
         return [Listed(SECTOR, "sector")]
-
-    def close(self) -> None:
-        self.closed = True
 
     def stam_of(self, hpgn: str) -> str:
         """The pseudonym that a hash leads to."""
@@ -411,6 +407,7 @@ class Koppeling:
             facility=of(self.facility),
             hasher=self.hasher,
             clock=self.clock,
+            close=lambda: None,
             chance=lambda: 0.5,
         )
 

@@ -11,6 +11,7 @@ import pytest
 
 from config.errors import ConfigurationError
 from connectors.base import Scope
+from connectors.eckid import records
 from connectors.eckid.faults import WrongEnvironmentError
 from connectors.errors import (
     ConnectorError,
@@ -21,7 +22,6 @@ from connectors.errors import (
     RequestRefusedError,
     SourceUnavailableError,
 )
-from connectors.eckid import records
 from connectors.pseudonyms import Pseudonyms, Standing
 from connectors.stores import Pupil, Teacher
 from tests.support.eckid import (
