@@ -222,7 +222,10 @@ def test_a_replacement_that_was_cut_off_is_finished_the_next_time(
     assert koppeling.hasher.hashed.total() == hashed, "it was done: nothing is sent"
 
 
-def test_a_replacement_without_an_answer_is_asked_after(koppeling: Koppeling) -> None:
+def test_a_replacement_without_an_answer_is_asked_after(
+    koppeling: Koppeling,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = renumbered(koppeling)
     real = koppeling.facility.replace
 
@@ -230,16 +233,21 @@ def test_a_replacement_without_an_answer_is_asked_after(koppeling: Koppeling) ->
         real(*args)
         raise OutcomeUnknownError("no answer", system="eckid", operation="replace")
 
-    koppeling.facility.replace = unanswered  # type: ignore[method-assign] # a wire that breaks
+    monkeypatch.setattr(koppeling.facility, "replace", unanswered)  # a wire that breaks
     koppeling.connect().renumber(now, former=bsn(1))
     koppeling.people.put(now)
     assert koppeling.connect().standing(SCOPE).obtained == 1
 
 
-def test_a_replacement_that_gives_another_pseudonym_writes_nothing(koppeling: Koppeling) -> None:
+def test_a_replacement_that_gives_another_pseudonym_writes_nothing(
+    koppeling: Koppeling,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = renumbered(koppeling)
     before = koppeling.vault.kind("stampseudoniem")
-    koppeling.facility.stam_of = lambda hpgn: f"https://ketenid.nl/sppilot/{'0' * 128}"  # type: ignore[method-assign] # a facility that errs
+    monkeypatch.setattr(
+        koppeling.facility, "stam_of", lambda hpgn: f"https://ketenid.nl/sppilot/{'0' * 128}"
+    )  # a facility that errs
     with pytest.raises(PseudonymDiffersError) as caught:
         koppeling.connect().renumber(now, former=bsn(1))
     assert caught.value.advice
@@ -347,41 +355,47 @@ def test_refusals_that_are_no_matter_of_persons_end_the_reading(koppeling: Koppe
         obtain(koppeling)
 
 
-def test_pseudonyms_of_the_other_environment_are_never_kept(koppeling: Koppeling) -> None:
+def test_pseudonyms_of_the_other_environment_are_never_kept(
+    koppeling: Koppeling,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     koppeling.pupils(*range(1, 11))
     read = koppeling.facility.read
 
     def wrong(body: bytes) -> Any:
         raise WrongEnvironmentError("production in test", where="value", system="eckid")
 
-    koppeling.facility.read = wrong  # type: ignore[method-assign] # settings that are wrong
+    monkeypatch.setattr(koppeling.facility, "read", wrong)  # settings that are wrong
     for _ in range(2):
         with pytest.raises(WrongEnvironmentError):
             obtain(koppeling)
         koppeling.clock.advance(timedelta(minutes=10))
     assert koppeling.vault.kind("stampseudoniem") == {}
     assert koppeling.hasher.hashed.total() == 10, "the answer is kept: nobody is hashed again"
-    koppeling.facility.read = read  # type: ignore[method-assign] # the settings are mended
+    monkeypatch.setattr(koppeling.facility, "read", read)  # the settings are mended
     _, completeness = obtain(koppeling)
     assert completeness.complete
     assert koppeling.hasher.hashed.total() == 10
 
 
-def test_an_answer_that_cannot_be_read_is_kept_for_a_day(koppeling: Koppeling) -> None:
+def test_an_answer_that_cannot_be_read_is_kept_for_a_day(
+    koppeling: Koppeling,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     koppeling.pupils(*range(1, 11))
     read = koppeling.facility.read
 
     def unreadable(body: bytes) -> Any:
         raise ProtocolViolationError("no such answer", where="body", system="eckid")
 
-    koppeling.facility.read = unreadable  # type: ignore[method-assign] # another version
+    monkeypatch.setattr(koppeling.facility, "read", unreadable)  # another version
     _, completeness = obtain(koppeling)
     assert "cannot be read" in completeness.reason
     assert koppeling.hasher.hashed.total() == 10
     koppeling.clock.advance(timedelta(hours=25))
     obtain(koppeling)
     assert koppeling.batches.closed[0][1] == "onleesbaar"
-    koppeling.facility.read = read  # type: ignore[method-assign] # mended
+    monkeypatch.setattr(koppeling.facility, "read", read)  # mended
     for _ in range(2):
         koppeling.clock.advance(timedelta(hours=1))
         _, completeness = obtain(koppeling)
@@ -426,7 +440,10 @@ def test_a_batch_is_given_up_after_a_day(koppeling: Koppeling) -> None:
     assert koppeling.hasher.hashed.total() == 20
 
 
-def test_an_answer_that_is_gone_is_asked_for_anew(koppeling: Koppeling) -> None:
+def test_an_answer_that_is_gone_is_asked_for_anew(
+    koppeling: Koppeling,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     koppeling.pupils(*range(1, 11))
     fetch = koppeling.facility.fetch
 
@@ -435,9 +452,9 @@ def test_an_answer_that_is_gone_is_asked_for_anew(koppeling: Koppeling) -> None:
         raise lost()
 
     koppeling.facility.ready_after = 0
-    koppeling.facility.fetch = lose  # type: ignore[method-assign] # the line breaks
+    monkeypatch.setattr(koppeling.facility, "fetch", lose)  # the line breaks
     obtain(koppeling)
-    koppeling.facility.fetch = fetch  # type: ignore[method-assign] # it is mended
+    monkeypatch.setattr(koppeling.facility, "fetch", fetch)  # it is mended
     koppeling.clock.advance(timedelta(minutes=10))
     obtain(koppeling)
     _, completeness = obtain(koppeling)
@@ -446,13 +463,16 @@ def test_an_answer_that_is_gone_is_asked_for_anew(koppeling: Koppeling) -> None:
     everybody(koppeling, *range(1, 11))
 
 
-def test_a_batch_that_is_refused_counts_against_its_persons(koppeling: Koppeling) -> None:
+def test_a_batch_that_is_refused_counts_against_its_persons(
+    koppeling: Koppeling,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     koppeling.pupils(*range(1, 11))
 
     def unknown(reference: str) -> bytes:
         raise RequestRefusedError("unknown batch", code="", system="eckid")
 
-    koppeling.facility.fetch = unknown  # type: ignore[method-assign] # it forgot everything
+    monkeypatch.setattr(koppeling.facility, "fetch", unknown)  # it forgot everything
     for _ in range(5):
         obtain(koppeling)
         koppeling.clock.advance(timedelta(minutes=10))
@@ -541,7 +561,10 @@ def test_whoever_stops_reading_loses_no_hash(koppeling: Koppeling) -> None:
     assert again.total() - len(again) <= 1, "but for what the pool had in hand"
 
 
-def test_a_facility_that_is_away_for_a_moment_costs_no_hash(koppeling: Koppeling) -> None:
+def test_a_facility_that_is_away_for_a_moment_costs_no_hash(
+    koppeling: Koppeling,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     koppeling.pupils(*range(1, 11))
     submit = koppeling.facility.submit_hashes
     failures = iter([lost(), lost()])
@@ -551,7 +574,7 @@ def test_a_facility_that_is_away_for_a_moment_costs_no_hash(koppeling: Koppeling
             raise error
         return submit(hashes)
 
-    koppeling.facility.submit_hashes = away  # type: ignore[method-assign] # it restarts
+    monkeypatch.setattr(koppeling.facility, "submit_hashes", away)  # it restarts
     _, completeness = obtain(koppeling)
     assert completeness.complete
     assert koppeling.hasher.hashed.total() == 10
@@ -644,7 +667,10 @@ def test_a_lookup_waits_for_no_batch(koppeling: Koppeling) -> None:
 # -- asking again ----------------------------------------------------------------------------------
 
 
-def test_verifying_compares_and_hashes_and_writes_nothing(koppeling: Koppeling) -> None:
+def test_verifying_compares_and_hashes_and_writes_nothing(
+    koppeling: Koppeling,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     koppeling.pupils(*range(1, 6))
     obtain(koppeling)
     hashed = koppeling.hasher.hashed.total()
@@ -655,21 +681,26 @@ def test_verifying_compares_and_hashes_and_writes_nothing(koppeling: Koppeling) 
     found = connector.verify(SCOPE, told=told.append)
     assert (found.asked, found.equal, found.different, found.refused) == (5, 5, (), ())
     assert told == [1, 2, 3, 4, 5]
-    koppeling.facility.eck_of = lambda stam: f"https://ketenid.nl/pilot/{'0' * 128}"  # type: ignore[method-assign] # a facility that errs
+    monkeypatch.setattr(
+        koppeling.facility, "eck_of", lambda stam: f"https://ketenid.nl/pilot/{'0' * 128}"
+    )  # a facility that errs
     found = connector.verify(SCOPE, keys=["K-2"])
     assert (found.asked, found.equal, found.different) == (1, 0, ("K-2",))
     assert koppeling.hasher.hashed.total() == hashed
     assert koppeling.vault.values == values
 
 
-def test_who_is_refused_when_verifying_is_named(koppeling: Koppeling) -> None:
+def test_who_is_refused_when_verifying_is_named(
+    koppeling: Koppeling,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     koppeling.pupils(1)
     obtain(koppeling)
 
     def refuse(stam: Any) -> Any:
         raise RequestRefusedError("no", code="SomethingException", system="eckid")
 
-    koppeling.facility.eck_id = refuse  # type: ignore[method-assign] # it does not know him
+    monkeypatch.setattr(koppeling.facility, "eck_id", refuse)  # it does not know him
     assert koppeling.connect().verify(SCOPE).refused == ("K-1",)
 
 
