@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -17,7 +17,7 @@ from config.herinrichting import MovedPart
 from config.keyring import Keyring
 from config.nearest import choice, nearest
 from config.settings import Settings
-from config.sources import Source
+from config.sources import PgnPurpose, Source
 from connectors import registry as connector_registry
 from connectors.base import (
     Connector,
@@ -28,6 +28,7 @@ from connectors.base import (
     Manifest,
     Manners,
 )
+from connectors.stores import Batches, People, Vault
 from mappings import registry as mapping_registry
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
@@ -36,9 +37,11 @@ from sector.identifiers import Brin, Identifier, InvalidIdentifierError, Vestigi
 from sync_engine import herinrichtingen
 from sync_engine.actor import Actor
 from sync_engine.asked import asked_fields
+from sync_engine.audit import note
 from sync_engine.context import KoppelingRow
 from sync_engine.errors import NoRightError
 from sync_engine.inbox import StoreInbox
+from sync_engine.people import Purpose, StorePeople
 from sync_engine.politeness import StoreManners
 from sync_engine.renumbering import Renumbering
 from sync_engine.store.cipher import TenantCipher
@@ -73,6 +76,11 @@ class Hub:
     actor: Actor = field(default_factory=Actor)
     tracing: Tracing | None = None
 
+    def __post_init__(self) -> None:
+        """The same installation with another actor makes connectors that say that it is he."""
+        if getattr(self.connect, "__func__", None) is Hub.connector:
+            object.__setattr__(self, "connect", self.connector)
+
     @classmethod
     def open(
         cls,
@@ -97,6 +105,7 @@ class Hub:
             make = connect or (lambda source, clock: hub.connector(source, clock))
             tracing = tracing_of(settings.telemetry)
             hub = cls(settings, store, keyring, clock, make, tracing=tracing)
+            hub = hub if connect else replace(hub, connect=hub.connector)
             hub.mirror()
         except BaseException:
             store.close()
@@ -360,7 +369,6 @@ class Hub:
         Raises: ConfigurationError, as the function `connector`.
         """
         needs = connector_registry.factory(source.system).manifest.keeps
-        inbox = self.inbox(source.name) if Keeps.INBOX in needs else None
         manners = StoreManners(
             self.store,
             koppeling=source.name,
@@ -369,7 +377,38 @@ class Hub:
             probe=2 * _timeout(self.settings),
             clock=clock,
         )
-        return connector(self.settings, source, clock, inbox=inbox, manners=manners)
+        return connector(
+            self.settings, source, clock, stores=self.stores(source, needs), manners=manners
+        )
+
+    def stores(self, source: Source, needs: Collection[Keeps]) -> Stores:
+        """What a koppeling may keep and know, of what its connector declares that it needs."""
+        return Stores(
+            inbox=self.inbox(source.name) if Keeps.INBOX in needs else None,
+            people=self.people(source) if Keeps.PEOPLE in needs else None,
+        )
+
+    def people(self, source: Source) -> People:
+        """Who is at the schools of a koppeling's tenant.
+
+        Their PGNs are for the ECK iD: the one purpose that any connector asks people for.
+        """
+        row, purpose = self.koppeling(source.name), PgnPurpose.ECKID
+        names = self.koppelingen(row.tenant_id)
+        numbers = {name: number for number, name in names.items()}
+        tellers = tuple(
+            numbers[other.name]
+            for other in self.settings.source
+            if other.name in numbers and other.pgn_allowed_for(purpose)
+        )
+        return StorePeople(
+            self.store,
+            row,
+            purpose=Purpose(purpose, source.pgn_allowed_for(purpose), tellers),
+            cipher=partial(self.cipher, row.tenant_id),
+            today=self.today,
+            note=partial(note, self, operator=self.actor.name, action="pgn"),
+        )
 
     def manifest(self, source: Source) -> Manifest:
         """What the connector of a source declares; nothing is opened where it is installed.
@@ -411,12 +450,25 @@ def _mirrored(work: Work) -> tuple[dict[str, int], dict[str, tuple[int, str]]]:
     return {row[0]: row[1] for row in tenants}, {row[0]: (row[1], row[2]) for row in sources}
 
 
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores of the engine that a connector is handed; None where it declares no need."""
+
+    inbox: Inbox | None = None
+    vault: Vault | None = None
+    batches: Batches | None = None
+    people: People | None = None
+
+
+NO_STORES: Final = Stores()
+
+
 def connector(
     settings: Settings,
     source: Source,
     clock: Clock,
     *,
-    inbox: Inbox | None = None,
+    stores: Stores = NO_STORES,
     manners: Manners | None = None,
 ) -> Connector:
     """The connector of a configured source, its secrets resolved.
@@ -425,7 +477,7 @@ def connector(
         settings: of the installation.
         source: the koppeling.
         clock: of the connector.
-        inbox: for a system that needs one.
+        stores: those that it needs.
         manners: how its system is spared, with all who ask it.
 
     Raises: ConfigurationError if the system is unknown, a setting misses, or a secret is not there.
@@ -433,7 +485,7 @@ def connector(
     factory = connector_registry.factory(source.system)
     _refuse_unacknowledged(settings, factory.manifest)
     _refuse_unagreed(settings, source, factory.manifest)
-    link = link_of(settings, source, factory.manifest, inbox=inbox, manners=manners)
+    link = link_of(settings, source, factory.manifest, stores=stores, manners=manners)
     return factory.connect(link, clock=clock)
 
 
@@ -442,7 +494,7 @@ def link_of(
     source: Source,
     manifest: Manifest,
     *,
-    inbox: Inbox | None = None,
+    stores: Stores = NO_STORES,
     manners: Manners | None = None,
 ) -> Link:
     """What the configuration gives a connector. Raises: ConfigurationError."""
@@ -453,8 +505,11 @@ def link_of(
         resources=source.resources,
         timeout=_timeout(settings),
         drop=dropped_fields(settings, source, manifest),
-        inbox=inbox,
+        inbox=stores.inbox,
         manners=manners,
+        vault=stores.vault,
+        batches=stores.batches,
+        people=stores.people,
     )
 
 
