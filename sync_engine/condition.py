@@ -88,6 +88,7 @@ class LastRun:
         held: steps that wait for a person.
         quarantined: records that are in quarantine after it.
         unread: parts of the source that were not read to their end.
+        waits: parts of which something comes later, by itself.
     """
 
     id: int
@@ -104,6 +105,7 @@ class LastRun:
     error: str = ""
     advice: str = ""
     unread: int = 0
+    waits: int = 0
 
 
 @dataclass(frozen=True, slots=True)

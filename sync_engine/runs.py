@@ -308,6 +308,7 @@ class _Run:
         counts = {
             "read": report.read,
             "unread": report.unread,
+            "waits": report.waits,
             "records": self._situations(),
             "steps": report.steps,
             "applied": report.applied,
@@ -650,7 +651,8 @@ class _Run:
             return
         good = [r for r in report.readings if r.state in READ_WELL]
         bad = [r for r in report.readings if r.state not in READ_WELL]
-        if report.readings and not good and not any(r.read for r in bad):
+        failed = bool(report.readings) and not good
+        if failed and not any(r.read or r.waits for r in bad):
             first = bad[0]
             report.error, report.advice = first.reason, first.advice
             report.outcome = Outcome.FAILED
@@ -659,7 +661,9 @@ class _Run:
                 report.failure = Failure.REFUSED
         elif report.held or (self.options.plan_only and report.steps):
             report.outcome = Outcome.HELD
-        elif self._suspiciously_empty(context) or bad or report.doubts or report.quarantine:
+        elif any(
+            (self._suspiciously_empty(context), bad, report.waits, report.doubts, report.quarantine)
+        ):
             report.outcome = Outcome.PARTIAL
         else:
             report.outcome = Outcome.DONE
@@ -670,7 +674,7 @@ class _Run:
         """Nothing read where something was expected is never a success."""
         readings = self.report.readings
         few = self.options.kind is Kind.DELTA or self.options.since is not None
-        if few or any(r.read for r in readings) or not readings:
+        if few or any(r.read or r.waits for r in readings) or not readings:
             return False
         context.events.append((None, "empty", {"koppeling": self.row.name}))
         return True

@@ -307,6 +307,8 @@ def _ended(last: LastRun) -> str:
         return f"run {last.id} is {how}: {last.error or 'zonder reden'}"
     if last.unread:
         return f"run {last.id} las {last.unread} onderdelen niet tot het einde"
+    if last.waits:
+        return f"run {last.id} wacht nog op antwoorden; die komen vanzelf"
     return f"run {last.id} las {'niets' if not last.read else 'niet alles'}"
 
 
@@ -358,7 +360,7 @@ def _last_run(known: KoppelingFacts) -> Iterator[Problem]:
         )
         yield Problem(Trouble.SHRUNK, WARNING, text, command, since, shrunk)
     explained = known.quarantine or empty
-    if last.outcome == "partial" and (last.unread or not explained):
+    if last.outcome == "partial" and (last.unread or last.waits or not explained):
         yield Problem(Trouble.PARTIAL, WARNING, _ended(last), command, since, last.unread)
 
 
