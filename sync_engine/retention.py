@@ -179,6 +179,8 @@ class Ages:
         yield self._plan_values()
         yield self._journal()
         yield self._messages()
+        yield self._batches()
+        yield self._exchanges()
 
     def left(self) -> Iterator[Aged]:
         """Every kind of rows that go after the records, in order."""
@@ -238,6 +240,27 @@ class Ages:
             (self.before(self.retention.run),),
         )
         return Aged("inbox", "inbox", where, "DELETE FROM inbox")
+
+    def _batches(self) -> Aged:
+        """That something was asked; of whom is forgotten since it was closed."""
+        where = Condition(
+            f"t.state = 'closed' AND t.closed_at < ? AND t.koppeling_id IN {self.koppelingen}",
+            (self.before(self.retention.run),),
+        )
+        return Aged("batch", "batch", where, "DELETE FROM batch")
+
+    def _exchanges(self) -> Aged:
+        """What was exchanged of objects that are not in the core; the rest goes with them."""
+        there = " UNION ALL ".join(
+            f"SELECT 1 FROM {entity} c WHERE c.id = t.core_id" for entity in Entity
+        )
+        where = Condition(
+            f"t.changed_at < ? AND t.koppeling_id IN {self.koppelingen} "
+            "AND NOT EXISTS (SELECT 1 FROM alias a WHERE a.core_id = t.core_id) "
+            f"AND NOT EXISTS ({there})",
+            (self.before(self.retention.longest()),),
+        )
+        return Aged("exchange", "exchange", where, "DELETE FROM exchange")
 
     def _plan_values(self) -> Aged:
         where = Condition(

@@ -2,8 +2,9 @@
 
 What sources said stands in source_tables.py, what people decided in decision_tables.py, what runs
 did in run_tables.py, who may come in in account_tables.py, what the clock, politeness and the watch
-keep in watch_tables.py; the core tracking database itself in core_tables.py. `salt` is random per
-row's person, and erasing it makes the blob unreadable.
+keep in watch_tables.py, what connectors keep and exchange in exchange_tables.py; the core tracking
+database itself in core_tables.py. `salt` is random per row's person, and erasing it makes the blob
+unreadable.
 """
 
 from datetime import datetime
@@ -15,6 +16,7 @@ from sync_engine.store import (
     account_tables,
     core_tables,
     decision_tables,
+    exchange_tables,
     run_tables,
     source_tables,
     watch_tables,
@@ -25,6 +27,7 @@ __all__ = [
     "account_tables",
     "core_tables",
     "decision_tables",
+    "exchange_tables",
     "run_tables",
     "source_tables",
     "watch_tables",

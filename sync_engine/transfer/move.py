@@ -337,6 +337,8 @@ class _Move:
             ("pin", f"core_id IN {OWNED} AND lifted_at IS NULL"),
             ("plan", held),
             ("inbox", own),
+            ("vault", f"core_id IN {OWNED}"),
+            ("exchange", own),
         ):
             count = work.execute(f"SELECT COUNT(*) FROM {name} WHERE {where}")[0][0]
             if count:

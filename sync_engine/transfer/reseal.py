@@ -26,6 +26,7 @@ from sync_engine.stage import KEYLESS, raw_salt, written_terms
 from sync_engine.steps import body_of, stable
 from sync_engine.store.cipher import Fingerprint, TenantCipher
 from sync_engine.store.work import Row, Work
+from sync_engine.transfer.kept import Marks, prepare_twins
 from sync_engine.transfer.sides import GOING, OWNED, Parting
 
 GOES: Final[Mapping[str, str]] = {
@@ -37,6 +38,9 @@ GOES: Final[Mapping[str, str]] = {
     "inbox": f"k.id IN {GOING}",
     "step": "t.id IN (SELECT id FROM t_step)",
     "pin": f"t.core_id IN {OWNED}",
+    "vault": f"t.core_id IN {OWNED}",
+    "batch": "false",  # it is closed
+    "exchange": f"k.id IN {GOING}",
     "outbox": f"t.core_id IN {OWNED}",
     "identificatie": "t.eigenaar_id IN (SELECT b_id FROM t_core WHERE b_id = core_id)",
 }
@@ -119,6 +123,7 @@ class Resealer:
         self._issuers = {str(old): str(new) for old, new in issuers.items()}
         self.work, self.parting, self._versions = work, parting, versions
         self.old, self.new = ciphers
+        self._marks = Marks(work, *ciphers)
         self._form, self._step, self._inbox = (
             (self.old.fingerprint(name), self.new.fingerprint(name))
             for name in (b"form", b"step", b"inbox")
@@ -276,6 +281,10 @@ class Resealer:
         message = Message(str(value.parts[1]), resource, key, Action.PUT, value.plain)
         return (self._inbox[1](content(message)),)
 
+    def _kept_of(self, value: _Value) -> tuple[object, ...]:
+        value.plain = self._marks.renew(int(str(value.parts[0])), value.plain)
+        return ()
+
     def _number_of(self, value: _Value) -> tuple[object, ...]:
         role, issuer = str(value.parts[1]), str(value.beside[0])
         index = self._indexed(role, issuer, value.plain.decode())
@@ -406,6 +415,8 @@ class Resealer:
         )
         self._twin_pins(salts)
         self._twin_journal()
+        ciphers = self.old, self.new
+        prepare_twins(work, self.parting, ciphers=ciphers, marks=self._marks)
 
     def _twin_journal(self) -> None:
         """Of a record that stays and becomes two the journal stays too: the numbers that it tells.
@@ -452,6 +463,7 @@ _RENEWERS: Final[Mapping[str, _Renewer]] = {
     "raw_payload": Resealer._raw_of,
     "quarantine": Resealer._quarantined,
     "inbox": Resealer._message,
+    "vault": Resealer._kept_of,
     "identificatie": Resealer._number_of,
     "step": Resealer._step_of,
 }

@@ -18,8 +18,10 @@ from sync_engine.errors import RunActiveError
 from sync_engine.herinrichtingen import read_changes
 from sync_engine.sealed import sealed_columns
 from sync_engine.store.work import Work
+from sync_engine.transfer.kept import write_kept
 from sync_engine.transfer.reseal import GOES, new_column
 from sync_engine.transfer.sides import GOING, OWNED, Parting, cuts, references
+from sync_engine.vault import hold
 
 HERE: Final = (
     "(SELECT core_id FROM t_core WHERE b_id = core_id UNION ALL SELECT f.number FROM t_fresh f "
@@ -57,6 +59,8 @@ class Writer:
 
         Raises: RunActiveError if anything was written since then.
         """
+        for tenant in sorted((self.parting.old, self.parting.new)):
+            hold(self.work, tenant)
         self._check(counts)
         self._core()
         self._refer()
@@ -67,6 +71,7 @@ class Writer:
         self._decisions()
         self._plans()
         self._estrange()
+        write_kept(self.work, self.parting, now=self.now)
         self._marks()
         self._herinrichtingen()
         self.work.execute(
