@@ -55,6 +55,7 @@ class Trouble(StrEnum):
     DATABASE = "database"  # the database is in danger
     ASSUMPTION = "assumption"  # production rests on a contract that nobody acknowledged
     INBOX = "inbox"  # messages of another program were refused
+    ALARM = "alarm"  # another system contradicts what the hub keeps: a person must find out
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,10 @@ from sync_engine import herinrichtingen
 from sync_engine.actor import Actor
 from sync_engine.asked import asked_fields
 from sync_engine.audit import note
+from sync_engine.batches import StoreBatches
 from sync_engine.context import KoppelingRow
 from sync_engine.errors import NoRightError
+from sync_engine.exchanges import Exchanges
 from sync_engine.inbox import StoreInbox
 from sync_engine.people import Purpose, StorePeople
 from sync_engine.politeness import StoreManners
@@ -49,6 +51,7 @@ from sync_engine.store.engine import Store
 from sync_engine.store.keys import open_tenant_cipher, verify_keys
 from sync_engine.store.work import Work
 from sync_engine.tracing import Tracing, tracing_of
+from sync_engine.vault import StoreVault
 
 _BRIN_LENGTH: Final = 4
 _SCHOOL_ADVICE: Final = (
@@ -385,10 +388,36 @@ class Hub:
         """What a koppeling may keep and know, of what its connector declares that it needs."""
         return Stores(
             inbox=self.inbox(source.name) if Keeps.INBOX in needs else None,
+            vault=self.vault(source.name) if Keeps.VAULT in needs else None,
+            batches=self.batches(source.name) if Keeps.BATCHES in needs else None,
             people=self.people(source) if Keeps.PEOPLE in needs else None,
         )
 
-    def people(self, source: Source) -> People:
+    def vault(self, name: str) -> StoreVault:
+        """What the system of a configured koppeling keeps of persons."""
+        row = self.koppeling(name)
+        cipher = partial(self.cipher, row.tenant_id)
+        return StoreVault(
+            self.store,
+            tenant_id=row.tenant_id,
+            system=row.system,
+            cipher=cipher,
+            clock=self.clock,
+        )
+
+    def batches(self, name: str) -> StoreBatches:
+        """What a configured koppeling asked in one message, and fetches later."""
+        row = self.koppeling(name)
+        cipher = partial(self.cipher, row.tenant_id)
+        return StoreBatches(self.store, row, cipher=cipher, clock=self.clock)
+
+    def exchanges(self, name: str) -> Exchanges:
+        """Where each object stands with the system of a configured koppeling."""
+        row = self.koppeling(name)
+        cipher = partial(self.cipher, row.tenant_id)
+        return Exchanges(self.store, row, cipher=cipher, clock=self.clock)
+
+    def people(self, source: Source) -> StorePeople:
         """Who is at the schools of a koppeling's tenant.
 
         Their PGNs are for the ECK iD: the one purpose that any connector asks people for.

@@ -137,10 +137,24 @@ class StorePeople:
             if opened:
                 self._tell(vestiging, opened, persons)
 
+    def find(self, core_id: int) -> Pupil | None:
+        """One leerling, wherever he is; None where the tenant has none of that hub id."""
+        with self._store.work() as work:
+            there = work.execute(
+                "SELECT 1 FROM leerling WHERE id = ? AND tenant_id = ?", (core_id, self._tenant)
+            )
+            numbers = self._numbers(work, [core_id]) if there else {}
+        if not there:
+            return None
+        if numbers:
+            self._tell("", [core_id], 1)
+        return Pupil(core_id, hub_key(core_id), numbers.get(core_id))
+
     def _tell(self, vestiging: str, opened: Sequence[int], persons: int) -> None:
         """That PGNs were looked at, in one line, however the reading ended."""
         named = f": {', '.join(map(hub_key, opened))}" if len(opened) <= _FEW else ""
-        why = f"{self._purpose.purpose}, {vestiging}: {len(opened)} of {persons} PGN{named}"
+        where = f", {vestiging}" if vestiging else ""
+        why = f"{self._purpose.purpose}{where}: {len(opened)} of {persons} PGN{named}"
         with self._store.work() as work:
             self._note(work, subject=f"koppeling {self._koppeling.name}", why=why)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Final, cast
+from typing import Final
 
 from config.sources import PgnPurpose, Source
 from connectors.base import Connector, Scope
@@ -107,6 +107,11 @@ def obtaining(hub: Hub, school: str) -> list[Source]:
     return [source for source in hub.sources_of(school) if hub.manifest(source).adds]
 
 
+def as_pseudonyms(connector: object) -> Pseudonyms | None:
+    """A connector, where it obtains pseudonyms."""
+    return connector if isinstance(connector, Pseudonyms) else None
+
+
 @contextmanager
 def pseudonyms_of(hub: Hub, source: Source) -> Iterator[tuple[Connector, Pseudonyms]]:
     """The connector of a koppeling that obtains pseudonyms, twice: as either is asked.
@@ -115,10 +120,11 @@ def pseudonyms_of(hub: Hub, source: Source) -> Iterator[tuple[Connector, Pseudon
     """
     connector = hub.connect(source, hub.clock)
     try:
-        if not isinstance(connector, Pseudonyms):
+        asked = as_pseudonyms(connector)
+        if asked is None:
             message = f"{source.name} obtains no pseudonyms"
             raise SyncError(message, advice=_TO_CONFIGURE)
-        yield cast(Connector, connector), connector
+        yield connector, asked
     finally:
         connector.close()
 

@@ -38,8 +38,10 @@ from sync_engine.lookout import Lookout
 from sync_engine.options import Decision, Kind, Options, Progress
 from sync_engine.outcome import READ_WELL, Failure, Outcome, RunReport
 from sync_engine.plan import Planner
+from sync_engine.pseudonyms import as_pseudonyms
 from sync_engine.reading import Reader, fail
 from sync_engine.renumbering import Herinrichting
+from sync_engine.replacing import carry_out_due
 from sync_engine.replay import Replayer, retry_quarantine
 from sync_engine.scopes import end_vanished, load_scopes
 from sync_engine.steps import Limits, Planned
@@ -436,6 +438,9 @@ class _Run:
             return None
         whole = options.kind is not Kind.ONLY and not (options.resources or options.brins)
         retried = retry_quarantine(hub, context) if whole else 0
+        asked = as_pseudonyms(context.reader)
+        if asked is not None and not options.dry:
+            carry_out_due(hub, self.row, asked, self.work)
         reader = Reader(
             hub, self.row, options, context=context, report=report, progress=self.progress
         )

@@ -97,12 +97,15 @@ def people_bench(
     folder: Path,
     *,
     purpose: str = PURPOSE,
-    more: dict[str, MemorySource] | None = None,
+    mapping: MemoryMapping | None = None,
 ) -> Bench:
     """A bench with koppelingen `las` (may tell for eckid), `anders` (may not) and `eck` (asks)."""
-    sources = {"las": administration(), "anders": administration(), **(more or {})}
+    sources = {
+        "las": administration(),
+        "anders": administration(),
+    }
     configuration = CONFIGURATION + ASKS + purpose
-    pseudo = MemoryMapping("pseudo")
+    pseudo = mapping or MemoryMapping("pseudo")
     return bench(store, folder, sources=sources, mappings=[pseudo], configuration=configuration)
 
 
