@@ -21,6 +21,7 @@ from sync_engine.errors import SyncError
 from sync_engine.find import find_leerlingen, hub_key
 from sync_engine.hub import Hub
 from sync_engine.store.work import Work
+from sync_engine.switches import read_switch, refuse_in_maintenance
 
 ECK_ID: Final = "eck_id"
 """Role of the identifier that is obtained, in the core."""
@@ -285,7 +286,15 @@ _HAS: Final = (
 )
 
 
-# -- asking again ----------------------------------------------------------------------------------
+# -- asking again ---------------------------------------------------------------------------------
+
+
+def some(sources: Sequence[Source], school: str) -> Sequence[Source]:
+    """These koppelingen, where there are any. Raises: SyncError."""
+    if not sources:
+        message = f"no koppeling obtains pseudonyms for {school}"
+        raise SyncError(message, advice=_TO_CONFIGURE)
+    return sources
 
 
 def verify(
@@ -303,15 +312,14 @@ def verify(
         keys: only these leerlingen, by hub key.
         told: called with the vestiging and how many were asked, for progress.
 
-    Raises: ConfigurationError if there is no such school; SyncError if nothing obtains any for it;
-        ConnectorError.
+    Raises: ConfigurationError if there is no such school; SyncError if nothing obtains any for it,
+        or the koppeling is in maintenance; ConnectorError.
     """
-    sources = obtaining(hub, school)
-    if not sources:
-        message = f"no koppeling obtains pseudonyms for {school}"
-        raise SyncError(message, advice=_TO_CONFIGURE)
     found: list[PlaceVerified] = []
-    for source in sources:
+    for source in some(obtaining(hub, school), school):
+        with hub.store.work() as work:
+            switch = read_switch(work, hub.koppeling(source.name).id)
+        refuse_in_maintenance(switch, koppeling=source.name, now=hub.clock.now())
         with pseudonyms_of(hub, source) as (connector, asked):
             for scope in scopes_of(hub, source, connector, school):
                 name = scope.label or scope.key

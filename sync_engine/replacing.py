@@ -192,6 +192,15 @@ def approve(hub: Hub, text: str, *, operator: str) -> Replacement:
             return _shown(source.name, carried.carry_out(work, exchange))
 
 
+def waiting(hub: Hub, text: str) -> Replacement:
+    """The replacement of a leerling that is to be approved or carried out.
+
+    Raises: SyncError if there is none.
+    """
+    source, exchange = _open(hub, text, {State.PROPOSED, State.APPROVED})
+    return _shown(source.name, exchange)
+
+
 def withdraw(hub: Hub, text: str, *, why: str, operator: str) -> Replacement:
     """Take a replacement back that was not carried out; of an alarm it says that it was seen to.
 
