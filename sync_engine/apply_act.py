@@ -161,13 +161,14 @@ def _restore(context: Context, *, refuse: bool) -> None:
         "(r.former_fp IS NOT NULL AND r.former_fp = shadow.received_fp "
         "AND r.gone = shadow.received_gone)"
     )
-    refused = f"CASE WHEN {same} THEN NULL ELSE {{}} END" if refuse else "NULL"
+    along = "COALESCE(r.along, false)"  # that was not undone: it waits for whom it is of
+    refused = f"CASE WHEN {same} OR {along} THEN NULL ELSE {{}} END" if refuse else "NULL"
     work.execute(
         "UPDATE shadow SET accepted_fp = r.former_fp, accepted_gone = r.gone, "
         "accepted_run = r.former_run, accepted_held = r.held, "
         f"refused_fp = {refused.format('received_fp')}, "
         f"refused_run = {refused.format(run)}, "
-        f"pending = {'false' if refuse else f'NOT {same}'}, "
+        f"pending = {along if refuse else f'NOT {same}'}, "
         "situation = CASE WHEN r.former_fp IS NULL THEN 'unmatched' WHEN r.gone THEN 'gone' "
         "ELSE 'linked' END FROM w_restore r WHERE r.shadow_id = shadow.id"
     )

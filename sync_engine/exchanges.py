@@ -205,13 +205,12 @@ class Exchanges:
 
         Raises: StalePlanError if it was changed since it was seen, or is not there any more.
         """
-        sets = ""
-        params: Params = ()
+        sets, params = "", list[object]()
         if forget:
             sets = ", salt = NULL, body = NULL"
         elif body is not None:
-            sealed, params = self._sealed(exchange.number, body)
-            sets = f", {sealed}"
+            sealed, given = self._sealed(exchange.number, body)
+            sets, params = f", {sealed}", list(given)
         with self._writing(within) as work:
             rows = work.execute(
                 "UPDATE exchange SET state = ?, revision = revision + 1, detail = ?, "

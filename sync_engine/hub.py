@@ -80,7 +80,7 @@ class Hub:
     tracing: Tracing | None = None
 
     def __post_init__(self) -> None:
-        """The same installation with another actor makes connectors that say that it is he."""
+        """The same installation by other settings or for another actor makes connectors its own."""
         if getattr(self.connect, "__func__", None) is Hub.connector:
             object.__setattr__(self, "connect", self.connector)
 
@@ -97,10 +97,7 @@ class Hub:
         Raises: StoreError if the database is not as this release expects, or has other keys;
             ConfigurationError.
         """
-        settings.policy.check_names(
-            {str(entity): fields_of(entity) for entity in Entity}, resources=_resource_names()
-        )
-        asked_fields(settings.policy)
+        _check_names(settings)
         keyring = Keyring.load(settings.keys.file)
         store = Store.open(settings.database.resolve())
         try:
@@ -114,6 +111,16 @@ class Hub:
             store.close()
             raise
         return hub
+
+    def under(self, settings: Settings) -> Hub:
+        """This hub by other settings of the same installation; its rows are made as they name them.
+
+        Raises: ConfigurationError; StoreError.
+        """
+        _check_names(settings)
+        other = replace(self, settings=settings)
+        other.mirror()
+        return other
 
     def close(self) -> None:
         """Let the database go, and hand over the traces that are left."""
@@ -470,6 +477,14 @@ class Hub:
         """Rows of one of the hub's tables."""
         with self.store.engine.connect() as connection:
             return int(connection.execute(text(f"SELECT COUNT(*) FROM {table}")).scalar_one())
+
+
+def _check_names(settings: Settings) -> None:
+    """Raises: ConfigurationError where policy names what no entity or resource has."""
+    settings.policy.check_names(
+        {str(entity): fields_of(entity) for entity in Entity}, resources=_resource_names()
+    )
+    asked_fields(settings.policy)
 
 
 def _mirrored(work: Work) -> tuple[dict[str, int], dict[str, tuple[int, str]]]:

@@ -30,6 +30,8 @@ _APPLIED: Final = (
     "(t.state = 'planned' AND EXISTS (SELECT 1 FROM plan a WHERE a.id = t.plan_id AND a.applied))"
 )
 """Of step `t`: it was done; what was done is the journal."""
+ADDING: Final = "(SELECT id FROM koppeling WHERE adds)"
+"""Query of the koppelingen that only add to records: they keep nobody."""
 _NAMES_A_RUN: Final = frozenset(
     {
         *("run_id", "first_run", "opened_run", "closed_run", "ended_run"),
@@ -130,6 +132,7 @@ class Ages:
         condition &= Condition(
             "NOT EXISTS (SELECT 1 FROM link l CROSS JOIN shadow s "
             "JOIN scope p ON p.id = s.scope_id WHERE l.core_id = c.id "
+            f"AND l.koppeling_id NOT IN {ADDING} "
             "AND s.koppeling_id = l.koppeling_id AND s.entity = l.entity "
             f"AND s.source_key = l.source_key AND (s.pending OR NOT {over.sql}))",
             over.params,

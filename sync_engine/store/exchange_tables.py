@@ -6,25 +6,10 @@ Encrypted columns are named in their table's docstring.
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from sync_engine.store.values import Instant
-
-_IN_ORDER_OF_KEY = {"sqlite_with_rowid": False}
-"""SQLite: the table is its primary key's index, and not one beside it."""
-
-
-def _blob(*, nullable: bool = False) -> Column[bytes]:
-    return Column(LargeBinary, nullable=nullable)
-
-
-def _instant(*, nullable: bool = True) -> Column[datetime]:
-    return Column(Instant(timezone=True), nullable=nullable)
-
-
-def _json() -> Column[str]:
-    return Column(Text, nullable=False, server_default=text("'{}'"))
+from sync_engine.store.columns import IN_ORDER_OF_KEY, blob, instant, json
 
 
 class Vault(SQLModel, table=True):
@@ -34,7 +19,7 @@ class Vault(SQLModel, table=True):
     """
 
     __tablename__ = "vault"
-    __table_args__ = _IN_ORDER_OF_KEY
+    __table_args__ = IN_ORDER_OF_KEY
 
     core_id: int = Field(
         sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
@@ -42,8 +27,8 @@ class Vault(SQLModel, table=True):
     system: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
     tenant_id: int = Field(foreign_key="tenant.id")
-    value: bytes = Field(sa_column=_blob())
-    changed_at: datetime = Field(sa_column=_instant(nullable=False))
+    value: bytes = Field(sa_column=blob())
+    changed_at: datetime = Field(sa_column=instant(nullable=False))
 
 
 class Batch(SQLModel, table=True):
@@ -74,22 +59,22 @@ class Batch(SQLModel, table=True):
     reference: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     size: int
     polls: int = 0
-    made_at: datetime = Field(sa_column=_instant(nullable=False))
-    sent_at: datetime | None = Field(default=None, sa_column=_instant())
-    next_at: datetime | None = Field(default=None, sa_column=_instant())
-    answered_at: datetime | None = Field(default=None, sa_column=_instant())
-    closed_at: datetime | None = Field(default=None, sa_column=_instant())
+    made_at: datetime = Field(sa_column=instant(nullable=False))
+    sent_at: datetime | None = Field(default=None, sa_column=instant())
+    next_at: datetime | None = Field(default=None, sa_column=instant())
+    answered_at: datetime | None = Field(default=None, sa_column=instant())
+    closed_at: datetime | None = Field(default=None, sa_column=instant())
     outcome: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
-    counts: str = Field(sa_column=_json())
-    salt: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
-    answer: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
+    counts: str = Field(sa_column=json())
+    salt: bytes | None = Field(default=None, sa_column=blob(nullable=True))
+    answer: bytes | None = Field(default=None, sa_column=blob(nullable=True))
 
 
 class BatchPerson(SQLModel, table=True):
     """Who stands at which place of a batch that is not closed; a hub id and nothing else."""
 
     __tablename__ = "batch_person"
-    __table_args__ = _IN_ORDER_OF_KEY
+    __table_args__ = IN_ORDER_OF_KEY
 
     batch_id: int = Field(primary_key=True, foreign_key="batch.id")
     place: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
@@ -118,9 +103,9 @@ class Exchange(SQLModel, table=True):
     kind: str
     state: str
     revision: int = 1
-    detail: str = Field(sa_column=_json())
+    detail: str = Field(sa_column=json())
     message_id: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
-    salt: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
-    body: bytes | None = Field(default=None, sa_column=_blob(nullable=True))
-    changed_at: datetime = Field(sa_column=_instant(nullable=False))
+    salt: bytes | None = Field(default=None, sa_column=blob(nullable=True))
+    body: bytes | None = Field(default=None, sa_column=blob(nullable=True))
+    changed_at: datetime = Field(sa_column=instant(nullable=False))
     operator: str

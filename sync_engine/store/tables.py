@@ -84,7 +84,7 @@ class IdBlock(SQLModel, table=True):
 
 
 class Koppeling(SQLModel, table=True):
-    """One connection of one source."""
+    """One connection of one source; of one that `adds` no record is made, kept or closed."""
 
     __tablename__ = "koppeling"
 
@@ -92,6 +92,7 @@ class Koppeling(SQLModel, table=True):
     tenant_id: int = Field(foreign_key="tenant.id")
     name: str = Field(unique=True)
     system: str
+    adds: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class Scope(SQLModel, table=True):

@@ -62,6 +62,11 @@ _MORE: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 }
 """What is made beside it."""
 
+_ORIGIN: Final = (
+    *(("herkomst", "TEXT"), ("keten", "TEXT"), ("sector", "TEXT")),
+    *(("geldig_van", "DATE"), ("geldig_tot", "DATE")),
+)
+"""Of an identifier: where it comes from."""
 _COMPRESSED: Final = 2
 """First byte of a blob that was packed (cipher.py)."""
 _UNREADABLE: Final = (
@@ -379,7 +384,7 @@ class Resealer:
         work.temp_table(
             "t_number",
             "eigenaar_id BIGINT, soort TEXT, uitgever INTEGER, waarde BLOB, blindindex BLOB, "
-            "run_id INTEGER",
+            f"{', '.join(f'{column} {kind}' for column, kind in _ORIGIN)}, run_id INTEGER",
         )
         work.temp_table("t_pin", "id BIGINT, core_id BIGINT, value BLOB")
         salts = {
@@ -391,9 +396,11 @@ class Resealer:
         }
         work.load("t_salt", ("core_id", "salt"), [(n, salt) for n, (salt, _) in salts.items()])
         numbers = []
-        for owner, number, role, issuer, blob, salt, run_id in work.rows(
-            "SELECT i.eigenaar_id, f.number, i.soort, i.uitgever, i.waarde, s.salt, i.run_id "
-            "FROM t_fresh f JOIN t_core t ON t.core_id = f.core_id "
+        origin = [column for column, _ in _ORIGIN]
+        for owner, number, role, issuer, blob, salt, run_id, *where in work.rows(
+            "SELECT i.eigenaar_id, f.number, i.soort, i.uitgever, i.waarde, s.salt, i.run_id, "
+            f"{', '.join(f'i.{column}' for column in origin)} FROM t_fresh f "
+            "JOIN t_core t ON t.core_id = f.core_id "
             "JOIN identificatie i ON i.eigenaar_id = f.core_id "
             "JOIN core_salt s ON s.core_id = f.core_id "
             f"WHERE i.uitgever = 0 OR (i.uitgever IN {GOING}) <> t.leaves "
@@ -407,10 +414,10 @@ class Resealer:
             if not leaves:
                 issuer = int(self._issuers.get(str(issuer), str(issuer)))
             index = cipher.index(f"identificatie/{role}", str(issuer), plain.decode())
-            numbers.append((number, role, issuer, sealed, index, run_id))
+            numbers.append((number, role, issuer, sealed, index, *where, run_id))
         work.load(
             "t_number",
-            ("eigenaar_id", "soort", "uitgever", "waarde", "blindindex", "run_id"),
+            ("eigenaar_id", "soort", "uitgever", "waarde", "blindindex", *origin, "run_id"),
             numbers,
         )
         self._twin_pins(salts)
