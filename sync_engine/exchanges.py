@@ -28,6 +28,9 @@ from sync_engine.store.work import Params, Row, Work
 Detail: TypeAlias = Mapping[str, str | int | bool | None]
 """What is known of an exchange without personal data: keys, instants, who did what."""
 
+ALARM: Final = "alarm"
+"""State of what another system contradicts: health tells it until a person found out."""
+
 _COLUMNS: Final = (
     "id, entity, core_id, kind, state, revision, detail, message_id, changed_at, operator, "
     "body IS NOT NULL"
@@ -202,12 +205,12 @@ class Exchanges:
 
         Raises: StalePlanError if it was changed since it was seen, or is not there any more.
         """
-        sets, params = "", ()
+        sets, params = "", list[object]()
         if forget:
             sets = ", salt = NULL, body = NULL"
         elif body is not None:
-            sealed, params = self._sealed(exchange.number, body)
-            sets = f", {sealed}"
+            sealed, given = self._sealed(exchange.number, body)
+            sets, params = f", {sealed}", list(given)
         with self._writing(within) as work:
             rows = work.execute(
                 "UPDATE exchange SET state = ?, revision = revision + 1, detail = ?, "
@@ -244,6 +247,17 @@ class Exchanges:
         person = self._cipher().person(salt)
         sealed = person.encrypt(body, exchange_context(number), compress=True)
         return "salt = ?, body = ?", (salt, sealed)
+
+
+def alarms(work: Work, koppelingen: Sequence[int]) -> dict[int, int]:
+    """Koppeling id → exchanges that are in alarm, whatever they are about; only if any."""
+    return dict(
+        work.execute(
+            "SELECT koppeling_id, COUNT(*) FROM exchange WHERE state = ? "
+            f"AND {work.many('koppeling_id')} GROUP BY koppeling_id",
+            (ALARM, work.values(koppelingen)),
+        )
+    )
 
 
 def _written(detail: Detail) -> str:

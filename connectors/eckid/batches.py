@@ -177,7 +177,7 @@ class Post:
         except DailyLimitError:
             _log.warning("the limit of the day is reached: nothing is submitted until midnight")
             next_at = after_midnight(self._clock.now())
-            self._open[batch.number] = self._batches.polled(batch, next_at=next_at)
+            self._open[batch.number] = self._batches.sent(batch, reference="", next_at=next_at)
             self._shelf.forget(stage.asked, tuple(marks))
             return False
         except KoppelhubError:

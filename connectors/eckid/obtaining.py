@@ -107,7 +107,10 @@ def is_sent(batch: Batch) -> bool:
 
 
 def limits(batch: Batch, now: datetime) -> bool:
-    """Whether it was refused for the limit of a day that is not over."""
+    """Whether it was refused for the limit of a day that is not over.
+
+    Such a batch stands without a name until midnight, so that the next run knows it too.
+    """
     return not is_sent(batch) and batch.next_at is not None and batch.next_at > now
 
 
@@ -159,12 +162,15 @@ def judge(stage: Stage, batch: Batch, result: BatchResult) -> Verdict:
     """Keep the rows that are right, and refuse the rest.
 
     An index that was not asked for belongs to nobody; whoever is not in the answer is refused, as
-    is a value of the other kind. Spec: eckid.md, section 10, rule 5.
+    is a value of the other kind. Who left the core meanwhile (0) is nobody any more.
+    Spec: eckid.md, section 10, rule 5.
     """
     problems = dict(result.problems)
     found: dict[int, str] = {}
     for index, person in enumerate(batch.persons, start=1):
         value = result.found.get(index)
+        if not person:
+            continue
         if value is not None and _fits(stage, value):
             found[person] = value
         elif value is not None:
@@ -175,7 +181,7 @@ def judge(stage: Stage, batch: Batch, result: BatchResult) -> Verdict:
     strange = sum(index not in asked for index in (*result.found, *result.failed))
     if strange:
         problems["an index was not asked for"] = strange
-    return Verdict(found, frozenset(batch.persons) - found.keys(), problems)
+    return Verdict(found, frozenset(batch.persons) - found.keys() - {0}, problems)
 
 
 def _fits(stage: Stage, value: str) -> bool:

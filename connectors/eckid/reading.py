@@ -429,7 +429,8 @@ class ObtainReading:
         reasons += [f"{rule} ({times})" for rule, times in sorted(post.problems.items())]
         if not reasons:
             return Completeness(True)
-        return Completeness(False, "; ".join(reasons), self._advice())
+        waits = not (self._refused or post.problems)
+        return Completeness(False, "; ".join(reasons), self._advice(), waits=waits)
 
     def _advice(self) -> str:
         if self._tools.post.problems:

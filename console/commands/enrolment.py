@@ -176,7 +176,7 @@ def source_live(
 def _told(out: Output, path: Path, following: str) -> None:
     if not out.data({"file": path, "next": following}):
         out.line(f"Geschreven: {path}")
-        out.line(f"Start `koppelhub serve` en de workers opnieuw. Daarna: {following}")
+        out.line(f"Wat draait neemt dit vanzelf over. Daarna: {following}")
 
 
 def _question(found: Organisation | None, school: str, system: str) -> str:

@@ -77,6 +77,7 @@ class MemoryBatches:
         return self._put(Batch(self._made, kind, tuple(persons), self._clock.now()))
 
     def sent(self, batch: Batch, *, reference: str, next_at: datetime) -> Batch:
+        assert self._own(batch).sent_at is None
         now = self._clock.now()
         return self._put(
             replace(self._own(batch), sent_at=now, reference=reference, next_at=next_at)
@@ -84,9 +85,13 @@ class MemoryBatches:
 
     def polled(self, batch: Batch, *, next_at: datetime) -> Batch:
         own = self._own(batch)
+        assert own.sent_at is not None
+        assert not own.has_answer
         return self._put(replace(own, polls=own.polls + 1, next_at=next_at))
 
     def answered(self, batch: Batch, body: bytes) -> Batch:
+        assert self._own(batch).sent_at is not None
+        assert batch.number not in self._answers
         self._answers[batch.number] = body
         return self._put(replace(self._own(batch), has_answer=True))
 
