@@ -39,7 +39,7 @@ from connectors.eckid.keeping import Kept, Shelf, Stages, Stam
 from connectors.eckid.manifest import MANIFEST, SYSTEM
 from connectors.eckid.obtaining import State, state_of
 from connectors.eckid.options import Options, read_options
-from connectors.eckid.persons import LEERLING, MEDEWERKER, Person, marked, of_pupil, who
+from connectors.eckid.persons import LEERLING, MEDEWERKER, Person, marked, who
 from connectors.eckid.reading import (
     PAGE,
     Amounts,
@@ -262,23 +262,27 @@ class EckIdConnector:
 
     # -- another PGN -------------------------------------------------------------------------------
 
+    def obtained_with(self, pupil: Pupil, number: Bsn | Onderwijsnummer) -> bool | None:
+        """Whether the stampseudoniem that is kept was obtained with this PGN; None without one."""
+        kept = self._stam(pupil.number)
+        return None if kept is None else kept.mark == self._mark(number)
+
     def renumber(self, pupil: Pupil, *, former: Bsn | Onderwijsnummer) -> None:
         """Let a pupil keep his pseudonyms under another PGN: replace first, compare, then keep.
 
-        No date goes with it: it works at once, and cannot be undone. Done once more, after a
+        No date goes with it: it works at once, and cannot be undone. Asked once more, after a
         crash, it finds that the former PGN is blocked, and compares what the new one leads to.
         Spec: eckid.md, section 12.
         Raises: PseudonymDiffersError where the answer is not the pseudonym that is kept: nothing is
             written then; ConnectorError.
         """
-        person = of_pupil(pupil, self._people.mark)
-        stage = self._stages(Scope(LEERLING, "")).stam
-        kept = self._shelf.read(stage.kind, Stam, [person.number]).get(person.number)
+        kept = self._stam(pupil.number)
         if kept is None or pupil.pgn is None:
             raise _not_renumbered("there is no pseudonym, or no new PGN")
-        if kept.mark == person.mark:
+        mark = self._mark(pupil.pgn)
+        if kept.mark == mark:
             return
-        if kept.mark != marked(self._people.mark(former.reveal())):
+        if kept.mark != self._mark(former):
             raise _not_renumbered("the pseudonym was obtained with yet another PGN")
         old, new = self._hasher.hash_one(former), self._hasher.hash_one(pupil.pgn)
         answer = self._replaced(old, new)
@@ -288,7 +292,18 @@ class EckIdConnector:
                 system=SYSTEM,
                 operation=_REPLACE,
             )
-        self._shelf.write(stage.kind, {person.number: Stam(kept.v, person.mark, kept.sinds)})
+        now = Stam(kept.v, mark, kept.sinds)
+        self._shelf.write(self._of_pupils.stam.kind, {pupil.number: now})
+
+    @property
+    def _of_pupils(self) -> Stages:
+        return self._stages(Scope(LEERLING, ""))
+
+    def _stam(self, number: int) -> Stam | None:
+        return self._shelf.read(self._of_pupils.stam.kind, Stam, [number]).get(number)
+
+    def _mark(self, number: Bsn | Onderwijsnummer) -> str:
+        return marked(self._people.mark(number.reveal()))
 
     def _replaced(self, old: Hpgn, new: Hpgn) -> Stampseudoniem:
         """The pseudonym that the new hash leads to from now on."""

@@ -199,7 +199,11 @@ def test_a_pgn_that_is_replaced_keeps_both_pseudonyms(koppeling: Koppeling) -> N
     now = renumbered(koppeling)
     before = koppeling.obtained()
     koppeling.people.put(now)
-    koppeling.connect().renumber(now, former=bsn(1))
+    connector = koppeling.connect()
+    assert [connector.obtained_with(now, bsn(n)) for n in (1, 101)] == [True, False]
+    assert connector.obtained_with(pupil(2), bsn(2)) is None
+    connector.renumber(now, former=bsn(1))
+    assert [connector.obtained_with(now, bsn(n)) for n in (1, 101)] == [False, True]
     found, _ = obtain(koppeling)
     assert "vraag" not in found["K-1"]
     assert koppeling.obtained() == before
@@ -324,6 +328,7 @@ def test_who_is_refused_is_asked_three_times_and_then_becomes_a_question(
         found, completeness = obtain(koppeling)
         assert len(found) == 9
         assert not completeness.complete
+        assert not completeness.waits
         assert "1 were refused" in completeness.reason
         assert koppeling.hasher.hashed[bsn(3).reveal()] == times
     found, completeness = obtain(koppeling)
@@ -413,6 +418,7 @@ def test_a_slow_facility_is_left_to_the_next_run(koppeling: Koppeling) -> None:
     assert found == {}
     assert "20 wait" in completeness.reason
     assert completeness.advice
+    assert completeness.waits, "that is no failure"
     assert koppeling.facility.polls == 20, "two batches, ten times each"
     assert koppeling.clock.slept < timedelta(minutes=7)
     assert koppeling.connect().standing(SCOPE) == Standing(persons=20, waiting=20)
