@@ -28,6 +28,9 @@ from sync_engine.store.work import Params, Row, Work
 Detail: TypeAlias = Mapping[str, str | int | bool | None]
 """What is known of an exchange without personal data: keys, instants, who did what."""
 
+ALARM: Final = "alarm"
+"""State of what another system contradicts: health tells it until a person found out."""
+
 _COLUMNS: Final = (
     "id, entity, core_id, kind, state, revision, detail, message_id, changed_at, operator, salt"
 )
@@ -243,6 +246,17 @@ class Exchanges:
         person = self._cipher().person(salt)
         sealed = person.encrypt(body, exchange_context(number), compress=True)
         return "salt = ?, body = ?", (salt, sealed)
+
+
+def alarms(work: Work, koppelingen: Sequence[int]) -> dict[int, int]:
+    """Koppeling id → exchanges that are in alarm, whatever they are about; only if any."""
+    return dict(
+        work.execute(
+            "SELECT koppeling_id, COUNT(*) FROM exchange WHERE state = ? "
+            f"AND {work.many('koppeling_id')} GROUP BY koppeling_id",
+            (ALARM, work.values(koppelingen)),
+        )
+    )
 
 
 def _written(detail: Detail) -> str:
