@@ -2,7 +2,7 @@
 
 Only whole runs count: those that tried everything there is to read. A single pupil that was read
 well says nothing of the night that failed, and whoever gave another command was told what came of
-it. Each question has an index of its own (tables.py).
+it. Each question has an index of its own (run_tables.py).
 """
 
 from __future__ import annotations

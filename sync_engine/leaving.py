@@ -38,6 +38,14 @@ GOES: Final[tuple[tuple[str, str], ...]] = (
     ("inbox", _KOPPELING),
     ("kern_inbox", "koppeling IN (SELECT name FROM koppeling WHERE tenant_id = ?)"),
     ("outbox", _TENANT),
+    ("vault", _TENANT),
+    (
+        "batch_person",
+        "batch_id IN (SELECT b.id FROM batch b WHERE b.koppeling_id IN "
+        "(SELECT id FROM v_koppeling))",
+    ),
+    ("batch", _KOPPELING),
+    ("exchange", _KOPPELING),
     ("quarantine", _SCOPE),
     (
         "raw_payload",

@@ -608,6 +608,9 @@ class _Run:
             )
         )
         report.situations = {name: count for name, count in planned.situations.items() if count}
+        unknown = planned.situations["unknown"]
+        if unknown and self.context is not None:
+            self.context.events.append((None, "unknown persons", {"records": unknown}))
         self.found = planned.found
         report.held = planned.held
         report.refusals = planned.refused

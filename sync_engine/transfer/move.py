@@ -360,6 +360,8 @@ class _Move:
             ("pin", f"core_id IN {OWNED} AND lifted_at IS NULL"),
             ("plan", held),
             ("inbox", own),
+            ("vault", f"core_id IN {OWNED}"),
+            ("exchange", own),
         ):
             count = work.execute(f"SELECT COUNT(*) FROM {name} WHERE {where}")[0][0]
             if count:
@@ -413,6 +415,7 @@ class _Move:
             "digest BLOB, koppeling_id INTEGER, source_key TEXT, entity TEXT, kind TEXT, "
             "core_id BIGINT",
         )
+        work.temp_table("t_lost", "koppeling_id INTEGER, entity TEXT, source_key TEXT, core BIGINT")
         work.temp_table("t_plan", "plan_id INTEGER, twin_id INTEGER, goes BOOLEAN")
         work.temp_table("t_case", "id INTEGER PRIMARY KEY, detail TEXT")
         work.temp_table("t_input", "tenant_id INTEGER, name TEXT, fingerprint BLOB")

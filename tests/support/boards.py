@@ -311,7 +311,7 @@ OF_NO_TENANT = frozenset(
         # parts of what has one, held to it by `sound`
         *("adres", "alias", "contactgegeven", "core_salt", "counterpart", "former_form"),
         *("former_member", "groepsdeelname", "identificatie", "raw_payload", "reading"),
-        *("shadow_form", "zaak_notitie", "source_cursor"),
+        *("shadow_form", "zaak_notitie", "source_cursor", "batch_person"),
         # of the installation
         *("audit", "audit_anchor", "id_block", "incident", "kern_inbox", "key_check"),
         *("known_expiry", "notification", "process_heartbeat", "shared_state", "tenant"),
@@ -396,7 +396,7 @@ def sound(made: Bench) -> None:
             assert koppeling[number] == tenant_of.get(core_id), table
     for tenant, number in made.query("SELECT tenant_id, koppeling_id FROM zaak"):
         assert tenant == koppeling[number]
-    for table in ("pin", "refold", "former_number"):
+    for table in ("pin", "refold", "former_number", "vault"):
         aliases: dict[int, int] = dict(made.query("SELECT core_id, survivor_id FROM alias"))
         for tenant, core_id in made.query(f"SELECT tenant_id, core_id FROM {table}"):
             where = tenant_of.get(aliases.get(core_id, core_id))

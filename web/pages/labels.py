@@ -100,6 +100,7 @@ CASE_KINDS: Final = {
     "unmatched": marked("nieuw; een mens beslist"),
     "quarantine": marked("kan niet gelezen worden"),
     "disagreement": marked("bronnen zijn het oneens"),
+    "pseudonym": marked("ECK iD geleverd is niet ECK iD verkregen"),
 }
 
 STATES: Final = {
