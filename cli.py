@@ -26,6 +26,7 @@ from console.commands import (
     cases,
     clock,
     cursors,
+    eckid,
     enrolment,
     health,
     herinrichtingen,
@@ -56,7 +57,7 @@ app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
     *(accounts, herinrichtingen, inbox, systems, trail, upkeep, clock, health, alerts),
-    *(sources, cursors, enrolment),
+    *(sources, cursors, enrolment, eckid),
 ):
     app.add_typer(group.app)
 

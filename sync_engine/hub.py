@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -17,7 +17,7 @@ from config.herinrichting import MovedPart
 from config.keyring import Keyring
 from config.nearest import choice, nearest
 from config.settings import Settings
-from config.sources import Source
+from config.sources import PgnPurpose, Source
 from connectors import registry as connector_registry
 from connectors.base import (
     Connector,
@@ -28,6 +28,7 @@ from connectors.base import (
     Manifest,
     Manners,
 )
+from connectors.stores import Batches, People, Vault
 from mappings import registry as mapping_registry
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
@@ -36,9 +37,13 @@ from sector.identifiers import Brin, Identifier, InvalidIdentifierError, Vestigi
 from sync_engine import herinrichtingen
 from sync_engine.actor import Actor
 from sync_engine.asked import asked_fields
+from sync_engine.audit import note
+from sync_engine.batches import StoreBatches
 from sync_engine.context import KoppelingRow
 from sync_engine.errors import NoRightError
+from sync_engine.exchanges import Exchanges
 from sync_engine.inbox import StoreInbox
+from sync_engine.people import Purpose, StorePeople
 from sync_engine.politeness import StoreManners
 from sync_engine.renumbering import Renumbering
 from sync_engine.store.cipher import TenantCipher
@@ -46,6 +51,7 @@ from sync_engine.store.engine import Store
 from sync_engine.store.keys import open_tenant_cipher, verify_keys
 from sync_engine.store.work import Work
 from sync_engine.tracing import Tracing, tracing_of
+from sync_engine.vault import StoreVault
 
 _BRIN_LENGTH: Final = 4
 _SCHOOL_ADVICE: Final = (
@@ -62,7 +68,6 @@ class Hub:
         find_mapping: finds the mapping of a system; tests may replace it.
         actor: who acts; the system itself where no person does.
         tracing: where traces of runs go; None, the default, is nowhere.
-        is_own: `connect` is the hub's own way to make connectors.
     """
 
     settings: Settings
@@ -73,7 +78,11 @@ class Hub:
     find_mapping: Callable[[str], Mapping] = mapping_registry.mapping_of
     actor: Actor = field(default_factory=Actor)
     tracing: Tracing | None = None
-    is_own: bool = False
+
+    def __post_init__(self) -> None:
+        """The same installation by other settings or for another actor makes connectors its own."""
+        if getattr(self.connect, "__func__", None) is Hub.connector:
+            object.__setattr__(self, "connect", self.connector)
 
     @classmethod
     def open(
@@ -95,8 +104,8 @@ class Hub:
             verify_keys(store, keyring)
             make = connect or (lambda source, clock: hub.connector(source, clock))
             tracing = tracing_of(settings.telemetry)
-            own = connect is None
-            hub = cls(settings, store, keyring, clock, make, tracing=tracing, is_own=own)
+            hub = cls(settings, store, keyring, clock, make, tracing=tracing)
+            hub = hub if connect else replace(hub, connect=hub.connector)
             hub.mirror()
         except BaseException:
             store.close()
@@ -110,8 +119,6 @@ class Hub:
         """
         _check_names(settings)
         other = replace(self, settings=settings)
-        if self.is_own:
-            other = replace(other, connect=lambda source, clock: other.connector(source, clock))
         other.mirror()
         return other
 
@@ -372,7 +379,6 @@ class Hub:
         Raises: ConfigurationError, as the function `connector`.
         """
         needs = connector_registry.factory(source.system).manifest.keeps
-        inbox = self.inbox(source.name) if Keeps.INBOX in needs else None
         manners = StoreManners(
             self.store,
             koppeling=source.name,
@@ -381,7 +387,64 @@ class Hub:
             probe=2 * _timeout(self.settings),
             clock=clock,
         )
-        return connector(self.settings, source, clock, inbox=inbox, manners=manners)
+        return connector(
+            self.settings, source, clock, stores=self.stores(source, needs), manners=manners
+        )
+
+    def stores(self, source: Source, needs: Collection[Keeps]) -> Stores:
+        """What a koppeling may keep and know, of what its connector declares that it needs."""
+        return Stores(
+            inbox=self.inbox(source.name) if Keeps.INBOX in needs else None,
+            vault=self.vault(source.name) if Keeps.VAULT in needs else None,
+            batches=self.batches(source.name) if Keeps.BATCHES in needs else None,
+            people=self.people(source) if Keeps.PEOPLE in needs else None,
+        )
+
+    def vault(self, name: str) -> StoreVault:
+        """What the system of a configured koppeling keeps of persons."""
+        row = self.koppeling(name)
+        cipher = partial(self.cipher, row.tenant_id)
+        return StoreVault(
+            self.store,
+            tenant_id=row.tenant_id,
+            system=row.system,
+            cipher=cipher,
+            clock=self.clock,
+        )
+
+    def batches(self, name: str) -> StoreBatches:
+        """What a configured koppeling asked in one message, and fetches later."""
+        row = self.koppeling(name)
+        cipher = partial(self.cipher, row.tenant_id)
+        return StoreBatches(self.store, row, cipher=cipher, clock=self.clock)
+
+    def exchanges(self, name: str) -> Exchanges:
+        """Where each object stands with the system of a configured koppeling."""
+        row = self.koppeling(name)
+        cipher = partial(self.cipher, row.tenant_id)
+        return Exchanges(self.store, row, cipher=cipher, clock=self.clock)
+
+    def people(self, source: Source) -> StorePeople:
+        """Who is at the schools of a koppeling's tenant.
+
+        Their PGNs are for the ECK iD: the one purpose that any connector asks people for.
+        """
+        row, purpose = self.koppeling(source.name), PgnPurpose.ECKID
+        names = self.koppelingen(row.tenant_id)
+        numbers = {name: number for number, name in names.items()}
+        tellers = tuple(
+            numbers[other.name]
+            for other in self.settings.source
+            if other.name in numbers and other.pgn_allowed_for(purpose)
+        )
+        return StorePeople(
+            self.store,
+            row,
+            purpose=Purpose(purpose, source.pgn_allowed_for(purpose), tellers),
+            cipher=partial(self.cipher, row.tenant_id),
+            today=self.today,
+            note=partial(note, self, operator=self.actor.name, action="pgn"),
+        )
 
     def manifest(self, source: Source) -> Manifest:
         """What the connector of a source declares; nothing is opened where it is installed.
@@ -431,12 +494,25 @@ def _mirrored(work: Work) -> tuple[dict[str, int], dict[str, tuple[int, str]]]:
     return {row[0]: row[1] for row in tenants}, {row[0]: (row[1], row[2]) for row in sources}
 
 
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores of the engine that a connector is handed; None where it declares no need."""
+
+    inbox: Inbox | None = None
+    vault: Vault | None = None
+    batches: Batches | None = None
+    people: People | None = None
+
+
+NO_STORES: Final = Stores()
+
+
 def connector(
     settings: Settings,
     source: Source,
     clock: Clock,
     *,
-    inbox: Inbox | None = None,
+    stores: Stores = NO_STORES,
     manners: Manners | None = None,
 ) -> Connector:
     """The connector of a configured source, its secrets resolved.
@@ -445,7 +521,7 @@ def connector(
         settings: of the installation.
         source: the koppeling.
         clock: of the connector.
-        inbox: for a system that needs one.
+        stores: those that it needs.
         manners: how its system is spared, with all who ask it.
 
     Raises: ConfigurationError if the system is unknown, a setting misses, or a secret is not there.
@@ -453,7 +529,7 @@ def connector(
     factory = connector_registry.factory(source.system)
     _refuse_unacknowledged(settings, factory.manifest)
     _refuse_unagreed(settings, source, factory.manifest)
-    link = link_of(settings, source, factory.manifest, inbox=inbox, manners=manners)
+    link = link_of(settings, source, factory.manifest, stores=stores, manners=manners)
     return factory.connect(link, clock=clock)
 
 
@@ -462,7 +538,7 @@ def link_of(
     source: Source,
     manifest: Manifest,
     *,
-    inbox: Inbox | None = None,
+    stores: Stores = NO_STORES,
     manners: Manners | None = None,
 ) -> Link:
     """What the configuration gives a connector. Raises: ConfigurationError."""
@@ -473,8 +549,11 @@ def link_of(
         resources=source.resources,
         timeout=_timeout(settings),
         drop=dropped_fields(settings, source, manifest),
-        inbox=inbox,
+        inbox=stores.inbox,
         manners=manners,
+        vault=stores.vault,
+        batches=stores.batches,
+        people=stores.people,
     )
 
 

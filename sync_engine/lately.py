@@ -32,6 +32,7 @@ class _Counts(msgspec.Struct):
 
     read: int = 0
     unread: int = 0
+    waits: int = 0
     applied: dict[str, int] = {}
     held: int = 0
     quarantine: int = 0
@@ -184,6 +185,7 @@ def _rows(work: Work, runs: Collection[int]) -> dict[int, tuple[LastRun, Mapping
             error=error or "",
             advice=advice or "",
             unread=counts.unread,
+            waits=counts.waits,
         )
         found[number] = (made, counts.records)
     return found

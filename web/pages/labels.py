@@ -128,6 +128,7 @@ TROUBLES: Final = {
     "database": marked("database"),
     "assumption": marked("aanname"),
     "inbox": marked("inbox"),
+    "alarm": marked("alarm"),
 }
 """What is wrong → a word for it in the matrix."""
 
