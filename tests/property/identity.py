@@ -5,6 +5,7 @@ A node is a record of a source; `core` names for each node the oldest node that 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from mappings.canonical.fields import Entity
@@ -37,6 +38,8 @@ class Identity:
         self.refers: dict[Node, Row] = {}  # to whom, when it was judged last
         self.cases: dict[Node, tuple[str, set[Node]]] = {}  # the kind, and who it may be
         self.merged: set[Node] = set()  # of core records that turned out to be one
+        self.only: set[Node] | None = None  # that is judged; all of a source, unless somebody acts
+        self.apart: set[Node] = set()  # of which a person made a record of its own
 
     def _correlate(self, source: str, entity: str, whole: set[Node]) -> None:
         """Judge what is new, or not accepted yet: equal keys join, a likeness is a case.
@@ -44,13 +47,11 @@ class Identity:
         Args:
             whole: new nodes of which nothing that is required is missing.
         """
-        self.cases = {n: case for n, case in self.cases.items() if n[:2] != (source, entity)}
-        known = set(self.core)
+        known, judged = set(self.core), self._judged(source, entity, {*self.received, *self.cases})
+        self.cases = {n: case for n, case in self.cases.items() if n not in judged}
         persons = {one: self._group(one) for one, row in self.shown.items() if "achternaam" in row}
-        for node in sorted(n for n in self.received if n[:2] == (source, entity)):
-            said = self._said(node, self.received)
-            who = {name: self._resolve(value) for name, value in said.items()}
-            refers = {name: who[name] if name in PARTS else who[name] is None for name in who}
+        for node in sorted(judged & self.received.keys()):
+            refers = self._refers(node)
             pending = self.received[node] != self.accepted.get(node) or self.refers[node] != refers
             ready = node in known or (self._alive(node) and node in whole)
             if pending and ready:
@@ -61,6 +62,9 @@ class Identity:
             if likes := [one for one in others if one[1] == entity and self._alike(node, one)]:
                 self.cases[node] = "score", {n for one in likes for n in others[one]}
                 self.core = {n: one for n, one in self.core.items() if one != node}
+
+    def _judged(self, source: str, entity: str, nodes: Iterable[Node]) -> set[Node]:
+        return {n for n in nodes if n[:2] == (source, entity) and n in (self.only or {n})}
 
     def _join(self, node: Node) -> None:
         """Make a node one with all that have an equal exact key, or open a case."""
@@ -86,6 +90,8 @@ class Identity:
         swap = any(self._takes(n, node) for n in others)  # each describes whom the other described
         if swap or clash & PERSONAL or (clash - NUMBERS and found != {own}):
             self.cases[node] = "contradiction", group
+        elif len(found) > 1 and self.apart & found:
+            self.cases[node] = "match", group
         elif keys and {k for k, _ in keys} <= LOOSE and len({s for _, s in live}) < len(live):
             self.cases[node] = "match", group  # two live records of one source would become one
         else:
@@ -122,6 +128,11 @@ class Identity:
         keys = {kind: [is_[name] for name in names] for kind, names in KEYS.items()}
         none = {"afkorting"} if "code" in said else set()
         return {(kind, (node[1], *v)) for kind, v in keys.items() if all(v) and kind not in none}
+
+    def _refers(self, node: Node) -> Row:
+        """To whom it refers; of what is no part of a key only whether that is known."""
+        who = {name: self._resolve(v) for name, v in self._said(node, self.received).items()}
+        return {name: who[name] if name in PARTS else who[name] is None for name in who}
 
     def _takes(self, node: Node, other: Node) -> bool:
         """Whether a node has a personal number that was another's."""

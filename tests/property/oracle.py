@@ -53,14 +53,18 @@ class Oracle(Identity):
     def run(self, source: str, *, closes: bool = True) -> None:
         """A source was read: judge and accept what it says, but no closing where they are held."""
         for entity in map(str, Entity):
-            new = {n for n in self.received if n[:2] == (source, entity)} - self.core.keys()
+            new = self._judged(source, entity, self.received) - self.core.keys()
             self._correlate(source, entity, {n for n in new if self._row({n}, self.received)})
-            sure = {n for n in self.core if n[:2] == (source, entity)} - self.cases.keys()
+            sure = self._judged(source, entity, self.core) - self.cases.keys()
             for one in {self.core[n] for n in sure}:
                 said = self.accepted | {n: {**self.received[n]} for n in sure & self._group(one)}
                 row, old = self._row(self._group(one), said), self.shown.get(one, {})
                 ends = row and row["tot_afgeleid"] and not old.get("tot_afgeleid", True)
                 self.accepted = said if row and (closes or not ends) else self.accepted
+        self._fold()
+
+    def _fold(self) -> None:
+        """Every core record, of what is accepted; and who is a member since when."""
         rows = {one: self._row(self._group(one), self.accepted) or {} for one in self.core.values()}
         for one, row in [(one, row) for one, row in rows.items() if one[1] == Entity.GROEP]:
             claims = [c for n in self._group(one) for c in self.accepted.get(n, {}).values()]

@@ -48,6 +48,7 @@ PUPIL = st.one_of(
     world.RECORDS[LEERLING],
     st.just(ALIKE),
 )
+SHARED = f"https://ketenid.nl/pilot/{'c' * 128}"
 DISPUTED = (Verdict.LINK, Verdict.CREATE, Verdict.IGNORE, Verdict.SPLIT)
 SETTLED = (Verdict.LINK, Verdict.SPLIT)
 
@@ -56,7 +57,8 @@ class Machine(RuleBasedStateMachine):
     """Three sources, one hub, and a person."""
 
     stores: Callable[[], Any]
-    seen: Counter[str]
+    seen: Counter[str]  # kind of act → histories in which it had its effect
+    examples: int
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,6 +69,7 @@ class Machine(RuleBasedStateMachine):
         )
         self.bench.policy(guards=PASS)
         self.order = 0
+        self.steps: set[str] = set()
 
     def teardown(self) -> None:
         try:
@@ -75,6 +78,8 @@ class Machine(RuleBasedStateMachine):
             self.bench.close()
             self.opened.__exit__(None, None, None)
             shutil.rmtree(self.folder)
+        type(self).examples += 1
+        type(self).seen.update(self.steps)
 
     def _ends_well(self) -> None:
         """Nothing more changes, and what is folded again is as it stands."""
@@ -148,10 +153,10 @@ class Machine(RuleBasedStateMachine):
         if refuse:
             report = self._act(name, Kind.REFUSE, refused=held.plan_id)
             assert changed(before, core(self.bench)) == {}
-            self.seen["refuse"] += report.refusals > 0
+            self._did("refuse", report.refusals > 0)
         else:
             report = self._act(name, Kind.APPLY, approved=held.plan_id)
-            self.seen["approve"] += bool(report.applied)
+            self._did("approve", bool(report.applied))
 
     @rule(name=SOURCES, school=world.SOME)
     def undo_last(self, name: str, school: list[tuple[Entity, int, dict[str, Any]]]) -> None:
@@ -165,7 +170,7 @@ class Machine(RuleBasedStateMachine):
         report = self._act(name, Kind.UNDO, undone=last.run_id)
         if not report.doubts:
             assert changed(before, core(self.bench)) == {}
-            self.seen["undo"] += 1
+            self._did("undo", True)
         if self.bench.cases():  # who was in doubt with what is undone may be in doubt no more
             return
         after = core(self.bench)
@@ -182,8 +187,20 @@ class Machine(RuleBasedStateMachine):
         if runs:
             chosen = data.draw(st.sampled_from(runs))
             report = self._act(chosen.koppeling, Kind.UNDO, undone=chosen.run_id)
-            self.seen["undo any"] += bool(report.applied)
-            self.seen["doubt"] += bool(report.doubts)
+            self._did("undo any", bool(report.applied))
+            self._did("doubt", bool(report.doubts))
+
+    @rule(name=SOURCES)
+    def undo_older(self, name: str) -> None:
+        """Of two runs that changed one pupil the first: he is in doubt."""
+        reports = []
+        for surname in ("Smit", "Mol"):
+            self.bench.sources[name].put(LEERLING, "eerder", achternaam=surname)
+            self.bench.later()
+            reports.append(self.bench.sync(name))
+        if all(report.applied for report in reports):
+            report = self._act(name, Kind.UNDO, undone=reports[0].run_id)
+            self._did("doubt", bool(report.doubts))
 
     @rule(data=st.data())
     def merge(self, data: st.DataObject) -> None:
@@ -208,13 +225,33 @@ class Machine(RuleBasedStateMachine):
             core_id = data.draw(st.sampled_from(cores))
             self._decide(name, Decision(verdict, LEERLING, key, core_id=core_id))
 
+    @rule(verdict=st.sampled_from([Verdict.CREATE, Verdict.IGNORE, Verdict.LINK]))
+    def settle(self, verdict: Verdict) -> None:
+        """A look-alike of a pupil of another source comes, and what he is, is decided."""
+        self.bench.sources["s0"].put(LEERLING, "alike", **ALIKE)
+        self.bench.sync("s0")
+        self.bench.sources["s2"].put(LEERLING, "alike", **ALIKE)
+        self.bench.sync("s2")
+        cores = self.bench.query("SELECT MIN(id) FROM leerling")
+        if ("s2", "leerling", "alike", "score") in self.bench.cases():
+            self._decide("s2", Decision(verdict, LEERLING, "alike", core_id=cores[0][0]))
+
+    @rule()
+    def part(self) -> None:
+        """Two sources have a pupil with one ECK iD, and he is not the same."""
+        for name in ("s0", "s1"):
+            self.bench.sources[name].put(LEERLING, "beide", achternaam="Bakker", eck_id=SHARED)
+            self.bench.sync(name)
+        records = self.bench.query("SELECT 1 FROM link WHERE source_key = 'beide'")
+        if len(records) > 1:
+            self._decide("s1", Decision(Verdict.SPLIT, LEERLING, "beide"))
+
     def _decide(self, name: str, decision: Decision) -> None:
         report = self.bench.sync(name, kind=Kind.DECIDE, decision=decision, operator="test")
-        self.seen[str(decision.verdict)] += not report.error
-        self.seen["decided"] += not report.error
+        self._did(str(decision.verdict), not report.error)
         self._sound()
 
-    @precondition(lambda self: self.seen["decided"])
+    @precondition(lambda self: self.steps & DECISIONS)
     @rule(data=st.data())
     def take_back(self, data: st.DataObject) -> None:
         acts = self.bench.query(
@@ -224,14 +261,16 @@ class Machine(RuleBasedStateMachine):
         if acts:
             act, name = data.draw(st.sampled_from(acts))
             report = self.bench.sync(name, kind=Kind.DECIDE, lifted=act, operator="test")
-            self.seen["take back"] += not report.error
+            self._did("take back", not report.error)
             self._sound()
 
-    @rule(name=SOURCES)
-    def lift(self, name: str) -> None:
-        if list_refusals(self.bench.hub, koppelingen=[name]):
+    @rule(data=st.data())
+    def lift(self, data: st.DataObject) -> None:
+        refused = {refusal.koppeling for refusal in list_refusals(self.bench.hub)}
+        if refused:
+            name = data.draw(st.sampled_from(sorted(refused)))
             lift_refusals(self.bench.hub, name, run_id=None, operator="test")
-            self.seen["lift"] += 1
+            self._did("lift", True)
 
     def _act(self, name: str, kind: Kind, **options: Any) -> RunReport:
         report = self.bench.sync(name, kind=kind, operator="test", **options)
@@ -239,24 +278,29 @@ class Machine(RuleBasedStateMachine):
         self._sound()
         return report
 
+    def _did(self, act: str, effect: bool) -> None:
+        """Note an act that had its effect."""
+        self.steps.update([act] if effect else [])
+
     def _sound(self) -> None:
         check_invariants(self.bench.hub)
 
 
-# create and ignore are too rare here; test_decisions.py has them
-ACTS = (
-    *("refuse", "approve", "lift", "undo", "undo any", "doubt", "take back"),
-    *("merge", "link", "split"),
-)
+DECISIONS = {str(verdict) for verdict in Verdict}
+ACTS = {*("refuse", "approve", "lift", "undo", "undo any", "doubt", "take back"), *DECISIONS}
 
 
-def _hold(stores: Callable[[], Any], *, examples: int, steps: int) -> Counter[str]:
-    machine: Any = type("Machine", (Machine,), {"stores": staticmethod(stores), "seen": Counter()})
+def _hold(stores: Callable[[], Any], *, examples: int, steps: int) -> type[Machine]:
+    machine: Any = type(
+        "Machine",
+        (Machine,),
+        {"stores": staticmethod(stores), "seen": Counter(), "examples": 0},
+    )
     run_state_machine_as_test(
         machine, settings=settings(max_examples=examples, stateful_step_count=steps)
     )
-    seen: Counter[str] = machine.seen
-    return seen
+    kind: type[Machine] = machine
+    return kind
 
 
 @pytest.fixture(scope="module")
@@ -269,10 +313,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_any_acts_on_any_history_leave_a_core_that_stands(template: Path) -> None:
-    seen = _hold(lambda: on_sqlite(template), examples=40, steps=12)
-    assert all(seen[act] for act in ACTS), seen
+    machine = _hold(lambda: on_sqlite(template), examples=24, steps=12)
+    rare = {act: machine.seen[act] for act in ACTS if machine.seen[act] * 20 < machine.examples}
+    assert not rare, f"of {machine.examples} histories"
 
 
 @pytest.mark.postgres
 def test_any_acts_on_any_history_on_postgresql(postgres_server: PostgresServer) -> None:
-    assert _hold(lambda: on_postgres(postgres_server), examples=2, steps=8)
+    assert _hold(lambda: on_postgres(postgres_server), examples=2, steps=8).seen
