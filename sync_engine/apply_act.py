@@ -195,6 +195,7 @@ def _decisions(context: Context, act: Act, *, operator: str, why: str) -> None:
             (context.koppeling.id,),
         )
     first: int | None = None
+    own = context.koppeling.id  # only its records are judged with the act
     for (koppeling_id, entity, key), verdict, core_id in act.remembered:
         work.execute(  # the newest counts
             "UPDATE decision SET lifted_at = ?, lifted_by = ? WHERE koppeling_id = ? "
@@ -224,7 +225,7 @@ def _decisions(context: Context, act: Act, *, operator: str, why: str) -> None:
                 first,
                 act.answered.get((koppeling_id, entity, key)),
                 context.run_id,
-                context.evidence.get((entity, key)),
+                context.evidence.get((entity, key)) if koppeling_id == own else None,
             ),
         )
         if first is None:

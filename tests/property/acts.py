@@ -6,7 +6,7 @@ decided of a record goes before what its keys tell, as long as these are what th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
@@ -69,7 +69,7 @@ class Acts(Oracle):
             self.core[node] = node
         elif verdict == "link":
             self.core[node] = self.core[target]
-        self._settle(verdict, {node}, node[0], waiting)
+        self._settle(verdict, {node}, node[0], *waiting)
 
     def merge(self, source: str, one: Node, other: Node) -> None:
         """Two core records are one, by an act at a source: the younger becomes the older."""
@@ -82,22 +82,25 @@ class Acts(Oracle):
     def take_back(self, past: Acts, source: str) -> None:
         """The last decision is no more: who became what by it is who he was, and judged anew."""
         none = self.last - self.core.keys()
+        self.merged |= (
+            self.last & past.core.keys()
+        )  # the periods of its members are compared no longer
         self._restore(past)
         self.accepted = {n: claims for n, claims in self.accepted.items() if n in self.core}
         self.decided, self.apart = past.decided, past.apart
         self.refers |= {n: {} for n in self.last if n[0] == source}
         self._act(source, none)
 
-    def _settle(
-        self, verdict: str, nodes: set[Node], source: str, waiting: Collection[Node] = ()
-    ) -> None:
-        """Remember it, with the keys of those that are judged with it, of the acting source."""
+    def _settle(self, verdict: str, nodes: set[Node], source: str, *waiting: Node) -> None:
+        """Remember it. Of what had not been accepted it answers for the keys of now alone."""
         self.apart -= nodes
         self.apart |= nodes if verdict in {"create", "split"} else set()
         self.decided, self.last = self.decided | dict.fromkeys(nodes, (verdict, None)), nodes
+        with self._proposed():
+            new = {n for n in nodes if self.received.get(n) != self.accepted.get(n)}
         self._act(source, nodes | {*waiting})
         with self._proposed():
-            for node in {n for n in nodes if n[0] == source}:
+            for node in {n for n in new if n[0] == source}:
                 self.decided[node] = verdict, self._keys(node, source)
 
     def _act(self, source: str, nodes: set[Node]) -> None:
@@ -112,7 +115,7 @@ class Acts(Oracle):
 
     def _restore(self, past: Acts) -> None:
         self.core, self.shown, self.members = past.core, past.shown, past.members
-        self.refers = past.refers
+        self.refers, self.merged = past.refers, self.merged & past.core.keys()
 
     def _refuse(self, node: Node, claims: Claims, before: Claims | None = None) -> None:
         known = (self.accepted if before is None else before).get(node, {})
@@ -128,10 +131,9 @@ class Acts(Oracle):
         self.heard, proposed = self.received, {}
         for node, claims in self.heard.items():
             known = self.accepted.get(node, {})
-            said = {
-                scope: known.get(scope) if (node, scope) in self.refused else claim
-                for scope, claim in claims.items()
-            }
+            kept = {s for s, c in claims.items() if c.gone and c == known.get(s)}  # gone once more
+            kept |= {scope for at, scope in self.refused if at == node}
+            said = {s: known.get(s) if s in kept else c for s, c in claims.items()}
             proposed[node] = {scope: claim for scope, claim in said.items() if claim}
         self.received = {node: claims for node, claims in proposed.items() if claims}
         yield

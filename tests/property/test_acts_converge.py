@@ -68,6 +68,7 @@ class People(Machine):
         """A value is fixed by hand."""
         field = data.draw(st.sampled_from(sorted(world.PINNABLE)))
         self.pin(data, field, data.draw(st.booleans()))
+        self._run("s0")  # an act folds only what it is about
 
     def refuses(self, data: st.DataObject) -> None:
         """A source says other things; nothing of that comes into the core, by a person's word."""
@@ -157,12 +158,13 @@ class People(Machine):
         for name in data.draw(st.permutations(["s0", "s1", "s2"]))[:2]:
             self.bench.sources[name].put(LEERLING, "beide", achternaam="Bakker", eck_id=SHARED)
             self._run(name)
-        core = self.oracle.core
-        joined = [n for n in core if n[1] == LEERLING and core[n] != n]
+        core, pinned = self.oracle.core, {node for node, _ in self.history.pins}
+        joined = {n for n in core if n[1] == LEERLING and core[n] != n} - pinned
         if joined:
-            node = data.draw(st.sampled_from(joined))
+            node = data.draw(st.sampled_from(sorted(joined)))
             others = [n for n in core if n[1] == LEERLING and core[n] != core[node]]
-            if others and data.draw(st.booleans()):
+            split = data.draw(st.booleans())
+            if others and not split:
                 self._decide(data, Verdict.LINK, node, data.draw(st.sampled_from(others)))
             else:
                 self._decide(data, Verdict.SPLIT, node, node)
@@ -284,7 +286,7 @@ def test_any_acts_leave_the_fold_of_what_is_accepted(template: Path) -> None:
 
 @pytest.mark.postgres
 def test_any_acts_leave_the_fold_on_postgresql(postgres_server: PostgresServer) -> None:
-    assert _histories(lambda: on_postgres(postgres_server), examples=2, steps=12).seen
+    assert _histories(lambda: on_postgres(postgres_server), examples=1, steps=12).seen
 
 
 @pytest.mark.long

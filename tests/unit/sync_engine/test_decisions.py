@@ -182,6 +182,23 @@ def test_two_records_become_one_and_two_again(make: Make) -> None:
     assert bench.query("SELECT COUNT(*) FROM leerling") == [(2,)]
 
 
+def test_a_merge_answers_for_a_record_of_another_source_with_the_same_key(make: Make) -> None:
+    bench = make(2)
+    mine, other = bench.sources["s0"], bench.sources["s1"]
+    mine.put(Entity.LEERLING, "a", achternaam="Bos", bsn=synthetic_bsn(1))
+    other.put(Entity.LEERLING, "c", achternaam="Bos", bsn=synthetic_bsn(1))
+    other.put(Entity.LEERLING, "a", achternaam="Dam", bsn=synthetic_bsn(2))
+    bench.settle()
+    mine.put(Entity.LEERLING, "a", achternaam="Bos", bsn=synthetic_bsn(3))
+    bench.settle()
+    assert [row[:4] for row in bench.cases()] == [("s0", "leerling", "a", "contradiction")]
+    one, two = bench.core(Entity.LEERLING, "a"), bench.core(Entity.LEERLING, "a", "s1")
+    assert decide(bench, Verdict.MERGE, core_id=one, other=two).error == ""
+    other.put(Entity.LEERLING, "a", achternaam="Dam", bsn=synthetic_bsn(2), geboorteplaats="Ede")
+    bench.settle()
+    assert bench.cases() == []
+
+
 def test_a_wrong_link_is_taken_back_and_what_belongs_to_it_returns(make: Make) -> None:
     bench = alike(make)
     decide(bench, Verdict.LINK, "b", "s1", core_id=bench.core(Entity.LEERLING, "a"))
