@@ -232,18 +232,26 @@ def test_a_replacement_that_was_cut_off_is_finished_the_next_time(
     assert koppeling.hasher.hashed.total() == hashed, "it was done: nothing is sent"
 
 
-def test_a_replacement_without_an_answer_is_asked_after(
-    koppeling: Koppeling,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("done", [False, True])
+def test_a_replacement_without_an_answer_is_asked_for_once_more(
+    koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch, done: bool
 ) -> None:
     now = renumbered(koppeling)
     real = koppeling.facility.replace
 
     def unanswered(*args: Any) -> Any:
-        real(*args)
+        if done:
+            real(*args)
         raise OutcomeUnknownError("no answer", system="eckid", operation="replace")
 
-    monkeypatch.setattr(koppeling.facility, "replace", unanswered)  # a wire that breaks
+    monkeypatch.setattr(koppeling.facility, "replace", unanswered)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        koppeling.connect().renumber(now, former=bsn(1))
+    assert "tweede keer" in caught.value.advice
+    assert koppeling.hasher.of(bsn(101)) not in koppeling.facility.submitted, (
+        "it would get a pseudonym of its own"
+    )
+    monkeypatch.setattr(koppeling.facility, "replace", real)
     koppeling.connect().renumber(now, former=bsn(1))
     koppeling.people.put(now)
     assert koppeling.connect().standing(SCOPE).obtained == 1
