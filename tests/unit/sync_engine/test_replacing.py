@@ -15,6 +15,7 @@ from connectors.errors import ConnectorError, OutcomeUnknownError
 from mappings.canonical.fields import Entity
 from sync_engine.actor import Actor
 from sync_engine.errors import NoRightError, RunActiveError, SyncError
+from sync_engine.former_pgn import is_told_together
 from sync_engine.health import health
 from sync_engine.hubkeys import hub_key
 from sync_engine.outcome import Outcome
@@ -22,6 +23,7 @@ from sync_engine.replacing import State, approve, propose, replacements, withdra
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
 from tests.support.hubs import Bench
+from tests.support.kern import KERN, PGN, TOKEN, TOKEN_NAME, closing_bench, kern_bench
 from tests.support.people import bsn, enrol, onderwijsnummer
 from tests.support.pseudonyms import Facility, KilledError, pseudo_bench
 
@@ -381,3 +383,29 @@ def test_who_may_not_act_for_the_tenant_knows_of_no_leerling(made: Bench) -> Non
     proposed(made)
     with pytest.raises(SyncError):
         approve(stranger, key(made), operator="piet")
+
+
+# -- what an application says ----------------------------------------------------------------------
+
+
+def test_an_application_may_say_that_it_corrected_a_number(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN_NAME, TOKEN)
+    with closing_bench(kern_bench(sqlite_store, tmp_path, more=PGN)) as kern:
+        person = {"achternaam": "A", "geboortedatum": "2012-01-01"}
+        kern.say("leerling", "l1", **person, bsn=bsn(1).reveal())
+        kern.bench.sync(KERN)
+        core = kern.bench.core(Entity.LEERLING, "l1", KERN)
+        tenant = kern.bench.hub.koppeling(KERN).tenant_id
+
+        def corrected(number: int, **flag: bool) -> bool:
+            kern.say("leerling", "l1", **person, bsn=bsn(number).reveal(), **flag)
+            report = kern.bench.sync(KERN)
+            assert (report.error, report.quarantine, report.events) == ("", 0, [])
+            return is_told_together(kern.bench.hub, tenant, core, former=bsn(1), now=bsn(2))
+
+        assert not corrected(2)
+        assert corrected(2, pgn_gecorrigeerd=True)
+        assert not corrected(2, pgn_gecorrigeerd=False)
+        assert not corrected(3, pgn_gecorrigeerd=True)  # of another number than is meant
