@@ -323,6 +323,8 @@ class Correlator:
 
     def _score(self, entity: Entity, result: Correlated) -> None:
         """Persons that no exact key knows: who in the core looks like them?"""
+        if self.context.adds:
+            return
         self._go_on(entity, result)
         if entity not in SCORED or self._is_alone(entity):
             return
@@ -360,12 +362,13 @@ class Correlator:
     def _is_alone(self, entity: Entity) -> bool:
         """Whether no other koppeling of this tenant has records of this entity.
 
-        What is known by former scopes is as known by another.
+        What is known by former scopes is as known by another; who only adds has no records.
         """
         if self.context.former_scopes:
             return False
         if entity not in self._alone:
-            others = [k for k in self.context.koppelingen if k != self.context.koppeling.id]
+            own = {self.context.koppeling.id, *self.context.adding}
+            others = [k for k in self.context.koppelingen if k not in own]
             work = self.context.work
             rows = work.execute(
                 f"SELECT 1 FROM link WHERE entity = ? AND {work.many('koppeling_id')} LIMIT 1",

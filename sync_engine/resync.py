@@ -96,7 +96,9 @@ def of_leerling(hub: Hub, core_id: int) -> list[Part]:
         if source in known or not numbers or source.tenant not in {s.tenant for s in known}:
             continue
         resources = resources_of(hub, source, Entity.LEERLING)
-        if resources:
+        if resources and hub.manifest(source).adds:  # it knows him by his hub key
+            parts.append(_known_pupil(hub, source, core_id))
+        elif resources:
             says = f"kent hem nog niet: alle leerlingen van {', '.join(numbers)} worden gelezen"
             options = Options(resources=resources, brins=tuple(numbers), by_hand=True)
             parts.append(Part(source.name, says, options))

@@ -19,6 +19,7 @@ from sync_engine.sealed import sealed_columns
 from sync_engine.store.engine import Store
 from sync_engine.transfer import move
 from sync_engine.transfer.move import TransferReport
+from tests.support.adding import AddingMapping
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
 from tests.support.reorganised import WHOLE, YEAR
@@ -48,13 +49,16 @@ name = "School"
 
 
 def configuration(
-    tenants: Mapping[str, str], *moves: str, vestigingen: Mapping[str, str] | None = None
+    tenants: Mapping[str, str],
+    *moves: str,
+    vestigingen: Mapping[str, str] | None = None,
+    sources: Mapping[str, MemorySource] | None = None,
 ) -> str:
     """Koppeling → its tenant; `moves` are what is announced."""
-    only = vestigingen or {}
+    only, systems = vestigingen or {}, {n: s.system for n, s in (sources or {}).items()}
     listed = "".join(
-        f'[[source]]\nname = "{name}"\nsystem = "memory"\ntenant = "{tenant}"\n'
-        + (f'vestigingen = ["{only[name]}"]\n' if name in only else "")
+        f'[[source]]\nname = "{name}"\nsystem = "{systems.get(name, "memory")}"\n'
+        f'tenant = "{tenant}"\n' + (f'vestigingen = ["{only[name]}"]\n' if name in only else "")
         for name, tenant in tenants.items()
     )
     return _CONFIGURATION + listed + "".join(moves)
@@ -90,7 +94,9 @@ class Boards:
     def configure(self, *moves: str) -> None:
         """What ops writes into the configuration file; the hub is opened anew."""
         path = self.folder / "koppelhub.toml"
-        told = configuration(self.tenants, *moves, vestigingen=self.vestigingen)
+        told = configuration(
+            self.tenants, *moves, vestigingen=self.vestigingen, sources=self.made.sources
+        )
         path.write_text(told, encoding="utf-8")
         policy = self.made.hub.settings.policy
         settings = Settings.load(path, env={}).model_copy(update={"policy": policy})
@@ -131,7 +137,8 @@ def boards(
     store: Store, folder: Path, tenants: Mapping[str, str], sources: Mapping[str, MemorySource]
 ) -> Iterator[Boards]:
     """Both boards, with nothing read yet."""
-    made = bench(store, folder, sources=sources, configuration=configuration(tenants))
+    told = configuration(tenants, sources=sources)
+    made = bench(store, folder, sources=sources, configuration=told, mappings=[AddingMapping()])
     made.policy(guards=WHOLE)
     try:
         yield Boards(made, folder, tenants)
