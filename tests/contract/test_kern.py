@@ -30,7 +30,8 @@ from connectors.kern import reading
 from connectors.kern.connector import KERN, dropped_of
 from connectors.kern.manifest import MANIFEST
 from connectors.kern.records import ASIDE, MODELS, check
-from mappings.canonical.fields import NOT_DELIVERED, Entity, Kind
+from mappings.canonical import fields as canonical
+from mappings.canonical.fields import NOT_DELIVERED, Entity
 from mappings.canonical.schema import fields_of
 from mappings.kern import MAPPING
 from sync_engine.options import Kind
@@ -164,7 +165,11 @@ def test_the_models_have_every_field_of_the_canonical_schema_and_no_other() -> N
     assert list(MODELS) == [str(entity) for entity in Entity]
     for entity in Entity:
         fields = set(MODELS[str(entity)].model_fields) - {"key", "dropped"} - ASIDE
-        told = {n for n, field in fields_of(entity).items() if field.kind is not Kind.PSEUDONYM}
+        told = {
+            n
+            for n, field in fields_of(entity).items()
+            if field.kind is not canonical.Kind.PSEUDONYM
+        }
         assert fields == told, entity  # nobody tells us what we obtain ourselves
 
 
