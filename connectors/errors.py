@@ -144,9 +144,8 @@ class PseudonymDiffersError(ConnectorError):
     """
 
     default_advice = (
-        "De Nummervoorziening geeft een ander pseudoniem dan de hub van deze persoon bewaart. Er "
-        "is niets gewijzigd. Doe niets opnieuw en meld dit bij ops: dit moet met Kennisnet worden "
-        "uitgezocht."
+        "Het andere systeem geeft een ander pseudoniem dan de hub van deze persoon bewaart. De hub "
+        "heeft niets gewijzigd. Doe niets opnieuw en meld dit bij ops: dit moet worden uitgezocht."
     )
 
 

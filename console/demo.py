@@ -194,6 +194,8 @@ def serve_sandbox(
         IssuerSandbox(_PEOPLE, ports["issuer"]) as issuer,
         EckIdSandbox(Path(folder), ports["eckid"], schools=(oin,)) as eckid,
     ):
+        salt = Path(folder, "salt")
+        salt.write_text(eckid.options["salt"], encoding="utf-8")
         for host in ("localhost", "127.0.0.1"):
             issuer.issuer.redirect_uris.add(f"http://{host}:{_PAGES_PORT}/inloggen/terug")
 
@@ -222,7 +224,9 @@ def serve_sandbox(
             out.line(f"medewerkers: {', '.join(person.email for person in _PEOPLE)}")
             out.line(f"Nummervoorziening voor ECK iD (synthetisch) op {eckid.url}.")
             for name, value in eckid.options.items():
-                out.line(f'{name} = "{value}"')
+                told = f'{{ file = "{salt}" }}' if name == "salt" else f'"{value}"'
+                out.line(f"{name} = {told}")
+            out.line(f"In dat bestand staat: {eckid.options['salt']}")
 
         serve(server, announce)
 

@@ -104,11 +104,12 @@ def read_options(
 
 def _endpoint(given: Given, omgeving: Omgeving) -> str:
     """An https address of that environment; http on this machine alone, and only if allowed."""
+    plain = given.flag("allow_plain_http")
     endpoint = given.url("endpoint", plain=False)
     known = environment.of_address(endpoint)
     if known is not None and known is not omgeving:
         raise given.wrong("endpoint", "is an address of the other environment than `omgeving`")
-    if urlsplit(endpoint).scheme == "http" and not given.flag("allow_plain_http"):
+    if urlsplit(endpoint).scheme == "http" and not plain:
         raise given.wrong("endpoint", "must begin with https://")
     return endpoint
 

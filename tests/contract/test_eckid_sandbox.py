@@ -286,6 +286,23 @@ def test_everything_that_was_asked_is_counted_without_values(caller: Caller) -> 
     assert len(set(caller.sandbox.eckid.message_ids)) == 3
 
 
+def test_a_batch_of_the_most_elements_is_taken(caller: Caller, clock: FixedClock) -> None:
+    most = caller.sandbox.facility.rules.most
+    reference = caller.submit(*(hpgn(str(number)) for number in range(most)))
+    clock.advance(ENDED)
+    found = pairs(caller.fetch(reference))
+    assert [index for index, _ in found] == list(range(most)) == list(range(5000))
+    listed = "".join(
+        f"<e:stampseudonymList><e:index>{index}</e:index>"
+        f"<e:stampseudonym>{value}</e:stampseudonym></e:stampseudonymList>"
+        for index, value in found
+    )
+    place = f"<e:chainId>{CHAIN}</e:chainId><e:sectorId>{SECTOR}</e:sectorId>"
+    reference = text(caller.ask("submitEckIdBatch", listed + place), "batchIdentifier")
+    clock.advance(ENDED)
+    assert len({value for _, value in pairs(caller.fetch(reference))}) == most
+
+
 # -- misbehaving -----------------------------------------------------------------------------------
 
 
