@@ -1,7 +1,8 @@
 """Batches: persons who are asked about in one message, whose answer is fetched later.
 
 Written before they are sent. The raw answer is kept encrypted until it was taken in, and at most
-`ANSWER_KEPT`: what is older goes when the koppeling looks for its batches, and with every purge.
+`ANSWER_KEPT`: what is older goes by the clock (`forget_answers`), when the koppeling looks for its
+batches, and with every purge.
 Closing forgets who they were and what was answered; that the batch was stays.
 """
 
@@ -25,8 +26,8 @@ from sync_engine.store.engine import Store
 from sync_engine.store.values import instant
 from sync_engine.store.work import Params, Row, Work
 
-ANSWER_KEPT: Final = timedelta(hours=24)
-"""How long a raw answer is kept that nobody took in."""
+ANSWER_KEPT: Final = timedelta(hours=23, minutes=30)
+"""How long a raw answer is kept that nobody took in: with what the clock needs, within a day."""
 UNANSWERED_KEPT: Final = timedelta(days=7)
 """How long who stands in a batch is kept that nobody asks about any more."""
 LOST: Final = "lost"
@@ -234,6 +235,14 @@ def expire(work: Work, koppelingen: Sequence[int], *, now: datetime) -> int:
     with work.transaction():
         closed = close_as(work, answers, answers_of, outcome=EXPIRED, now=now)
         return closed + close_as(work, others, others_of, outcome=LOST, now=now)
+
+
+def forget_answers(store: Store, *, now: datetime) -> int:
+    """Close those of all koppelingen; how many."""
+    with store.work() as work:
+        rows = work.execute("SELECT DISTINCT koppeling_id FROM batch WHERE state <> 'closed'")
+        koppelingen = [row[0] for row in rows]
+        return expire(work, koppelingen, now=now) if overdue(work, koppelingen, now=now) else 0
 
 
 def _persons(work: Work, rows: Sequence[Row]) -> dict[int, list[int]]:

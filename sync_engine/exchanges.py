@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from secrets import token_bytes
 from typing import Final, TypeAlias
@@ -32,8 +32,7 @@ ALARM: Final = "alarm"
 """State of what another system contradicts: health tells it until a person found out."""
 
 _COLUMNS: Final = (
-    "id, entity, core_id, kind, state, revision, detail, message_id, changed_at, operator, "
-    "body IS NOT NULL"
+    "id, entity, core_id, kind, state, revision, detail, message_id, changed_at, operator, salt"
 )
 _MEANWHILE: Final = "Een ander was u voor. Bekijk hoe het er nu mee staat, en beslis dan opnieuw."
 _UNKNOWN: Final = "Kies een nummer uit de lijst van deze koppeling."
@@ -177,7 +176,7 @@ class Exchanges:
             if body is not None:
                 sets, params = self._sealed(number, body)
                 work.execute(f"UPDATE exchange SET {sets} WHERE id = ?", (*params, number))
-            return _exchange((*rows[0][:-1], body is not None))
+            return replace(_exchange(rows[0]), has_body=body is not None)
 
     def move(
         self,
@@ -276,5 +275,5 @@ def _exchange(row: Row) -> Exchange:
         message_id=row[7],
         changed_at=instant(row[8]),
         operator=row[9],
-        has_body=bool(row[10]),
+        has_body=row[10] is not None,
     )

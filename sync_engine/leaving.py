@@ -122,6 +122,11 @@ class Leaving:
     dry: bool
     rows: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing of it."""
+        return not self.rows
+
 
 def leave(hub: Hub, name: str, *, operator: str, why: str, dry: bool = False) -> Leaving:
     """Remove everything of a tenant, or count it.

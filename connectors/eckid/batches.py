@@ -78,6 +78,9 @@ class Post:
         facility: who is asked.
         clock: tells when.
         pause: how long to wait before the next poll, some chance included.
+
+    Attributes:
+        problems: what was wrong, without values: rule → how often.
     """
 
     def __init__(
@@ -95,14 +98,20 @@ class Post:
         self._batches, self._shelf = batches, shelf
         self._facility, self._clock, self._pause = facility, clock, pause
         self._open: dict[int, Batch] = {}
+        self._problems: dict[str, Counter[str]] = {}
         self.problems: Counter[str] = Counter()
 
     # -- what is under way -------------------------------------------------------------------------
 
-    def look(self) -> None:
-        """See what is under way, and close what never will be answered."""
+    def look(self, part: str) -> None:
+        """See what is under way, and close what never will be answered.
+
+        Args:
+            part: what is read: a problem is told of the part that met it, also where that is read
+                once more.
+        """
         self._open = {batch.number: batch for batch in self._batches.waiting()}
-        self.problems.clear()
+        self.problems = self._problems.setdefault(part, Counter())
         now = self._clock.now()
         for batch in self.open:
             if Stage(batch.kind).environment != self._environment:
@@ -271,6 +280,8 @@ class Post:
             self.problems["the answer to a batch cannot be read"] += 1
             return None
         verdict = judge(Stage(batch.kind), batch, result)
+        if verdict.problems:
+            _log.error("the answer to a batch breaks its rules: %s", dict(verdict.problems))
         self.problems.update(verdict.problems)
         return self._keep(batch, verdict, outcome="done")
 

@@ -13,7 +13,6 @@ from typing import Final
 _MIB: Final = 1024 * 1024
 _REST: Final = 200 * _MIB
 _EACH: Final = 130 * _MIB
-_LIMITS: Final = ("memory.max", "memory.limit_in_bytes")
 
 
 def workers(*, threads: int | None = None, memory: int | None = None) -> int:
@@ -28,45 +27,59 @@ def workers(*, threads: int | None = None, memory: int | None = None) -> int:
     return max(1, min(threads if threads is not None else cores(), (room - _REST) // _EACH))
 
 
-def cores() -> int:
-    """How many cores this process may use."""
+def cores(system: Path = Path("/")) -> int:
+    """How many cores this process may use: a part of one counts as one."""
     try:
-        return len(os.sched_getaffinity(0))
+        found = len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system
-        return os.cpu_count() or 1
+        found = os.cpu_count() or 1
+    return min([found, *_quotas(system)])
+
+
+def _quotas(system: Path) -> list[int]:
+    """The cores that the control groups of this process allow."""
+    found: list[int] = []
+    for folder in _groups(system, "cpu"):
+        quota, _, period = _read(folder / "cpu.max").partition(" ")
+        if not quota:
+            quota = _read(folder / "cpu.cfs_quota_us")
+            period = _read(folder / "cpu.cfs_period_us")
+        if quota.isdigit() and period.isdigit() and int(period):
+            found.append(max(1, -(-int(quota) // int(period))))
+    return found
 
 
 def memory_limit(system: Path = Path("/")) -> int:
     """The memory that this process may take, in bytes: of its control group, or the machine's."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([machine, *_of_groups(system)])
+    limits = (
+        _read(folder / name)
+        for folder in _groups(system, "memory")
+        for name in ("memory.max", "memory.limit_in_bytes")
+    )
+    return min([machine, *(int(limit) for limit in limits if limit.isdigit() and int(limit))])
 
 
-def _of_groups(system: Path) -> list[int]:
-    """What the control groups of this process allow, both generations of them."""
-    try:
-        lines = (system / "proc/self/cgroup").read_text("ascii").splitlines()
-    except (OSError, UnicodeError):
-        return []
-    found: list[int] = []
-    for line in lines:
+def _groups(system: Path, controller: str) -> list[Path]:
+    """The control groups of this process and those around them, of both generations."""
+    found: list[Path] = []
+    for line in _read(system / "proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, group = rest.partition(":")
-        if controllers and "memory" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        root = system / "sys/fs/cgroup" / ("memory" if controllers else "")
+        root = system / "sys/fs/cgroup" / controllers
         here = root / group.lstrip("/")
         for folder in (here, *here.parents):
-            found.extend(_limit(folder / name) for name in _LIMITS)
+            found.append(folder)
             if folder == root:
                 break
-    return [limit for limit in found if limit > 0]
+    return found
 
 
-def _limit(file: Path) -> int:
-    """A limit in bytes; zero where there is none."""
+def _read(file: Path) -> str:
+    """What stands in a file; empty where it cannot be read."""
     try:
-        text = file.read_text("ascii").strip()
+        return file.read_text("ascii").strip()
     except (OSError, UnicodeError):
-        return 0
-    return int(text) if text.isdigit() else 0
+        return ""

@@ -6,7 +6,6 @@ of all it computes the published hashes, since no answer would ever tell that ha
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
 from typing import Final
 
@@ -30,9 +29,6 @@ _ADVICE: Final = {
     "zo, laat ops dan het adres en de firewall nakijken.",
     Layer.TLS: "Er komt geen vertrouwde verbinding tot stand. Laat ops het adres en de vertrouwde "
     "uitgevers (`ca_file`) van deze koppeling nakijken.",
-    Layer.LOGIN: "De Nummervoorziening laat ons certificaat niet toe. Laat ops nakijken of "
-    "`client_certificate` geldig is, van PKIoverheid is en het OIN draagt dat bij Kennisnet is "
-    "aangemeld.",
     Layer.SHAPE: "De Nummervoorziening antwoordt anders dan is beschreven. Meld dit bij ops.",
 }
 
@@ -58,7 +54,7 @@ def run(facility: Facility, hasher: Hasher, options: Options) -> Sequence[CheckR
         return _failed(Layer.SHAPE, str(error), error.advice)
     except ConnectorError as error:
         layer = _layer_of(error)
-        advice = _ADVICE[layer] if layer in _ADVICE and not _says_more(error) else error.advice
+        advice = error.advice if _says_more(error) else _ADVICE[layer]
         return _failed(layer, str(error), advice)
     shape = CheckResult(Layer.SHAPE, True, *_version(ping))
     return [*(CheckResult(layer, True, _PASSED[layer]) for layer in _before(Layer.SHAPE)), shape]
@@ -92,7 +88,7 @@ def _layer_of(error: ConnectorError) -> Layer:
         case AuthenticationError():
             return Layer.LOGIN
         case ProtocolViolationError(where="tls"):
-            return Layer.LOGIN if is_refused_certificate(error) else Layer.TLS
+            return Layer.TLS
         case RequestRefusedError(code="404" | "405"):
             return Layer.NETWORK
         case ProtocolViolationError() | RequestRefusedError():
@@ -103,18 +99,4 @@ def _layer_of(error: ConnectorError) -> Layer:
 
 def _says_more(error: ConnectorError) -> bool:
     """Whether its own advice is nearer than that of its layer."""
-    return isinstance(error, RequestRefusedError)
-
-
-def is_refused_certificate(error: BaseException) -> bool:
-    """Whether the other side refused our certificate, rather than we theirs.
-
-    The other side says so in a TLS alert; what we refuse ourselves is a verification error.
-    """
-    chain: list[BaseException] = [error]
-    for link in chain:
-        if isinstance(link, ssl.SSLError) and not isinstance(link, ssl.SSLCertVerificationError):
-            return "ALERT" in (link.reason or "")
-        following = (link.__cause__, link.__context__)
-        chain.extend(one for one in following if one is not None and one not in chain)
-    return False
+    return isinstance(error, AuthenticationError | RequestRefusedError)

@@ -9,12 +9,13 @@ Spec: eckid.md, sections 5 to 12.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from config.clock import Clock
 from config.errors import ConfigurationError
+from connectors.eckid.answers import intake, is_refused_certificate, not_let_in, violation
 from connectors.eckid.batch_answer import read_batch
 from connectors.eckid.facility import BatchResult, Listed, Ping
 from connectors.eckid.faults import (
@@ -22,7 +23,6 @@ from connectors.eckid.faults import (
     INVALID_SECTOR,
     OutOfOrderError,
     WrongEnvironmentError,
-    judge,
 )
 from connectors.eckid.hashing import Hpgn
 from connectors.eckid.lists import confirm
@@ -30,16 +30,12 @@ from connectors.eckid.manifest import SYSTEM
 from connectors.eckid.names import VERSION
 from connectors.eckid.options import LARGEST_BATCH, Options
 from connectors.errors import (
-    AuthenticationError,
-    ConnectorError,
-    IncompleteAnswerError,
     OutcomeUnknownError,
     ProtocolViolationError,
     RequestRefusedError,
     SourceUnavailableError,
 )
-from connectors.protocols.rest import Intake, RestTransport
-from connectors.protocols.soap import fault_in
+from connectors.protocols.rest import RestTransport
 from sector.identifiers import EckId, InvalidIdentifierError, Stampseudoniem
 
 if TYPE_CHECKING:
@@ -50,9 +46,7 @@ T = TypeVar("T")
 
 FETCH_PATIENCE: Final = timedelta(minutes=5)
 _LISTS_FOR: Final = timedelta(days=1)
-_LARGEST_FAULT: Final = 64 * 1024
 _LONGEST_REFERENCE: Final = 256
-_XML: Final = frozenset({"text/xml", "application/xml", "application/soap+xml"})
 _NOT_SENT: Final = frozenset({"tls", "request"})
 _log = logging.getLogger(__name__)
 
@@ -77,7 +71,7 @@ class Nummervoorziening:
             and isinstance(version, str)
             and isinstance(moment, datetime)
         ):
-            raise _violation("ping", "misses a part", where="pingResponse")
+            raise violation("ping", "misses a part", where="pingResponse")
         if not version.startswith(VERSION):
             _log.warning("the number facility has another version than %s", VERSION)
         return Ping(available, version, moment)
@@ -103,7 +97,7 @@ class Nummervoorziening:
             and isinstance(getattr(row, "name", None), str)
         ]
         if not found or len(found) != len(rows):
-            raise _violation(operation, "lists nothing, or something without id or name")
+            raise violation(operation, "lists nothing, or something without id or name")
         self._lists[operation] = (self._clock.now(), found)
         return found
 
@@ -180,7 +174,7 @@ class Nummervoorziening:
         answer = self._ask(operation, arguments, repeats=False)
         reference = answer.strip() if isinstance(answer, str) else ""
         if not 0 < len(reference) <= _LONGEST_REFERENCE or not reference.isprintable():
-            raise _violation(operation, "names no batch", where="batchIdentifier")
+            raise violation(operation, "names no batch", where="batchIdentifier")
         _log.info("%s: %d persons, for school %s", operation, count, self._options.oin)
         return reference
 
@@ -238,42 +232,22 @@ class Nummervoorziening:
         `once` says that the answer never comes again.
         """
 
-        def receive(media_type: str, chunks: Iterable[bytes]) -> bytes:
-            body = b"".join(chunks)
-            fault = fault_in(body) if len(body) <= _LARGEST_FAULT else None
-            if fault is not None:
-                raise judge(fault, status=200, operation=operation)
-            # the one answer to a batch is not lost over a header
-            if media_type not in _XML and not (once and begins_as_xml(body, media_type)):
-                raise _violation(
-                    operation, "is no XML by its Content-Type", where="header Content-Type"
-                )
-            if not body:
-                raise IncompleteAnswerError(
-                    f"{operation}: the answer is empty",
-                    where="body",
-                    system=SYSTEM,
-                    operation=operation,
-                )
-            return body
-
-        def refused(status: int, media_type: str, begin: bytes) -> ConnectorError | None:
-            fault = fault_in(begin)
-            if fault is not None:
-                return judge(fault, status=status, operation=operation)
-            return _by_status(status, operation)
-
         def post(document: bytes, headers: Mapping[str, str], message_id: str) -> bytes:
             _log.info("%s: %s for school %s", operation, message_id, self._options.oin)
-            return self._transport.post_document(
-                self._options.endpoint,
-                operation=operation,
-                document=document,
-                headers={"Accept": "text/xml", **headers},
-                intake=Intake(receive, refused),
-                repeats=repeats,
-                total=FETCH_PATIENCE if once else None,
-            )
+            try:
+                return self._transport.post_document(
+                    self._options.endpoint,
+                    operation=operation,
+                    document=document,
+                    headers={"Accept": "text/xml", **headers},
+                    intake=intake(operation, once=once),
+                    repeats=repeats,
+                    total=FETCH_PATIENCE if once else None,
+                )
+            except ProtocolViolationError as error:
+                if error.where == "tls" and is_refused_certificate(error):
+                    raise not_let_in(f"{operation}: our certificate", operation) from error
+                raise
 
         return post
 
@@ -282,7 +256,7 @@ class Nummervoorziening:
         try:
             found = kind(answer)  # type: ignore[arg-type]  # it refuses what is no text
         except InvalidIdentifierError as error:
-            raise _violation(operation, f"holds no {kind.name}: it {error.rule}") from None
+            raise violation(operation, f"holds no {kind.name}: it {error.rule}") from None
         if found.is_test is not self._options.omgeving.is_test:
             raise WrongEnvironmentError(
                 f"{operation}: the {kind.name} is of the other environment",
@@ -291,36 +265,3 @@ class Nummervoorziening:
                 operation=operation,
             )
         return found
-
-
-def _by_status(status: int, operation: str) -> ConnectorError | None:
-    """A refusal by HTTP alone, in the words of this protocol; None leaves it to the transport."""
-    names = {"system": SYSTEM, "operation": operation}
-    text = f"{operation}: status {status}"
-    if status in {401, 403}:
-        return AuthenticationError(
-            text,
-            advice="De server van de Nummervoorziening laat ons certificaat niet toe. Laat ops "
-            "`client_certificate` van deze koppeling nakijken.",
-            **names,
-        )
-    if status in {404, 405}:
-        return RequestRefusedError(
-            text,
-            code=str(status),
-            advice="Op dit adres antwoordt geen Nummervoorziening. Laat ops de instelling "
-            "`endpoint` nakijken.",
-            **names,
-        )
-    return None
-
-
-def begins_as_xml(body: bytes, media_type: str) -> bool:
-    """Whether a body may be an answer, whatever its header says; a page for people is none."""
-    head = body[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
-    return media_type != "text/html" and head[:1] == b"<" and head[:5].lower() != b"<html"
-
-
-def _violation(operation: str, what: str, *, where: str = "body") -> ProtocolViolationError:
-    message = f"{operation}: the answer {what}"
-    return ProtocolViolationError(message, where=where, system=SYSTEM, operation=operation)

@@ -95,9 +95,11 @@ _ADVICE: Final = {
     "Nummervoorziening kent dit id niet.",
     "BlockedHPgnException": "Dit nummer is bij de Nummervoorziening door een ander vervangen. Laat "
     "de school nakijken welk persoonsgebonden nummer van deze leerling nu geldt.",
-    _UNKNOWN: "De Nummervoorziening weigert deze vraag om een reden die de hub niet kent. Meld dit "
-    "bij ops, met het runnummer.",
 }
+_OF_UNKNOWN: Final = (
+    "De Nummervoorziening weigert deze vraag om een reden die de hub niet kent. Meld dit bij ops, "
+    "met het runnummer."
+)
 
 _NOT_READY: Final = frozenset({"NotFinishedException", "TemporaryBlockedException"})
 _GONE: Final = frozenset({"ContentAlreadyRetrievedException", "ContentRemovedException"})
@@ -122,5 +124,5 @@ def judge(fault: Fault, *, status: int, operation: str) -> ConnectorError:
         case _ if actor not in _ADVICE and status in _PASSING:
             return SourceUnavailableError(text, **names)
         case _:
-            advice = _ADVICE.get(actor, _ADVICE[_UNKNOWN])
+            advice = _ADVICE.get(actor, _OF_UNKNOWN)
             return RequestRefusedError(text, code=actor, advice=advice, **names)

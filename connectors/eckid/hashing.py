@@ -3,7 +3,7 @@
 scrypt with the parameters of the specification, in threads (it releases the interpreter), as many
 as cores and memory allow in this process, whoever asks: the pool is the process's own. One hash
 takes 128 MiB and nearly a second of a core, so it is refused on an event loop, and who waits for
-one hash goes before who asked for many.
+one hash, or for a handful, goes before who asked for many.
 
 A wrong hash gives no error anywhere: the facility answers with a pseudonym of nobody. So the
 published vectors are computed before every batch and every single hash: the cheap ones (N=16) each
@@ -37,8 +37,9 @@ T = TypeVar("T")
 PRODUCTION_COST: Final = 131072
 """N. CONFIRMED (A, B), CHECKED: 16384, which was used until May 2016, gives other pseudonyms."""
 
-PROVEN_FOR: Final = 25
-"""After so many hashes a real vector is computed again before the next call."""
+MANY: Final = 25
+"""So many at once wait for who asks for fewer; and after so many hashes a real vector is computed
+again before the next call."""
 
 PUBLISHED_SALT: Final = b64decode("rktYml0MIp9TC9u6Ny6uqw==")
 """Of the published vectors; of no environment that is used."""
@@ -203,7 +204,7 @@ class Proof:
         """One more was hashed."""
         with self._lock:
             self._hashed += 1
-            if self._hashed >= PROVEN_FOR and not self._due:
+            if self._hashed >= MANY and not self._due:
                 self._due = _REAL[:1]
 
 
@@ -259,7 +260,7 @@ class Hasher:
         return self._submit(person, urgent=True).result()
 
     def hash_all(self, persons: Mapping[int, Person]) -> Iterator[tuple[int, Hpgn]]:
-        """The hashes of many, in their order, as they come.
+        """The hashes of some, in their order, as they come; a handful goes before many.
 
         Memory: two for each thread are under way; what is not taken yet is not hashed.
         Raises: InvalidIdentifierError; ConfigurationError if the self-test fails.
@@ -273,7 +274,7 @@ class Hasher:
         waiting: deque[tuple[int, Future[Hpgn]]] = deque()
         try:
             for index, person in persons.items():
-                waiting.append((index, self._submit(person)))
+                waiting.append((index, self._submit(person, urgent=len(persons) < MANY)))
                 if len(waiting) >= 2 * self.workers:
                     done, future = waiting.popleft()
                     yield done, future.result()
@@ -284,7 +285,7 @@ class Hasher:
             for _, future in waiting:
                 future.cancel()
 
-    def _submit(self, person: Person, *, urgent: bool = False) -> Future[Hpgn]:
+    def _submit(self, person: Person, *, urgent: bool) -> Future[Hpgn]:
         data = _input(person)
 
         def work() -> Hpgn:

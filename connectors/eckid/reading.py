@@ -125,7 +125,7 @@ class ObtainReading:
             ConnectorError.
         """
         tools = self._tools
-        tools.post.look()
+        tools.post.look(f"{self._scope.resource} {self._scope.key}")
         yield from self._collect()
         found = who(tools.people, self._scope, self._vestiging, keys=self._keys)
         for some in pieces(found, PAGE):

@@ -26,9 +26,8 @@ from zeep.transports import Transport
 from zeep.wsa import WsAddressingPlugin
 from zeep.wsdl import Document
 
-from connectors.eckid.manifest import SYSTEM
+from connectors.eckid.answers import violation
 from connectors.eckid.names import ADDRESSING, ANONYMOUS, BINDING, wsa
-from connectors.errors import ProtocolViolationError
 from connectors.protocols.xmldoc import XmlRefusedError, text_of, whole
 
 _log = logging.getLogger(__name__)
@@ -138,7 +137,7 @@ class Call:
         except (ZeepError, etree.LxmlError, ValueError, TypeError, LookupError, AttributeError):
             failed = True  # raised below, without a context: what zeep says may quote the answer
         if failed:
-            raise self.violation("is not as the interface describes it")
+            raise violation(self.operation, "is not as the interface describes it")
         return answer
 
     def ask_raw(self, post: Post) -> bytes:
@@ -147,15 +146,6 @@ class Call:
         if not isinstance(answer, _Answer):
             raise TypeError("a raw answer is what post_xml gave")
         return answer.content
-
-    def violation(self, what: str, *, where: str = "body") -> ProtocolViolationError:
-        """An error about the answer."""
-        return ProtocolViolationError(
-            f"{self.operation}: the answer {what}",
-            where=where,
-            system=SYSTEM,
-            operation=self.operation,
-        )
 
     def _send(self, carrier: _Carrier, *, raw: bool = False) -> object:
         client = Client(
@@ -175,7 +165,7 @@ class Call:
         try:
             root = whole(body)
         except XmlRefusedError as error:
-            raise self.violation(error.rule) from None
+            raise violation(self.operation, error.rule) from None
         told = text_of(root.find(f".//{wsa('RelatesTo')}"))
         if told is not None and told != message_id:
             _log.warning("%s: the answer relates to another message", self.operation)

@@ -9,6 +9,7 @@ import threading
 import traceback
 from base64 import b64decode
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,21 @@ def test_who_waits_for_one_goes_before_who_asked_for_many() -> None:
     assert order == ["one", 0, 1, 2]
 
 
+def test_a_handful_goes_before_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    true = Pool.run
+
+    def run(self: Pool, work: Callable[[], Hpgn], *, workers: int, urgent: bool) -> Future[Hpgn]:
+        asked.append(urgent)
+        return true(self, work, workers=workers, urgent=urgent)
+
+    monkeypatch.setattr(Pool, "run", run)
+    for count, urgent in ((1, True), (24, True), (25, False)):
+        asked.clear()
+        assert len(list(cheap().hash_all(dict.fromkeys(range(count), PUPIL)))) == count
+        assert asked == [urgent] * count
+
+
 def test_no_more_are_under_way_than_two_for_each_thread() -> None:
     taken: list[int] = []
 
@@ -262,3 +278,33 @@ def test_the_first_generation_of_control_groups_counts(tmp_path: Path) -> None:
     _file(tmp_path, "proc/self/cgroup", "9:cpu,cpuacct:/x\n4:memory:/docker/1\n")
     _file(tmp_path, "sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes", f"{32 * _MIB}\n")
     assert capacity.memory_limit(tmp_path) == 32 * _MIB
+
+
+@pytest.mark.parametrize(
+    ("group", "files", "expected"),
+    [
+        ("0::/a/b", {"a/b/cpu.max": "50000 100000"}, 1),
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "100000 100000"}, 1),
+        (
+            "3:cpu,cpuacct:/d",
+            {"cpu,cpuacct/d/cpu.cfs_quota_us": "1", "cpu,cpuacct/d/cpu.cfs_period_us": "100000"},
+            1,
+        ),
+    ],
+)
+def test_a_part_of_a_core_is_one_thread(
+    tmp_path: Path, group: str, files: dict[str, str], expected: int
+) -> None:
+    _file(tmp_path, "proc/self/cgroup", f"{group}\n")
+    for name, text in files.items():
+        _file(tmp_path, f"sys/fs/cgroup/{name}", f"{text}\n")
+    assert capacity.cores(tmp_path) == expected
+
+
+def test_without_a_quota_every_core_of_the_process_counts(tmp_path: Path) -> None:
+    everything = capacity.cores(tmp_path)
+    assert everything >= 1
+    _file(tmp_path, "proc/self/cgroup", "0::/a\n-1:cpu:/x\n")
+    _file(tmp_path, "sys/fs/cgroup/a/cpu.max", "max 100000\n")
+    _file(tmp_path, "sys/fs/cgroup/cpu/x/cpu.cfs_quota_us", "-1\n")
+    assert capacity.cores(tmp_path) == everything

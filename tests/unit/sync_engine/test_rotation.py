@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,15 @@ from fixtures.school.keys import synthetic_bsn
 from mappings.canonical.fields import Entity
 from sync_engine import masters, pins, rotation
 from sync_engine.actor import Actor
-from sync_engine.batches import StoreBatches
 from sync_engine.errors import RunActiveError
-from sync_engine.exchanges import Exchanges
 from sync_engine.hub import Hub
 from sync_engine.rotation import RotationReport, list_keys
 from sync_engine.sealed import UNSEALED, sealed_columns
 from sync_engine.store import keys as stored_keys
 from sync_engine.store.engine import Store
-from sync_engine.vault import StoreVault
 from tests.property.stores import DoomedStore, Killed
 from tests.support.hubs import Bench, bench
+from tests.support.keeping import keeping
 from tests.unit.sync_engine.test_races import while_reading
 
 COLUMNS = {
@@ -84,7 +81,7 @@ def filled(made: Bench) -> None:
         body,
     )
     made.hub.inbox("s0").put([Message("m1", "leerling", "l0", Action.PUT, b"bericht")])
-    kept(made, core_id)
+    keeping(made).fill(core_id)
     salt = bytes(16)
     body = made.hub.cipher(1).person(salt).encrypt(b"bericht", b"outbox|m1")
     with made.hub.store.work() as work:
@@ -93,19 +90,6 @@ def filled(made: Bench) -> None:
             "attempts) VALUES ('m1', 1, 'doel', 'open', ?, ?, 1, 0)",
             (salt, body),
         )
-
-
-def kept(made: Bench, person: int) -> None:
-    """What a connector keeps and exchanges."""
-    hub, koppeling = made.hub, made.hub.koppeling("s0")
-    own: Any = {"cipher": partial(hub.cipher, 1), "clock": hub.clock}
-    StoreVault(hub.store, tenant_id=1, system="eckid", **own).write("soort", {person: b"waarde"})
-    batches = StoreBatches(hub.store, koppeling, **own)
-    batch = batches.sent(batches.make("soort", [person]), reference="r", next_at=hub.clock.now())
-    batches.answered(batch, b"antwoord")
-    Exchanges(hub.store, koppeling, **own).open(
-        Entity.LEERLING, person, "soort", state="gevraagd", operator="jan", body=b"vorm"
-    )
 
 
 def plain(made: Bench) -> dict[str, list[bytes]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from sync_engine import purge, rotation
 from sync_engine.options import Kind
 from sync_engine.store.backup import back_up, restore
 from sync_engine.store.engine import Store
-from sync_engine.vault import StoreVault
+from sync_engine.vault import StoreVault, hold
 from tests.property.stores import DoomedStore, Killed
 from tests.support.boards import NEW, OLD, Boards, boards, sound
 from tests.support.hubs import Bench, bench
@@ -29,10 +30,9 @@ TWO_YEARS = 731 * 24
 CANARY = b"Kanarie-4711"
 
 
-@pytest.fixture
-def made(store: Store, tmp_path: Path) -> Iterator[Bench]:
-    """Two koppelingen of one tenant, on either database; `a` and `b` are pupils of the first."""
-    one = bench(store, tmp_path, sources=2)
+def two_pupils(store: Store, folder: Path) -> Iterator[Bench]:
+    """Two koppelingen of one tenant; `a` and `b` are pupils of the first."""
+    one = bench(store, folder, sources=2)
     for number, key in enumerate("ab"):
         one.sources["s0"].put(
             Entity.LEERLING, key, achternaam=f"Naam{key}", bsn=synthetic_bsn(number + 1)
@@ -40,6 +40,18 @@ def made(store: Store, tmp_path: Path) -> Iterator[Bench]:
     one.sync("s0")
     yield one
     one.close()
+
+
+@pytest.fixture
+def made(store: Store, tmp_path: Path) -> Iterator[Bench]:
+    """On either database."""
+    yield from two_pupils(store, tmp_path)
+
+
+@pytest.fixture
+def quick(sqlite_store: Store, tmp_path: Path) -> Iterator[Bench]:
+    """On SQLite alone, for what is no matter of the database."""
+    yield from two_pupils(sqlite_store, tmp_path)
 
 
 def vault(made: Bench, *, tenant: int = 1, system: str = "eckid", **options: Any) -> StoreVault:
@@ -70,36 +82,36 @@ def test_of_each_person_and_kind_the_last_value_is_kept(made: Bench) -> None:
     assert vault(made).read(KIND, []) == {}
 
 
-def test_what_is_forgotten_is_gone_and_nothing_else(made: Bench) -> None:
-    a, b = pupils(made, "a", "b")
-    vault(made).write(KIND, {a: b"1", b: b"2"})
-    vault(made).write("anders", {a: b"3"})
-    vault(made).forget(KIND, [a])
-    assert vault(made).read(KIND, [a, b]) == {b: b"2"}
-    assert vault(made).read("anders", [a]) == {a: b"3"}
+def test_what_is_forgotten_is_gone_and_nothing_else(quick: Bench) -> None:
+    a, b = pupils(quick, "a", "b")
+    vault(quick).write(KIND, {a: b"1", b: b"2"})
+    vault(quick).write("anders", {a: b"3"})
+    vault(quick).forget(KIND, [a])
+    assert vault(quick).read(KIND, [a, b]) == {b: b"2"}
+    assert vault(quick).read("anders", [a]) == {a: b"3"}
 
 
-def test_no_value_stands_in_the_database_or_in_a_repr(made: Bench) -> None:
-    (a,) = pupils(made, "a")
-    vault(made).write(KIND, {a: CANARY})
-    ((blob,),) = made.query("SELECT value FROM vault")
+def test_no_value_stands_in_the_database_or_in_a_repr(quick: Bench) -> None:
+    (a,) = pupils(quick, "a")
+    vault(quick).write(KIND, {a: CANARY})
+    ((blob,),) = quick.query("SELECT value FROM vault")
     assert CANARY not in bytes(blob)
-    assert CANARY.decode() not in repr(vault(made))
+    assert CANARY.decode() not in repr(vault(quick))
 
 
-def test_a_value_that_was_moved_to_another_person_does_not_open(made: Bench) -> None:
-    a, b = pupils(made, "a", "b")
-    vault(made).write(KIND, {a: b"1", b: b"2"})
-    ((blob,),) = made.query("SELECT value FROM vault WHERE core_id = ?", a)
-    made.query("UPDATE vault SET value = ? WHERE core_id = ?", blob, b)
+def test_a_value_that_was_moved_to_another_person_does_not_open(quick: Bench) -> None:
+    a, b = pupils(quick, "a", "b")
+    vault(quick).write(KIND, {a: b"1", b: b"2"})
+    ((blob,),) = quick.query("SELECT value FROM vault WHERE core_id = ?", a)
+    quick.query("UPDATE vault SET value = ? WHERE core_id = ?", blob, b)
     with pytest.raises(Exception, match=r"^vault\|"):
-        vault(made).read(KIND, [b])
+        vault(quick).read(KIND, [b])
 
 
-def test_nothing_is_kept_of_who_is_not_in_the_core(made: Bench) -> None:
-    (a,) = pupils(made, "a")
-    vault(made).write(KIND, {a: b"1", 0: b"niemand", 999_999: b"onbekend"})
-    assert rows(made) == [a]
+def test_nothing_is_kept_of_who_is_not_in_the_core(quick: Bench) -> None:
+    (a,) = pupils(quick, "a")
+    vault(quick).write(KIND, {a: b"1", 0: b"niemand", 999_999: b"onbekend"})
+    assert rows(quick) == [a]
 
 
 def test_threads_write_at_once_and_nothing_is_lost(made: Bench) -> None:
@@ -111,6 +123,20 @@ def test_threads_write_at_once_and_nothing_is_lost(made: Bench) -> None:
             done.result()
     for number in range(8):
         assert set(kept.read(f"kind{number}", people).values()) == {b"%d" % number}
+
+
+def test_who_is_removed_while_a_value_of_him_is_written_leaves_none_behind(made: Bench) -> None:
+    a, b = pupils(made, "a", "b")
+    writer = Thread(target=vault(made).write, args=(KIND, {a: b"te laat", b: b"blijft"}))
+    with made.hub.store.work() as work, work.transaction():
+        hold(work, 1)
+        for table, column in (("leerling", "id"), ("core_salt", "core_id"), ("vault", "core_id")):
+            work.execute(f"DELETE FROM {table} WHERE {column} = ?", (a,))
+        writer.start()
+        writer.join(0.3)
+        assert writer.is_alive()  # it waits for who removes
+    writer.join(60)
+    assert rows(made) == [b]
 
 
 def test_killed_while_writing_all_values_are_there_or_none(
