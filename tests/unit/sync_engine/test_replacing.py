@@ -285,7 +285,7 @@ def test_another_pseudonym_is_an_alarm_and_nothing_is_written(
     proposed(both)
     ended = approve(both.hub, key(both), operator="piet")
     assert ended.state is State.ALARM
-    assert "Kennisnet" in ended.advice
+    assert "meld dit bij ops" in ended.advice
     assert both.query("SELECT value FROM vault ORDER BY core_id") == before
     (one,) = [k for k in health(both.hub).koppelingen if k.name == "eck"]
     (alarm,) = [p for p in one.problems if p.kind == "alarm"]
