@@ -26,7 +26,7 @@ from sync_engine.switches import read_switch, refuse_in_maintenance
 ECK_ID: Final = "eck_id"
 """Role of the identifier that is obtained, in the core."""
 
-_TO_CONFIGURE: Final = "Zie docs/eckid.md: een koppeling van systeem eckid voor deze school."
+_TO_CONFIGURE: Final = "Zie docs/eckid-school.md: een koppeling van systeem eckid voor deze school."
 
 
 class Missing(StrEnum):

@@ -17,7 +17,7 @@ from sync_engine.pseudonyms import Missing, PlaceStanding, PlaceVerified, School
 from sync_engine.replacing import Replacement, State
 from tests.unit.console.test_helpdesk_page import help_of, name_of
 
-PAGE = Path(__file__).parents[3] / "docs" / "eckid.md"
+PAGE = Path(__file__).parents[3] / "docs" / "eckid-school.md"
 PLACE = PlaceStanding(
     *("eck", "99XX00", "Hoofdvestiging", "leerling", "vo"),
     Standing(10, obtained=1, waiting=2, lacking=3, without_pgn=1, changed=2, refused=1),

@@ -90,7 +90,7 @@ def test_a_school_says_what_is_to_be_configured(store: Store, tmp_path: Path) ->
     assert found.missing == (Missing.KOPPELING, Missing.TELLER, Missing.VESTIGING)
     with pytest.raises(SyncError) as refused:
         verify(made.hub, "99XX")
-    assert "docs/eckid.md" in refused.value.advice
+    assert "docs/eckid-school.md" in refused.value.advice
     made.close()
 
 
