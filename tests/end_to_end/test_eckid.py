@@ -287,3 +287,5 @@ def test_one_pupil_is_obtained_alone(town: Town) -> None:
     verified = town("eckid", "verify", "--school", SCHOOL, "--pupil", key, "--json").data
     assert sum(place["found"]["asked"] for place in verified) == 1
     assert sum(place["found"]["equal"] for place in verified) == 1
+    rest = town("sync", "--source", "eck", "--json").data
+    assert rest["applied"] == {"leerling.change": len(town.numbers()) - 1}

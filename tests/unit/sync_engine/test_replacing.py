@@ -20,8 +20,10 @@ from sync_engine.health import health
 from sync_engine.hubkeys import hub_key
 from sync_engine.outcome import Outcome
 from sync_engine.replacing import State, approve, propose, replacements, withdraw
+from sync_engine.selection import select
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
+from sync_engine.todo import todo
 from tests.support.hubs import Bench
 from tests.support.kern import KERN, PGN, TOKEN, TOKEN_NAME, closing_bench, kern_bench
 from tests.support.people import bsn, enrol, onderwijsnummer
@@ -152,6 +154,22 @@ def test_there_is_one_at_a_time_and_it_can_be_withdrawn(made: Bench, facility: F
     assert approve(made.hub, key(made), operator="els").state is State.DONE
     assert len(facility.replaced) == 1
     assert made.query("SELECT COUNT(*) FROM exchange WHERE body IS NOT NULL") == [(0,)]
+
+
+def test_what_a_colleague_must_look_at_waits_for_the_helpdesk(both: Bench) -> None:
+    def waiting(school: str | None = None) -> list[tuple[str, str, int, str]]:
+        with both.hub.store.work() as work:
+            chosen = select(both.hub, work, source=None, school=school)
+        found = [item for item in todo(both.hub, chosen).items if item.kind == "replacement"]
+        return [(i.koppeling, i.what, i.count, i.command) for i in found]
+
+    assert waiting() == []
+    proposed(both)
+    ((name, what, count, command),) = waiting()
+    assert (name, count, command) == ("eck", 1, "koppelhub eckid replacements --source eck")
+    assert "een collega keurt het goed" in what
+    approve(both.hub, key(both), operator="piet")
+    assert waiting() == []
 
 
 # -- one person ------------------------------------------------------------------------------------
