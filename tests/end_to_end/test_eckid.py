@@ -266,6 +266,8 @@ def test_a_pupil_whose_number_changed_keeps_his_eck_id(town: Town) -> None:
     assert town(*replace, stdin=f"{key}\n").code == 0
     assert town("eckid", "approve", key, "--yes").code == 4  # he proposed it himself
     assert key in town("eckid", "replacements", who="piet").out
+    waiting = town("todo", "--school", SCHOOL, "--json").data["items"]
+    assert "replacement" in {item["kind"] for item in waiting}
     said = town("eckid", "approve", key, who="piet", stdin="j\n")
     assert said.code == 0, said.out + said.err
     assert "uitgevoerd" in said.out
