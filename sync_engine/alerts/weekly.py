@@ -84,6 +84,12 @@ class Weekly:
         return not (self.without_eck_id or self.in_doubt or self.cases or self.faults)
 
 
+COLUMNS: Final = (
+    *("waarom", "koppeling", "bronsoort", "bronrecord", "leerlingnummer", "veld", "wat te doen"),
+)
+"""Heading of the records that a school can mend."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One record that the school can mend, by the source's own numbers.
@@ -102,6 +108,14 @@ class Line:
     leerlingnummer: str
     field: str
     todo: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Under `COLUMNS`."""
+        return (
+            *(self.what, self.koppeling, self.resource, self.source_key),
+            *(self.leerlingnummer, self.field, self.todo),
+        )
 
 
 def weekly(hub: Hub, school: str, *, found: Health | None = None) -> Weekly:
