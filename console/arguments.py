@@ -89,9 +89,7 @@ def open_hub(config: Path | None, *, debug: bool) -> Iterator[Hub]:
     level = "DEBUG" if debug else str(settings.logging.level)
     setup(json=settings.logging.format is LogFormat.JSON, level=level, stream=sys.stderr)
     with closing(Hub.open(settings, SystemClock())) as hub:
-        hub = replace(hub, actor=this_actor(settings))
-        _check_role(hub)
-        yield hub
+        yield _as_allowed(replace(hub, actor=this_actor(settings)))
 
 
 def this_actor(settings: Settings) -> Actor:
@@ -109,19 +107,20 @@ def allowed_actor(settings: Settings) -> Actor:
     """
     from console.roles import check
 
-    actor = this_actor(settings)
-    check(actor, COMMAND.get())
-    return actor
+    return check(this_actor(settings), COMMAND.get())
 
 
-def _check_role(hub: Hub) -> None:
+def _as_allowed(hub: Hub) -> Hub:
+    """The hub as this person may use it for his command. Raises: NoRightError."""
+    from dataclasses import replace
+
     from console.roles import check
     from sync_engine.audit import note
     from sync_engine.errors import NoRightError
 
     command = COMMAND.get()
     try:
-        check(hub.actor, command)
+        return replace(hub, actor=check(hub.actor, command))
     except NoRightError as error:
         with hub.store.work() as work:
             note(

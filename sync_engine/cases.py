@@ -7,11 +7,12 @@ it gone, by itself or because a person decided. Cases of quarantined records are
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from config.clock import local_minute
 from config.nearest import choice
+from sync_engine.actor import Actor, named_actor
 from sync_engine.asked import DISAGREEMENT
 from sync_engine.audit import note, note_within
 from sync_engine.context import Context
@@ -225,9 +226,22 @@ def _open_case(hub: Hub, work: Work, number: int) -> CaseRow:
 
 
 def colleagues(hub: Hub, work: Work, case: CaseRow) -> list[str]:
-    """The operators of the configuration who may act for the tenant of a case."""
+    """The operators of the configuration who may see a case."""
     tenant = hub.tenants(work).get(case.tenant_id)
-    return [o.name for o in hub.settings.operator if o.tenants is None or tenant in o.tenants]
+    found = []
+    for operator in hub.settings.operator:
+        actor = named_actor(hub.settings, operator.name, origin="")
+        if actor.tenants is None or tenant in actor.tenants or _is_seen_by(hub, actor, case):
+            found.append(operator.name)
+    return found
+
+
+def _is_seen_by(hub: Hub, actor: Actor, case: CaseRow) -> bool:
+    """Whether a case is of a school of somebody who may act for some schools."""
+    if not actor.is_limited:
+        return False
+    with replace(hub, actor=actor).store.work() as own:
+        return bool(own.execute("SELECT 1 FROM zaak WHERE id = ?", (case.id,)))
 
 
 def assign(hub: Hub, number: int, *, to: str | None, operator: str) -> CaseRow:
@@ -242,7 +256,9 @@ def assign(hub: Hub, number: int, *, to: str | None, operator: str) -> CaseRow:
         if to is not None and hub.settings.operator and to not in known:
             raise SyncError(f"there is no operator {to!r}", advice=choice(to, known))
         with work.transaction():
-            work.execute("UPDATE zaak SET assignee = ? WHERE id = ?", (to, number))
+            work.execute(
+                f"UPDATE {work.real('zaak')} SET assignee = ? WHERE id = ?", (to, number)
+            )
             note_within(
                 hub,
                 work,
@@ -319,7 +335,7 @@ def close(hub: Hub, number: int, *, why: str, operator: str) -> None:
     closable(hub, number)
     with hub.store.work() as work, work.transaction():
         work.execute(
-            "UPDATE zaak SET state = 'closed', closed_by = ?, closed_at = ? "
+            f"UPDATE {work.real('zaak')} SET state = 'closed', closed_by = ?, closed_at = ? "
             "WHERE id = ? AND state = 'open'",
             (operator, hub.clock.now(), number),
         )

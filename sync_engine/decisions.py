@@ -215,7 +215,7 @@ def put_away(hub: Hub, plan_id: int, *, operator: str) -> None:
         )
         with lease(hub.store, f"koppeling-{koppeling_id}", on=work), work.transaction():
             work.execute(
-                "UPDATE plan SET state = 'refused', decided_by = ?, decided_at = ?, "
+                f"UPDATE {work.real('plan')} SET state = 'refused', decided_by = ?, decided_at = ?, "
                 "decided_why = 'niet bevestigd' WHERE id = ? AND state = 'open'",
                 (operator, hub.clock.now(), plan_id),
             )

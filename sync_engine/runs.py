@@ -41,6 +41,7 @@ from sync_engine.plan import Planner
 from sync_engine.reading import Reader, fail
 from sync_engine.renumbering import Herinrichting
 from sync_engine.replay import Replayer, retry_quarantine
+from sync_engine.rights import check_run
 from sync_engine.scopes import end_vanished, load_scopes
 from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
@@ -91,6 +92,8 @@ def run(
         later is in the report.
     """
     row = hub.koppeling(koppeling)
+    check_run(hub, koppeling, options)
+    hub = hub.whole
     with (
         hub.store.work() as work,
         _allowed(hub, work, row, options),

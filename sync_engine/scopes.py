@@ -28,14 +28,14 @@ def load_scopes(context: Context) -> None:
     Other koppelingen make and end scopes while this one reads: what is planned under the lock of
     the tenant is planned after loading again under it.
     """
-    tenant = context.koppeling.tenant_id
+    tenant, koppeling = context.koppeling.tenant_id, context.work.real("koppeling")
     context.koppelingen = dict(
-        context.work.execute("SELECT id, name FROM koppeling WHERE tenant_id = ?", (tenant,))
+        context.work.execute(f"SELECT id, name FROM {koppeling} WHERE tenant_id = ?", (tenant,))
     )
     rows = context.work.execute(
         "SELECT s.id, s.koppeling_id, s.resource, s.key, s.rank, s.schooljaar, s.label, s.brins, "
-        "s.ended_run, s.numbers_of, s.adopted FROM scope s "
-        "JOIN koppeling k ON k.id = s.koppeling_id WHERE k.tenant_id = ?",
+        f"s.ended_run, s.numbers_of, s.adopted FROM {context.work.real('scope')} s "
+        f"JOIN {koppeling} k ON k.id = s.koppeling_id WHERE k.tenant_id = ?",
         (tenant,),
     )
     left = [n for n, k in context.scope_koppeling.items() if k not in context.koppelingen]

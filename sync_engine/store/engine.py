@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -53,6 +54,8 @@ class Store:
     def __init__(self, url: URL, *, busy: timedelta = BUSY) -> None:
         self.dialect: Dialect = _DRIVERS[url.drivername]
         self._url = url
+        self._lay: Callable[[Work], None] | None = None
+        self._all: Store = self
         self._busy = busy
         self.engine: Engine = self._engine()
         self._on_sqlite: Sessions[sqlite3.Connection] | None = None
@@ -119,11 +122,46 @@ class Store:
 
         Raises: StoreError if the database cannot be reached.
         """
+        made = self._work()
+        if self._lay is not None:
+            try:
+                made.is_limited = True
+                self._lay(made)
+            except BaseException:
+                made.close()
+                raise
+        return made
+
+    def _work(self) -> Work:
         if self._on_sqlite is not None:
             return sqlite.SqliteWork(self._on_sqlite)
         from sync_engine.store import postgres
 
         return postgres.PostgresWork(self._postgres())
+
+    @property
+    def whole(self) -> Store:
+        """The database with nothing laid over it."""
+        return self._all
+
+    def under(self, lay: Callable[[Work], None]) -> Store:
+        """The same database, each Work of it with something laid over its tables.
+
+        Its connections are kept for nobody: what lies over them is for one person alone, and a
+        migration must not find views that stand on its tables.
+
+        Args:
+            lay: makes the temporary views of a Work.
+        """
+        made = copy(self._all)
+        made._lay = lay
+        if self.path is not None:
+            made._on_sqlite = sqlite.sessions(self.path, busy=self._busy, kept=0)
+        else:
+            from sync_engine.store import postgres
+
+            made._on_postgres = postgres.sessions(self._url, busy=self._busy, kept=0)
+        return made
 
     @contextmanager
     def session_lock(self, name: str, *, wait: timedelta) -> Iterator[bool]:

@@ -17,7 +17,7 @@ from sync_engine.errors import StoreError
 from sync_engine.store.dialect import Dialect, array_literal, checked_name, to_psycopg
 from sync_engine.store.failures import guarded, is_busy, store_error
 from sync_engine.store.postgres_values import teach_postgres
-from sync_engine.store.sessions import Session, Sessions
+from sync_engine.store.sessions import KEPT, Session, Sessions
 from sync_engine.store.work import CLOSED, FETCH_ROWS, Params, Row, Work
 
 _CHANGING: Final = ("INSERT", "UPDATE", "DELETE", "MERGE")
@@ -52,7 +52,9 @@ def connect(url: URL, *, busy: timedelta, name: str = "koppelhub") -> psycopg.Co
     return guarded("connect to the database", opened)
 
 
-def sessions(url: URL, *, busy: timedelta) -> Sessions[psycopg.Connection[Row]]:
+def sessions(
+    url: URL, *, busy: timedelta, kept: int = KEPT
+) -> Sessions[psycopg.Connection[Row]]:
     """Connections for Work, and for locks."""
 
     def opened() -> psycopg.Connection[Row]:
@@ -61,7 +63,7 @@ def sessions(url: URL, *, busy: timedelta) -> Sessions[psycopg.Connection[Row]]:
         teach_postgres(connection)
         return connection
 
-    return Sessions(opened, is_alive=_is_alive)
+    return Sessions(opened, is_alive=_is_alive, kept=kept)
 
 
 def _is_alive(connection: psycopg.Connection[Row]) -> bool:
@@ -155,6 +157,7 @@ class PostgresWork(Work):
         self._sessions = sessions
         self._session: Session[psycopg.Connection[Row]] | None = sessions.take()
         self._streamed = 0
+        self._tables = ""  # the schema that they stand in, once it was asked
         self._open: set[psycopg.ServerCursor[Row]] = set()
         super().__init__(self._session.temporary)
 
@@ -186,6 +189,11 @@ class PostgresWork(Work):
             self._end(cursor)
             raise
         return self._stream(cursor)
+
+    def _schema(self) -> str:
+        if not self._tables:
+            ((self._tables,),) = self.execute("SELECT quote_ident(current_schema())")
+        return self._tables
 
     def many(self, column: str) -> str:
         """`column` is one of an array."""

@@ -22,7 +22,7 @@ import msgspec
 from sync_engine.errors import StoreError
 from sync_engine.store.dialect import Dialect, checked_name, json_list
 from sync_engine.store.failures import UNREACHABLE_ADVICE, guarded
-from sync_engine.store.sessions import Session, Sessions
+from sync_engine.store.sessions import KEPT, Session, Sessions
 from sync_engine.store.values import teach_sqlite
 from sync_engine.store.work import CLOSED, FETCH_ROWS, Params, Row, Work
 
@@ -95,9 +95,11 @@ def connect(path: Path, *, busy: timedelta) -> sqlite3.Connection:
     return guarded("open the database", opened)
 
 
-def sessions(path: Path, *, busy: timedelta) -> Sessions[sqlite3.Connection]:
+def sessions(
+    path: Path, *, busy: timedelta, kept: int = KEPT
+) -> Sessions[sqlite3.Connection]:
     """Connections for Work."""
-    return Sessions(lambda: connect(path, busy=busy))
+    return Sessions(lambda: connect(path, busy=busy), kept=kept)
 
 
 class _Stream:
@@ -196,6 +198,9 @@ class SqliteWork(Work):
         stream = _Stream(guarded("run a query", lambda: self._connection.execute(sql, params)))
         self._streams.add(stream)
         return iter(stream)
+
+    def _schema(self) -> str:
+        return "main"
 
     def many(self, column: str) -> str:
         """`column` is one of a JSON list."""

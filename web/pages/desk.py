@@ -26,6 +26,7 @@ from sync_engine.actor import Actor
 from sync_engine.audit import note
 from sync_engine.errors import NoRightError, RunActiveError
 from sync_engine.hub import Hub
+from sync_engine.rights import acting
 from web.rendering import shown
 from web.texts import Texts, marked, texts_of
 
@@ -158,8 +159,7 @@ def _answer(hub: Hub, made: Page, request: Request, form: Mapping[str, str]) -> 
     texts = texts_of(request, zone=hub.settings.timezone)
     desk = Desk(mine, request, form, texts, hub.clock.now())
     try:
-        _check(desk, made)
-        return made.answer(desk)
+        return made.answer(_allowed(desk, made))
     except KoppelhubError as error:
         return _problem(desk, error)
     except Exception as error:  # noqa: BLE001 - the outermost edge of a page
@@ -167,16 +167,23 @@ def _answer(hub: Hub, made: Page, request: Request, form: Mapping[str, str]) -> 
         return _FAILED.show(request)
 
 
-def _check(desk: Desk, made: Page) -> None:
-    """Raises: NoRightError where his role is less than this needs; the audit trail has it."""
-    if desk.may(made.least):
-        return
-    has = desk.hub.actor.role or "geen rol"
-    error = NoRightError(
-        f"{desk.operator} ({has}) may not do what {made.command!r} does: it needs {made.least}"
-    )
-    desk.note("refused", f"command {made.command}", why=str(error))
-    raise error
+def _allowed(desk: Desk, made: Page) -> Desk:
+    """His desk for this page: only for the tenants and schools for which he has the role.
+
+    Raises: NoRightError where his role is less than this needs; the audit trail has it.
+    """
+    actor = desk.hub.actor
+    try:
+        if not actor.may(made.least):
+            has = actor.role or "geen rol"
+            raise NoRightError(
+                f"{actor.name} ({has}) may not do what {made.command!r} does: it needs {made.least}"
+            )
+        as_he_may = acting(actor, made.command, made.least)
+    except NoRightError as error:
+        desk.note("refused", f"command {made.command}", why=str(error))
+        raise
+    return replace(desk, hub=replace(desk.hub, actor=as_he_may))
 
 
 def _problem(desk: Desk, error: KoppelhubError) -> Response:

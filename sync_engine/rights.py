@@ -1,0 +1,250 @@
+"""What a person may ask for who may act for some schools of a tenant only.
+
+What he may see is laid over the store (reach.py); here stands what he may do. A command that is not
+listed concerns tenants whole, and is refused to who has his role for schools alone. A run that he
+asks for is judged before it begins, by the records that it names: whatever asks, and wherever the
+run is carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from config.operators import Grant, Role
+from sync_engine.actor import Actor
+from sync_engine.errors import NoRightError, SyncError
+from sync_engine.hub import Hub
+from sync_engine.nearby import near_numbers
+from sync_engine.options import Kind, Options
+from sync_engine.reach import served
+from sync_engine.store.work import Work
+
+OF_SCHOOLS: Final = frozenset(
+    {"case assign", "case close", "case create", "case decisions", "case ignore", "case lift"}
+    | {"case link", "case link-all", "case list", "case merge", "case note", "case show"}
+    | {"case split", "connectors check", "cursor clear", "cursor show", "diff", "health"}
+    | {"jobs", "onboarding", "pin lift", "pin list", "pin set", "plan apply", "plan approve"}
+    | {"plan list", "plan refuse", "plan show", "quarantine list", "quarantine retry"}
+    | {"refused lift", "refused list", "replay", "report weekly", "run show", "run undo", "runs"}
+    | {"source list", "source maintenance", "source off", "source on", "status", "sync", "todo"}
+    | {"explain", "history", "resync", "state"}
+)
+"""Commands, and groups with one command for each entity, that know what belongs to a school."""
+
+_WAITING: Final = "s.plan_id = ? AND (s.state = 'held' OR p.state = 'open')"
+_APPLIED: Final = "s.run_id = ? AND p.applied"
+
+
+def acting(actor: Actor, command: str, least: Role | None) -> Actor:
+    """A person as he gives a command: only for whom he has the role that it needs.
+
+    Raises: NoRightError if he has it for nobody, or for schools while it concerns tenants whole.
+    """
+    group = command.partition(" ")[0]
+    apart = command in OF_SCHOOLS or group in OF_SCHOOLS
+    found = actor.acting(least, whole=not apart)
+    if least is None or not actor.may(least):
+        return found
+    if found.role is None or (actor.is_limited and found.tenants == frozenset() and not apart):
+        raise NoRightError(
+            f"{actor.name} has the role {least} for some schools only; {command!r} is about all "
+            "of a tenant",
+            advice=f"Vraag het aan een collega met de rol {least} voor het hele bestuur.",
+        )
+    return found
+
+
+def extent(actor: Actor) -> str:
+    """For whom somebody has which role, in one line (Dutch); names of tenants and numbers."""
+    return "; ".join(f"{grant.role}: {_whom(grant)}" for grant in actor.grants)
+
+
+def _whom(grant: Grant) -> str:
+    if grant.schools is not None:
+        return f"school {', '.join(grant.schools)}"
+    return "alles" if grant.tenants is None else f"bestuur {', '.join(grant.tenants)}"
+
+
+def check_source(hub: Hub, name: str) -> None:
+    """Do nothing where the actor may act for all that a koppeling serves.
+
+    Raises: NoRightError; ConfigurationError if there is no such koppeling that he may see.
+    """
+    source, reach = hub.source(name), hub.reach
+    if reach is None or reach.has_whole(hub.settings, source):
+        return
+    schools = ", ".join(served(hub.settings, source))
+    raise NoRightError(
+        f"{hub.actor.name} may act for a part of what {name} serves; this is about all of it",
+        advice=f"Dit geldt voor alle scholen van deze koppeling ({schools}). Vraag het aan een "
+        "collega die deze rol voor al die scholen heeft.",
+    )
+
+
+def check_run(hub: Hub, name: str, options: Options) -> None:
+    """Do nothing where the actor may ask for this run. Who may act for tenants whole asks nothing.
+
+    Raises: NoRightError; SyncError and the like, as for a record that there is not, where it names
+        one of another school.
+    """
+    if hub.reach is None:
+        return
+    with hub.store.work() as work:
+        match options.kind:
+            case Kind.FULL | Kind.DELTA:
+                _check_schools(hub, name, options.brins)
+            case Kind.REPLAY if options.quarantine and options.only:
+                _check_quarantined(work, hub.koppeling(name).id, options.only)
+            case Kind.REPLAY:
+                _check_schools(hub, name, options.brins)
+            case Kind.ONLY:
+                _check_looked_up(hub, work, name, options)
+            case Kind.APPLY | Kind.REFUSE:
+                _check_steps(hub, work, _WAITING, options.approved or options.refused or 0)
+            case Kind.UNDO:
+                _check_steps(hub, work, _APPLIED, options.undone or 0)
+            case Kind.REFOLD:
+                _check_cores(work, options.cores)
+            case Kind.DECIDE:
+                _check_decision(hub, work, name, options)
+            case _:
+                check_source(hub, name)
+
+
+def _check_schools(hub: Hub, name: str, schools: Sequence[str]) -> None:
+    reach = hub.reach
+    tenant = hub.source(name).tenant
+    if reach is None or tenant in reach.tenants:
+        return
+    if not schools or not all(reach.covers(number) for number in schools):
+        check_source(hub, name)
+
+
+def _check_looked_up(hub: Hub, work: Work, name: str, options: Options) -> None:
+    """Records that a source is asked for: those that stand in his scopes."""
+    _check_cores(work, (*options.pupils, *options.groups))
+    if not options.only:
+        return
+    number = hub.koppeling(name).id
+    for key in options.only:
+        if not work.execute(
+            "SELECT 1 FROM source_record r JOIN scope p ON p.id = r.scope_id "
+            "WHERE p.koppeling_id = ? AND r.source_key = ? LIMIT 1",
+            (number, key),
+        ):
+            check_source(hub, name)
+
+
+def _check_quarantined(work: Work, koppeling_id: int, keys: Iterable[str]) -> None:
+    for key in keys:
+        if not work.execute(
+            "SELECT 1 FROM quarantine q JOIN scope p ON p.id = q.scope_id "
+            "WHERE p.koppeling_id = ? AND q.source_key = ? LIMIT 1",
+            (koppeling_id, key),
+        ):
+            raise SyncError(
+                "no record with that key is in quarantine",
+                advice="Zie `koppelhub quarantine list`.",
+            )
+
+
+def _check_steps(hub: Hub, work: Work, which: str, number: int) -> None:
+    """Raises: NoRightError if a plan or run has steps of records that are not his."""
+    counts = [
+        work.execute(
+            f"SELECT COUNT(*) FROM {step} s JOIN {work.real('plan')} p ON p.id = s.plan_id "
+            f"WHERE {which}",
+            (number,),
+        )[0][0]
+        for step in (work.real("step"), "step")
+    ]
+    if counts[0] != counts[1]:
+        raise _others(hub)
+
+
+def _others(hub: Hub) -> NoRightError:
+    return NoRightError(
+        f"{hub.actor.name} may act for a part of the schools that this touches",
+        advice="Dit raakt ook records van een andere school. Vraag het aan een collega die deze "
+        "rol voor al die scholen heeft.",
+    )
+
+
+def _check_cores(work: Work, cores: Iterable[int], *, entity: str = "leerling") -> None:
+    for core_id in cores:
+        if not _sees(work, core_id):
+            raise SyncError(
+                f"there is no {entity} with that key",
+                advice="Neem de sleutel over zoals `koppelhub explain` of `case show` hem toont.",
+            )
+
+
+def _check_decision(hub: Hub, work: Work, name: str, options: Options) -> None:
+    if options.herinrichting is not None or options.finished is not None:
+        raise _others(hub)
+    for number in options.alike:
+        _check_case(hub, work, number)
+    if options.lifted is not None:
+        _check_act(hub, work, options.lifted)
+    decision = options.decision
+    if decision is None:
+        return
+    if decision.case_id is not None:
+        _check_case(hub, work, decision.case_id)
+    cores = [n for n in (decision.core_id, decision.other) if n is not None]
+    _check_cores(work, cores, entity=decision.entity)
+    if decision.source_key and not work.execute(
+        "SELECT 1 FROM shadow WHERE koppeling_id = ? AND entity = ? AND source_key = ? LIMIT 1",
+        (hub.koppeling(name).id, str(decision.entity), decision.source_key),
+    ):
+        raise SyncError(
+            f"{name} has no such {decision.entity}",
+            advice="Neem de sleutel over uit `koppelhub case show`.",
+        )
+
+
+def _check_case(hub: Hub, work: Work, number: int) -> None:
+    """Raises: SyncError if it is not his; NoRightError if a record of another school is a candidate."""
+    rows = work.execute("SELECT detail FROM zaak WHERE id = ?", (number,))
+    if not rows:
+        near = near_numbers(work, "zaak WHERE true", "id", number, ())
+        raise SyncError(f"there is no case {number}", advice=f"{near} Zie `koppelhub case list`.")
+    if hidden_candidates(work, rows[0][0]):
+        raise _others(hub)
+
+
+def hidden_candidates(work: Work, detail: str) -> int:
+    """How many of the candidates of a case are records that the actor may not see."""
+    told = msgspec.json.decode(detail)
+    listed = told if isinstance(told, list) else []
+    cores = {item["core_id"] for item in listed if isinstance(item, dict) and "core_id" in item}
+    return sum(not _sees(work, core_id) for core_id in cores)
+
+
+def _sees(work: Work, core_id: int) -> bool:
+    """Whether a record, or what it was merged into, is his."""
+    return bool(
+        work.execute(
+            "SELECT 1 FROM link WHERE core_id = COALESCE((SELECT survivor_id FROM alias "
+            "WHERE core_id = ?), ?) LIMIT 1",
+            (core_id, core_id),
+        )
+    )
+
+
+def _check_act(hub: Hub, work: Work, act: int) -> None:
+    """Raises: NoRightError if a decision is about records that are not his too."""
+    counts = [
+        work.execute(f"SELECT COUNT(*) FROM {table} WHERE act = ?", (act,))[0][0]
+        for table in (work.real("decision"), "decision")
+    ]
+    if not counts[1]:
+        near = near_numbers(work, "decision WHERE act IS NOT NULL", "act", act, ())
+        raise SyncError(
+            f"there is no decision {act}", advice=f"{near} Zie `koppelhub case decisions`."
+        )
+    if counts[0] != counts[1]:
+        raise _others(hub)
