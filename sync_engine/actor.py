@@ -46,27 +46,28 @@ class Actor:
             whole: what he does concerns tenants whole, and no school alone.
         """
         if not self.grants:
-            return self
+            return replace(self, schools=frozenset()) if whole and self.schools else self
         enough = [g for g in self.grants if least is None or g.role.includes(least)]
         if whole:
             enough = [grant for grant in enough if grant.schools is None]
-        return replace(self, **_reach(enough))
+        role, tenants, schools = _reach(enough)
+        return replace(self, role=role, tenants=tenants, schools=schools)
 
     def unlimited(self) -> Actor:
         """The system in his name: what carries out what he was allowed to ask."""
         return Actor(self.name, Role.ADMIN, None, self.origin)
 
 
-def _reach(grants: Sequence[Grant]) -> dict[str, object]:
-    """What some grants come to together; nobody and nothing where there is none."""
-    every = any(grant.tenants is None and grant.schools is None for grant in grants)
+def _reach(
+    grants: Sequence[Grant],
+) -> tuple[Role | None, frozenset[str] | None, frozenset[str]]:
+    """Role, tenants and schools of some grants together; nobody and nothing where there is none."""
+    role = max((grant.role for grant in grants), key=list(Role).index, default=None)
+    if any(grant.tenants is None and grant.schools is None for grant in grants):
+        return role, None, frozenset()
     tenants = {name for grant in grants for name in grant.tenants or ()}
     schools = {number for grant in grants for number in grant.schools or ()}
-    return {
-        "role": max((g.role for g in grants), key=list(Role).index, default=None),
-        "tenants": None if every else frozenset(tenants),
-        "schools": frozenset() if every else frozenset(schools),
-    }
+    return role, frozenset(tenants), frozenset(schools)
 
 
 def actor_of(settings: Settings, name: str, *, origin: str) -> Actor:

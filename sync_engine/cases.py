@@ -10,6 +10,8 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import msgspec
+
 from config.clock import local_minute
 from config.nearest import choice
 from sync_engine.actor import Actor, named_actor
@@ -19,6 +21,7 @@ from sync_engine.context import Context
 from sync_engine.errors import SyncError
 from sync_engine.hub import Hub
 from sync_engine.nearby import near_numbers
+from sync_engine.reach import seen_among
 from sync_engine.rows import new_salt
 from sync_engine.selection import Selection
 from sync_engine.store.values import instant
@@ -112,7 +115,7 @@ def list_cases(
     condition, params = _asked(work, chosen, kind=kind, state=state, assignee=assignee)
     source = f"FROM zaak z JOIN koppeling k ON k.id = z.koppeling_id WHERE {condition}"
     total = int(work.execute(f"SELECT COUNT(*) {source}", params)[0][0])
-    found = _rows(work, condition, params, limit=limit)
+    found = [as_seen(work, case) for case in _rows(work, condition, params, limit=limit)]
     return found, total - len(found)
 
 
@@ -126,7 +129,8 @@ def each_case(
 ) -> Generator[CaseRow, None, None]:
     """All of them, oldest first, in bounded memory; see `list_cases`."""
     condition, params = _asked(work, chosen, kind=kind, state=state, assignee=assignee)
-    yield from _each(work, condition, params)
+    for case in _each(work, condition, params):
+        yield as_seen(work, case)
 
 
 def _asked(
@@ -186,6 +190,23 @@ def _each(
 def _row(row: Row) -> CaseRow:
     case = CaseRow(*row)
     case.since = str(case.since or "")
+    return case
+
+
+def candidates_of(detail: str) -> set[int]:
+    """Core ids of the records that a case names."""
+    told = msgspec.json.decode(detail)
+    listed = told if isinstance(told, list) else []
+    return {item["core_id"] for item in listed if isinstance(item, dict) and "core_id" in item}
+
+
+def as_seen(work: Work, case: CaseRow) -> CaseRow:
+    """A case without the candidates that are not seen."""
+    if work.is_limited:
+        listed = msgspec.json.decode(case.detail)
+        seen = seen_among(work, candidates_of(case.detail))
+        kept = [one for one in listed if isinstance(one, dict) and one.get("core_id") in seen]
+        case.detail = msgspec.json.encode(kept).decode()
     return case
 
 

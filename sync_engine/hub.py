@@ -88,6 +88,7 @@ class Hub:
             tenants=self.actor.tenants or frozenset(),
             schools=self.actor.schools,
             on=local_date(self.clock.now(), self.settings.timezone),
+            operator=self.actor.name,
         )
 
     @property

@@ -90,6 +90,8 @@ class Options:
         time_limit: after this the run ends by itself, cleanly.
         due: the instant of its schedule, of a run by the clock; it is carried out once.
         operator: who asked for it.
+        apart: scopes of other schools, whose forms that wait are left as they are, where who asked
+            may act for some schools only; None where he may for all.
         allowed: what may pass the guards in this run alone, where a person said so.
     """
 
@@ -118,6 +120,7 @@ class Options:
     due: datetime | None = None
     operator: str = "system"
     allowed: tuple[Allowance, ...] = ()
+    apart: tuple[int, ...] | None = None
 
     @property
     def is_whole(self) -> bool:

@@ -20,6 +20,7 @@ import msgspec
 from config.settings import Settings
 from config.sources import Source
 from mappings.canonical.fields import Entity
+from sync_engine.context import chunks
 from sync_engine.herinrichtingen import in_force
 from sync_engine.renumbering import Renumbering, places
 from sync_engine.store.dialect import Dialect
@@ -117,6 +118,24 @@ def reach_of(
     return Reach(tenants, frozenset(names))
 
 
+ELSEWHERE: Final = "van een andere school"
+"""What is told of a record that one of his refers to and that is not his."""
+
+
+def seen_among(work: Work, cores: Iterable[int]) -> set[int]:
+    """Of these core ids those that are seen: all of them on a Work that is not limited."""
+    wanted = sorted(set(cores))
+    if not work.is_limited:
+        return set(wanted)
+    found: set[int] = set()
+    for part in chunks(wanted):
+        rows = work.execute(
+            f"SELECT core_id FROM link WHERE {work.many('core_id')}", (work.values(part),)
+        )
+        found.update(row[0] for row in rows)
+    return found
+
+
 # -- over a Work -----------------------------------------------------------------------------------
 
 
@@ -127,6 +146,7 @@ def lay(
     tenants: frozenset[str],
     schools: frozenset[str],
     on: date,
+    operator: str,
 ) -> None:
     """Lay what is his over a Work on which nothing stands yet.
 
@@ -136,7 +156,10 @@ def lay(
         tenants: names of those that are his whole.
         schools: BRINs and vestigingsnummers besides.
         on: today.
+        operator: his name: what his own runs show him is of no other school.
     """
+    work.temp_table("reach_me", "name TEXT")
+    work.execute("INSERT INTO reach_me (name) VALUES (?)", (operator,))
     reach = reach_of(work, tenants=tenants, schools=schools, on=on)
     for name in ("reach_koppeling", "reach_scope", "reach_core", "reach_tenant"):
         work.temp_table(name, "id BIGINT PRIMARY KEY")
@@ -323,7 +346,13 @@ def _steps(work: Work, core: str) -> str:
         f"WHERE k.id IN {_SOURCES} AND substr(t.source, 1, length(k.name) + 1) = k.name || '/' "
         f"AND s.scope_id IN {_SCOPES}"
     )
-    return f"SELECT t.* FROM {work.real('step')} t WHERE ({core} OR EXISTS ({named}))"
+    tried = (  # what a dry run would make stands nowhere else: he asked for it, apart from others
+        f"t.op = 'create' AND EXISTS (SELECT 1 FROM {work.real('run')} r WHERE r.id = t.run_id "
+        "AND r.operator IN (SELECT name FROM reach_me) AND r.options LIKE '%\"apart\":true%')"
+    )
+    return (
+        f"SELECT t.* FROM {work.real('step')} t WHERE ({core} OR EXISTS ({named}) OR ({tried}))"
+    )
 
 
 def _plans(work: Work) -> str:

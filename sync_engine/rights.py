@@ -9,12 +9,12 @@ run is carried out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
-import msgspec
-
 from config.operators import Grant, Role
-from sync_engine.actor import Actor
+from sync_engine.actor import Actor, named_actor
+from sync_engine.cases import candidates_of
 from sync_engine.errors import NoRightError, SyncError
 from sync_engine.hub import Hub
 from sync_engine.nearby import near_numbers
@@ -34,6 +34,8 @@ OF_SCHOOLS: Final = frozenset(
 )
 """Commands, and groups with one command for each entity, that know what belongs to a school."""
 
+_PLANS_WHAT_WAITS: Final = frozenset({Kind.FULL, Kind.DELTA, Kind.ONLY, Kind.REPLAY})
+"""Kinds of runs that use what was received before, whoever asks."""
 _WAITING: Final = "s.plan_id = ? AND (s.state = 'held' OR p.state = 'open')"
 _APPLIED: Final = "s.run_id = ? AND p.applied"
 
@@ -79,19 +81,45 @@ def check_source(hub: Hub, name: str) -> None:
     schools = ", ".join(served(hub.settings, source))
     raise NoRightError(
         f"{hub.actor.name} may act for a part of what {name} serves; this is about all of it",
-        advice=f"Dit geldt voor alle scholen van deze koppeling ({schools}). Vraag het aan een "
-        "collega die deze rol voor al die scholen heeft.",
+        advice=f"Dit geldt voor alle scholen van {name}. Vraag het aan een collega met de rol "
+        f"{Role.HELPDESK} voor al die scholen: {schools}.",
     )
 
 
-def check_run(hub: Hub, name: str, options: Options) -> None:
-    """Do nothing where the actor may ask for this run. Who may act for tenants whole asks nothing.
+def checked_run(hub: Hub, name: str, options: Options) -> Options:
+    """What the actor may ask, as the run is to do it; of who may act for tenants whole it is that.
 
     Raises: NoRightError; SyncError and the like, as for a record that there is not, where it names
         one of another school.
     """
-    if hub.reach is None:
-        return
+    if hub.actor.is_limited:
+        _check_run(hub, name, options)
+        if options.kind in _PLANS_WHAT_WAITS:
+            return replace(options, apart=_hidden_scopes(hub, hub.koppeling(name).id))
+    return options
+
+
+def as_asked(hub: Hub, operator: str) -> Hub:
+    """The hub as somebody uses it for whom the system carries out what he asked before.
+
+    Of who may act for some schools only his rights are those of now.
+    """
+    actor = named_actor(hub.settings, operator, origin=hub.actor.origin)
+    return replace(hub, actor=actor.acting(Role.HELPDESK)) if actor.is_limited else hub
+
+
+def _hidden_scopes(hub: Hub, koppeling_id: int) -> tuple[int, ...]:
+    """Scopes of a koppeling that are of other schools."""
+    with hub.store.work() as work:
+        rows = work.execute(
+            f"SELECT id FROM {work.real('scope')} WHERE koppeling_id = ? "
+            "AND id NOT IN (SELECT id FROM scope) ORDER BY id",
+            (koppeling_id,),
+        )
+    return tuple(row[0] for row in rows)
+
+
+def _check_run(hub: Hub, name: str, options: Options) -> None:
     with hub.store.work() as work:
         match options.kind:
             case Kind.FULL | Kind.DELTA:
@@ -103,9 +131,9 @@ def check_run(hub: Hub, name: str, options: Options) -> None:
             case Kind.ONLY:
                 _check_looked_up(hub, work, name, options)
             case Kind.APPLY | Kind.REFUSE:
-                _check_steps(hub, work, _WAITING, options.approved or options.refused or 0)
+                _check_steps(hub, work, name, _WAITING, options.approved or options.refused or 0)
             case Kind.UNDO:
-                _check_steps(hub, work, _APPLIED, options.undone or 0)
+                _check_steps(hub, work, name, _APPLIED, options.undone or 0)
             case Kind.REFOLD:
                 _check_cores(work, options.cores)
             case Kind.DECIDE:
@@ -151,7 +179,7 @@ def _check_quarantined(work: Work, koppeling_id: int, keys: Iterable[str]) -> No
             )
 
 
-def _check_steps(hub: Hub, work: Work, which: str, number: int) -> None:
+def _check_steps(hub: Hub, work: Work, name: str, which: str, number: int) -> None:
     """Raises: NoRightError if a plan or run has steps of records that are not his."""
     counts = [
         work.execute(
@@ -162,14 +190,15 @@ def _check_steps(hub: Hub, work: Work, which: str, number: int) -> None:
         for step in (work.real("step"), "step")
     ]
     if counts[0] != counts[1]:
-        raise _others(hub)
+        raise _others(hub, name)
 
 
-def _others(hub: Hub) -> NoRightError:
+def _others(hub: Hub, name: str) -> NoRightError:
+    schools = ", ".join(served(hub.settings, hub.source(name)))
     return NoRightError(
         f"{hub.actor.name} may act for a part of the schools that this touches",
-        advice="Dit raakt ook records van een andere school. Vraag het aan een collega die deze "
-        "rol voor al die scholen heeft.",
+        advice="Dit raakt ook records van een andere school. Vraag het aan een collega met de rol "
+        f"{Role.HELPDESK} voor alle scholen van {name}: {schools}.",
     )
 
 
@@ -184,16 +213,16 @@ def _check_cores(work: Work, cores: Iterable[int], *, entity: str = "leerling") 
 
 def _check_decision(hub: Hub, work: Work, name: str, options: Options) -> None:
     if options.herinrichting is not None or options.finished is not None:
-        raise _others(hub)
+        raise _others(hub, name)
     for number in options.alike:
-        _check_case(hub, work, number)
+        _check_case(hub, work, name, number)
     if options.lifted is not None:
-        _check_act(hub, work, options.lifted)
+        _check_act(hub, work, name, options.lifted)
     decision = options.decision
     if decision is None:
         return
     if decision.case_id is not None:
-        _check_case(hub, work, decision.case_id)
+        _check_case(hub, work, name, decision.case_id)
     cores = [n for n in (decision.core_id, decision.other) if n is not None]
     _check_cores(work, cores, entity=decision.entity)
     if decision.source_key and not work.execute(
@@ -206,22 +235,14 @@ def _check_decision(hub: Hub, work: Work, name: str, options: Options) -> None:
         )
 
 
-def _check_case(hub: Hub, work: Work, number: int) -> None:
+def _check_case(hub: Hub, work: Work, name: str, number: int) -> None:
     """Raises: SyncError if it is not his; NoRightError if a record of another school is a candidate."""
     rows = work.execute("SELECT detail FROM zaak WHERE id = ?", (number,))
     if not rows:
         near = near_numbers(work, "zaak WHERE true", "id", number, ())
         raise SyncError(f"there is no case {number}", advice=f"{near} Zie `koppelhub case list`.")
-    if hidden_candidates(work, rows[0][0]):
-        raise _others(hub)
-
-
-def hidden_candidates(work: Work, detail: str) -> int:
-    """How many of the candidates of a case are records that the actor may not see."""
-    told = msgspec.json.decode(detail)
-    listed = told if isinstance(told, list) else []
-    cores = {item["core_id"] for item in listed if isinstance(item, dict) and "core_id" in item}
-    return sum(not _sees(work, core_id) for core_id in cores)
+    if not all(_sees(work, core_id) for core_id in candidates_of(rows[0][0])):
+        raise _others(hub, name)
 
 
 def _sees(work: Work, core_id: int) -> bool:
@@ -235,7 +256,7 @@ def _sees(work: Work, core_id: int) -> bool:
     )
 
 
-def _check_act(hub: Hub, work: Work, act: int) -> None:
+def _check_act(hub: Hub, work: Work, name: str, act: int) -> None:
     """Raises: NoRightError if a decision is about records that are not his too."""
     counts = [
         work.execute(f"SELECT COUNT(*) FROM {table} WHERE act = ?", (act,))[0][0]
@@ -247,4 +268,4 @@ def _check_act(hub: Hub, work: Work, act: int) -> None:
             f"there is no decision {act}", advice=f"{near} Zie `koppelhub case decisions`."
         )
     if counts[0] != counts[1]:
-        raise _others(hub)
+        raise _others(hub, name)

@@ -41,7 +41,7 @@ from sync_engine.plan import Planner
 from sync_engine.reading import Reader, fail
 from sync_engine.renumbering import Herinrichting
 from sync_engine.replay import Replayer, retry_quarantine
-from sync_engine.rights import check_run
+from sync_engine.rights import checked_run
 from sync_engine.scopes import end_vanished, load_scopes
 from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
@@ -92,7 +92,7 @@ def run(
         later is in the report.
     """
     row = hub.koppeling(koppeling)
-    check_run(hub, koppeling, options)
+    options = checked_run(hub, koppeling, options)
     hub = hub.whole
     with (
         hub.store.work() as work,
@@ -239,6 +239,8 @@ class _Run:
         options["groups"] = len(self.options.groups)
         options["cores"] = len(self.options.cores)
         options["pupils"] = len(self.options.pupils)
+        if options.pop("apart") is not None:
+            options["apart"] = True
         with self.work.transaction():
             self.work.execute(
                 "UPDATE run SET state = 'failed', finished_at = ?, error = 'stopped from outside', "
@@ -295,6 +297,7 @@ class _Run:
                 dry=dry,
                 ids=Ids(self.work, dry=dry),
                 step_ids=Ids(self.work, dry=False),
+                apart=self.options.apart or (),
                 same_keys=hub.settings.same_keys(source),
             )
             received.prepare(context)

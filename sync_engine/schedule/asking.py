@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from sync_engine.audit import note
 from sync_engine.hub import Hub
 from sync_engine.options import Options
-from sync_engine.rights import check_run
+from sync_engine.rights import checked_run
 from sync_engine.schedule.heartbeat import ProcessKind, processes
 from sync_engine.schedule.jobs import Job
 from sync_engine.schedule.planner import Dispatcher
@@ -50,7 +50,7 @@ def ask(
     Raises: NoRightError; ConfigurationError if one may not be queued; StoreError.
     """
     for name, options in wanted:
-        check_run(hub, name, options)
+        checked_run(hub, name, options)
     jobs = [Job.by_hand_of(hub.source(name).name, options) for name, options in wanted]
     with hub.store.work() as work:
         note(hub, work, operator=hub.actor.name, action=action, subject=subject)

@@ -134,7 +134,7 @@ class Pair:
             ("decision", f"source_key LIKE '{CANARY}%'"),
             ("zaak", f"source_key LIKE '{CANARY}%'"),
             ("quarantine", f"source_key LIKE '{CANARY}%'"),
-            ("koppeling_state", "true"),
+            ("koppeling_state", "koppeling_id = (SELECT id FROM koppeling WHERE name = 'apart')"),
         ):
             rows = self.made.query(f"SELECT * FROM {table} WHERE {where}")
             found[table] = sorted(map(repr, rows))
@@ -283,5 +283,8 @@ def _plans(found: Pair) -> None:
         report = made.sync(name, plan_only=True)
         assert report.plan_id is not None, report.error
         which[what] = report.plan_id
+    rows = made.query("SELECT id FROM zaak WHERE source_key = 'nest ekster' AND state = 'open'")
+    ((found.mine["hidden"],),) = rows
+    found.mine["last"] = made.reports[2].run_id
     found.other["run"] = made.reports[0].run_id
     found.mine["run"] = made.reports[1].run_id
