@@ -81,15 +81,24 @@ def open_hub(config: Path | None, *, debug: bool) -> Iterator[Hub]:
     from dataclasses import replace
 
     from config.clock import SystemClock
+    from config.errors import KoppelhubError
     from config.logs import setup
     from config.settings import LogFormat, Settings
     from sync_engine.hub import Hub
+    from sync_engine.rights import reminder
 
     settings = Settings.load(config)
     level = "DEBUG" if debug else str(settings.logging.level)
     setup(json=settings.logging.format is LogFormat.JSON, level=level, stream=sys.stderr)
     with closing(Hub.open(settings, SystemClock())) as hub:
-        yield _as_allowed(replace(hub, actor=this_actor(settings)))
+        person = this_actor(settings)
+        hub = _as_allowed(replace(hub, actor=person))
+        try:
+            yield hub
+        except KoppelhubError as error:
+            if said := reminder(hub.actor, person):
+                error.advice = f"{error.advice} {said}".strip()
+            raise
 
 
 def this_actor(settings: Settings) -> Actor:

@@ -277,9 +277,7 @@ def assign(hub: Hub, number: int, *, to: str | None, operator: str) -> CaseRow:
         if to is not None and hub.settings.operator and to not in known:
             raise SyncError(f"there is no operator {to!r}", advice=choice(to, known))
         with work.transaction():
-            work.execute(
-                f"UPDATE {work.real('zaak')} SET assignee = ? WHERE id = ?", (to, number)
-            )
+            work.execute(f"UPDATE {work.real('zaak')} SET assignee = ? WHERE id = ?", (to, number))
             note_within(
                 hub,
                 work,

@@ -106,9 +106,7 @@ def served(settings: Settings, source: Source) -> tuple[str, ...]:
     )
 
 
-def reach_of(
-    work: Work, *, tenants: frozenset[str], schools: frozenset[str], on: date
-) -> Reach:
+def reach_of(work: Work, *, tenants: frozenset[str], schools: frozenset[str], on: date) -> Reach:
     """What is his on a day: a school that changed its number is known by each of them."""
     numbers = [row[0] for row in work.execute(f"SELECT id FROM {work.real('tenant')}")]
     names = {*schools}
@@ -172,43 +170,39 @@ def lay(
 def _fill(work: Work, settings: Settings, reach: Reach) -> bool:
     """Write down which tenants, koppelingen and scopes are his; whether a scope is his in part."""
     names = reach.tenant_names(settings)
+    sources = {source.name: source for source in settings.source}
     tenants = {
         number: name
         for number, name in work.execute("SELECT id, name FROM tenant")
         if name in names
     }
-    sources = {source.name: source for source in settings.source}
-    mine: list[int] = []
-    known: dict[int, str] = {}
-    for number, tenant_id, name in work.execute("SELECT id, tenant_id, name FROM koppeling"):
-        if tenant_id not in tenants:
-            continue
-        known[number] = tenants[tenant_id]
+    mine, whole, every = set[int](), set[int](), set[int]()  # in part, all served, of a tenant
+    for number, tenant, name in work.execute(
+        f"SELECT id, tenant_id, name FROM koppeling WHERE {work.many('tenant_id')}",
+        (work.values(list(tenants)),),
+    ):
         source = sources.get(name)
-        if known[number] in reach.tenants or (
-            source is not None and reach.has_source(settings, source)
-        ):
-            mine.append(number)
-    scopes, shared = [], False
-    for number, koppeling, listed in work.execute("SELECT id, koppeling_id, brins FROM scope"):
-        if koppeling not in known:
-            continue
+        if tenants[tenant] in reach.tenants:
+            every.add(number)
+        elif source is not None and reach.has_source(settings, source):
+            mine.add(number)
+            whole |= {number} if reach.has_whole(settings, source) else set()
+    scopes, shared = set[int](), False
+    for number, koppeling, listed in work.execute(
+        "SELECT s.id, s.koppeling_id, s.brins FROM scope s JOIN koppeling k "
+        f"ON k.id = s.koppeling_id WHERE {work.many('k.tenant_id')}",
+        (work.values(list(tenants)),),
+    ):
         brins = msgspec.json.decode(listed, type=list[str])
-        if known[koppeling] in reach.tenants or reach.has_scope(brins):
-            scopes.append((number, koppeling))
+        unsaid = koppeling in whole and not brins
+        if koppeling in every or unsaid or reach.has_scope(brins):
+            scopes.add(number)
+            mine.add(koppeling)  # one of the past too
         elif reach.shares(brins):
             shared = True
-    whole = {
-        number
-        for number, _, name in work.execute("SELECT id, tenant_id, name FROM koppeling")
-        if name in sources and number in known and reach.has_whole(settings, sources[name])
-    }
-    for number, koppeling, listed in work.execute("SELECT id, koppeling_id, brins FROM scope"):
-        if koppeling in whole and not msgspec.json.decode(listed, type=list[str]):
-            scopes.append((number, koppeling))
     _keep(work, "reach_tenant", "tenant", tenants)
-    _keep(work, "reach_koppeling", "koppeling", {*mine, *(k for _, k in scopes)})
-    _keep(work, "reach_scope", "scope", {number for number, _ in scopes})
+    _keep(work, "reach_koppeling", "koppeling", mine | every)
+    _keep(work, "reach_scope", "scope", scopes)
     return shared
 
 
@@ -321,7 +315,9 @@ def _views(work: Work) -> dict[str, str]:
 def _tables(work: Work) -> list[str]:
     """Every real table."""
     if work.dialect is Dialect.SQLITE:
-        query = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        query = (
+            "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        )
     else:
         query = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
     return sorted(row[0] for row in work.execute(query))
@@ -350,9 +346,7 @@ def _steps(work: Work, core: str) -> str:
         f"t.op = 'create' AND EXISTS (SELECT 1 FROM {work.real('run')} r WHERE r.id = t.run_id "
         "AND r.operator IN (SELECT name FROM reach_me) AND r.options LIKE '%\"apart\":true%')"
     )
-    return (
-        f"SELECT t.* FROM {work.real('step')} t WHERE ({core} OR EXISTS ({named}) OR ({tried}))"
-    )
+    return f"SELECT t.* FROM {work.real('step')} t WHERE ({core} OR EXISTS ({named}) OR ({tried}))"
 
 
 def _plans(work: Work) -> str:

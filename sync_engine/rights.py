@@ -8,12 +8,14 @@ run is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
 from config.operators import Grant, Role
 from sync_engine.actor import Actor, named_actor
+from sync_engine.audit import note
 from sync_engine.cases import candidates_of
 from sync_engine.errors import NoRightError, SyncError
 from sync_engine.hub import Hub
@@ -64,6 +66,18 @@ def extent(actor: Actor) -> str:
     return "; ".join(f"{grant.role}: {_whom(grant)}" for grant in actor.grants)
 
 
+def reminder(actor: Actor, everywhere: Actor) -> str:
+    """What to say with an answer that there is no such thing (Dutch); empty for nothing.
+
+    Args:
+        actor: as he gives his command.
+        everywhere: with all his roles: he may see more than he may change.
+    """
+    if (actor.tenants, actor.schools) == (everywhere.tenants, everywhere.schools):
+        return ""
+    return f"U werkt hier met deze rollen: {extent(everywhere)}."
+
+
 def _whom(grant: Grant) -> str:
     if grant.schools is not None:
         return f"school {', '.join(grant.schools)}"
@@ -75,6 +89,33 @@ def check_source(hub: Hub, name: str) -> None:
 
     Raises: NoRightError; ConfigurationError if there is no such koppeling that he may see.
     """
+    with _noted(hub, f"koppeling {name}"):
+        _check_source(hub, name)
+
+
+def check_plan(hub: Hub, name: str, plan_id: int) -> None:
+    """Do nothing where the actor may decide on what waits in a plan of a koppeling.
+
+    Raises: NoRightError.
+    """
+    if hub.actor.is_limited:
+        with _noted(hub, f"plan {plan_id}"), hub.store.work() as work:
+            _check_steps(hub, work, name, _WAITING, plan_id)
+
+
+@contextmanager
+def _noted(hub: Hub, subject: str) -> Iterator[None]:
+    """Put in the audit trail that he tried what he may not."""
+    try:
+        yield
+    except NoRightError as error:
+        with hub.store.work() as work:
+            operator = hub.actor.name
+            note(hub, work, operator=operator, action="refused", subject=subject, why=str(error))
+        raise
+
+
+def _check_source(hub: Hub, name: str) -> None:
     source, reach = hub.source(name), hub.reach
     if reach is None or reach.has_whole(hub.settings, source):
         return
@@ -93,7 +134,8 @@ def checked_run(hub: Hub, name: str, options: Options) -> Options:
         one of another school.
     """
     if hub.actor.is_limited:
-        _check_run(hub, name, options)
+        with _noted(hub, f"koppeling {name}"):
+            _check_run(hub, name, options)
         if options.kind in _PLANS_WHAT_WAITS:
             return replace(options, apart=_hidden_scopes(hub, hub.koppeling(name).id))
     return options
@@ -139,7 +181,7 @@ def _check_run(hub: Hub, name: str, options: Options) -> None:
             case Kind.DECIDE:
                 _check_decision(hub, work, name, options)
             case _:
-                check_source(hub, name)
+                _check_source(hub, name)
 
 
 def _check_schools(hub: Hub, name: str, schools: Sequence[str]) -> None:
@@ -148,7 +190,7 @@ def _check_schools(hub: Hub, name: str, schools: Sequence[str]) -> None:
     if reach is None or tenant in reach.tenants:
         return
     if not schools or not all(reach.covers(number) for number in schools):
-        check_source(hub, name)
+        _check_source(hub, name)
 
 
 def _check_looked_up(hub: Hub, work: Work, name: str, options: Options) -> None:
@@ -163,7 +205,7 @@ def _check_looked_up(hub: Hub, work: Work, name: str, options: Options) -> None:
             "WHERE p.koppeling_id = ? AND r.source_key = ? LIMIT 1",
             (number, key),
         ):
-            check_source(hub, name)
+            _check_source(hub, name)
 
 
 def _check_quarantined(work: Work, koppeling_id: int, keys: Iterable[str]) -> None:

@@ -52,9 +52,7 @@ def connect(url: URL, *, busy: timedelta, name: str = "koppelhub") -> psycopg.Co
     return guarded("connect to the database", opened)
 
 
-def sessions(
-    url: URL, *, busy: timedelta, kept: int = KEPT
-) -> Sessions[psycopg.Connection[Row]]:
+def sessions(url: URL, *, busy: timedelta, kept: int = KEPT) -> Sessions[psycopg.Connection[Row]]:
     """Connections for Work, and for locks."""
 
     def opened() -> psycopg.Connection[Row]:

@@ -95,9 +95,7 @@ def connect(path: Path, *, busy: timedelta) -> sqlite3.Connection:
     return guarded("open the database", opened)
 
 
-def sessions(
-    path: Path, *, busy: timedelta, kept: int = KEPT
-) -> Sessions[sqlite3.Connection]:
+def sessions(path: Path, *, busy: timedelta, kept: int = KEPT) -> Sessions[sqlite3.Connection]:
     """Connections for Work."""
     return Sessions(lambda: connect(path, busy=busy), kept=kept)
 

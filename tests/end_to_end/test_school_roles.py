@@ -41,9 +41,7 @@ class Seat:
 
 
 @pytest.fixture
-def seat(
-    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Seat]:
+def seat(sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seat]:
     with pair(sqlite_store, tmp_path) as schools:
 
         def opened(settings: Settings, clock: Clock) -> Hub:
@@ -85,7 +83,10 @@ def lines(mine: dict[str, int], other: dict[str, int], both: int) -> dict[str, l
         "case decisions": ["--all", "--source samen", "- --source apart"],
         "case ignore": [f"- {other['case']} --yes"],
         "case lift": [f"- {other['act']} --yes", f"{mine['act']} --yes"],
-        "case link": [f"- {other['case']} --to {own} --yes", f"- {mine['case']} --to {their} --yes"],
+        "case link": [
+            f"- {other['case']} --to {own} --yes",
+            f"- {mine['case']} --to {their} --yes",
+        ],
         "case link-all": ["--source samen --yes"],
         "case list": ["--state all", "--csv -", "--source samen --school 99XX", "- --source apart"],
         "case merge": [f"- {own} {their} --yes", f"- {their} {own} --yes"],
@@ -198,7 +199,11 @@ def test_nothing_of_another_school_is_told_or_changed_whatever_is_asked(seat: Se
         for token in arguments.split() if mark == "-" else ():
             told = told.replace(token, "")
         wrong += [f"{command} {line} tells {leak}" for leak in schools.leaks(told)]
-        good = {"-": said.code not in {0, 1}, "!": said.code == _REFUSED, "~": said.code != _REFUSED}
+        good = {
+            "-": said.code not in {0, 1},
+            "!": said.code == _REFUSED,
+            "~": said.code != _REFUSED,
+        }
         if not good.get(mark, said.code in {0, 1}):
             wrong.append(f"{command} {line} ends {said.code}: {told[-300:]}")
         if mark == "!" and not re.search("schol|school|role", said.err):

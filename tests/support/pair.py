@@ -94,6 +94,7 @@ class Pair:
     mine: dict[str, int] = field(default_factory=dict)
     other: dict[str, int] = field(default_factory=dict)
     both: int = 0
+    known: set[str] = field(default_factory=set)
 
     @property
     def hub(self) -> Hub:
@@ -118,7 +119,8 @@ class Pair:
     def leaks(self, text: str) -> list[str]:
         """The canaries that a text holds."""
         told = text.lower()
-        return sorted(each for each in self.canaries() if each.lower() in told)
+        self.known = self.known or self.canaries()
+        return sorted(each for each in self.known if each.lower() in told)
 
     def of_other(self) -> dict[str, list[str]]:
         """Every row of the store that is of the other school alone."""

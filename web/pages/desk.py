@@ -26,7 +26,7 @@ from sync_engine.actor import Actor
 from sync_engine.audit import note
 from sync_engine.errors import NoRightError, RunActiveError
 from sync_engine.hub import Hub
-from sync_engine.rights import acting
+from sync_engine.rights import acting, reminder
 from web.rendering import shown
 from web.texts import Texts, marked, texts_of
 
@@ -161,7 +161,7 @@ def _answer(hub: Hub, made: Page, request: Request, form: Mapping[str, str]) -> 
     try:
         return made.answer(_allowed(desk, made))
     except KoppelhubError as error:
-        return _problem(desk, error)
+        return _problem(desk, error, made)
     except Exception as error:  # noqa: BLE001 - the outermost edge of a page
         _log.error("a page failed: %s", type(error).__name__)
         return _FAILED.show(request)
@@ -186,7 +186,7 @@ def _allowed(desk: Desk, made: Page) -> Desk:
     return replace(desk, hub=replace(desk.hub, actor=as_he_may))
 
 
-def _problem(desk: Desk, error: KoppelhubError) -> Response:
+def _problem(desk: Desk, error: KoppelhubError, made: Page) -> Response:
     """Why a page cannot be shown or a thing not be done, with what to do next."""
     again = getattr(error, "retryable", False) is True
     if isinstance(error, NoRightError):
@@ -199,8 +199,15 @@ def _problem(desk: Desk, error: KoppelhubError) -> Response:
         status, title = 404, marked("Dit is er niet")
     else:
         status, title = 409, marked("Dit kan niet zo")
-    told = {"title": title, "says": error.advice, "error": str(error), "again": again}
+    says = f"{error.advice} {_reminder(desk, made)}".strip()
+    told = {"title": title, "says": says, "error": str(error), "again": again}
     return desk.show("problem.html", status=status, **told)
+
+
+def _reminder(desk: Desk, made: Page) -> str:
+    """For whom he has which role, where that is less for this than for what he may see."""
+    actor = desk.hub.actor
+    return reminder(actor.acting(made.least), actor)
 
 
 @dataclass(frozen=True, slots=True)

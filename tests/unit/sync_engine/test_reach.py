@@ -24,8 +24,21 @@ def two(sqlite_store: Store, tmp_path: Path) -> Iterator[Pair]:
 def test_first(two: Pair) -> None:
     hub = two.seen_by("mies")
     with hub.store.work() as work:
-        for table in ("leerling", "shadow", "zaak", "plan", "step", "pin", "decision", "quarantine"):
-            print(table, work.execute(f"SELECT COUNT(*) FROM {table}"), two.made.query(f"SELECT COUNT(*) FROM {table}"))
+        for table in (
+            "leerling",
+            "shadow",
+            "zaak",
+            "plan",
+            "step",
+            "pin",
+            "decision",
+            "quarantine",
+        ):
+            print(
+                table,
+                work.execute(f"SELECT COUNT(*) FROM {table}"),
+                two.made.query(f"SELECT COUNT(*) FROM {table}"),
+            )
         print(work.execute("SELECT id, achternaam FROM leerling"))
     print(two.mine, two.other)
     assert 0
