@@ -173,12 +173,12 @@ def _fill(work: Work, settings: Settings, reach: Reach) -> bool:
     sources = {source.name: source for source in settings.source}
     tenants = {
         number: name
-        for number, name in work.execute("SELECT id, name FROM tenant")
+        for number, name in work.execute(f"SELECT id, name FROM {work.real('tenant')}")
         if name in names
     }
     mine, whole, every = set[int](), set[int](), set[int]()  # in part, all served, of a tenant
     for number, tenant, name in work.execute(
-        f"SELECT id, tenant_id, name FROM koppeling WHERE {work.many('tenant_id')}",
+        f"SELECT id, tenant_id, name FROM {work.real('koppeling')} WHERE {work.many('tenant_id')}",
         (work.values(list(tenants)),),
     ):
         source = sources.get(name)
@@ -189,8 +189,8 @@ def _fill(work: Work, settings: Settings, reach: Reach) -> bool:
             whole |= {number} if reach.has_whole(settings, source) else set()
     scopes, shared = set[int](), False
     for number, koppeling, listed in work.execute(
-        "SELECT s.id, s.koppeling_id, s.brins FROM scope s JOIN koppeling k "
-        f"ON k.id = s.koppeling_id WHERE {work.many('k.tenant_id')}",
+        f"SELECT s.id, s.koppeling_id, s.brins FROM {work.real('scope')} s "
+        f"JOIN {work.real('koppeling')} k ON k.id = s.koppeling_id WHERE {work.many('k.tenant_id')}",
         (work.values(list(tenants)),),
     ):
         brins = msgspec.json.decode(listed, type=list[str])
@@ -208,7 +208,7 @@ def _fill(work: Work, settings: Settings, reach: Reach) -> bool:
 
 def _keep(work: Work, table: str, real: str, numbers: Iterable[int]) -> None:
     work.execute(
-        f"INSERT INTO {table} SELECT id FROM {real} WHERE {work.many('id')}",
+        f"INSERT INTO {table} SELECT id FROM {work.real(real)} WHERE {work.many('id')}",
         (work.values(sorted(numbers)),),
     )
 
@@ -218,25 +218,27 @@ def _place(work: Work, reach: Reach, *, deep: bool) -> None:
     where = "tenant_id IN (SELECT id FROM reach_tenant)"
     for entity, column in ((Entity.VESTIGING, "vestigingsnummer"), (Entity.INSTELLING, "brin")):
         rows = work.execute(
-            f"SELECT id, {column} FROM {entity} WHERE {where} AND {column} IS NOT NULL"
+            f"SELECT id, {column} FROM {work.real(entity)} WHERE {where} AND {column} IS NOT NULL"
         )
         _keep(work, "reach_core", entity, [n for n, number in rows if reach.covers(number)])
     if not deep:
         return
-    here = "(SELECT id FROM reach_core)"
+    real, here = work.real, "(SELECT id FROM reach_core)"
     for query in (
-        f"SELECT id FROM groep WHERE vestiging_id IN {here}",
-        f"SELECT id FROM inschrijving WHERE vestiging_id IN {here}",
-        f"SELECT leerling_id FROM inschrijving WHERE id IN {here}",
-        f"SELECT mentor_id FROM inschrijving WHERE id IN {here} AND mentor_id IS NOT NULL",
-        f"SELECT opleiding_id FROM inschrijving WHERE id IN {here} AND opleiding_id IS NOT NULL",
-        f"SELECT persoon_id FROM groepsdeelname WHERE groep_id IN {here}",
-        f"SELECT vak_id FROM groep WHERE id IN {here} AND vak_id IS NOT NULL",
+        f"SELECT id FROM {real('groep')} WHERE vestiging_id IN {here}",
+        f"SELECT id FROM {real('inschrijving')} WHERE vestiging_id IN {here}",
         *(
-            f"SELECT id FROM {name} WHERE leerling_id IN {here}"
+            f"SELECT {column} FROM {real('inschrijving')} WHERE id IN {here} "
+            f"AND {column} IS NOT NULL"
+            for column in ("leerling_id", "mentor_id", "opleiding_id")
+        ),
+        f"SELECT persoon_id FROM {real('groepsdeelname')} WHERE groep_id IN {here}",
+        f"SELECT vak_id FROM {real('groep')} WHERE id IN {here} AND vak_id IS NOT NULL",
+        *(
+            f"SELECT id FROM {real(name)} WHERE leerling_id IN {here}"
             for name in ("verzorger_relatie", "advies", "uitstroom", "toetsresultaat")
         ),
-        f"SELECT verzorger_id FROM verzorger_relatie WHERE id IN {here}",
+        f"SELECT verzorger_id FROM {real('verzorger_relatie')} WHERE id IN {here}",
     ):
         work.execute(f"INSERT INTO reach_core {query} ON CONFLICT DO NOTHING")
 

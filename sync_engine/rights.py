@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+import msgspec
+
 from config.operators import Grant, Role
 from sync_engine.actor import Actor, named_actor
 from sync_engine.audit import note
@@ -20,7 +22,7 @@ from sync_engine.cases import candidates_of
 from sync_engine.errors import NoRightError, SyncError
 from sync_engine.hub import Hub
 from sync_engine.nearby import near_numbers
-from sync_engine.options import Kind, Options
+from sync_engine.options import Apart, Kind, Options
 from sync_engine.reach import served
 from sync_engine.store.work import Work
 
@@ -137,8 +139,19 @@ def checked_run(hub: Hub, name: str, options: Options) -> Options:
         with _noted(hub, f"koppeling {name}"):
             _check_run(hub, name, options)
         if options.kind in _PLANS_WHAT_WAITS:
-            return replace(options, apart=_hidden_scopes(hub, hub.koppeling(name).id))
+            return replace(options, apart=_apart(hub, name))
     return options
+
+
+def _apart(hub: Hub, name: str) -> Apart | None:
+    """What of a koppeling is left as it is; None where its tenant is his whole."""
+    source, reach = hub.source(name), hub.reach
+    if reach is None or source.tenant in reach.tenants:
+        return None
+    with hub.store.work() as work:
+        hidden = _hidden_scopes(work, hub.koppeling(name).id)
+    unsaid = reach.has_whole(hub.settings, source)
+    return Apart(tuple(hidden), tuple(sorted(reach.schools)), unsaid)
 
 
 def as_asked(hub: Hub, operator: str) -> Hub:
@@ -150,15 +163,14 @@ def as_asked(hub: Hub, operator: str) -> Hub:
     return replace(hub, actor=actor.acting(Role.HELPDESK)) if actor.is_limited else hub
 
 
-def _hidden_scopes(hub: Hub, koppeling_id: int) -> tuple[int, ...]:
-    """Scopes of a koppeling that are of other schools."""
-    with hub.store.work() as work:
-        rows = work.execute(
-            f"SELECT id FROM {work.real('scope')} WHERE koppeling_id = ? "
-            "AND id NOT IN (SELECT id FROM scope) ORDER BY id",
-            (koppeling_id,),
-        )
-    return tuple(row[0] for row in rows)
+def _hidden_scopes(work: Work, koppeling_id: int) -> dict[int, list[str]]:
+    """Scopes of a koppeling that are of other schools too, with all schools that they are of."""
+    rows = work.execute(
+        f"SELECT id, brins FROM {work.real('scope')} WHERE koppeling_id = ? "
+        "AND id NOT IN (SELECT id FROM scope) ORDER BY id",
+        (koppeling_id,),
+    )
+    return {number: msgspec.json.decode(brins, type=list[str]) for number, brins in rows}
 
 
 def _check_run(hub: Hub, name: str, options: Options) -> None:
@@ -191,6 +203,12 @@ def _check_schools(hub: Hub, name: str, schools: Sequence[str]) -> None:
         return
     if not schools or not all(reach.covers(number) for number in schools):
         _check_source(hub, name)
+    number = hub.koppeling(name).id
+    with hub.store.work() as work:
+        own = work.execute("SELECT 1 FROM scope WHERE koppeling_id = ? LIMIT 1", (number,))
+        hidden = _hidden_scopes(work, number)
+    if not own and any(reach.shares(numbers) for numbers in hidden.values()):
+        raise _others(hub, name)  # it brings schools together, and none alone
 
 
 def _check_looked_up(hub: Hub, work: Work, name: str, options: Options) -> None:

@@ -297,7 +297,7 @@ class _Run:
                 dry=dry,
                 ids=Ids(self.work, dry=dry),
                 step_ids=Ids(self.work, dry=False),
-                apart=self.options.apart or (),
+                apart=() if self.options.apart is None else self.options.apart.scopes,
                 same_keys=hub.settings.same_keys(source),
             )
             received.prepare(context)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from copy import copy
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
@@ -43,6 +43,11 @@ _WRITES: Final = "koppelhub_writes"
 _UPGRADE_LOCK: Final = 0x6B6F7070656C6875  # "koppelhu", as an advisory lock
 
 
+_Under: TypeAlias = (
+    "tuple[Sessions[sqlite3.Connection] | None, Sessions[psycopg.Connection[Row]] | None]"
+)
+
+
 class Store:
     """One database. Safe to share between threads; each thread takes a Work of its own.
 
@@ -60,12 +65,15 @@ class Store:
         self.engine: Engine = self._engine()
         self._on_sqlite: Sessions[sqlite3.Connection] | None = None
         self._on_postgres: Sessions[psycopg.Connection[Row]] | None = None
+        self._under: _Under
         if self.path is not None:
             self._on_sqlite = sqlite.sessions(self.path, busy=busy)
+            self._under = (sqlite.sessions(self.path, busy=busy), None)
         else:
             from sync_engine.store import postgres  # here: a quarter of the time to start on SQLite
 
             self._on_postgres = postgres.sessions(url, busy=busy)
+            self._under = (None, postgres.sessions(url, busy=busy))
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, busy: timedelta = BUSY) -> Self:
@@ -147,20 +155,15 @@ class Store:
     def under(self, lay: Callable[[Work], None]) -> Store:
         """The same database, each Work of it with something laid over its tables.
 
-        Its connections are kept for nobody: what lies over them is for one person alone, and a
-        migration must not find views that stand on its tables.
+        Its connections are none of those of other Works, for what lies over them stays there.
 
         Args:
-            lay: makes the temporary views of a Work.
+            lay: fills the temporary tables of a Work, and makes the views that it has not yet; the
+                same views whoever it is for.
         """
         made = copy(self._all)
         made._lay = lay
-        if self.path is not None:
-            made._on_sqlite = sqlite.sessions(self.path, busy=self._busy, kept=0)
-        else:
-            from sync_engine.store import postgres
-
-            made._on_postgres = postgres.sessions(self._url, busy=self._busy, kept=0)
+        made._on_sqlite, made._on_postgres = self._all._under
         return made
 
     @contextmanager
@@ -199,7 +202,7 @@ class Store:
     def close(self) -> None:
         """Release all connections but those in use, which are released when they are let go."""
         self.engine.dispose()
-        for sessions in (self._on_sqlite, self._on_postgres):
+        for sessions in (self._on_sqlite, self._on_postgres, *self._all._under):
             if sessions is not None:
                 sessions.close()
 

@@ -17,7 +17,7 @@ from sync_engine.errors import StoreError
 from sync_engine.store.dialect import Dialect, array_literal, checked_name, to_psycopg
 from sync_engine.store.failures import guarded, is_busy, store_error
 from sync_engine.store.postgres_values import teach_postgres
-from sync_engine.store.sessions import KEPT, Session, Sessions
+from sync_engine.store.sessions import Session, Sessions
 from sync_engine.store.work import CLOSED, FETCH_ROWS, Params, Row, Work
 
 _CHANGING: Final = ("INSERT", "UPDATE", "DELETE", "MERGE")
@@ -52,7 +52,7 @@ def connect(url: URL, *, busy: timedelta, name: str = "koppelhub") -> psycopg.Co
     return guarded("connect to the database", opened)
 
 
-def sessions(url: URL, *, busy: timedelta, kept: int = KEPT) -> Sessions[psycopg.Connection[Row]]:
+def sessions(url: URL, *, busy: timedelta) -> Sessions[psycopg.Connection[Row]]:
     """Connections for Work, and for locks."""
 
     def opened() -> psycopg.Connection[Row]:
@@ -61,7 +61,7 @@ def sessions(url: URL, *, busy: timedelta, kept: int = KEPT) -> Sessions[psycopg
         teach_postgres(connection)
         return connection
 
-    return Sessions(opened, is_alive=_is_alive, kept=kept)
+    return Sessions(opened, is_alive=_is_alive)
 
 
 def _is_alive(connection: psycopg.Connection[Row]) -> bool:

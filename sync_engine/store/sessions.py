@@ -53,7 +53,6 @@ class Sessions(Generic[C]):
     Args:
         connect: opens one.
         is_alive: whether an idle one may be used; asks no server.
-        kept: how many are kept at most; 0 where each is for one Work alone.
         monotonic: tells how old one is.
     """
 
@@ -62,11 +61,9 @@ class Sessions(Generic[C]):
         connect: Callable[[], C],
         *,
         is_alive: Callable[[C], bool] = lambda _: True,
-        kept: int = KEPT,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect, self._is_alive, self._monotonic = connect, is_alive, monotonic
-        self._kept = kept
         self._idle: list[Session[C]] = []
         self._lock = Lock()
         self._closed = 0
@@ -91,7 +88,7 @@ class Sessions(Generic[C]):
         """Take it back, tidy, for who comes next."""
         if self._is_young(session):
             with self._lock:
-                if session.age == self._closed and len(self._idle) < self._kept:
+                if session.age == self._closed and len(self._idle) < KEPT:
                     self._idle.append(session)
                     return
         self.drop(session)

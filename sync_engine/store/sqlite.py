@@ -22,7 +22,7 @@ import msgspec
 from sync_engine.errors import StoreError
 from sync_engine.store.dialect import Dialect, checked_name, json_list
 from sync_engine.store.failures import UNREACHABLE_ADVICE, guarded
-from sync_engine.store.sessions import KEPT, Session, Sessions
+from sync_engine.store.sessions import Session, Sessions
 from sync_engine.store.values import teach_sqlite
 from sync_engine.store.work import CLOSED, FETCH_ROWS, Params, Row, Work
 
@@ -95,9 +95,9 @@ def connect(path: Path, *, busy: timedelta) -> sqlite3.Connection:
     return guarded("open the database", opened)
 
 
-def sessions(path: Path, *, busy: timedelta, kept: int = KEPT) -> Sessions[sqlite3.Connection]:
+def sessions(path: Path, *, busy: timedelta) -> Sessions[sqlite3.Connection]:
     """Connections for Work."""
-    return Sessions(lambda: connect(path, busy=busy), kept=kept)
+    return Sessions(lambda: connect(path, busy=busy))
 
 
 class _Stream:

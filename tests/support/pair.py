@@ -1,7 +1,7 @@
 """Two schools of one board under one hub, of which an operator may act for one.
 
 Both stand in the koppeling `samen`, each in a scope of its own; the other school alone also in the
-koppeling `apart`, and mine in `eigen`. One pupil is of both. Whatever is of the other school alone has `kanarie` in its
+koppeling `kanarie-las`, and mine in `eigen`. One pupil is of both. Whatever is of the other school alone has `kanarie` in its
 source keys and names. Of each school there is a pin, a decision, a case, a record in quarantine, a
 refusal and a step of an open plan.
 """
@@ -48,7 +48,7 @@ name = "samen"
 system = "memory"
 tenant = "bestuur"
 [[source]]
-name = "apart"
+name = "kanarie-las"
 system = "memory"
 tenant = "bestuur"
 vestigingen = ["98XX02"]
@@ -136,7 +136,10 @@ class Pair:
             ("decision", f"source_key LIKE '{CANARY}%'"),
             ("zaak", f"source_key LIKE '{CANARY}%'"),
             ("quarantine", f"source_key LIKE '{CANARY}%'"),
-            ("koppeling_state", "koppeling_id = (SELECT id FROM koppeling WHERE name = 'apart')"),
+            (
+                "koppeling_state",
+                "koppeling_id = (SELECT id FROM koppeling WHERE name = 'kanarie-las')",
+            ),
         ):
             rows = self.made.query(f"SELECT * FROM {table} WHERE {where}")
             found[table] = sorted(map(repr, rows))
@@ -153,7 +156,7 @@ def pair(store: Store, folder: Path) -> Iterator[Pair]:
     """Both schools, read."""
     sources = {
         "samen": MemorySource(tuple(Entity), scope_keys=tuple(_NAMES)),
-        "apart": MemorySource(tuple(Entity)),
+        "kanarie-las": MemorySource(tuple(Entity)),
         "eigen": MemorySource(tuple(Entity)),
     }
     _fill(sources)
@@ -169,7 +172,7 @@ def pair(store: Store, folder: Path) -> Iterator[Pair]:
 
 _NAMES: Final = {"mijn": "nest", "ander": CANARY}
 """Scope of `samen` → what its keys begin with."""
-_BESIDE: Final = {"mijn": "eigen", "ander": "apart"}
+_BESIDE: Final = {"mijn": "eigen", "ander": "kanarie-las"}
 """Scope of `samen` → the koppeling that has the same school."""
 
 
@@ -204,7 +207,7 @@ def _fill(sources: dict[str, MemorySource]) -> None:
         beside.brins["hoofd"] = together.brins[scope]
         for bird in ("kauw", "valk"):
             beside.put(Entity.LEERLING, f"{name} {bird} b", **_bird(name, bird))
-    sources["apart"].put(Entity.LEERLING, f"{CANARY} ekster", **_bird("", "ekster"))
+    sources["kanarie-las"].put(Entity.LEERLING, f"{CANARY} ekster", **_bird("", "ekster"))
 
 
 def _bird(name: str, bird: str) -> dict[str, Any]:
@@ -215,7 +218,7 @@ def _bird(name: str, bird: str) -> dict[str, Any]:
 
 def _play(found: Pair) -> None:
     made, together = found.made, found.made.sources["samen"]
-    for name in ("apart", "eigen", "samen"):
+    for name in ("kanarie-las", "eigen", "samen"):
         made.sync(name)
     found.both = made.core(Entity.LEERLING, "trekvogel", "samen")
     for scope, name in _NAMES.items():
@@ -272,7 +275,7 @@ def _plans(found: Pair) -> None:
         ("samen", "mijn", "specht"),
         ("samen", "ander", f"{CANARY} blauw"),
         ("eigen", "hoofd", "nest valk b"),
-        ("apart", "hoofd", f"{CANARY} valk b"),
+        ("kanarie-las", "hoofd", f"{CANARY} valk b"),
     )
     for name, scope, key in changed:
         known = sources[name].here(Entity.LEERLING, scope)[key]
@@ -280,7 +283,7 @@ def _plans(found: Pair) -> None:
     for name, which, what in (
         ("samen", found.mine, "both"),
         ("eigen", found.mine, "plan"),
-        ("apart", found.other, "plan"),
+        ("kanarie-las", found.other, "plan"),
     ):
         report = made.sync(name, plan_only=True)
         assert report.plan_id is not None, report.error
