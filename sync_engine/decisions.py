@@ -217,8 +217,8 @@ def put_away(hub: Hub, plan_id: int, *, operator: str) -> None:
         )
         with lease(hub.store, f"koppeling-{koppeling_id}", on=work), work.transaction():
             work.execute(
-                f"UPDATE {work.real('plan')} SET state = 'refused', decided_by = ?, decided_at = ?, "
-                "decided_why = 'niet bevestigd' WHERE id = ? AND state = 'open'",
+                f"UPDATE {work.real('plan')} SET state = 'refused', decided_by = ?, "
+                "decided_at = ?, decided_why = 'niet bevestigd' WHERE id = ? AND state = 'open'",
                 (operator, hub.clock.now(), plan_id),
             )
             if work.changes:

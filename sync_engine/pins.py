@@ -121,8 +121,9 @@ def pin(
                 (hub.clock.now(), field, core_id, core_id),
             )
             made = work.execute(
-                f"INSERT INTO {work.real('pin')} (tenant_id, core_id, entity, field, value, reason, operator, "
-                "until, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                f"INSERT INTO {work.real('pin')} (tenant_id, core_id, entity, field, value, "
+                "reason, operator, until, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "RETURNING id",
                 (
                     tenant_id,
                     core_id,
@@ -275,7 +276,7 @@ def _tenant_of(work: Work, entity: Entity, core_id: int) -> int:
 
 def _refold(work: Work, tenant_id: int, entity: Entity, core_id: int) -> None:
     work.execute(
-        f"INSERT INTO {work.real('refold')} (core_id, tenant_id, entity, reason) VALUES (?, ?, ?, 'pin') "
-        "ON CONFLICT (core_id) DO NOTHING",
+        f"INSERT INTO {work.real('refold')} (core_id, tenant_id, entity, reason) "
+        "VALUES (?, ?, ?, 'pin') ON CONFLICT (core_id) DO NOTHING",
         (core_id, tenant_id, str(entity)),
     )

@@ -95,7 +95,7 @@ class Reach:
 
 
 def served(settings: Settings, source: Source) -> tuple[str, ...]:
-    """The vestigingsnummers that a koppeling reads, or the BRINs of its tenant where it reads all."""
+    """The vestigingsnummers that a koppeling reads; the BRINs of its tenant where it reads all."""
     if source.vestigingen is not None:
         return tuple(number.reveal() for number in source.vestigingen)
     return tuple(
@@ -190,7 +190,8 @@ def _fill(work: Work, settings: Settings, reach: Reach) -> bool:
     scopes, shared = set[int](), False
     for number, koppeling, listed in work.execute(
         f"SELECT s.id, s.koppeling_id, s.brins FROM {work.real('scope')} s "
-        f"JOIN {work.real('koppeling')} k ON k.id = s.koppeling_id WHERE {work.many('k.tenant_id')}",
+        f"JOIN {work.real('koppeling')} k ON k.id = s.koppeling_id "
+        f"WHERE {work.many('k.tenant_id')}",
         (work.values(list(tenants)),),
     ):
         brins = msgspec.json.decode(listed, type=list[str])

@@ -296,7 +296,7 @@ def _check_decision(hub: Hub, work: Work, name: str, options: Options) -> None:
 
 
 def _check_case(hub: Hub, work: Work, name: str, number: int) -> None:
-    """Raises: SyncError if it is not his; NoRightError if a record of another school is a candidate."""
+    """Raises: SyncError if it is not his; NoRightError if it names a record of another school."""
     rows = work.execute("SELECT detail FROM zaak WHERE id = ?", (number,))
     if not rows:
         near = near_numbers(work, "zaak WHERE true", "id", number, ())

@@ -1,9 +1,9 @@
 """Two schools of one board under one hub, of which an operator may act for one.
 
 Both stand in the koppeling `samen`, each in a scope of its own; the other school alone also in the
-koppeling `kanarie-las`, and mine in `eigen`. One pupil is of both. Whatever is of the other school alone has `kanarie` in its
-source keys and names. Of each school there is a pin, a decision, a case, a record in quarantine, a
-refusal and a step of an open plan.
+koppeling `kanarie-las`, and mine in `eigen`. One pupil is of both. Whatever is of the other school
+alone has `kanarie` in its source keys and names. Of each school there is a pin, a decision, a case,
+a record in quarantine, a refusal and a step of an open plan.
 """
 
 from __future__ import annotations

@@ -174,16 +174,17 @@ def _allowed(desk: Desk, made: Page) -> Desk:
     """
     actor = desk.hub.actor
     try:
-        if not actor.may(made.least):
-            has = actor.role or "geen rol"
-            raise NoRightError(
-                f"{actor.name} ({has}) may not do what {made.command!r} does: it needs {made.least}"
-            )
-        as_he_may = acting(actor, made.command, made.least)
-    except NoRightError as error:
-        desk.note("refused", f"command {made.command}", why=str(error))
-        raise
-    return replace(desk, hub=replace(desk.hub, actor=as_he_may))
+        if actor.may(made.least):
+            as_he_may = acting(actor, made.command, made.least)
+            return replace(desk, hub=replace(desk.hub, actor=as_he_may))
+        has = actor.role or "geen rol"
+        error = NoRightError(
+            f"{actor.name} ({has}) may not do what {made.command!r} does: it needs {made.least}"
+        )
+    except NoRightError as for_schools_alone:
+        error = for_schools_alone
+    desk.note("refused", f"command {made.command}", why=str(error))
+    raise error
 
 
 def _problem(desk: Desk, error: KoppelhubError, made: Page) -> Response:

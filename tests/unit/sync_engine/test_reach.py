@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import pytest
 
@@ -162,7 +161,7 @@ def test_what_he_may_ask_is_done_and_leaves_what_waits_elsewhere(two: Pair) -> N
     assert run(hub, "samen", Options(kind=Kind.DECIDE, lifted=two.mine["act"])).error == ""
     switch_off(hub, ["eigen"], operator="mies", why="proef")
     assert two.of_other() == before
-    # the plan of before still waits for whoever may decide on it, and his runs put none in its place
+    # the plan of before still waits for who may decide on it: his runs put none in its place
     (plan,) = [one for one in list_plans(two.hub) if one.id == two.mine["both"]]
     assert plan.replaced_by is None
     assert two.made.sync("samen").applied == {"leerling.change": 2}  # that, and what the pin hid
