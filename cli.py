@@ -26,6 +26,7 @@ from console.commands import (
     cases,
     clock,
     cursors,
+    eckid,
     enrolment,
     health,
     herinrichtingen,
@@ -56,7 +57,7 @@ app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
     *(accounts, herinrichtingen, inbox, systems, trail, upkeep, clock, health, alerts),
-    *(sources, cursors, enrolment),
+    *(sources, cursors, enrolment, eckid),
 ):
     app.add_typer(group.app)
 
@@ -67,14 +68,16 @@ def sandbox_serve(
     magister_port: Annotated[int, typer.Option("--magister-port")] = 8766,
     uwlr_port: Annotated[int, typer.Option("--uwlr-port")] = 8767,
     issuer_port: Annotated[int, typer.Option("--issuer-port")] = 8768,
+    eckid_port: Annotated[int, typer.Option("--eckid-port")] = 8769,
     pupils: Annotated[int, typer.Option("--pupils")] = 200,
     seed: Annotated[int, typer.Option("--seed")] = 1,
 ) -> None:
-    """Serve a synthetic school as Somtoday, Magister, over UWLR, and an issuer, until stopped."""
+    """Serve a synthetic school in every system, an issuer and a number facility, until stopped."""
     from config.clock import SystemClock
     from console.demo import serve_sandbox
 
     ports = {"magister": magister_port, "uwlr": uwlr_port, "issuer": issuer_port}
+    ports["eckid"] = eckid_port
     serve_sandbox(port=port, ports=ports, pupils=pupils, seed=seed, clock=SystemClock())
 
 

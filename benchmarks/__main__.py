@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
+from benchmarks.hashing import HASHES
 from benchmarks.report import Figures, renew, write
 from benchmarks.uwlr import PUPILS as UWLR_PUPILS
 
@@ -26,6 +27,7 @@ QUICK = (
 )
 ANSWER = ("bare-uwlr", "bare-uwlr-records", "uwlr")
 LISTS = ("bare-xml", "bare-xml-rows", "magister-xml", "bare-csv", "magister-csv")
+HASHING = ("scrypt-one", "hash-one", "scrypt-all", "hash-all")
 SLOW = ("insert", "insert-sealed", "first", "dlt-first", "dlt-same")
 LOOP = ("loop-first", "loop-same")
 
@@ -83,6 +85,7 @@ def measure(bench: Bench, arguments: argparse.Namespace) -> None:
                 bench.task(name, size)
             for name in ("first", "same", "dlt-first", "dlt-same", *LOOP):
                 bench.task(name, part)
+    measure_hashing(bench, arguments)
     proof = bench.task("proof", part)
     proof.pop("peak_mb")
     wrong = [name for name, tables in proof.items() if tables]
@@ -99,6 +102,13 @@ def measure_lists(bench: Bench, arguments: argparse.Namespace) -> None:
             bench.task(name, arguments.pupils)
         for name in ANSWER:
             bench.task(name, UWLR_PUPILS)
+
+
+def measure_hashing(bench: Bench, arguments: argparse.Namespace) -> None:
+    """Hashes for ECK iD beside the bare library."""
+    for _ in range(arguments.slow_rounds):
+        for name in HASHING:
+            bench.task(name, HASHES)
 
 
 def measure_large(bench: Bench, arguments: argparse.Namespace) -> None:
@@ -123,6 +133,7 @@ def main() -> None:
     parser.add_argument(
         "--lists", action="store_true", help="only what P8 reads; the rest of a page stays"
     )
+    parser.add_argument("--hashing", action="store_true", help="only P12, as `--lists`")
     parser.add_argument("--root", type=Path, default=Path(".bench"))
     parser.add_argument("--write", type=Path, help="the page to write: docs/performance.md")
     arguments = parser.parse_args()
@@ -130,8 +141,9 @@ def main() -> None:
     bench = Bench(arguments.root.resolve())
     page: Path | None = arguments.write
     before = page.read_text() if page is not None and page.is_file() else ""
-    if arguments.lists:
-        measure_lists(bench, arguments)
+    if arguments.lists or arguments.hashing:
+        measure_part = measure_lists if arguments.lists else measure_hashing
+        measure_part(bench, arguments)
         found, size = bench.figures(), arguments.pupils
         again = renew(found, pupils=size, before=before) if before else ""
         text = again or write(found, pupils=size, large=0)

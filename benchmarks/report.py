@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from os import cpu_count
 from sqlite3 import sqlite_version
 
+from benchmarks.hashing import HASHES
 from benchmarks.uwlr import PUPILS as UWLR_PUPILS
 
 Figures = dict[tuple[str, int], dict[str, float]]
@@ -28,7 +29,8 @@ archive, no correlation, no absence; dlt no history. The ORM loop runs on a tent
 is compared with the hub on that tenth. "Encryption and journal" in P4 encrypts each identifier and
 one journal entry per record. P8 reads Magister's list of pupils (`benchmarks/magister.py`): the
 connector gives checked rows as dicts of 27 columns, the floors give nothing to anybody; and an
-answer of UWLR of 16,000 pupils (`benchmarks/uwlr.py`), which the connector checks as a whole.
+answer of UWLR of 16,000 pupils (`benchmarks/uwlr.py`), which the connector checks as a whole. P12
+hashes pupils for ECK iD (`benchmarks/hashing.py`) with one thread and with one for each core.
 
 ## Goals
 
@@ -117,6 +119,7 @@ class Judge:
         self.least("P5", f"no change, {loop}", ("loop-same", part), under=("same", part), bound=20)
         self.least("P5", "no change, dlt ÷ hub", ("dlt-same", n), under=("same", n), bound=12)
         self._lists()
+        self._hashing()
         self._large()
         return self.rows
 
@@ -143,6 +146,14 @@ class Judge:
             under = (floor, UWLR_PUPILS)
             self.most("P8", f"UWLR ÷ {what}", ours, under=under, bound=1.5)
             self.most("P8", f"memory of UWLR ÷ {what}", ours, under=under, bound=2, of="peak_mb")
+
+    def _hashing(self) -> None:
+        for threads in ("one", "all"):
+            bare, ours = (f"scrypt-{threads}", HASHES), (f"hash-{threads}", HASHES)
+            what = f"hashes per second on {threads} of the cores ÷ the bare library"
+            self.least("P12", what, bare, under=ours, bound=0.95)
+            what = f"memory of hashing on {threads} of the cores ÷ the bare library"
+            self.most("P12", what, ours, under=bare, bound=1.1, of="peak_mb")
 
     def _large(self) -> None:
         for name in ("same", "same-lesgroep"):

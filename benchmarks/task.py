@@ -132,9 +132,11 @@ TASKS: dict[str, Callable[[Path, Dataset], Result]] = {
 
 
 def _of_lists(root: Path, rows: int, name: str) -> Result | None:
-    """A task on Magister's lists or on an answer of UWLR; None where it is another."""
-    from benchmarks import magister, uwlr
+    """A task on Magister's lists, on an answer of UWLR or on hashes; None where it is another."""
+    from benchmarks import hashing, magister, uwlr
 
+    if name in hashing.READERS:
+        return hashing.read(name)
     if name == "answer":
         return {"files": len([uwlr.prepare(root, rows)])}
     if name in uwlr.READERS:

@@ -26,7 +26,7 @@ TROUBLES: Final = frozenset(
     {
         *("late", "never", "failed", "partial", "empty", "shrunk", "held", "cases", "quarantine"),
         *("switched_off", "maintenance", "circuit", "expiring", "outbox", "workers", "database"),
-        *("assumption", "inbox"),
+        *("assumption", "inbox", "alarm"),
     }
 )
 """What a rule may name: the troubles of the health model."""

@@ -27,6 +27,8 @@ _HEAD: Final = "# Written by koppelhub; a person may change it.\n"
 
 Tables = dict[str, Any]
 Layer = tuple[str, Tables]
+Stamp = tuple[tuple[str, int, int, int], ...]
+"""Of each file: its path, when it was written, its size and its number on the disk."""
 
 
 def folder_of(main: Path) -> Path:
@@ -50,6 +52,19 @@ def layers(main: Path, *, draft: Mapping[Path, Tables] | None = None) -> list[La
         (str(file), draft[file] if file in draft else read_tables(file))
         for file in sorted(files | set(draft))
     ]
+
+
+def stamp(main: Path, *others: Path) -> Stamp:
+    """What changes whenever one of the files of a configuration does, comes, or goes."""
+    folder = folder_of(main)
+    found = []
+    for file in (main, *others, *(sorted(folder.glob("*.toml")) if folder.is_dir() else ())):
+        try:
+            seen = file.stat()
+        except OSError:  # it went meanwhile, or never was: that is told when it is read
+            continue
+        found.append((str(file), seen.st_mtime_ns, seen.st_size, seen.st_ino))
+    return tuple(found)
 
 
 def change(

@@ -159,6 +159,8 @@ class Settings(BaseSettings):
     operator: tuple[Operator, ...] = ()
     herinrichting: tuple[AnnouncedHerinrichting, ...] = ()
     _origin: Path | None = PrivateAttr(default=None)
+    _overlay: Path | None = PrivateAttr(default=None)
+    _stamp: fragments.Stamp = PrivateAttr(default=())
 
     @field_validator("timezone")
     @classmethod
@@ -318,9 +320,11 @@ class Settings(BaseSettings):
         """
         env = os.environ if env is None else env
         main = path or Path(env.get(f"{PREFIX}CONFIG") or "koppelhub.toml")
+        overlay = Path(named) if (named := env.get(f"{PREFIX}OVERLAY")) else None
+        stamp = fragments.stamp(main, *filter(None, (overlay,)))  # before they are read
         layers = [(str(main), read_tables(main)), *fragments.layers(main, draft=draft)]
-        if overlay := env.get(f"{PREFIX}OVERLAY"):
-            layers.append((overlay, read_tables(Path(overlay))))
+        if overlay is not None:
+            layers.append((str(overlay), read_tables(overlay)))
         layers.append(("environment", _from_environment(env)))
         tables = _defaults(main)
         explicit: dict[str, Any] = {}
@@ -334,13 +338,24 @@ class Settings(BaseSettings):
             settings = cls.model_validate(tables)
         except ValidationError as exc:
             raise _explained(exc, tables, layers) from None
-        settings._origin = main
+        settings._origin, settings._overlay, settings._stamp = main, overlay, stamp
         return settings
 
     @property
     def origin(self) -> Path | None:
         """The file that they were read from."""
         return self._origin
+
+    @property
+    def stamp(self) -> fragments.Stamp:
+        """What the files of the configuration were when they were read."""
+        return self._stamp
+
+    def stamp_now(self) -> fragments.Stamp:
+        """What they are now; as it was, where they were not read from files."""
+        if self._origin is None:
+            return self._stamp
+        return fragments.stamp(self._origin, *filter(None, (self._overlay,)))
 
     def find_tenant(self, name: str) -> Tenant:
         """The tenant of that name. Raises: ConfigurationError if there is none."""

@@ -234,11 +234,14 @@ class Completeness:
         complete: only then may absence be evidence.
         reason: why not, in words without personal data (empty when complete).
         advice: what the helpdesk does with it, in Dutch.
+        waits: all went well, and what misses comes by itself: reading again at once brings no more,
+            and it is no failure that nothing was there yet.
     """
 
     complete: bool
     reason: str = ""
     advice: str = ""
+    waits: bool = False
 
 
 class Reading(Protocol):

@@ -9,6 +9,7 @@ ConnectorError                 .system .operation .retryable
 ├ ProtocolViolationError       the answer breaks the specification: .where
 │ ├ IncompleteAnswerError      a count, page or body falls short: the snapshot is not complete
 │ └ SignatureError             a signature does not hold
+├ PseudonymDiffersError        not the pseudonym that is kept: nothing is written, a person looks
 ├ CursorExpiredError           the source keeps no changes since the cursor: read everything
 └ OutcomeUnknownError          a delivery was sent, no answer came: ask, never resend under a new id
 RecordError
@@ -134,6 +135,18 @@ class IncompleteAnswerError(ProtocolViolationError):
 
 class SignatureError(ProtocolViolationError):
     """A signature does not hold."""
+
+
+class PseudonymDiffersError(ConnectorError):
+    """A system names another pseudonym of a person than the one that is kept: nothing is written.
+
+    The number that was typed may be that of another person, or the pseudonym was obtained for one.
+    """
+
+    default_advice = (
+        "Het andere systeem geeft een ander pseudoniem dan de hub van deze persoon bewaart. De hub "
+        "heeft niets gewijzigd. Doe niets opnieuw en meld dit bij ops: dit moet worden uitgezocht."
+    )
 
 
 class CursorExpiredError(ConnectorError):

@@ -68,10 +68,18 @@ class Pseudonyms(Protocol):
         Raises: ConnectorError.
         """
 
+    def obtained_with(self, pupil: Pupil, number: Bsn | Onderwijsnummer) -> bool | None:
+        """Whether the pseudonym that is kept of a pupil was obtained with this number.
+
+        None where none is kept. Asks the system nothing and hashes nothing.
+        """
+
     def renumber(self, pupil: Pupil, *, former: Bsn | Onderwijsnummer) -> None:
         """Tell the system that a pupil goes on under another PGN: he keeps his pseudonym.
 
-        It works at once and cannot be undone. Args: the pupil with his new PGN; the former one.
+        It works at once and cannot be undone. Asked once more, after a crash for instance, it ends
+        where the first call would have. Args: the pupil with his new PGN; the former one, which
+        must be the one that the pseudonym was obtained with: else nothing is sent.
 
         Raises: PseudonymDiffersError where the answer is not the pseudonym that is kept: nothing
             is written then; ConnectorError.

@@ -18,14 +18,21 @@ class Vault(Protocol):
     """Values by person and kind, under the key of that person: who erases him erases them.
 
     Shared by all koppelingen of one system within a tenant. Persons are hub ids; an id that was
-    merged into another is that other.
+    merged into another is that other, whose own value wins; parted again, each has his own back.
+
+    A value is the connector's own. Where it is a JSON object with a `mark`, which is the base64 of
+    what `People.mark` gave for the PGN of the person, that mark is made anew when he goes to
+    another tenant: elsewhere it would be that of another number.
     """
 
     def read(self, kind: str, persons: Collection[int]) -> Mapping[int, bytes]:
         """The values of these persons; who has none is left out."""
 
     def write(self, kind: str, values: Mapping[int, bytes]) -> None:
-        """Keep a value of each of these persons, in one transaction; what was there is gone."""
+        """Keep a value of each of these persons, in one transaction; what was there is gone.
+
+        Of who is not in the core any more nothing is kept.
+        """
 
     def forget(self, kind: str, persons: Collection[int]) -> None:
         """Keep nothing of that kind of these persons any more."""
@@ -36,7 +43,8 @@ class Batch:
     """Some persons who are asked about in one message, whose answer is fetched later.
 
     Attributes:
-        persons: hub ids; the place in it, from 1, is the index in the message.
+        persons: hub ids; the place in it, from 1, is the index in the message. Who went from the
+            core since then is 0: the others keep their places.
         reference: what the system calls the batch; empty until it was sent.
         polls: how often the answer was asked for in vain.
         next_at: not before then is it asked for again.
@@ -73,7 +81,7 @@ class Batches(Protocol):
         """Keep its raw answer, before anybody looks into it."""
 
     def answer(self, batch: Batch) -> bytes:
-        """The raw answer that was kept.
+        """The raw answer that was kept, of the last 24 hours.
 
         Raises: LookupError if there is none.
         """
@@ -88,7 +96,7 @@ class Batches(Protocol):
         """
 
     def waiting(self) -> Sequence[Batch]:
-        """Those that are not closed, oldest first."""
+        """Those that are not closed, oldest first; an answer of more than 24 hours is no more."""
 
     def made_since(self, kind: str, at: datetime) -> int:
         """How many of a kind were sent since an instant, closed ones included."""

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,7 @@ from console.lives import show_explanation
 from console.output import Output
 from console.setup import initialise
 from console.views import show_report, show_steps
+from fixtures.sandbox.eckid import EckIdSandbox
 from fixtures.sandbox.faults import TruncatedJson
 from fixtures.sandbox.magister import MagisterSandbox
 from fixtures.sandbox.oidc import IssuerSandbox, Person
@@ -184,11 +186,16 @@ def serve_sandbox(
     school = _school(pupils, nights=_nights(clock.now()), seed=seed)
     server = SomtodaySandbox(school, port)
     known = server.credentials
+    oin = f"00000007000{school.plan.brin}00000"
     with (
+        TemporaryDirectory(prefix="koppelhub-eckid-") as folder,
         MagisterSandbox(school, ports["magister"]) as magister,
         UwlrSandbox(school, ports["uwlr"]) as uwlr,
         IssuerSandbox(_PEOPLE, ports["issuer"]) as issuer,
+        EckIdSandbox(Path(folder), ports["eckid"], schools=(oin,)) as eckid,
     ):
+        salt = Path(folder, "salt")
+        salt.write_text(eckid.options["salt"], encoding="utf-8")
         for host in ("localhost", "127.0.0.1"):
             issuer.issuer.redirect_uris.add(f"http://{host}:{_PAGES_PORT}/inloggen/terug")
 
@@ -215,6 +222,11 @@ def serve_sandbox(
             out.line(f'client_id = "{issuer.client.client_id}"')
             out.line(f"client_secret, met zijn spaties: {issuer.client.client_secret!r}")
             out.line(f"medewerkers: {', '.join(person.email for person in _PEOPLE)}")
+            out.line(f"Nummervoorziening voor ECK iD (synthetisch) op {eckid.url}.")
+            for name, value in eckid.options.items():
+                told = f'{{ file = "{salt}" }}' if name == "salt" else f'"{value}"'
+                out.line(f"{name} = {told}")
+            out.line(f"In dat bestand staat: {eckid.options['salt']}")
 
         serve(server, announce)
 

@@ -50,8 +50,8 @@ def endpoint(hub: Hub, source: Source, *, named: bool = False) -> Endpoint | Non
     make = getattr(factory, "endpoint", None)
     if make is None:
         return None
-    inbox = hub.inbox(source.name) if Keeps.INBOX in factory.manifest.keeps else None
-    link = link_of(hub.settings, source, factory.manifest, inbox=inbox)
+    stores = hub.stores(source, factory.manifest.keeps)
+    link = link_of(hub.settings, source, factory.manifest, stores=stores)
     if not named and not link.options.get("token"):
         return None  # it is filled through the table view only
     made: Endpoint = make(link)

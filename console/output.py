@@ -134,7 +134,13 @@ class Output:
             yield show
 
 
-_PHASES = {"read": "lezen", "plan": "plan maken", "apply": "toepassen", "keys": "versleutelen"}
+_PHASES = {
+    "read": "lezen",
+    "plan": "plan maken",
+    "apply": "toepassen",
+    "keys": "versleutelen",
+    "verify": "navragen",
+}
 
 
 def _plain_table(rows: Sequence[Sequence[object]]) -> None:

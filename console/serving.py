@@ -22,6 +22,7 @@ from sync_engine.hub import Hub
 from sync_engine.outcome import ExitCode
 from sync_engine.schedule.service import LAST_SECONDS, Service
 from web.ops import installation
+from web.pages.desk import House
 from web.server import Address, listen, server
 
 _log = logging.getLogger(__name__)
@@ -38,13 +39,15 @@ def serve(out: Output, hub: Hub, address: Address) -> None:
         process serves this SQLite database.
     """
     remember_server(hub, address.certificate)
-    running = server(installation(hub, _endpoints(hub)), address)
+    service = Service(hub)
+    house = House(service.current, dispatcher=service.dispatcher)
+    running = server(installation(hub, _endpoints(hub), house=house), address)
     if hub.settings.web.public_url is None and not is_loopback(address.host):
         _log.warning("no page is answered beyond this machine: [web] public_url is not set")
     with (
         listen(address) as listening,
         hearing(lambda: setattr(running, "should_exit", True)),
-        Service(hub) as service,
+        service,
     ):
         host, port = listening.getsockname()[:2]
         where = f"[{host}]" if ":" in host else host

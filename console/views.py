@@ -25,7 +25,12 @@ _OUTCOME = {
 }
 
 
-_FOUND = {"unlinked": "herkend", "unmatched": "nieuw", "disputed": "in twijfel"}
+_FOUND = {
+    "unlinked": "herkend",
+    "unmatched": "nieuw",
+    "disputed": "in twijfel",
+    "unknown": "niet in de hub",
+}
 _SKIPPED = {
     "erased": "gewist",
     "keyless": "zonder bruikbare sleutel",

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from mappings.canonical.fields import Adres, Entity, Field, Kind
+from mappings.canonical.fields import Adres, Entity, Field, Kind, VerkregenEckId
 from mappings.canonical.schema import RECORDS, fields_of
 from mappings.mapping import DescribedRow, Strength, TabledMapping
 
@@ -25,6 +25,7 @@ _KINDS = {
     Kind.REFERENCE: "reference",
     Kind.MEMBERS: "members",
     Kind.IDENTIFIER: "identifier (encrypted)",
+    Kind.PSEUDONYM: "pseudonym that the hub obtained (encrypted)",
     Kind.CONTACT: "contact",
     Kind.ADDRESS: "address",
 }
@@ -48,8 +49,9 @@ def canonical_page() -> str:
             for name, field in fields_of(entity).items()
         ]
         lines += _table(("field", "kind", "remarks"), rows)
-    lines += ["", "## Parts of an address", "", _doc(Adres), ""]
-    lines.append(", ".join(f"`{name}`" for name in Adres.__struct_fields__) + ".")
+    for title, value in (("an address", Adres), ("an ECK iD that was obtained", VerkregenEckId)):
+        lines += ["", f"## Parts of {title}", "", _doc(value), ""]
+        lines.append(", ".join(f"`{name}`" for name in value.__struct_fields__) + ".")
     return "\n".join(lines) + "\n"
 
 

@@ -52,6 +52,8 @@ def _text(value: object) -> str:
 
 def text(value: object) -> str | None:
     """The text, with white space and invisible signs tidied; an empty one is empty."""
+    if type(value) is str and value.isascii() and value.isprintable() and "  " not in value:
+        return value.strip() or None  # as `tidy` would; nearly every text is so
     return normalise.tidy(_text(value)) or None
 
 
@@ -283,7 +285,7 @@ def _address(**parts: str | None) -> Delivered[Adres]:
 
 def _part(address: object, name: str) -> str | None:
     value = getattr(address, name, None)
-    return None if value is None else normalise.tidy(_text(value)) or None
+    return None if value is None else text(value)
 
 
 def _house(address: object) -> tuple[str | None, str | None]:

@@ -21,7 +21,7 @@ from typing import Any, Final, cast, get_args
 from pydantic import BaseModel
 
 from connectors.base import DeliveryContract, FieldProblem
-from mappings.canonical.fields import NOT_DELIVERED, Canonical, Entity
+from mappings.canonical.fields import NOT_DELIVERED, Canonical, Entity, Kind
 from mappings.canonical.schema import RECORDS, fields_of
 from mappings.errors import MappingError, RuleBrokenError
 from mappings.functions import BY_KIND, BY_ROLE, telefoon
@@ -475,11 +475,12 @@ def _conditional(step: _Step, condition: Condition) -> _Step:
 def same_names(entity: Entity, *, leave_out: frozenset[str] = frozenset()) -> Table:
     """A table for records whose fields are named, and mean, as the canonical ones.
 
-    A field that a record does not have, or holds as NOT_DELIVERED, is not delivered.
+    A field that a record does not have, or holds as NOT_DELIVERED, is not delivered. What the hub
+    obtains itself is not theirs to tell.
     """
     rows = []
     for name, field in fields_of(entity).items():
-        if name in leave_out:
+        if name in leave_out or field.kind is Kind.PSEUDONYM:
             continue
         function: Function | None = BY_ROLE.get(field.role) or BY_KIND.get(field.kind)
         rows.append(Row(name, (name,), function or telefoon))

@@ -20,6 +20,7 @@ MASK = "•••••"
 
 _NINE_DIGITS = re.compile(r"[0-9]{9}").fullmatch
 _ECK_ID = re.compile(r"https://ketenid\.nl/(?:pilot|[0-9]{6})/[0-9a-f]{128}").fullmatch
+_STAMPSEUDONIEM = re.compile(r"https://ketenid\.nl/sp(?:pilot|[0-9]{6})/[0-9a-f]{128}").fullmatch
 _BRIN = re.compile(r"[0-9]{2}[A-Z]{2}").fullmatch
 _VESTIGINGSNUMMER = re.compile(r"[0-9]{2}[A-Z]{2}[0-9]{2}").fullmatch
 _LEERLINGNUMMER = re.compile(r"0*([1-9][0-9]{0,17})").fullmatch
@@ -257,6 +258,35 @@ class EckId(Identifier):
     def is_test(self) -> bool:
         """Whether it belongs to the test environment, and so never in production."""
         return self._value.startswith("https://ketenid.nl/pilot/")
+
+
+@final
+class Stampseudoniem(Identifier):
+    """Stampseudoniem: the root pseudonym of one person, tied to no chain or sector, as a URI.
+
+    Who knows it can ask for every ECK iD of that person: it is never sent to a chain party.
+    Compared exactly; never normalised, resolved or shortened.
+    Spec: eckid.md, section 4 (test form CONFIRMED; form of production ASSUMED).
+    """
+
+    __slots__ = ()
+    name = "stampseudoniem"
+
+    @classmethod
+    def check(cls, text: str) -> str:
+        """The URI itself. Raises: InvalidIdentifierError."""
+        if not isinstance(text, str):
+            cls.refuse("must be text")
+        if not _STAMPSEUDONIEM(text):
+            cls.refuse(
+                "must be https://ketenid.nl/, sp and a period, and 128 lower-case hex digits"
+            )
+        return text
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it belongs to the test environment, and so never in production."""
+        return self._value.startswith("https://ketenid.nl/sppilot/")
 
 
 @final

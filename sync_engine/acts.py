@@ -182,6 +182,12 @@ def _decide(context: Context, decision: Decision) -> Act:
             advice="Neem de sleutel over uit `koppelhub case show`.",
         )
     target: int | None = None
+    if context.adds and decision.verdict is not Verdict.IGNORE:
+        raise SyncError(
+            "its keys are those of the hub: who a record is of is no question",
+            advice="Zijn het twee records van één persoon, voeg die dan samen: "
+            "`koppelhub case merge`.",
+        )
     match decision.verdict:
         case Verdict.LINK:
             target = _target(context, decision)
@@ -191,7 +197,8 @@ def _decide(context: Context, decision: Decision) -> Act:
                 act.turn.moves.append(_move(node, core_id, target))
         case Verdict.SPLIT:
             _refuse_if(core_id is None, "it is not linked to any record", "Gebruik `create`.")
-            alone = len(_links_of(context, core_id or 0)) < 2
+            links = _links_of(context, core_id or 0)
+            alone = sum(each not in context.adding for each, _ in links) < 2
             _refuse_if(alone, "nothing else is linked to that record", _NOTHING)
             act.turn.moves.append(_move(node, core_id, 0))
         case Verdict.CREATE:

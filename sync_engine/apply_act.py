@@ -13,6 +13,7 @@ from sync_engine.doubles import close_merged, open_again
 from sync_engine.errors import StalePlanError
 from sync_engine.options import Verdict
 from sync_engine.retention import referrers
+from sync_engine.vault import hold
 
 _MOVED = "(koppeling_id, entity, source_key) IN (SELECT koppeling_id, entity, source_key FROM {})"
 
@@ -109,6 +110,7 @@ def _remove(context: Context) -> None:
     gone = "(SELECT core_id FROM w_remove)"
     if not work.execute("SELECT 1 FROM w_remove LIMIT 1"):
         return
+    hold(work, context.koppeling.tenant_id)
     for column in ("groep_id", "persoon_id"):
         apply.keep_members(context, f"groepsdeelname d WHERE d.{column} IN {gone}")
         work.execute(f"DELETE FROM groepsdeelname WHERE {column} IN {gone}")
@@ -119,6 +121,8 @@ def _remove(context: Context) -> None:
         ("match_key", "core_id"),
         ("former_number", "core_id"),
         ("refold", "core_id"),
+        ("vault", "core_id"),
+        ("batch_person", "core_id"),
     ):
         work.execute(f"DELETE FROM {table} WHERE {column} IN {gone}")
     for entity in Entity:
@@ -157,13 +161,14 @@ def _restore(context: Context, *, refuse: bool) -> None:
         "(r.former_fp IS NOT NULL AND r.former_fp = shadow.received_fp "
         "AND r.gone = shadow.received_gone)"
     )
-    refused = f"CASE WHEN {same} THEN NULL ELSE {{}} END" if refuse else "NULL"
+    along = "COALESCE(r.along, false)"  # that was not undone: it waits for whom it is of
+    refused = f"CASE WHEN {same} OR {along} THEN NULL ELSE {{}} END" if refuse else "NULL"
     work.execute(
         "UPDATE shadow SET accepted_fp = r.former_fp, accepted_gone = r.gone, "
         "accepted_run = r.former_run, accepted_held = r.held, "
         f"refused_fp = {refused.format('received_fp')}, "
         f"refused_run = {refused.format(run)}, "
-        f"pending = {'false' if refuse else f'NOT {same}'}, "
+        f"pending = {along if refuse else f'NOT {same}'}, "
         "situation = CASE WHEN r.former_fp IS NULL THEN 'unmatched' WHEN r.gone THEN 'gone' "
         "ELSE 'linked' END FROM w_restore r WHERE r.shadow_id = shadow.id"
     )

@@ -4,7 +4,7 @@ While the sources of one record say different values of such a field, the core k
 it has; where it has none it takes that of the most believed source. A case is open meanwhile, one
 for each record, and closes by itself when they agree, when the value is pinned, or when policy asks
 no more. Such a field depends on what came first: it is the one thing of the core that is no pure
-fold of what was accepted.
+fold of what was accepted. The cases of ECK iDs that differ (pseudonym_cases.py) are kept here too.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from mappings.canonical.schema import fields_of
 from sync_engine.context import Context
 from sync_engine.fold import RETAINED, Claim, Json
 from sync_engine.project import State
+from sync_engine.pseudonym_cases import PSEUDONYM, differing, pairs
 
 DISAGREEMENT: Final = "disagreement"
 """Kind of these cases."""
 
 _PLAIN: Final = frozenset({Kind.TEXT, Kind.DATE, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN})
 """Kinds of fields that are one column, and can be asked for."""
-COLUMNS: Final = ("core_id", "entity", "koppeling_id", "source_key", "fields")
+COLUMNS: Final = ("core_id", "kind", "entity", "koppeling_id", "source_key", "fields")
+KINDS: Final = (DISAGREEMENT, PSEUDONYM)
+"""Kinds of cases that are kept by what a plan folds."""
 
 
 def asked_fields(policy: Policy) -> dict[Entity, tuple[str, ...]]:
@@ -76,7 +79,7 @@ def _place(claim: Claim) -> tuple[int, str, str]:
 
 
 class Asked:
-    """What a plan finds of the fields that are asked for.
+    """What a plan finds of fields on which sources disagree.
 
     Args:
         context: of the run.
@@ -87,15 +90,23 @@ class Asked:
         self._fields = asked_fields(context.policy)
         context.work.temp_table(
             "w_asked",
-            "core_id BIGINT PRIMARY KEY, entity TEXT, koppeling_id INTEGER, source_key TEXT, "
-            "fields TEXT",
+            "core_id BIGINT, kind TEXT, entity TEXT, koppeling_id INTEGER, source_key TEXT, "
+            "fields TEXT, PRIMARY KEY (core_id, kind)",
         )
         held = context.work.execute(
-            "SELECT DISTINCT entity FROM zaak WHERE tenant_id = ? AND state = 'open' AND kind = ?",
-            (context.koppeling.tenant_id, DISAGREEMENT),
+            "SELECT DISTINCT kind, entity FROM zaak WHERE tenant_id = ? AND state = 'open'",
+            (context.koppeling.tenant_id,),
         )
-        self._watched = {*self._fields, *(Entity(row[0]) for row in held)}
-        self._rows: list[tuple[int, str, int, str, str]] = []
+        open_ = {kind: {Entity(e) for k, e in held if k == kind} for kind in KINDS}
+        self._watched = {*self._fields, *open_[DISAGREEMENT]}
+        obtained = {entity for entity in Entity if pairs(entity)} if context.adding else set()
+        self._closing = open_[PSEUDONYM]
+        self._compared = obtained | self._closing
+        self._schools = {
+            (context.scope_koppeling[number], f"{scope.resource}/{scope.key}"): scope.brins
+            for number, scope in (context.scopes.items() if self._compared else ())
+        }
+        self._rows: list[tuple[int, str, str, int, str, str]] = []
 
     def keep(
         self,
@@ -108,32 +119,58 @@ class Asked:
         state: dict[str, Json],
     ) -> None:
         """Put the value that the core has in the place of one that is disputed, in `state`."""
+        if entity in self._compared:
+            self._compare(entity, core_id, claims, pinned=pinned)
         if entity not in self._watched:
             return
         fields = disagreeing(claims, self._fields.get(entity, ()), pinned=pinned)
         koppeling_id, key = min((claim.koppeling_id, claim.source_key) for claim in claims)
-        self._rows.append((core_id, str(entity), koppeling_id, key, ", ".join(fields)))
+        self._rows.append(
+            (core_id, DISAGREEMENT, str(entity), koppeling_id, key, ", ".join(fields))
+        )
         for name in fields:
             if current is not None and current.get(name) is not None:
                 state[name] = current[name]
+
+    def _compare(
+        self, entity: Entity, core_id: int, claims: Sequence[Claim], *, pinned: Collection[str]
+    ) -> None:
+        """Note where what is delivered is not what was obtained."""
+        found = differing(entity, claims, schools=self._schools_of, today=self._context.today)
+        found = {name: others for name, others in found.items() if name not in pinned}
+        if not found and entity not in self._closing:
+            return
+        holders = [claim for others in found.values() for claim in others] or claims
+        koppeling_id, key = min((claim.koppeling_id, claim.source_key) for claim in holders)
+        self._rows.append((core_id, PSEUDONYM, str(entity), koppeling_id, key, ", ".join(found)))
+
+    def _schools_of(self, claim: Claim) -> Sequence[str]:
+        brins = self._schools.get((claim.koppeling_id, claim.scope), ())
+        return self._context.renumbering.schools(brins)
 
     def flush(self) -> None:
         """Write down what was found."""
         rows, self._rows = self._rows, []
         if not rows:
             return
-        work, last = self._context.work, {row[0]: row for row in rows}
+        work, last = self._context.work, {row[:2]: row for row in rows}
         work.execute(  # a record that waits is folded twice
-            f"DELETE FROM w_asked WHERE {work.many('core_id')}", (work.values(sorted(last)),)
+            f"DELETE FROM w_asked WHERE {work.many('core_id')}",
+            (work.values(sorted({row[0] for row in rows})),),
         )
         work.load("w_asked", COLUMNS, last.values())
 
 
 def keep_cases(context: Context) -> None:
     """Open, renew and close the cases of the records that this plan folded; in its transaction."""
+    for kind in KINDS:
+        _keep_kind(context, kind)
+
+
+def _keep_kind(context: Context, kind: str) -> None:
     work, tenant = context.work, context.koppeling.tenant_id
     same = (
-        "w.koppeling_id = zaak.koppeling_id AND w.entity = zaak.entity "
+        f"w.kind = '{kind}' AND w.koppeling_id = zaak.koppeling_id AND w.entity = zaak.entity "
         "AND w.source_key = zaak.source_key AND w.fields <> ''"
     )
     linked = (
@@ -145,20 +182,20 @@ def keep_cases(context: Context) -> None:
         f"UPDATE zaak SET state = 'closed', closed_run = ?, closed_at = ? WHERE {mine} "
         f"AND NOT EXISTS (SELECT 1 FROM w_asked w WHERE {same}) AND (NOT EXISTS "
         f"(SELECT 1 FROM link l WHERE {linked}) OR EXISTS (SELECT 1 FROM link l "
-        f"JOIN w_asked w ON w.core_id = l.core_id WHERE {linked}))",
-        (context.run_id, context.now, DISAGREEMENT, tenant),
+        f"JOIN w_asked w ON w.core_id = l.core_id AND w.kind = '{kind}' WHERE {linked}))",
+        (context.run_id, context.now, kind, tenant),
     )
     work.execute(
         f"UPDATE zaak SET rule = (SELECT w.fields FROM w_asked w WHERE {same}) WHERE {mine} "
         f"AND EXISTS (SELECT 1 FROM w_asked w WHERE {same})",
-        (DISAGREEMENT, tenant),
+        (kind, tenant),
     )
     work.execute(
         "INSERT INTO zaak (tenant_id, koppeling_id, kind, entity, source_key, state, rule, detail, "
         "opened_run) SELECT ?, w.koppeling_id, ?, w.entity, w.source_key, 'open', w.fields, '[]', "
-        "? FROM w_asked w WHERE w.fields <> '' AND NOT EXISTS (SELECT 1 FROM zaak "
-        f"WHERE zaak.kind = ? AND zaak.state = 'open' AND {same})",
-        (tenant, DISAGREEMENT, context.run_id, DISAGREEMENT),
+        f"? FROM w_asked w WHERE w.kind = '{kind}' AND w.fields <> '' AND NOT EXISTS "
+        f"(SELECT 1 FROM zaak WHERE zaak.kind = ? AND zaak.state = 'open' AND {same})",
+        (tenant, kind, context.run_id, kind),
     )
 
 

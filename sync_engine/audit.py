@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sync_engine.hub import Hub
 from sync_engine.store.anchor import START, Anchor, read_anchor, write_anchor
 from sync_engine.store.dialect import Dialect
 from sync_engine.store.values import instant, instant_text
 from sync_engine.store.work import Work
+
+if TYPE_CHECKING:
+    from sync_engine.hub import Hub
 
 _LOST: Final = b"\xff" * 32
 """What a line follows where no anchor holds: no line hashes so, and the break stays visible."""

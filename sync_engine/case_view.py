@@ -33,6 +33,7 @@ from sync_engine.nearby import checked_field
 from sync_engine.nodes import load_nodes, lookup_links
 from sync_engine.options import Verdict
 from sync_engine.plans import names_of
+from sync_engine.pseudonym_cases import PSEUDONYM, pairs
 from sync_engine.rules import advice
 from sync_engine.store.work import Work
 from sync_engine.view import store_context
@@ -127,6 +128,8 @@ def read_case(hub: Hub, number: int) -> CaseView:
             _quarantined(context, case, view)
         elif case.kind == DISAGREEMENT:
             _disagreeing(context, case, view)
+        elif case.kind == PSEUDONYM:
+            _differing(context, case, view)
         as_seen(context.work, case)
     view.choices += [
         Choice("geef de zaak aan een collega", f"koppelhub case assign {number} --to NAAM"),
@@ -183,7 +186,8 @@ class _Side:
         if self._context.work.is_limited and len(view.candidates) < len(candidates_of(case.detail)):
             view.facts.append(_ELSEWHERE)
             return
-        view.choices = _choices(case, view.candidates, str(self._entity))
+        adding = [context.koppelingen[number] for number in sorted(context.adding)]
+        view.choices = _choices(case, view.candidates, str(self._entity), adding=adding)
 
     def _said(self, form: Mapping[str, Json]) -> dict[str, Json]:
         """What the source says, references as people call them."""
@@ -312,8 +316,14 @@ def _enrolments(work: Work, core_id: int) -> list[str]:
     ]
 
 
-def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[Choice]:
-    """What each decision would do; a decision is remembered and can be taken back."""
+def _choices(
+    case: CaseRow, candidates: Sequence[Candidate], noun: str, *, adding: Sequence[str]
+) -> list[Choice]:
+    """What each decision would do; a decision is remembered and can be taken back.
+
+    Whose a record of a koppeling is that only adds (`adding`) is no question: it says so itself.
+    """
+    says_who = case.koppeling in adding
     number = case.id
     entity = "" if case.entity == Entity.LEERLING else f" --entity {case.entity}"
     exchanged = case.rule.startswith(EXCHANGED)
@@ -326,7 +336,7 @@ def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[
             (c.key,),
         )
         for c in candidates
-        if not c.is_linked and not exchanged
+        if not c.is_linked and not exchanged and not says_who
     ]
     keys = [c.key for c in candidates]
     linked = next((c for c in candidates if c.is_linked), None)
@@ -350,6 +360,8 @@ def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[
                 (keys[0], keys[1]),
             )
         )
+    if says_who:
+        return made
     if linked is None:
         made += [
             Choice(
@@ -363,7 +375,7 @@ def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[
                 Verdict.IGNORE,
             ),
         ]
-    elif len(linked.known_by) > 1:  # alone it is that record, and nothing is left to part
+    elif _is_shared(linked, adding):  # alone it is that record, and nothing is left to part
         made.append(
             Choice(
                 f"dit bronrecord hoort niet bij {linked.key}: maak het los, het wordt een eigen "
@@ -374,6 +386,11 @@ def _choices(case: CaseRow, candidates: Sequence[Candidate], noun: str) -> list[
             )
         )
     return made
+
+
+def _is_shared(candidate: Candidate, adding: Sequence[str]) -> bool:
+    """Whether more than one source record makes it."""
+    return sum(known.partition("/")[0] not in adding for known in candidate.known_by) > 1
 
 
 def _named(candidate: Candidate) -> str:
@@ -448,6 +465,50 @@ def _disagreeing(context: Context, case: CaseRow, view: CaseView) -> None:
             f"koppelhub explain {entity} {key}",
         )
     )
+
+
+def _differing(context: Context, case: CaseRow, view: CaseView) -> None:
+    """An ECK iD that is delivered beside those that were obtained, each by its end."""
+    entity = Entity(case.entity)
+    core_id = _core_of(context, entity, case.source_key)
+    if core_id is None:
+        view.facts.append("Dit record is er niet meer; de volgende run sluit de zaak.")
+        return
+    key, told = hub_key(core_id), {r.name: r for r in explain(context, entity, core_id).fields}
+    for delivered, obtained in pairs(entity):
+        if delivered not in case.rule.split(", "):
+            continue
+        for name, verb in ((delivered, "levert"), (obtained, "verkreeg")):
+            if name not in told:
+                continue
+            view.record[name] = told[name].value
+            view.facts += [
+                f"{claim.koppeling} {verb} {_shown(claim.value)} (sinds {claim.since})"
+                for claim in told[name].claims
+                if claim.value is not None
+            ]
+        view.choices.append(
+            Choice(
+                "laat de school het ECK iD in haar administratie opnieuw ophalen of weghalen; de "
+                "zaak sluit dan vanzelf. Is hij daar aan een ander kind gegeven, of klopt zijn "
+                "BSN niet, dan is dat eerst te verbeteren",
+                f"koppelhub explain {entity} {key}",
+            )
+        )
+        view.choices.append(
+            Choice(
+                "het geleverde ECK iD blijft gelden: leg het vast; het verkregene blijft ernaast "
+                "staan",
+                f"koppelhub pin set {entity} {key} {checked_field(delivered, entity)}",
+            )
+        )
+
+
+def _shown(value: Json) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    where = ", ".join(f"{name} {value[name]}" for name in ("sector", "keten") if value.get(name))
+    return f"{value.get('waarde')} ({where})" if where else str(value.get("waarde"))
 
 
 def _core_of(context: Context, entity: Entity, key: str) -> int | None:

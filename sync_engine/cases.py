@@ -21,6 +21,7 @@ from sync_engine.context import Context
 from sync_engine.errors import SyncError
 from sync_engine.hub import Hub
 from sync_engine.nearby import near_numbers
+from sync_engine.pseudonym_cases import PSEUDONYM
 from sync_engine.reach import seen_among
 from sync_engine.rows import new_salt
 from sync_engine.selection import Selection
@@ -35,6 +36,7 @@ KINDS: Final = {
     "unmatched": "nieuw; een mens beslist",
     QUARANTINE: "kan niet gelezen worden",
     DISAGREEMENT: "bronnen zijn het oneens",
+    PSEUDONYM: "ECK iD geleverd is niet ECK iD verkregen",
 }
 """Kind → what it is, for people."""
 CORRELATION: Final = ("contradiction", "match", "score", "unmatched")
@@ -51,6 +53,8 @@ _CLOSES: Final = {
     "`koppelhub quarantine retry` probeert het nu opnieuw.",
     DISAGREEMENT: "Deze zaak sluit vanzelf zodra de bronnen hetzelfde zeggen, of door de waarde "
     "vast te zetten: `koppelhub pin set`.",
+    PSEUDONYM: "Deze zaak sluit vanzelf zodra de administratie het ECK iD levert dat de hub "
+    "verkreeg, of geen meer; of door het geleverde vast te zetten: `koppelhub pin set`.",
 }
 """Kinds that follow from the data → how such a case closes."""
 

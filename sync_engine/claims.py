@@ -74,7 +74,16 @@ def gather(
     gatherer = _Gatherer(context, entity, cores, known, skip, accepted_only, only)
     gatherer.claims()
     gatherer.pins()
-    return gatherer.said
+    return gatherer.said if not context.adding else _told(gatherer.said)
+
+
+def _told(said: Said) -> Said:
+    """A record that silent claims alone are left of is as if nobody said anything of it."""
+    for core_id, claims in list(said.claims.items()):
+        if all(claim.silent for claim in claims):
+            del said.claims[core_id]
+            said.accept.pop(core_id, None)
+    return said
 
 
 def accepted(context: Context, entity: Entity, core_id: int) -> Said:
@@ -207,6 +216,7 @@ class _Gatherer:
                 adopted,
                 context.issuer(scope_id),
                 scope_id in context.former_scopes,
+                koppeling_id in context.adding,
             )
         )
 

@@ -55,6 +55,7 @@ class Trouble(StrEnum):
     DATABASE = "database"  # the database is in danger
     ASSUMPTION = "assumption"  # production rests on a contract that nobody acknowledged
     INBOX = "inbox"  # messages of another program were refused
+    ALARM = "alarm"  # another system contradicts what the hub keeps: a person must find out
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class LastRun:
         held: steps that wait for a person.
         quarantined: records that are in quarantine after it.
         unread: parts of the source that were not read to their end.
+        waits: parts of which something comes later, by itself.
     """
 
     id: int
@@ -104,6 +106,7 @@ class LastRun:
     error: str = ""
     advice: str = ""
     unread: int = 0
+    waits: int = 0
 
 
 @dataclass(frozen=True, slots=True)

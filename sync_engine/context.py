@@ -113,6 +113,7 @@ class Context:
     dry: bool
     ids: Ids
     step_ids: Ids  # a dry run writes its plan for real
+    adding: frozenset[int] = frozenset()  # of the tenant, those that only add (Manifest.adds)
     scopes: dict[int, Scope] = field(default_factory=dict)  # every scope of the tenant
     scope_koppeling: dict[int, int] = field(default_factory=dict)
     ended_scopes: set[int] = field(default_factory=set)
@@ -145,6 +146,11 @@ class Context:
             message = "this context reads the store only"
             raise RuntimeError(message)
         return self.reader
+
+    @property
+    def adds(self) -> bool:
+        """Whether the koppeling of this run only adds to records that others make."""
+        return self.koppeling.id in self.adding
 
     def issuer(self, scope_id: int) -> int:
         """The koppeling that issued the numbers in a scope: its own, or one that it names."""

@@ -20,6 +20,7 @@ from mappings.canonical.fields import Entity
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.fold import Json
 from sync_engine.herinrichtingen import PERSONS
+from sync_engine.hubkeys import key_number
 from sync_engine.lookalikes import SCORED, Lookalikes
 from sync_engine.matching import Dispute, Matcher, periods_overlap
 from sync_engine.nodes import (
@@ -34,6 +35,10 @@ from sync_engine.project import required_references
 from sync_engine.succession import of_pupils, persons, same_place, went_before
 
 LINK_COLUMNS = ("koppeling_id", "entity", "source_key", "core_id", "rule", "run_id")
+
+
+HUB_KEY = "hub key"
+"""The rule of a link that the source names itself: its key is the hub's own."""
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -58,6 +63,7 @@ class Correlated:
         linked: source key → core id that exists, or is made for another key.
         disputes: cases to open.
         waiting: source keys whose required reference is not there yet.
+        unknown: source keys, of a koppeling that only adds, that are no key of a core record.
         vanished: source keys that were never in the core and are gone again.
         merges: younger core id → older core id.
     """
@@ -66,6 +72,7 @@ class Correlated:
     linked: dict[str, int] = field(default_factory=dict)
     disputes: dict[str, Dispute] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
     vanished: set[str] = field(default_factory=set)
     merges: dict[int, int] = field(default_factory=dict)
 
@@ -139,6 +146,7 @@ class Correlator:
         decisions = self._decisions(entity, [node.source_key for node in batch])
         resolved = resolved_references(context, entity, batch, context.koppeling.id)
         adopted = self._adopts(entity, [node.source_key for node in batch])
+        named = by_hub_key(context, entity, [n.source_key for n in batch if n.core_id is None])
         rows: list[tuple[object, ...]] = []
         new: list[tuple[int, str]] = []  # until a key, a score or a rule says otherwise
         for node in batch:
@@ -158,6 +166,11 @@ class Correlator:
             decided = None if decision is None or decision.kind != "link" else decision.core_id
             if core_id is None and decided is not None:
                 core_id = result.linked[key] = decided
+            elif core_id is None and context.adds:  # it makes nobody, whatever the policy
+                if key not in named:
+                    result.unknown.add(key)
+                    continue
+                core_id = result.linked[key] = named[key]
             elif core_id is None:
                 new.append((node.place, key))
                 if decision is not None:  # create, split
@@ -310,6 +323,8 @@ class Correlator:
 
     def _score(self, entity: Entity, result: Correlated) -> None:
         """Persons that no exact key knows: who in the core looks like them?"""
+        if self.context.adds:
+            return
         self._go_on(entity, result)
         if entity not in SCORED or self._is_alone(entity):
             return
@@ -347,12 +362,13 @@ class Correlator:
     def _is_alone(self, entity: Entity) -> bool:
         """Whether no other koppeling of this tenant has records of this entity.
 
-        What is known by former scopes is as known by another.
+        What is known by former scopes is as known by another; who only adds has no records.
         """
         if self.context.former_scopes:
             return False
         if entity not in self._alone:
-            others = [k for k in self.context.koppelingen if k != self.context.koppeling.id]
+            own = {self.context.koppeling.id, *self.context.adding}
+            others = [k for k in self.context.koppelingen if k not in own]
             work = self.context.work
             rows = work.execute(
                 f"SELECT 1 FROM link WHERE entity = ? AND {work.many('koppeling_id')} LIMIT 1",
@@ -404,7 +420,8 @@ class Correlator:
                 yield own, str(entity), twin, made[leader], "exact: same run", run
         for key, core_id in sorted(result.linked.items()):
             if key not in following:
-                yield own, str(entity), key, core_id, "exact", run
+                rule = HUB_KEY if self.context.adds else "exact"
+                yield own, str(entity), key, core_id, rule, run
 
     def _merge(self, entity: Entity, result: Correlated) -> None:
         """Every link of the younger record goes to the older one."""
@@ -443,3 +460,35 @@ class Correlator:
                 f"DELETE FROM w_key WHERE entity = ? AND {work.many('source_key')}",
                 (str(entity), work.values(part)),
             )
+
+
+def by_hub_key(context: Context, entity: Entity, keys: Sequence[str]) -> dict[str, int]:
+    """Source key → core record of this tenant that it is the hub key of.
+
+    Only a koppeling that adds has such keys; what was merged is what it became.
+    """
+    if not context.adds:
+        return {}
+    work, named = context.work, {key: key_number(key) for key in keys}
+    found: dict[int, int] = {}
+    for part in chunks(sorted({number for number in named.values() if number is not None})):
+        became: dict[int, int] = {}
+        for table in ("alias", "w_alias"):
+            became.update(
+                work.execute(
+                    f"SELECT core_id, survivor_id FROM {table} WHERE {work.many('core_id')}",
+                    (work.values(part),),
+                )
+            )
+        wanted = sorted({became.get(number, number) for number in part})
+        rows = work.execute(
+            f"SELECT id FROM {entity} WHERE tenant_id = ? AND {work.many('id')}",
+            (context.koppeling.tenant_id, work.values(wanted)),
+        )
+        there = {row[0] for row in rows}
+        found.update(
+            (number, became.get(number, number))
+            for number in part
+            if became.get(number, number) in there
+        )
+    return {key: found[number] for key, number in named.items() if number in found}

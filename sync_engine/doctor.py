@@ -14,6 +14,7 @@ from config.settings import Settings
 from connectors import registry
 from sync_engine.accounts import list_accounts
 from sync_engine.alerts.senders import check_channel
+from sync_engine.batches import overdue
 from sync_engine.hub import Hub
 from sync_engine.lately import lately
 from sync_engine.plans import waiting_plans
@@ -56,6 +57,7 @@ def examine(config: Path | None) -> list[Finding]:
         findings += _size(hub)
         findings += _sign_in(hub)
         findings += _rotations(hub)
+        findings += _answers(hub)
         findings += _herinrichtingen(hub)
         findings += _sources(hub)
         findings += _schedules(hub)
@@ -209,6 +211,20 @@ def _rotations(hub: Hub) -> Iterator[Finding]:
                 "een wisseling is begonnen en nog niet klaar",
                 "Draai `koppelhub keys rotate`: dat gaat verder waar het was.",
             )
+
+
+def _answers(hub: Hub) -> Iterator[Finding]:
+    """Raw answers about persons that are kept longer than a day: nobody read or purged since."""
+    with hub.store.work() as work:
+        names = koppelingen_of(hub, work)
+        for number, name in names.items():
+            if overdue(work, [number], now=hub.clock.now()):
+                yield Finding(
+                    "let op",
+                    f"koppeling {name}",
+                    "er staat een antwoord over personen, of een aanvraag, langer dan dat mag",
+                    "Draai `koppelhub purge`, en laat `koppelhub serve` dat elke nacht doen.",
+                )
 
 
 def _herinrichtingen(hub: Hub) -> Iterator[Finding]:

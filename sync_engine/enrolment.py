@@ -154,7 +154,7 @@ def go_live(hub: Hub, name: str, *, schedule: str) -> Path:
     Raises: NotYetError if a step comes before it; ConfigurationError.
     """
     source = hub.source(name)
-    steps = steps_of(source, facts_of(hub), school="")
+    steps = steps_of(source, facts_of(hub), school="", production=hub.settings.production)
     if before := missing_before(steps, Step.LIVE):
         raise NotYetError(
             f"koppeling {name}: a step comes first: {before.step}",

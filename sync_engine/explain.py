@@ -19,6 +19,7 @@ from sync_engine.context import Context
 from sync_engine.errors import SyncError
 from sync_engine.fold import RETAINED, Claim, Json, fold
 from sync_engine.matching import EXCLUSIVE
+from sync_engine.project import ORIGIN_COLUMNS, identifier_field
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def explain(
         )
     folded = fold(entity, claims, pins=said.pins.get(core_id, {}), rules=context.rules())
     asked = _asked(context, entity, core_id, said)
-    history = _history(context, core_id)
+    history = _history(context, entity, core_id)
     everything = [change for changes in history.values() for change in changes]
     first = min(everything, key=lambda change: change.run_id, default=None)
     reasons = []
@@ -178,9 +179,15 @@ def check_field(entity: Entity, name: str | None) -> None:
 
 def veiled(entity: Entity, name: str, value: Json) -> Json:
     """Personal numbers are told apart by their end; they are not shown whole."""
-    if fields_of(entity)[name].role in EXCLUSIVE and value is not None:
-        return f"…{str(value)[-4:]}"
-    return value
+    if fields_of(entity)[name].role not in EXCLUSIVE or value is None:
+        return value
+    return _shortened(value) if isinstance(value, dict) else f"…{str(value)[-4:]}"
+
+
+def _shortened(row: Mapping[str, Json]) -> dict[str, Json]:
+    """A number with what is kept beside it, the number by its end."""
+    kept: dict[str, Json] = {name: row[name] for name in ORIGIN_COLUMNS if row.get(name)}
+    return {"waarde": f"…{str(row.get('waarde'))[-4:]}", **kept}
 
 
 def _said(entity: Entity, name: str, claim: Claim) -> SourceClaim:
@@ -230,7 +237,7 @@ def _situations(context: Context, entity: Entity, core_id: int) -> dict[str, str
 _FOUND = frozenset({"unmatched", "unlinked"})  # new, or recognised, in the run that linked it
 
 
-def _history(context: Context, core_id: int) -> dict[str, list[Change]]:
+def _history(context: Context, entity: Entity, core_id: int) -> dict[str, list[Change]]:
     """Field → its applied changes, oldest first."""
     rows = context.work.execute(
         "SELECT s.run_id, s.op, s.digest, s.salt, s.change, r.started_at FROM step s "
@@ -245,14 +252,17 @@ def _history(context: Context, core_id: int) -> dict[str, list[Change]]:
         plain = context.cipher.person(salt).decrypt(change, b"step|%s" % digest)
         for key, (before, after) in msgspec.json.decode(plain).items():
             was, now = masked(key, [before, after])
-            found.setdefault(_field_of(key), []).append(Change(run_id, op, was, now, str(at)))
+            name = _field_of(entity, key)
+            found.setdefault(name, []).append(Change(run_id, op, was, now, str(at)))
     return found
 
 
-def _field_of(key: str) -> str:
+def _field_of(entity: Entity, key: str) -> str:
     """The canonical field that a key of the flat state belongs to."""
     parts: Sequence[str] = key.split("/")
-    if parts[0] == "contactgegeven" or parts[0] == "identificatie":
+    if parts[0] == "identificatie":
+        return identifier_field(entity, key) or parts[1]
+    if parts[0] == "contactgegeven":
         return parts[1]
     if parts[0] == "adres":
         return "adres"
@@ -265,7 +275,4 @@ def masked(name: str, pair: list[Json]) -> list[Json]:
     """Personal numbers are told apart by their end; they are not shown whole."""
     if not name.startswith(("identificatie/bsn", "identificatie/onder", "identificatie/eck")):
         return pair
-    return [
-        {"waarde": f"…{str(side.get('waarde'))[-4:]}"} if isinstance(side, dict) else side
-        for side in pair
-    ]
+    return [_shortened(side) if isinstance(side, dict) else side for side in pair]

@@ -20,6 +20,7 @@ from connectors.base import CircuitState, Manifest
 from sync_engine import expiry
 from sync_engine.admission import CIRCUIT, MAINTENANCE, SWITCHED_OFF
 from sync_engine.cases import open_cases
+from sync_engine.exchanges import alarms
 from sync_engine.hub import Hub
 from sync_engine.lately import Lately, lately
 from sync_engine.plans import Waiting, waiting_plans
@@ -96,6 +97,7 @@ class _Known:
             )
         )
         self.outbox = _outbox(work)
+        self.alarms = alarms(work, ids)
         self.totals = totals(work, ids)
 
 
@@ -135,6 +137,7 @@ def _facts(
         outbox=waiting,
         outbox_oldest=oldest,
         inbox_refused=known.refused.get(source.name, 0),
+        alarms=known.alarms.get(number, 0),
         expiries=expiry.of_source(hub, source, manifest),
         unacknowledged=_unacknowledged(hub, manifest),
         totals=known.totals.get(number, {}),

@@ -115,6 +115,8 @@ def look_up(
                 for core_id in found
                 for key in source_keys(work, core_id, koppeling_id=row.id, entity=Entity.LEERLING)
             ]
+            if not known and hub.manifest(hub.source(koppeling)).adds:
+                known = [hub_key(core_id) for core_id in found]
             if not known:
                 raise SyncError(
                     f"{koppeling} does not know this leerling",

@@ -10,6 +10,7 @@ from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
 from sync_engine.explain import masked
 from sync_engine.fold import Json
+from sync_engine.project import identifier_field
 
 SECRET: Final = "(geheim)"  # noqa: S105 - what people see
 """What stands in the place of an address or number that is secret: it must not leave the school."""
@@ -26,6 +27,8 @@ def _names(entity: Entity) -> dict[str, str]:
             Kind.IDENTIFIER: "identificatie",
             Kind.MEMBERS: "groepsdeelname",
         }.get(description.kind)
+        if description.kind is Kind.PSEUDONYM:
+            continue  # its keys say which koppeling obtained it
         if table is not None:
             names[f"{table}/{description.role}"] = name
         elif description.kind is Kind.REFERENCE:
@@ -43,6 +46,8 @@ def field_of(entity: Entity, key: str) -> str | None:
     """The canonical field that a key of the flat state belongs to."""
     if key == "tot_afgeleid":
         key = "geldig_tot"
+    if key.startswith("identificatie/"):
+        return identifier_field(entity, key)
     plain = "/".join(key.split("/")[:2])
     return _names(entity).get(plain, plain if plain.startswith("geldig_") else None)
 

@@ -51,6 +51,8 @@ class Claim(msgspec.Struct, frozen=True):
         issuer: the koppeling that issued its numbers; 0 is its own.
         former: its scope is of a school before that changed its number or its records: what is new
             there goes on from it, and keeps its first day.
+        silent: its koppeling only adds to records that others make: it says nothing of whether and
+            since when the record is there.
     """
 
     shadow_id: int
@@ -69,6 +71,7 @@ class Claim(msgspec.Struct, frozen=True):
     adopted: bool = False
     issuer: int = 0
     former: bool = False
+    silent: bool = False
 
     @property
     def issued_by(self) -> int:
@@ -124,7 +127,8 @@ class Folded(msgspec.Struct):
     Attributes:
         values: field → value (JSON); REFERENCE fields hold a Reference or None, MEMBERS fields a
             list of References.
-        issued: (field, koppeling id) → identifier that this koppeling issued.
+        issued: (field, koppeling id) → identifier that this koppeling issued, or pseudonym that it
+            obtained.
         winners: field → why.
         closed: no live source has it any more.
         start, end: half-open period; `inferred` when the end follows from absence.
@@ -132,7 +136,7 @@ class Folded(msgspec.Struct):
 
     entity: Entity
     values: dict[str, object] = {}
-    issued: dict[tuple[str, int], str] = {}
+    issued: dict[tuple[str, int], Json] = {}
     winners: dict[str, Winner] = {}
     closed: bool = False
     start: date | None = None
@@ -151,17 +155,28 @@ def fold(
 ) -> Folded:
     """Fold the claims on one core record into its values.
 
-    At least one claim is needed. Order of the claims has no influence.
+    At least one claim that is not silent is needed. Order of the claims has no influence.
     """
     folded = Folded(entity)
+    telling = claims
     if len(claims) == 1 and not pins:  # by far the most common case
         _take_only(folded, claims[0])
     else:
+        telling = [claim for claim in claims if not claim.silent]
+        _stands(folded, telling)
         _take_all(folded, claims, pins=pins, rules=rules)
     if rules.number is not None:
         rules.number(folded)
-    _close(folded, claims)
+    _close(folded, telling)
     return folded
+
+
+def _stands(folded: Folded, telling: Sequence[Claim]) -> None:
+    """Whether the record is there, and since when it was seen."""
+    live = _judging(telling)
+    folded.closed = bool(live) and all(claim.gone for claim in live)
+    folded.first_on = min(claim.first_on for claim in telling)
+    folded.observed_on = max(claim.observed_on for claim in telling)
 
 
 def _take_all(
@@ -169,10 +184,6 @@ def _take_all(
 ) -> None:
     """Of several claims, or beside a pin, the most believed value of every field."""
     entity = folded.entity
-    live = _judging(claims)
-    folded.closed = bool(live) and all(claim.gone for claim in live)
-    folded.first_on = min(claim.first_on for claim in claims)
-    folded.observed_on = max(claim.observed_on for claim in claims)
     for name, description in fields_of(entity).items():
         candidates = [claim for claim in claims if name in claim.form]
         winner = _winner(str(entity), name, candidates, pins=pins, rules=rules)
@@ -180,8 +191,14 @@ def _take_all(
             continue
         folded.winners[name] = winner
         _take(folded, name, winner, candidates=candidates, kind=description.kind, pins=pins)
-        if description.role in ISSUED:
-            _keep_issued(folded, name, candidates, str(entity), rules)
+        if kept_of_each(description):
+            for claim in sorted(candidates, key=_order(str(entity), name, rules)):
+                _keep_issued(folded, name, description, claim)
+
+
+def kept_of_each(description: Field) -> bool:
+    """Whether a record has a value of each koppeling: a number of its own, or a pseudonym."""
+    return description.role in ISSUED or description.kind is Kind.PSEUDONYM
 
 
 def _judging(claims: Sequence[Claim]) -> list[Claim]:
@@ -200,7 +217,7 @@ def _special(entity: Entity) -> tuple[tuple[str, Field], ...]:
     return tuple(
         (name, description)
         for name, description in fields_of(entity).items()
-        if description.kind in {Kind.REFERENCE, Kind.MEMBERS} or description.role in ISSUED
+        if description.kind in {Kind.REFERENCE, Kind.MEMBERS} or kept_of_each(description)
     )
 
 
@@ -227,7 +244,7 @@ def _take_only(folded: Folded, claim: Claim) -> None:
         elif description.target is not None:
             values[name] = Reference(claim.koppeling_id, description.target, str(value))
         else:
-            folded.issued[name, claim.issued_by] = str(value)
+            _keep_issued(folded, name, description, claim)
 
 
 def _order(entity: str, name: str, rules: FoldRules) -> Callable[[Claim], _Key]:
@@ -321,13 +338,15 @@ def _members(name: str, winner: Claim, candidates: Sequence[Claim]) -> list[str]
     return sorted(keys)
 
 
-def _keep_issued(
-    folded: Folded, name: str, candidates: Sequence[Claim], entity: str, rules: FoldRules
-) -> None:
-    for claim in sorted(candidates, key=_order(entity, name, rules)):
-        value = claim.form[name]
-        if value is not None and (name, claim.issued_by) not in folded.issued:
-            folded.issued[name, claim.issued_by] = str(value)
+def _keep_issued(folded: Folded, name: str, description: Field, claim: Claim) -> None:
+    """Keep what a koppeling says of such a field, unless a claim that is more believed said it."""
+    value = claim.form[name]
+    if value is None:
+        return
+    if description.kind is Kind.PSEUDONYM:
+        folded.issued.setdefault((name, claim.koppeling_id), value)
+    else:
+        folded.issued.setdefault((name, claim.issued_by), str(value))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -17,7 +17,7 @@ from config.herinrichting import MovedPart
 from config.keyring import Keyring
 from config.nearest import choice, nearest
 from config.settings import Settings
-from config.sources import School, Source, Tenant
+from config.sources import PgnPurpose, School, Source, Tenant
 from connectors import registry as connector_registry
 from connectors.base import (
     Connector,
@@ -28,6 +28,7 @@ from connectors.base import (
     Manifest,
     Manners,
 )
+from connectors.stores import Batches, People, Vault
 from mappings import registry as mapping_registry
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
@@ -36,9 +37,13 @@ from sector.identifiers import Brin, Identifier, InvalidIdentifierError, Vestigi
 from sync_engine import herinrichtingen
 from sync_engine.actor import Actor
 from sync_engine.asked import asked_fields
+from sync_engine.audit import note
+from sync_engine.batches import StoreBatches
 from sync_engine.context import KoppelingRow
 from sync_engine.errors import NoRightError
+from sync_engine.exchanges import Exchanges
 from sync_engine.inbox import StoreInbox
+from sync_engine.people import Purpose, StorePeople
 from sync_engine.politeness import StoreManners
 from sync_engine.reach import Reach, lay, reach_of
 from sync_engine.renumbering import Renumbering
@@ -47,6 +52,7 @@ from sync_engine.store.engine import Store
 from sync_engine.store.keys import open_tenant_cipher, verify_keys
 from sync_engine.store.work import Work
 from sync_engine.tracing import Tracing, tracing_of
+from sync_engine.vault import StoreVault
 
 _BRIN_LENGTH: Final = 4
 _SCHOOL_ADVICE: Final = (
@@ -75,11 +81,16 @@ class Hub:
     tracing: Tracing | None = None
 
     def __post_init__(self) -> None:
-        """Whoever may act for a part of a tenant has a store that shows no more than that."""
+        """Connectors of its own, and a store that shows no more than its actor may see.
+
+        The same installation by other settings or for another actor is made by `replace`.
+        """
         store = self.store.whole
         if self.actor.is_limited:
             store = store.under(self._lay)
         object.__setattr__(self, "store", store)
+        if getattr(self.connect, "__func__", None) is Hub.connector:
+            object.__setattr__(self, "connect", self.connector)
 
     def _lay(self, work: Work) -> None:
         lay(
@@ -125,10 +136,7 @@ class Hub:
         Raises: StoreError if the database is not as this release expects, or has other keys;
             ConfigurationError.
         """
-        settings.policy.check_names(
-            {str(entity): fields_of(entity) for entity in Entity}, resources=_resource_names()
-        )
-        asked_fields(settings.policy)
+        _check_names(settings)
         keyring = Keyring.load(settings.keys.file)
         store = Store.open(settings.database.resolve())
         try:
@@ -136,11 +144,22 @@ class Hub:
             make = connect or (lambda source, clock: hub.connector(source, clock))
             tracing = tracing_of(settings.telemetry)
             hub = cls(settings, store, keyring, clock, make, tracing=tracing)
+            hub = hub if connect else replace(hub, connect=hub.connector)
             hub.mirror()
         except BaseException:
             store.close()
             raise
         return hub
+
+    def under(self, settings: Settings) -> Hub:
+        """This hub by other settings of the same installation; its rows are made as they name them.
+
+        Raises: ConfigurationError; StoreError.
+        """
+        _check_names(settings)
+        other = replace(self, settings=settings)
+        other.mirror()
+        return other
 
     def close(self) -> None:
         """Let the database go, and hand over the traces that are left."""
@@ -429,7 +448,6 @@ class Hub:
         Raises: ConfigurationError, as the function `connector`.
         """
         needs = connector_registry.factory(source.system).manifest.keeps
-        inbox = self.inbox(source.name) if Keeps.INBOX in needs else None
         manners = StoreManners(
             self.store,
             koppeling=source.name,
@@ -438,7 +456,64 @@ class Hub:
             probe=2 * _timeout(self.settings),
             clock=clock,
         )
-        return connector(self.settings, source, clock, inbox=inbox, manners=manners)
+        return connector(
+            self.settings, source, clock, stores=self.stores(source, needs), manners=manners
+        )
+
+    def stores(self, source: Source, needs: Collection[Keeps]) -> Stores:
+        """What a koppeling may keep and know, of what its connector declares that it needs."""
+        return Stores(
+            inbox=self.inbox(source.name) if Keeps.INBOX in needs else None,
+            vault=self.vault(source.name) if Keeps.VAULT in needs else None,
+            batches=self.batches(source.name) if Keeps.BATCHES in needs else None,
+            people=self.people(source) if Keeps.PEOPLE in needs else None,
+        )
+
+    def vault(self, name: str) -> StoreVault:
+        """What the system of a configured koppeling keeps of persons."""
+        row = self.koppeling(name)
+        cipher = partial(self.cipher, row.tenant_id)
+        return StoreVault(
+            self.store,
+            tenant_id=row.tenant_id,
+            system=row.system,
+            cipher=cipher,
+            clock=self.clock,
+        )
+
+    def batches(self, name: str) -> StoreBatches:
+        """What a configured koppeling asked in one message, and fetches later."""
+        row = self.koppeling(name)
+        cipher = partial(self.cipher, row.tenant_id)
+        return StoreBatches(self.store, row, cipher=cipher, clock=self.clock)
+
+    def exchanges(self, name: str) -> Exchanges:
+        """Where each object stands with the system of a configured koppeling."""
+        row = self.koppeling(name)
+        cipher = partial(self.cipher, row.tenant_id)
+        return Exchanges(self.store, row, cipher=cipher, clock=self.clock)
+
+    def people(self, source: Source) -> StorePeople:
+        """Who is at the schools of a koppeling's tenant.
+
+        Their PGNs are for the ECK iD: the one purpose that any connector asks people for.
+        """
+        row, purpose = self.koppeling(source.name), PgnPurpose.ECKID
+        names = self.koppelingen(row.tenant_id)
+        numbers = {name: number for number, name in names.items()}
+        tellers = tuple(
+            numbers[other.name]
+            for other in self.settings.source
+            if other.name in numbers and other.pgn_allowed_for(purpose)
+        )
+        return StorePeople(
+            self.store,
+            row,
+            purpose=Purpose(purpose, source.pgn_allowed_for(purpose), tellers),
+            cipher=partial(self.cipher, row.tenant_id),
+            today=self.today,
+            note=partial(note, self, operator=self.actor.name, action="pgn"),
+        )
 
     def manifest(self, source: Source) -> Manifest:
         """What the connector of a source declares; nothing is opened where it is installed.
@@ -473,6 +548,14 @@ class Hub:
             return int(connection.execute(text(f"SELECT COUNT(*) FROM {table}")).scalar_one())
 
 
+def _check_names(settings: Settings) -> None:
+    """Raises: ConfigurationError where policy names what no entity or resource has."""
+    settings.policy.check_names(
+        {str(entity): fields_of(entity) for entity in Entity}, resources=_resource_names()
+    )
+    asked_fields(settings.policy)
+
+
 def _mirrored(work: Work) -> tuple[dict[str, int], dict[str, tuple[int, str]]]:
     """Tenant → id, koppeling → (tenant id, system)."""
     tenants = work.execute("SELECT name, id FROM tenant")
@@ -480,12 +563,25 @@ def _mirrored(work: Work) -> tuple[dict[str, int], dict[str, tuple[int, str]]]:
     return {row[0]: row[1] for row in tenants}, {row[0]: (row[1], row[2]) for row in sources}
 
 
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores of the engine that a connector is handed; None where it declares no need."""
+
+    inbox: Inbox | None = None
+    vault: Vault | None = None
+    batches: Batches | None = None
+    people: People | None = None
+
+
+NO_STORES: Final = Stores()
+
+
 def connector(
     settings: Settings,
     source: Source,
     clock: Clock,
     *,
-    inbox: Inbox | None = None,
+    stores: Stores = NO_STORES,
     manners: Manners | None = None,
 ) -> Connector:
     """The connector of a configured source, its secrets resolved.
@@ -494,7 +590,7 @@ def connector(
         settings: of the installation.
         source: the koppeling.
         clock: of the connector.
-        inbox: for a system that needs one.
+        stores: those that it needs.
         manners: how its system is spared, with all who ask it.
 
     Raises: ConfigurationError if the system is unknown, a setting misses, or a secret is not there.
@@ -502,7 +598,7 @@ def connector(
     factory = connector_registry.factory(source.system)
     _refuse_unacknowledged(settings, factory.manifest)
     _refuse_unagreed(settings, source, factory.manifest)
-    link = link_of(settings, source, factory.manifest, inbox=inbox, manners=manners)
+    link = link_of(settings, source, factory.manifest, stores=stores, manners=manners)
     return factory.connect(link, clock=clock)
 
 
@@ -511,7 +607,7 @@ def link_of(
     source: Source,
     manifest: Manifest,
     *,
-    inbox: Inbox | None = None,
+    stores: Stores = NO_STORES,
     manners: Manners | None = None,
 ) -> Link:
     """What the configuration gives a connector. Raises: ConfigurationError."""
@@ -522,8 +618,11 @@ def link_of(
         resources=source.resources,
         timeout=_timeout(settings),
         drop=dropped_fields(settings, source, manifest),
-        inbox=inbox,
+        inbox=stores.inbox,
         manners=manners,
+        vault=stores.vault,
+        batches=stores.batches,
+        people=stores.people,
     )
 
 

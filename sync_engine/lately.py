@@ -2,7 +2,7 @@
 
 Only whole runs count: those that tried everything there is to read. A single pupil that was read
 well says nothing of the night that failed, and whoever gave another command was told what came of
-it. Each question has an index of its own (tables.py).
+it. Each question has an index of its own (run_tables.py).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class _Counts(msgspec.Struct):
 
     read: int = 0
     unread: int = 0
+    waits: int = 0
     applied: dict[str, int] = {}
     held: int = 0
     quarantine: int = 0
@@ -184,6 +185,7 @@ def _rows(work: Work, runs: Collection[int]) -> dict[int, tuple[LastRun, Mapping
             error=error or "",
             advice=advice or "",
             unread=counts.unread,
+            waits=counts.waits,
         )
         found[number] = (made, counts.records)
     return found

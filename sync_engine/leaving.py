@@ -38,6 +38,14 @@ GOES: Final[tuple[tuple[str, str], ...]] = (
     ("inbox", _KOPPELING),
     ("kern_inbox", "koppeling IN (SELECT name FROM koppeling WHERE tenant_id = ?)"),
     ("outbox", _TENANT),
+    ("vault", _TENANT),
+    (
+        "batch_person",
+        "batch_id IN (SELECT b.id FROM batch b WHERE b.koppeling_id IN "
+        "(SELECT id FROM v_koppeling))",
+    ),
+    ("batch", _KOPPELING),
+    ("exchange", _KOPPELING),
     ("quarantine", _SCOPE),
     (
         "raw_payload",
@@ -113,6 +121,11 @@ class Leaving:
     tenant: str
     dry: bool
     rows: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing of it."""
+        return not self.rows
 
 
 def leave(hub: Hub, name: str, *, operator: str, why: str, dry: bool = False) -> Leaving:

@@ -16,7 +16,7 @@ from mappings.canonical.fields import Entity
 from sync_engine.context import Context, chunks
 from sync_engine.fold import Json
 from sync_engine.herinrichtingen import former_keys, has_former
-from sync_engine.nodes import load_nodes, lookup_links
+from sync_engine.nodes import OBTAINED, load_nodes, lookup_links
 from sync_engine.renumbering import HERINRICHTING, NUMBERED
 from sync_engine.store.work import Row
 
@@ -28,10 +28,15 @@ NUMBERS = frozenset({"leerlingnummer", "personeelsnummer"})
 
 # Keys that tell two records of one and the same koppeling to be the same. The others only link
 # across koppelingen: two lesgroepen of one school may share a name, and are two.
-WITHIN = EXCLUSIVE | NUMBERS | {"relatie"}
+WITHIN = EXCLUSIVE | NUMBERS | {"relatie", OBTAINED}
 
-# Keys of which a record may have several, and two records that are one different ones.
-_MANY = NUMBERS | {HERINRICHTING}
+# Keys of which a record may have several, and two records that are one different ones: who is in
+# two sectors has two ECK iDs.
+_MANY = NUMBERS | {HERINRICHTING, OBTAINED}
+
+# Keys that join two records of one koppeling without asking: what the hub obtained for two of them,
+# by their own keys, may be wrong.
+_JOINING = WITHIN - {OBTAINED}
 _OF_SCHOOL = frozenset(NUMBERED.values())
 SAME_KEY = "source_key"
 """The kind of a match by the key itself: of koppelingen that are said to have the same keys."""
@@ -459,7 +464,7 @@ class Matcher:
         if self._apart.intersection(cores):
             return True
         kinds = self._says.get((self.context.koppeling.id, key), {}).keys()
-        if kinds & WITHIN:
+        if kinds & _JOINING:
             return False
         sources = [of for c in cores for of in {self._is_of(holder) for holder in self._live[c]}]
         return len(sources) > len(set(sources))

@@ -13,6 +13,10 @@ from sync_engine.context import Context, chunks
 from sync_engine.fold import Json
 from sync_engine.renumbering import HERINRICHTING, NUMBERED
 
+OBTAINED = "eck_verkregen"
+"""Kind of the key of an ECK iD that the hub obtained: it is that of one that is delivered."""
+_SAME_INDEX = {OBTAINED: "eck_id"}
+
 KEY_COLUMNS = ("digest", "koppeling_id", "source_key", "entity", "kind", "core_id")
 
 
@@ -64,11 +68,18 @@ def exact_keys(
         value = node.form.get(name)
         return None if value is None else str(value)
 
+    def obtained() -> str | None:
+        value = node.form.get(OBTAINED)
+        found = str(value["waarde"]) if isinstance(value, dict) else None
+        return None if found == text("eck_id") else found
+
     def core(name: str) -> str | None:
         found = resolved.get((node.source_key, name))
         return None if found is None else str(found)
 
     wanted = _wanted_keys(entity, text, core, own=str(issuer))
+    if OBTAINED in node.form:
+        wanted = [*wanted, (OBTAINED, (obtained(),))]
     return [(kind, tuple(part for part in parts if part)) for kind, parts in wanted if all(parts)]
 
 
@@ -151,7 +162,7 @@ def named_keys(
         if kind == NUMBERED.get(entity) and renumbering.knows(parts[0]):
             others = [name for name in renumbering.names(parts[0]) if name != parts[0]]
             found += [(f"{entity}/{kind}", (name,), HERINRICHTING) for name in others]
-        found.append((f"{entity}/{kind}", parts, kind))
+        found.append((f"{entity}/{_SAME_INDEX.get(kind, kind)}", parts, kind))
     return found
 
 

@@ -94,7 +94,7 @@ class Way:
 
     def standing(self, step: Step) -> Standing:
         """How one step stands."""
-        return next(one.standing for one in self.steps if one.step is step)
+        return next(one.standing for one in self.steps if one.step == step)
 
 
 @dataclass(slots=True)
@@ -136,13 +136,27 @@ def _of_school(settings: Settings, school: School, facts: Facts, *, tenant: str)
     if not sources:
         return [Way(brin, school.name, "", _steps({}, source="", school=brin))]
     return [
-        Way(brin, school.name, source.name, steps_of(source, facts, school=brin))
+        Way(
+            brin,
+            school.name,
+            source.name,
+            steps_of(source, facts, school=brin, production=settings.production),
+        )
         for source in sources
     ]
 
 
-def steps_of(source: Source, facts: Facts, *, school: str) -> tuple[StepView, ...]:
-    """The steps of one koppeling; pure."""
+def steps_of(
+    source: Source, facts: Facts, *, school: str, production: bool
+) -> tuple[StepView, ...]:
+    """The steps of one koppeling; pure.
+
+    Args:
+        source: the koppeling.
+        facts: what the database says.
+        school: its BRIN.
+        production: whether nothing is read before the school agreed.
+    """
     name = source.name
     done = {
         Step.LINK: True,
@@ -153,16 +167,26 @@ def steps_of(source: Source, facts: Facts, *, school: str) -> tuple[StepView, ..
         Step.APPLY: name in facts.applied,
         Step.LIVE: source.schedule is not None,
     }
-    return _steps(done, source=name, school=school)
+    return _steps(done, source=name, school=school, needs_agreement=production)
 
 
-def _steps(done: Mapping[Step, bool], *, source: str, school: str) -> tuple[StepView, ...]:
+def _steps(
+    done: Mapping[Step, bool], *, source: str, school: str, needs_agreement: bool = False
+) -> tuple[StepView, ...]:
+    """How every step stands. Of what is live already none keeps anybody waiting any more.
+
+    But for the agreement, without which production reads nothing.
+    """
     views: list[StepView] = []
     is_next = True
+    is_live = done.get(Step.LIVE, False) and done.get(Step.APPLY, False)
     for step in Step:
         standing = Standing.LATER
         if done.get(step, False):
             standing = Standing.DONE
+        elif is_live and step is not Step.ADOPT:
+            must = step is Step.AGREEMENT and needs_agreement
+            standing = Standing.NEXT if must else Standing.OPTIONAL
         elif step is Step.ADOPT:
             standing = Standing.OPTIONAL if not done.get(Step.APPLY, False) else Standing.LATER
         elif is_next:
@@ -202,7 +226,8 @@ def _facts(work: Work) -> Facts:
     )
     plans = work.execute(
         "SELECT k.name, SUM(CASE WHEN p.applied THEN 1 ELSE 0 END) FROM plan p "
-        "JOIN run r ON r.id = p.run_id JOIN koppeling k ON k.id = r.koppeling_id GROUP BY k.name"
+        "JOIN run r ON r.id = p.run_id JOIN koppeling k ON k.id = r.koppeling_id "
+        "WHERE p.state <> 'planning' GROUP BY k.name"
     )
     return Facts(
         checked={subject.removeprefix("koppeling ") for subject, why in checked if why == PASSED},

@@ -82,6 +82,7 @@ class ReadingReport:
     advice: str = ""
     schools: tuple[str, ...] = ()  # BRINs and vestigingsnummers of the scope
     finished_at: str = ""  # when the scope was closed, of a run of before
+    waits: bool = False  # what misses comes by itself, in a later run
 
 
 @dataclass(slots=True)
@@ -119,8 +120,14 @@ class RunReport:
 
     @property
     def unread(self) -> int:
-        """Parts of the source that were not read to their end."""
-        return sum(r.state not in READ_WELL or bool(r.reason) for r in self.readings)
+        """Parts of the source that were not read to their end, and would have been."""
+        missed = (r for r in self.readings if not r.waits)
+        return sum(r.state not in READ_WELL or bool(r.reason) for r in missed)
+
+    @property
+    def waits(self) -> int:
+        """Parts of which something is still to come, by itself."""
+        return sum(r.waits for r in self.readings)
 
     @property
     def good(self) -> bool:
@@ -128,7 +135,8 @@ class RunReport:
 
         Every part was read to its end, and something in all where the source tells more than what
         changed. So `held` counts: what waits is told by itself. And so does `partial` where only
-        records in quarantine made it so; but it is no success, and health says so (docs/health.md).
+        records in quarantine made it so, or what comes by itself; but it is no success, and health
+        says so (docs/health.md).
         """
         if self.outcome in {Outcome.FAILED, Outcome.CANCELLED} or self.error:
             return False

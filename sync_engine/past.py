@@ -25,7 +25,7 @@ from sync_engine.fold import Json
 from sync_engine.herinrichtingen import known_at
 from sync_engine.hub import Hub
 from sync_engine.plans import labels_of
-from sync_engine.project import State
+from sync_engine.project import State, is_obtained
 from sync_engine.renumbering import Herinrichting, Renumbering
 from sync_engine.rows import States
 from sync_engine.view import store_context
@@ -283,7 +283,10 @@ class Past:
             if isinstance(value, dict):
                 value = {k: v for k, v in value.items() if k not in {"index", "geheim"} and v}
                 value = value.get("waarde", value)
-            found[key if key == "tot_afgeleid" else field_of(entity, key) or key] = value
+            name = key if key == "tot_afgeleid" else field_of(entity, key) or key
+            if is_obtained(state[key]) and name in found:  # of another sector
+                value = f"{found[name]}, {value}"
+            found[name] = value
         members = sum(key.startswith(f"{_MEMBER}leerling/") for key in state)
         return found | ({"leerlingen": members} if entity is Entity.GROEP else {})
 

@@ -32,7 +32,13 @@ from sync_engine.rows import new_salt
 from sync_engine.store.locks import tenant_lock
 from sync_engine.store.work import Work
 
-_PINNABLE = frozenset(Kind) - {Kind.MEMBERS, Kind.REFERENCE, Kind.PERIOD_START, Kind.PERIOD_END}
+_PINNABLE: Final = frozenset(Kind) - {
+    Kind.MEMBERS,
+    Kind.REFERENCE,
+    Kind.PERIOD_START,
+    Kind.PERIOD_END,
+    Kind.PSEUDONYM,  # the number facility gives it out; a person has none to give
+}
 _LONGEST: Final = 1_000
 """Characters of a text that is typed by hand."""
 _MOST: Final = 100

@@ -268,6 +268,7 @@ class Planner:
             [(str(entity), key) for key in sorted(correlated.vanished)],
         )
         planned.situations["unmatched"] += len(correlated.new)
+        planned.situations["unknown"] += len(correlated.unknown)
         planned.situations["unlinked"] += len(correlated.linked)
         planned.found[str(entity), "unmatched"] += len(correlated.new)
         planned.found[str(entity), "unlinked"] += len(correlated.linked)

@@ -7,6 +7,8 @@ difference between fold and core is the difference of two dictionaries:
     "adres/woonadres"               dict of columns of `adres`, or absent
     "contactgegeven/email"          {"waarde", "geheim"}
     "identificatie/eck_id/0"        {"waarde", "index"}  (index: hex of the blind index)
+    "identificatie/eck_id/7"        and of one that koppeling 7 obtained {"keten", "sector",
+                                    "geldig_van", "geldig_tot"} as well
     "groepsdeelname/leerling/123"   [geldig_van, geldig_tot, tot_afgeleid] of the open period
 """
 
@@ -25,6 +27,8 @@ from sync_engine.fold import Folded, Json, Reference
 State = dict[str, Json]
 
 PERIOD_COLUMNS = ("geldig_van", "geldig_tot", "tot_afgeleid")
+ORIGIN_COLUMNS = ("keten", "sector", "geldig_van", "geldig_tot")
+"""Of a pseudonym: where it holds, and when."""
 ADDRESS_COLUMNS = ("straat", "huisnummer", "toevoeging", "postcode", "woonplaats", "land", "regels")
 _COLUMN_KINDS = frozenset(
     {Kind.TEXT, Kind.DATE, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.LIST, Kind.REFERENCE}
@@ -51,7 +55,32 @@ def head_columns(entity: Entity) -> tuple[str, ...]:
 def has_parts(entity: Entity) -> tuple[bool, bool]:
     """(is a person with contact, address or identifier rows, has members)."""
     kinds = {description.kind for description in fields_of(entity).values()}
-    return bool(kinds & {Kind.CONTACT, Kind.ADDRESS, Kind.IDENTIFIER}), Kind.MEMBERS in kinds
+    apart = {Kind.CONTACT, Kind.ADDRESS, Kind.IDENTIFIER, Kind.PSEUDONYM}
+    return bool(kinds & apart), Kind.MEMBERS in kinds
+
+
+@cache
+def _identifier_fields(entity: Entity) -> dict[tuple[str, bool], str]:
+    """(role, was obtained) → field."""
+    kinds = {Kind.IDENTIFIER, Kind.PSEUDONYM}
+    return {
+        (description.role, description.kind is Kind.PSEUDONYM): name
+        for name, description in fields_of(entity).items()
+        if description.kind in kinds
+    }
+
+
+def identifier_field(entity: Entity, key: str) -> str | None:
+    """The field that `identificatie/<role>/<issuer>` of the flat state belongs to."""
+    _, role, issuer = key.split("/")
+    known = _identifier_fields(entity)
+    obtained = known.get((role, True)) if issuer != "0" else None
+    return obtained or known.get((role, False))
+
+
+def is_obtained(row: Json) -> bool:
+    """Whether a row of `identificatie`, in the flat state, is a pseudonym that was obtained."""
+    return isinstance(row, dict) and "keten" in row
 
 
 _SCALARS = frozenset({Kind.TEXT, Kind.DATE, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN})
@@ -152,6 +181,8 @@ def project(
             }
     for name, description in shape.of(Kind.IDENTIFIER):
         _identifiers(state, folded, name, description.role, index)
+    for name, description in shape.of(Kind.PSEUDONYM):
+        _pseudonyms(state, folded, name, description.role, index)
     unresolved: list[Reference] = []
     waiting = _references(state, folded, shape.of(Kind.REFERENCE), resolve, unresolved)
     for name, description in shape.of(Kind.MEMBERS):
@@ -192,7 +223,8 @@ def _identifiers(
 ) -> None:
     issued = {k: v for (n, k), v in folded.issued.items() if n == name} if folded.issued else None
     if issued:
-        for koppeling_id, text in issued.items():
+        for koppeling_id, number in issued.items():
+            text = str(number)
             state[f"identificatie/{role}/{koppeling_id}"] = {
                 "waarde": text,
                 "index": index(role, text, koppeling_id),
@@ -202,6 +234,23 @@ def _identifiers(
     if value is not None:
         text = str(value)
         state[f"identificatie/{role}/0"] = {"waarde": text, "index": index(role, text, 0)}
+
+
+def _pseudonyms(
+    state: State,
+    folded: Folded,
+    name: str,
+    role: str,
+    index: Callable[[str, str, int], str],
+) -> None:
+    for (of, koppeling_id), value in folded.issued.items():
+        if of == name and isinstance(value, dict):
+            text = str(value["waarde"])
+            state[f"identificatie/{role}/{koppeling_id}"] = {
+                "waarde": text,
+                "index": index(role, text, koppeling_id),
+                **{column: value.get(column) for column in ORIGIN_COLUMNS},
+            }
 
 
 def _members(
@@ -266,11 +315,12 @@ def difference(before: State | None, after: State) -> dict[str, list[Json]]:
 
 
 def _same_identifier(was: Json, now: Json) -> bool:
+    """Equal but for the value itself: the index stands for it, and the core does not give it."""
     return (
         isinstance(was, dict)
         and isinstance(now, dict)
         and "index" in was
-        and was["index"] == now.get("index")
+        and {**was, "waarde": None} == {**now, "waarde": None}
     )
 
 

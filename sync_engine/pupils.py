@@ -12,6 +12,7 @@ from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
 from sync_engine.context import Context, chunks, salts_of
 from sync_engine.groups import Wanted, beside, keys_of, placed
+from sync_engine.hubkeys import hub_key
 from sync_engine.places import places
 
 _HIS: Final = tuple(
@@ -51,6 +52,8 @@ class PupilLookup:
         """Two rounds: the second counts on the first having been received."""
         context = self._context
         keys = keys_of(context, Entity.LEERLING, self._pupils)
+        if context.adds:  # also whom it has nothing of yet can be asked for
+            keys = sorted({*keys, *map(hub_key, self._pupils)})
         own = self._standing(Entity.LEERLING, keys, everywhere=True)
         for entity in _HIS:
             own += self._standing(entity, keys_of(context, entity, self._owned(entity)))

@@ -15,12 +15,14 @@ import msgspec
 
 from mappings.canonical.fields import Entity
 from sync_engine.audit import note, note_within
+from sync_engine.batches import expire, overdue
 from sync_engine.context import chunks
 from sync_engine.find import hub_key
 from sync_engine.hub import Hub
 from sync_engine.retention import Aged, Ages, Params, refers_to_itself, run_columns
 from sync_engine.store.locks import tenant_lock
 from sync_engine.store.work import Work
+from sync_engine.vault import hold
 
 CORE_BATCH: Final = 100
 ROW_BATCH: Final = 1_000
@@ -42,6 +44,9 @@ _PARTS: Final = (
     ("groepsdeelname", "groep_id"),
     ("groepsdeelname", "persoon_id"),
     ("core_salt", "core_id"),
+    ("vault", "core_id"),
+    ("batch_person", "core_id"),
+    ("exchange", "core_id"),
     ("refold", "core_id"),
     ("outbox", "core_id"),
     ("alias", "core_id"),
@@ -112,6 +117,7 @@ class _Purge:
             self._count()
             return self.report
         self._note("begonnen")
+        self._batches_asked()
         self._former()
         for aged in self.ages.aged():
             self._age(aged)
@@ -196,6 +202,7 @@ class _Purge:
                 where.params,
             )[0][0],
         )
+        self._add("batch answers", overdue(work, self._koppelingen(), now=self.ages.now))
         self._name_runs()
         past = self.ages.past_undo()
         for table in FORMER:
@@ -231,6 +238,7 @@ class _Purge:
         work = self.work
         where = self.ages.closed(entity, planned=False)
         with tenant_lock(self.hub.store, self.tenant_id, on=work), work.transaction():
+            hold(work, self.tenant_id)
             self._cite()
             self._begin_batch()
             work.execute(
@@ -362,6 +370,15 @@ class _Purge:
                 with work.transaction():
                     work.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
                     self._add(table, work.changes)
+
+    def _batches_asked(self) -> None:
+        """Batches that hold an answer, or persons, longer than they may."""
+        koppelingen = self._koppelingen()
+        if overdue(self.work, koppelingen, now=self.ages.now):
+            self._add("batch answers", expire(self.work, koppelingen, now=self.ages.now))
+
+    def _koppelingen(self) -> list[int]:
+        return list(self.hub.koppelingen(self.tenant_id))
 
     # -- rows by their own age ---------------------------------------------------------------------
 

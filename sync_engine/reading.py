@@ -290,6 +290,9 @@ class Reader:
             report.state = "incomplete"
             report.reason = completeness.reason or "een record kwam twee keer voor"
             report.advice = completeness.advice or "Er is niets afgesloten; de hub leest opnieuw."
+            report.waits = completeness.waits and not shaken
+            if report.waits:
+                break
             if attempt + 1 < _ATTEMPTS:
                 _log.info("reading again: %s", report.reason)
         self._aftermath(context, row, stager, report)
@@ -360,6 +363,9 @@ class Reader:
         """After a delta or a look-up. A delta to its end says of all the rest that it is there."""
         looked_up = self.options.kind is Kind.ONLY
         report.state = "delta" if completeness.complete or looked_up else "incomplete"
+        report.waits = completeness.waits and not completeness.complete
+        if report.waits:
+            report.reason, report.advice = completeness.reason, completeness.advice
         if looked_up or self.options.dry:
             return
         if not completeness.complete:

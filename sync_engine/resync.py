@@ -21,6 +21,7 @@ from sync_engine.admission import at_the_keyboard
 from sync_engine.audit import note
 from sync_engine.errors import SyncError
 from sync_engine.hub import Hub
+from sync_engine.hubkeys import hub_key
 from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import ExitCode, RunReport
 from sync_engine.runs import run
@@ -95,12 +96,23 @@ def of_leerling(hub: Hub, core_id: int) -> list[Part]:
         numbers = [n for n in schools if source in hub.sources_of(n)]
         if source in known or not numbers or source.tenant not in {s.tenant for s in known}:
             continue
+        if hub.manifest(source).adds:  # it knows him by the key of the hub itself
+            parts.append(adding(source, hub_key(core_id)))
+            continue
         resources = resources_of(hub, source, Entity.LEERLING)
-        if resources:
+        if resources and hub.manifest(source).adds:  # it knows him by his hub key
+            parts.append(_known_pupil(hub, source, core_id))
+        elif resources:
             says = f"kent hem nog niet: alle leerlingen van {', '.join(numbers)} worden gelezen"
             options = Options(resources=resources, brins=tuple(numbers), by_hand=True)
             parts.append(Part(source.name, says, options))
     return _some(parts, "no koppeling of the configuration knows this leerling")
+
+
+def adding(source: Source, *keys: str) -> Part:
+    """What a koppeling that only adds to what others say is asked about some leerlingen."""
+    options = Options(kind=Kind.ONLY, only=keys, resources=(str(Entity.LEERLING),), by_hand=True)
+    return Part(source.name, f"{len(keys)} leerlingen" if len(keys) > 1 else "1 leerling", options)
 
 
 def _known_pupil(hub: Hub, source: Source, core_id: int) -> Part:
@@ -252,6 +264,7 @@ def resync(
     *,
     what: str,
     operator: str,
+    action: str = "resync",
     dry: bool = False,
     progress: Progress | None = None,
     told: Callable[[Done], None] | None = None,
@@ -263,13 +276,14 @@ def resync(
         parts: what each is asked.
         what: hub key or number of the school that it is about; no name.
         operator: who asks.
+        action: what the audit trail calls it.
         dry: show what would change, and change nothing.
         progress: told what goes on.
         told: is handed each part as it is done.
     """
     found = Resync(what)
     with hub.store.work() as work:
-        note(hub, work, operator=operator, action="resync", subject=what)
+        note(hub, work, operator=operator, action=action, subject=what)
     for part in parts:
         done = _asked(hub, part, operator=operator, dry=dry, progress=progress)
         found.parts.append(done)

@@ -30,6 +30,8 @@ _APPLIED: Final = (
     "(t.state = 'planned' AND EXISTS (SELECT 1 FROM plan a WHERE a.id = t.plan_id AND a.applied))"
 )
 """Of step `t`: it was done; what was done is the journal."""
+ADDING: Final = "(SELECT id FROM koppeling WHERE adds)"
+"""Query of the koppelingen that only add to records: they keep nobody."""
 _NAMES_A_RUN: Final = frozenset(
     {
         *("run_id", "first_run", "opened_run", "closed_run", "ended_run"),
@@ -130,6 +132,7 @@ class Ages:
         condition &= Condition(
             "NOT EXISTS (SELECT 1 FROM link l CROSS JOIN shadow s "
             "JOIN scope p ON p.id = s.scope_id WHERE l.core_id = c.id "
+            f"AND l.koppeling_id NOT IN {ADDING} "
             "AND s.koppeling_id = l.koppeling_id AND s.entity = l.entity "
             f"AND s.source_key = l.source_key AND (s.pending OR NOT {over.sql}))",
             over.params,
@@ -179,6 +182,8 @@ class Ages:
         yield self._plan_values()
         yield self._journal()
         yield self._messages()
+        yield self._batches()
+        yield self._exchanges()
 
     def left(self) -> Iterator[Aged]:
         """Every kind of rows that go after the records, in order."""
@@ -238,6 +243,27 @@ class Ages:
             (self.before(self.retention.run),),
         )
         return Aged("inbox", "inbox", where, "DELETE FROM inbox")
+
+    def _batches(self) -> Aged:
+        """That something was asked; of whom is forgotten since it was closed."""
+        where = Condition(
+            f"t.state = 'closed' AND t.closed_at < ? AND t.koppeling_id IN {self.koppelingen}",
+            (self.before(self.retention.run),),
+        )
+        return Aged("batch", "batch", where, "DELETE FROM batch")
+
+    def _exchanges(self) -> Aged:
+        """What was exchanged of objects that are not in the core; the rest goes with them."""
+        there = " UNION ALL ".join(
+            f"SELECT 1 FROM {entity} c WHERE c.id = t.core_id" for entity in Entity
+        )
+        where = Condition(
+            f"t.changed_at < ? AND t.koppeling_id IN {self.koppelingen} "
+            "AND NOT EXISTS (SELECT 1 FROM alias a WHERE a.core_id = t.core_id) "
+            f"AND NOT EXISTS ({there})",
+            (self.before(self.retention.longest()),),
+        )
+        return Aged("exchange", "exchange", where, "DELETE FROM exchange")
 
     def _plan_values(self) -> Aged:
         where = Condition(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from secrets import token_bytes
+from typing import Final
 
 from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
@@ -18,14 +19,29 @@ from sync_engine.fold import Json
 from sync_engine.matching import NUMBERS
 from sync_engine.project import (
     ADDRESS_COLUMNS,
+    ORIGIN_COLUMNS,
     State,
     has_parts,
     head_columns,
+    is_obtained,
 )
 from sync_engine.steps import Step
 from sync_engine.store.cipher import PersonCipher
 
-IDENTIFIER_COLUMNS = ("eigenaar_id", "soort", "uitgever", "waarde", "blindindex", "run_id")
+IDENTIFIER_COLUMNS = (
+    "eigenaar_id",
+    "soort",
+    "uitgever",
+    "waarde",
+    "blindindex",
+    "herkomst",
+    *ORIGIN_COLUMNS,
+    "run_id",
+)
+DELIVERED: Final = "geleverd"
+"""Origin of an identifier: an administration delivers it."""
+OBTAINED: Final = "verkregen"
+"""The hub obtained it itself."""
 CONTACT_COLUMNS = ("eigenaar_id", "soort", "waarde", "geheim", "run_id")
 ADRES_COLUMNS = ("eigenaar_id", "soort", *ADDRESS_COLUMNS, "geheim", "run_id")
 MEMBER_COLUMNS = (
@@ -93,13 +109,16 @@ class States:
     def _parts(self, found: dict[int, State], ids: object) -> None:
         work = self.context.work
         rows = work.execute(
-            "SELECT eigenaar_id, soort, uitgever, blindindex FROM identificatie "
-            f"WHERE {work.many('eigenaar_id')}",
+            "SELECT eigenaar_id, soort, uitgever, blindindex, herkomst, "
+            f"{', '.join(ORIGIN_COLUMNS)} FROM identificatie WHERE {work.many('eigenaar_id')}",
             (ids,),
         )
-        for owner, role, issuer, index in rows:
+        for owner, role, issuer, index, origin, *where in rows:
             if owner in found:
-                found[owner][f"identificatie/{role}/{issuer}"] = {"index": bytes(index).hex()}
+                row: dict[str, Json] = {"index": bytes(index).hex()}
+                if origin == OBTAINED:
+                    row.update(zip(ORIGIN_COLUMNS, where, strict=True))
+                found[owner][f"identificatie/{role}/{issuer}"] = row
         rows = work.execute(
             "SELECT eigenaar_id, soort, waarde, geheim FROM contactgegeven "
             f"WHERE {work.many('eigenaar_id')}",
@@ -241,7 +260,9 @@ class Prepared:
         else:
             text, index = str(after["waarde"]), bytes.fromhex(str(after["index"]))
             sealed = person.encrypt(text.encode(), identifier_context(core_id, role))
-            row = (core_id, role, int(last), sealed, index, run)
+            origin = OBTAINED if is_obtained(after) else DELIVERED
+            where = map(after.get, ORIGIN_COLUMNS)
+            row = (core_id, role, int(last), sealed, index, origin, *where, run)
         self._rows[f"p_{table}"].append(row)
 
     def _former(self, core_id: int, role: str, issuer: int, changed: list[Json]) -> None:

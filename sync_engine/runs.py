@@ -38,8 +38,10 @@ from sync_engine.lookout import Lookout
 from sync_engine.options import Decision, Kind, Options, Progress
 from sync_engine.outcome import READ_WELL, Failure, Outcome, RunReport
 from sync_engine.plan import Planner
+from sync_engine.pseudonyms import as_pseudonyms
 from sync_engine.reading import Reader, fail
 from sync_engine.renumbering import Herinrichting
+from sync_engine.replacing import carry_out_due
 from sync_engine.replay import Replayer, retry_quarantine
 from sync_engine.rights import checked_run
 from sync_engine.scopes import end_vanished, load_scopes
@@ -314,6 +316,7 @@ class _Run:
         counts = {
             "read": report.read,
             "unread": report.unread,
+            "waits": report.waits,
             "records": self._situations(),
             "steps": report.steps,
             "applied": report.applied,
@@ -441,6 +444,9 @@ class _Run:
             return None
         whole = options.kind is not Kind.ONLY and not (options.resources or options.brins)
         retried = retry_quarantine(hub, context) if whole else 0
+        asked = as_pseudonyms(context.reader)
+        if asked is not None and not options.dry:
+            carry_out_due(hub, self.row, asked, self.work)
         reader = Reader(
             hub, self.row, options, context=context, report=report, progress=self.progress
         )
@@ -614,6 +620,9 @@ class _Run:
             )
         )
         report.situations = {name: count for name, count in planned.situations.items() if count}
+        unknown = planned.situations["unknown"]
+        if unknown and self.context is not None:
+            self.context.events.append((None, "unknown persons", {"records": unknown}))
         self.found = planned.found
         report.held = planned.held
         report.refusals = planned.refused
@@ -656,7 +665,8 @@ class _Run:
             return
         good = [r for r in report.readings if r.state in READ_WELL]
         bad = [r for r in report.readings if r.state not in READ_WELL]
-        if report.readings and not good and not any(r.read for r in bad):
+        failed = bool(report.readings) and not good
+        if failed and not any(r.read or r.waits for r in bad):
             first = bad[0]
             report.error, report.advice = first.reason, first.advice
             report.outcome = Outcome.FAILED
@@ -665,7 +675,9 @@ class _Run:
                 report.failure = Failure.REFUSED
         elif report.held or (self.options.plan_only and report.steps):
             report.outcome = Outcome.HELD
-        elif self._suspiciously_empty(context) or bad or report.doubts or report.quarantine:
+        elif any(
+            (self._suspiciously_empty(context), bad, report.waits, report.doubts, report.quarantine)
+        ):
             report.outcome = Outcome.PARTIAL
         else:
             report.outcome = Outcome.DONE
@@ -676,7 +688,7 @@ class _Run:
         """Nothing read where something was expected is never a success."""
         readings = self.report.readings
         few = self.options.kind is Kind.DELTA or self.options.since is not None
-        if few or any(r.read for r in readings) or not readings:
+        if few or any(r.read or r.waits for r in readings) or not readings:
             return False
         context.events.append((None, "empty", {"koppeling": self.row.name}))
         return True

@@ -29,9 +29,11 @@ def load_scopes(context: Context) -> None:
     the tenant is planned after loading again under it.
     """
     tenant, koppeling = context.koppeling.tenant_id, context.work.real("koppeling")
-    context.koppelingen = dict(
-        context.work.execute(f"SELECT id, name FROM {koppeling} WHERE tenant_id = ?", (tenant,))
+    koppelingen = context.work.execute(
+        f"SELECT id, name, adds FROM {koppeling} WHERE tenant_id = ?", (tenant,)
     )
+    context.koppelingen = {row[0]: row[1] for row in koppelingen}
+    context.adding = _adding(context, {row[0] for row in koppelingen if row[2]})
     rows = context.work.execute(
         "SELECT s.id, s.koppeling_id, s.resource, s.key, s.rank, s.schooljaar, s.label, s.brins, "
         f"s.ended_run, s.numbers_of, s.adopted FROM {context.work.real('scope')} s "
@@ -49,6 +51,19 @@ def load_scopes(context: Context) -> None:
         )
         context.scope_koppeling[number] = koppeling_id
     herinrichtingen.load(context)
+
+
+def _adding(context: Context, known: set[int]) -> frozenset[int]:
+    """Which koppelingen only add; a run writes it down of its own, for when it is not there."""
+    own = context.koppeling.id
+    if context.reader is not None and context.reader.manifest.adds != (own in known):
+        known ^= {own}
+        if not context.dry:
+            with context.work.transaction():
+                context.work.execute(
+                    "UPDATE koppeling SET adds = ? WHERE id = ?", (own in known, own)
+                )
+    return frozenset(known)
 
 
 def open_scope(context: Context, scope: Scope) -> ScopeRow:

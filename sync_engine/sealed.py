@@ -152,8 +152,54 @@ def sealed_columns() -> tuple[Sealed, ...]:
             parts=("message_id",),
             context=lambda message_id: b"outbox|%s" % message_id.encode(),
         ),
+        Sealed(
+            "vault",
+            "value",
+            key=("core_id", "system", "kind"),
+            types=("BIGINT", "TEXT", "TEXT"),
+            joins="JOIN core_salt x ON x.core_id = t.core_id",
+            salt="x.salt",
+            tenant="t.tenant_id = ?",
+            parts=("core_id", "system", "kind"),
+            context=vault_context,
+        ),
+        Sealed(
+            "batch",
+            "answer",
+            **own,
+            joins="JOIN koppeling k ON k.id = t.koppeling_id",
+            salt="t.salt",
+            tenant="k.tenant_id = ?",
+            parts=("id",),
+            context=batch_context,
+        ),
+        Sealed(
+            "exchange",
+            "body",
+            **own,
+            joins="JOIN koppeling k ON k.id = t.koppeling_id",
+            salt="t.salt",
+            tenant="k.tenant_id = ?",
+            parts=("id",),
+            context=exchange_context,
+        ),
         _identificatie(),
     )
+
+
+def vault_context(core_id: int, system: str, kind: str) -> bytes:
+    """What a value in the vault is bound to."""
+    return b"vault|%d|%s|%s" % (core_id, system.encode(), kind.encode())
+
+
+def batch_context(number: int) -> bytes:
+    """What the raw answer to a batch is bound to."""
+    return b"batch|%d" % number
+
+
+def exchange_context(number: int) -> bytes:
+    """What the body of an exchange is bound to."""
+    return b"exchange|%d" % number
 
 
 def inbox_context(koppeling_id: int, message_id: str) -> bytes:

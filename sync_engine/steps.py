@@ -13,7 +13,7 @@ from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from sync_engine.fold import Folded, Json
 from sync_engine.guard import DESERTED, MEMBERS, Hold, Schools, Tally, guard_field
-from sync_engine.project import State
+from sync_engine.project import State, is_obtained
 
 STEP_COLUMNS = (
     "id",
@@ -92,7 +92,8 @@ class Planned:
     Attributes:
         tally: counts of the steps that may pass and of those that are held.
         refused: steps that a person refused.
-        situations: situation → records.
+        situations: situation → records; `unknown` are those of a koppeling that only adds, whose
+            keys are of nobody in the core.
         found: (entity, situation) → records that were linked (`unlinked`) or made (`unmatched`).
     """
 
@@ -137,7 +138,8 @@ def count(
 ) -> None:
     """Add one step to what guards judge, under the fields by which `Limits.held` holds it.
 
-    Members who only come are no change: nothing that the core knows is lost by them.
+    Members who only come are no change, nor are pseudonyms: nothing that the core knows is lost by
+    them.
     """
     name = str(entity)
     tally.steps[name, op] += 1
@@ -146,6 +148,8 @@ def count(
     fields: set[str] = set()
     for key, (before, after) in changed.items():
         field_name = guard_field(key)
+        if before is None and is_obtained(after):
+            continue
         if field_name != MEMBERS:
             fields.add(field_name)
             tally.emptied[name, field_name] += before is not None and after is None

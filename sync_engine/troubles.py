@@ -63,6 +63,7 @@ class KoppelingFacts:
         gates: what keeps its runs from starting.
         unacknowledged: assumed contracts that production refuses to rest on.
         inbox_refused: messages that stand refused in the table view.
+        alarms: exchanges in which another system contradicts what the hub keeps.
         totals: counters of all its runs, by name; nothing is judged by them.
     """
 
@@ -88,6 +89,7 @@ class KoppelingFacts:
     outbox: int = 0
     outbox_oldest: datetime | None = None
     inbox_refused: int = 0
+    alarms: int = 0
     expiries: tuple[Expiry, ...] = ()
     unacknowledged: tuple[str, ...] = ()
     totals: Mapping[str, float] = field(default_factory=dict)
@@ -307,6 +309,8 @@ def _ended(last: LastRun) -> str:
         return f"run {last.id} is {how}: {last.error or 'zonder reden'}"
     if last.unread:
         return f"run {last.id} las {last.unread} onderdelen niet tot het einde"
+    if last.waits:
+        return f"run {last.id} wacht nog op antwoorden; die komen vanzelf"
     return f"run {last.id} las {'niets' if not last.read else 'niet alles'}"
 
 
@@ -358,7 +362,7 @@ def _last_run(known: KoppelingFacts) -> Iterator[Problem]:
         )
         yield Problem(Trouble.SHRUNK, WARNING, text, command, since, shrunk)
     explained = known.quarantine or empty
-    if last.outcome == "partial" and (last.unread or not explained):
+    if last.outcome == "partial" and (last.unread or last.waits or not explained):
         yield Problem(Trouble.PARTIAL, WARNING, _ended(last), command, since, last.unread)
 
 
@@ -408,6 +412,17 @@ def _waiting(known: KoppelingFacts, rules: Rules, at: datetime) -> Iterator[Prob
             f"{known.inbox_refused} berichten in de inbox zijn geweigerd",
             f"koppelhub inbox --source {known.name}",
             count=known.inbox_refused,
+        )
+    if known.alarms:
+        yield Problem(
+            Trouble.ALARM,
+            CRITICAL,
+            "van een leerling noemt het andere systeem een ander pseudoniem dan de hub bewaart"
+            if known.alarms == 1
+            else f"van {known.alarms} leerlingen noemt het andere systeem een ander pseudoniem dan "
+            "de hub bewaart",
+            f"koppelhub eckid replacements --source {known.name}",
+            count=known.alarms,
         )
     oldest = known.outbox_oldest
     if known.outbox and oldest is not None and at - oldest > known.promised:

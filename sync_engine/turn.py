@@ -21,7 +21,7 @@ from sync_engine.fold import Json
 from sync_engine.guard import MEMBERS
 from sync_engine.nodes import KEY_COLUMNS, WITH_KEYS, keys_of
 from sync_engine.project import State
-from sync_engine.retention import referrers
+from sync_engine.retention import ADDING, referrers
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,22 +325,49 @@ class Turn:
                         (entity,),
                     )
             if not work.execute("SELECT 1 FROM w_kept LIMIT 1"):
-                return
+                break
             self._keep()
+        if self.context.adding:
+            self._take_along()
+
+    def _take_along(self) -> None:
+        """What only adds to a record that goes, goes with it: to what it becomes, or to nobody."""
+        work = self.context.work
+        adding = f"l.koppeling_id IN {ADDING}"
+        known = (
+            "EXISTS (SELECT 1 FROM w_move m WHERE m.koppeling_id = l.koppeling_id "
+            "AND m.entity = l.entity AND m.source_key = l.source_key)"
+        )
+        work.execute(
+            f"INSERT INTO w_move ({', '.join(_MOVE)}) SELECT l.koppeling_id, l.entity, "
+            "l.source_key, l.core_id, g.survivor_id, NULL, NULL FROM w_going g CROSS JOIN link l "
+            f"WHERE l.core_id = g.core_id AND l.entity = g.entity AND {adding} AND NOT {known}"
+        )
+        work.execute(  # nothing of it is accepted any more; it waits for a record of its key
+            "INSERT INTO w_restore (shadow_id, koppeling_id, entity, source_key, gone, along) "
+            "SELECT s.id, s.koppeling_id, s.entity, s.source_key, false, true FROM w_going g "
+            "CROSS JOIN link l CROSS JOIN shadow s WHERE g.survivor_id IS NULL "
+            f"AND l.core_id = g.core_id AND l.entity = g.entity AND {adding} "
+            "AND s.koppeling_id = l.koppeling_id AND s.entity = l.entity "
+            "AND s.source_key = l.source_key AND s.accepted_fp IS NOT NULL "
+            "ON CONFLICT (shadow_id) DO NOTHING"
+        )
 
     def _find_going(self) -> None:
         """Core records that would have no source left; `survivor_id` is the one they all become."""
         work = self.context.work
         work.execute("DELETE FROM w_going")
-        stays = (
+        stays = (  # who only adds keeps nobody
             "EXISTS (SELECT 1 FROM link l WHERE l.core_id = m.before_id AND l.entity = m.entity "
-            "AND NOT EXISTS (SELECT 1 FROM w_move n WHERE n.koppeling_id = l.koppeling_id "
+            f"AND l.koppeling_id NOT IN {ADDING} AND NOT EXISTS "
+            "(SELECT 1 FROM w_move n WHERE n.koppeling_id = l.koppeling_id "
             "AND n.entity = l.entity AND n.source_key = l.source_key))"
         )
         work.execute(
             "INSERT INTO w_going SELECT m.before_id, m.entity, CASE WHEN COUNT(DISTINCT "
             "COALESCE(m.to_id, -1)) = 1 THEN MAX(m.to_id) END FROM w_move m "
-            f"WHERE m.before_id IS NOT NULL AND NOT {stays} AND NOT EXISTS "
+            f"WHERE m.before_id IS NOT NULL AND m.koppeling_id NOT IN {ADDING} "
+            f"AND NOT {stays} AND NOT EXISTS "
             "(SELECT 1 FROM w_move t WHERE t.to_id = m.before_id) GROUP BY m.before_id, m.entity"
         )
 
@@ -571,7 +598,7 @@ def prepare(context: Context, *, acting: bool) -> None:
     work.temp_table(
         "w_restore",
         f"shadow_id BIGINT PRIMARY KEY, {node}, former_fp {blob}, gone BOOLEAN, "
-        f"former_run INTEGER, held DATE, form {blob}",
+        f"former_run INTEGER, held DATE, form {blob}, along BOOLEAN",
         index=["(koppeling_id, entity, source_key)"],
     )
     if not acting:

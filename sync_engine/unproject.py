@@ -17,7 +17,7 @@ from mappings.canonical.fields import Entity, Field, Kind
 from mappings.canonical.schema import fields_of
 from mappings.mapping import Strength
 from sync_engine.fold import PERIOD, Claim, FoldRules, Json, Reference, fold
-from sync_engine.project import ADDRESS_COLUMNS, State, difference, project
+from sync_engine.project import ADDRESS_COLUMNS, State, difference, identifier_field, project
 
 Form = dict[str, Json]
 
@@ -39,7 +39,7 @@ def unproject(entity: Entity, state: State) -> Form:
     """
     form: Form = {}
     for name, field in fields_of(entity).items():
-        value = _value(name, field, state)
+        value = _value(entity, name, field, state)
         if value is not None:
             form[name] = value
         if field.hidden_by and value is not None and _is_secret(field, state):
@@ -73,7 +73,7 @@ def lost(
     return tuple(sorted(key for key, (before, _) in changed.items() if before is not None))
 
 
-def _value(name: str, field: Field, state: State) -> Json:
+def _value(entity: Entity, name: str, field: Field, state: State) -> Json:
     match field.kind:
         case Kind.LIST:
             return _list(state.get(name))
@@ -87,7 +87,9 @@ def _value(name: str, field: Field, state: State) -> Json:
         case Kind.MEMBERS:
             return _members(field.role, state)
         case Kind.IDENTIFIER:
-            return _identifier(field.role, state)
+            return _identifier(entity, name, state)
+        case Kind.PSEUDONYM:
+            return None  # the koppeling that obtained it says it
         case Kind.CONTACT:
             row = state.get(f"contactgegeven/{field.role}")
             return row["waarde"] if isinstance(row, dict) else None
@@ -113,12 +115,13 @@ def _members(role: str, state: State) -> Json:
     return found or None
 
 
-def _identifier(role: str, state: State) -> Json:
+def _identifier(entity: Entity, name: str, state: State) -> Json:
     """The number that stands there; of several the first, and the others are found to be lost."""
-    start = f"identificatie/{role}/"
     for key in sorted(state):
         row = state[key]
-        if key.startswith(start) and isinstance(row, dict):
+        if not key.startswith("identificatie/") or not isinstance(row, dict):
+            continue
+        if identifier_field(entity, key) == name:
             return row.get("waarde")
     return None
 

@@ -9,10 +9,12 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from connectors.base import Endpoint
+from sync_engine.current import Current
 from sync_engine.hub import Hub
 from web.app import alive_route, inbox_routes
 from web.door import Door
 from web.health import configured as health
+from web.pages.desk import House
 from web.pages.routes import routes as pages
 
 
@@ -39,6 +41,7 @@ def installation(
     *,
     door: Door | None = None,
     routes: Sequence[BaseRoute] = (),
+    house: House | None = None,
 ) -> Starlette:
     """All of it: the door before the pages, and beside it what other systems call.
 
@@ -47,9 +50,10 @@ def installation(
         endpoints: name of a koppeling → what answers its calls.
         door: of this installation; by default as the configuration says.
         routes: further ones.
+        house: what the pages stand on; by default the hub alone.
 
     Raises: ConfigurationError if a secret of the pages or of health cannot be used.
     """
     door = door or Door(hub)
-    every = [*routes, *health(hub), *door.routes(), *pages(hub)]
+    every = [*routes, *health(hub), *door.routes(), *pages(house or House(Current(hub)))]
     return application(endpoints, routes=every, middleware=[door.middleware()])

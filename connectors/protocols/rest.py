@@ -55,6 +55,7 @@ _REFUSAL_BYTES: Final = 64 * 1024
 """How much is read of an answer that says no."""
 
 _SEALED: Final = "koppelhub.sealed"
+_TOTAL: Final = "koppelhub.total"
 
 _REFUSALS: Final[Mapping[int, str]] = {
     400: "Het bronsysteem begrijpt de vraag van de hub niet. Meld dit bij ops, met het runnummer.",
@@ -304,14 +305,23 @@ class RestTransport:
         headers: Mapping[str, str],
         intake: Intake[T],
         repeats: bool = True,
+        total: timedelta | None = None,
     ) -> T:
         """Post a document and take the answer while it comes in.
 
         `repeats` says that asking twice has no other effect than asking once; without it nothing
-        is repeated.
+        is repeated. `total` is another bound on this one request than `Limits.total`.
         Raises: ConnectorError.
         """
-        request = self._client.build_request("POST", url, content=document, headers=dict(headers))
+        seconds = (total if total is not None else self._limits.total).total_seconds()
+        request = self._client.build_request(
+            "POST",
+            url,
+            content=document,
+            headers=dict(headers),
+            timeout=httpx.Timeout(seconds, connect=self._limits.connect.total_seconds()),
+        )
+        request.extensions[_TOTAL] = seconds
 
         def attempt() -> T:
             return self._guarded(
@@ -499,7 +509,8 @@ class RestTransport:
             )
         unzip = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
         room = self._limits.body_bytes
-        deadline = self._clock.monotonic() + self._limits.total.total_seconds()
+        total = response.request.extensions.get(_TOTAL, self._limits.total.total_seconds())
+        deadline = self._clock.monotonic() + total
         for raw in response.iter_raw():
             try:
                 chunk = unzip.decompress(raw, room + 1) if unzip is not None else raw

@@ -6,6 +6,7 @@ Every error names the setting and the rule, never the value.
 from __future__ import annotations
 
 import math
+import ssl
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
@@ -113,3 +114,29 @@ class Given:
         """An address, or empty where it is not set. Raises: ConfigurationError as `check_url`."""
         text = self._values[name]
         return check_url(name, text, allow_plain_http=plain) if text else ""
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The trust and the client certificate that are named, or None for the machine's own.
+
+        The settings are `ca_file`, `client_certificate`, `client_key` and `client_key_password`.
+        Raises: ConfigurationError if a file cannot be read or does not fit the other.
+        """
+        authority, certificate = self._values["ca_file"], self._values["client_certificate"]
+        if not authority and not certificate:
+            return None
+        context = ssl.create_default_context()
+        if authority:
+            try:
+                context = ssl.create_default_context(cafile=authority)
+            except (OSError, ValueError):
+                raise self.wrong("ca_file", "is no file with certificates (PEM)") from None
+        if certificate:
+            password = self._values["client_key_password"]
+            try:
+                context.load_cert_chain(
+                    certificate, self._values["client_key"] or None, password=lambda: password
+                )
+            except (OSError, ValueError):
+                rule = "and client_key are no certificate with its key (PEM), or the password is "
+                raise self.wrong("client_certificate", rule + "wrong") from None
+        return context

@@ -56,14 +56,16 @@ def envelope(body: Element, *, head: Sequence[Element] = ()) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault, by its code alone.
+    """A fault, by its code, and by its actor where a protocol tells its errors by that.
 
     Attributes:
         code: without namespace prefix and without a leading `soap.`: `Client.AutorisatieOngeldig`;
             empty where it has none that can be shown.
+        actor: the text of `faultactor`; empty where it has none that can be shown.
     """
 
     code: str
+    actor: str = ""
 
     @property
     def is_servers(self) -> bool:
@@ -91,17 +93,30 @@ def plain_fault(fault: Fault, *, system: str, operation: str) -> ConnectorError:
 
 
 def read_fault(element: Element) -> Fault:
-    """The fault's code, whatever prefix it was written with.
+    """The fault's code, whatever prefix it was written with, and its actor as it is.
 
     Lenient: the code may be qualified with any prefix or none, with `soap.` for `soap:`, and the
     element may stand in a namespace or not.
-    Spec: uwlr.md, section 11 (CONFIRMED).
+    Spec: uwlr.md, section 11 (CONFIRMED); eckid.md, section 11 (CONFIRMED).
     """
-    found = next((child for child in element if name_of(child) == "faultcode"), None)
-    code = (text_of(found) or "").rpartition(":")[2].strip()
+    parts = {name_of(child): text_of(child) or "" for child in reversed(element)}
+    code = parts.get("faultcode", "").rpartition(":")[2].strip()
     if code[:5].lower() == "soap.":
         code = code[5:]
-    return Fault(code if _CODE.fullmatch(code) else "")
+    actor = parts.get("faultactor", "")
+    return Fault(code if _CODE.fullmatch(code) else "", actor if _CODE.fullmatch(actor) else "")
+
+
+def fault_in(document: bytes) -> Fault | None:
+    """The fault that a whole answer is; None where no fault can be read in it."""
+    if document.lstrip()[:1] != b"<":
+        return None
+    try:
+        root = whole(document)
+    except XmlRefusedError:
+        return None
+    found = root.find(f"{_BODY}/{_FAULT}") if root.tag == _ROOT else None
+    return read_fault(found) if found is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,16 +215,10 @@ class SoapClient:
 
     def _fault_in(self, document: bytes, *, operation: str) -> ConnectorError | None:
         """The error in an answer of 400 and above; None where no fault can be read in it."""
-        if document.lstrip()[:1] != b"<":
+        fault = fault_in(document)
+        if fault is None:
             return None
-        try:
-            root = whole(document)
-        except XmlRefusedError:
-            return None
-        found = root.find(f"{_BODY}/{_FAULT}") if root.tag == _ROOT else None
-        if found is None:
-            return None
-        return self.judge(read_fault(found), system=self.system, operation=operation)
+        return self.judge(fault, system=self.system, operation=operation)
 
     def _refused_document(self, error: XmlRefusedError, *, operation: str) -> ConnectorError:
         if error.cut_off:

@@ -117,7 +117,7 @@ def read_options(
         groups_per_call=given.number("groups_per_call", 1, _LARGEST_BATCH),
         next_year_from=next_year if given.flag("volgend") else None,
         headers=_headers(given),
-        tls=tls if tls is not None else _tls(given),
+        tls=tls if tls is not None else given.tls(),
         proxy=_proxy(given),
         largest_bytes=given.number("largest_mb", 1, _LARGEST_MB) * 1024 * 1024,
         per_second=given.rate(),
@@ -189,32 +189,6 @@ def _headers(given: Given) -> Mapping[str, str]:
             )
         found[name] = value
     return found
-
-
-def _tls(given: Given) -> ssl.SSLContext | None:
-    """The trust and the client certificate that the settings name, or None for the machine's own.
-
-    Raises: ConfigurationError if a file cannot be read or does not fit the other.
-    """
-    authority, certificate = given.text("ca_file"), given.text("client_certificate")
-    if not authority and not certificate:
-        return None
-    context = ssl.create_default_context()
-    if authority:
-        try:
-            context = ssl.create_default_context(cafile=authority)
-        except (OSError, ValueError):
-            raise given.wrong("ca_file", "is no file with certificates (PEM)") from None
-    if certificate:
-        password = given.text("client_key_password")
-        try:
-            context.load_cert_chain(
-                certificate, given.text("client_key") or None, password=lambda: password
-            )
-        except (OSError, ValueError):
-            rule = "and client_key are no certificate with its key (PEM), or the password is wrong"
-            raise given.wrong("client_certificate", rule) from None
-    return context
 
 
 def _proxy(given: Given) -> str | None:

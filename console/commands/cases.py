@@ -37,7 +37,8 @@ def case_list(
     kind: Annotated[
         str | None,
         typer.Option(
-            "--kind", help="contradiction, match, score, unmatched, quarantine, disagreement."
+            "--kind",
+            help="contradiction, match, score, unmatched, quarantine, disagreement, pseudonym.",
         ),
     ] = None,
     mine: Annotated[bool, typer.Option("--mine", help="Only those assigned to you.")] = False,

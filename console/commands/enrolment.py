@@ -71,6 +71,10 @@ def school_add(
 @school_app.command("leave")
 def school_leave(
     tenant: Annotated[str, typer.Option("--tenant", help="The bevoegd gezag that leaves.")],
+    school: Annotated[
+        str | None,
+        typer.Option("--school", help="BRIN of one school of it that leaves, and no other."),
+    ] = None,
     why: Why = "",
     yes: Yes = False,
     dry_run: Annotated[
@@ -80,23 +84,30 @@ def school_leave(
     config: Config = None,
     debug: Debug = False,
 ) -> None:
-    """Remove everything of a bevoegd gezag for good, its keys too, after showing what it is."""
+    """Remove a bevoegd gezag, or one school of it, for good with its keys, after showing it."""
     from console.onboarding import show_leaving
-    from sync_engine.leaving import leave
+    from sync_engine.departure import Departure, leave_school
+    from sync_engine.leaving import Leaving, leave
 
     out = Output(json=json)
     must_ask(out, yes=yes or dry_run)
-    operator = operator_name()
     with open_hub(config, debug=debug) as hub:
+
+        def act(*, dry: bool) -> Leaving | Departure:
+            told = {"operator": operator_name(), "why": why}
+            if school is None:
+                return leave(hub, tenant, dry=dry, **told)
+            return leave_school(hub, tenant, school, dry=dry, **told)
+
         if dry_run or not yes:
-            found = leave(hub, tenant, operator=operator, why=why, dry=True)
+            found = act(dry=True)
             show_leaving(out, found)
-            if dry_run or not found.rows:
+            if dry_run or found.is_empty:
                 return
             question = "Dit alles voorgoed verwijderen, met de sleutels?"
             if not asked(out, question, refused="Er is niets verwijderd."):
                 return
-        show_leaving(out, leave(hub, tenant, operator=operator, why=why))
+        show_leaving(out, act(dry=False))
 
 
 @source_app.command("link")
@@ -176,7 +187,7 @@ def source_live(
 def _told(out: Output, path: Path, following: str) -> None:
     if not out.data({"file": path, "next": following}):
         out.line(f"Geschreven: {path}")
-        out.line(f"Start `koppelhub serve` en de workers opnieuw. Daarna: {following}")
+        out.line(f"Wat draait neemt dit vanzelf over. Daarna: {following}")
 
 
 def _question(found: Organisation | None, school: str, system: str) -> str:

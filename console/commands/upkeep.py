@@ -178,7 +178,13 @@ def keys_rotate(
 
 
 @keys_app.command("master")
-def keys_master(json: Json = False, config: Config = None) -> None:
+def keys_master(
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where another process seems to live.")
+    ] = False,
+    json: Json = False,
+    config: Config = None,
+) -> None:
     """Make a new master key in the key file, and wrap every tenant's key under it."""
     from config.clock import SystemClock
     from config.settings import Settings
@@ -186,7 +192,7 @@ def keys_master(json: Json = False, config: Config = None) -> None:
     from sync_engine.masters import renew_master
 
     settings = Settings.load(config)
-    done = renew_master(settings, SystemClock(), actor=allowed_actor(settings))
+    done = renew_master(settings, SystemClock(), actor=allowed_actor(settings), force=force)
     show_master(Output(json=json), done, settings.keys.file)
 
 

@@ -7,10 +7,13 @@ says: empty) or a value. A field that is not delivered never erases anything (de
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Final, TypeAlias, TypeVar
 
 import msgspec
+
+from sector.identifiers import EckId
 
 NotDelivered: TypeAlias = msgspec.UnsetType
 NOT_DELIVERED: Final = msgspec.UNSET
@@ -55,6 +58,7 @@ class Kind(StrEnum):
     REFERENCE = "reference"  # source key of another entity of the same koppeling
     MEMBERS = "members"  # source keys; one Groepsdeelname each
     IDENTIFIER = "identifier"  # one Identificatie; encrypted, with a blind index
+    PSEUDONYM = "pseudonym"  # one Identificatie of each koppeling that obtained one
     CONTACT = "contact"  # one Contactgegeven
     ADDRESS = "address"  # one Adres
 
@@ -66,7 +70,8 @@ class Field:
     Attributes:
         kind: what it holds.
         target: for REFERENCE and MEMBERS: the entity referred to.
-        role: for MEMBERS, IDENTIFIER, CONTACT and ADDRESS: which one (`leerling`, `bsn`, `email`).
+        role: for MEMBERS, IDENTIFIER, PSEUDONYM, CONTACT and ADDRESS: which one (`leerling`, `bsn`,
+            `email`).
         required: without it the record is quarantined; a required REFERENCE that is not resolved
             keeps the record waiting.
         hidden_by: for CONTACT and ADDRESS: the boolean field that says that it is secret.
@@ -97,6 +102,20 @@ class Adres(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     woonplaats: str | None = None
     land: str | None = None
     regels: str | None = None  # a foreign address that has no parts
+
+
+class VerkregenEckId(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One ECK iD that the hub obtained, as a value of its person, with where it holds.
+
+    `keten` and `sector` are ids of the number facility; `geldig_van` is the day on which it was
+    obtained, `geldig_tot` the first day on which the person is no longer there, where it is known.
+    """
+
+    waarde: EckId
+    keten: str
+    sector: str
+    geldig_van: date
+    geldig_tot: date | None = None
 
 
 class Canonical(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,9 +17,11 @@ from mappings.canonical.fields import (
     Entity,
     Field,
     Kind,
+    VerkregenEckId,
 )
 from sector.identifiers import Bsn, EckId, Leerlingnummer, Onderwijsnummer
 
+OBTAINED = Field(Kind.PSEUDONYM, role="eck_id")
 ADRES = Field(Kind.ADDRESS, role="woonadres", hidden_by="adres_geheim")
 
 
@@ -39,6 +41,7 @@ class Leerling(Canonical, frozen=True, kw_only=True):
         Delivered[Leerlingnummer], Field(Kind.IDENTIFIER, role="leerlingnummer")
     ] = NOT_DELIVERED
     eck_id: Annotated[Delivered[EckId], Field(Kind.IDENTIFIER, role="eck_id")] = NOT_DELIVERED
+    eck_verkregen: Annotated[Delivered[VerkregenEckId], OBTAINED] = NOT_DELIVERED
     bsn: Annotated[Delivered[Bsn], Field(Kind.IDENTIFIER, role="bsn")] = NOT_DELIVERED
     onderwijsnummer: Annotated[
         Delivered[Onderwijsnummer], Field(Kind.IDENTIFIER, role="onderwijsnummer")
@@ -107,6 +110,7 @@ class Medewerker(Canonical, frozen=True, kw_only=True):
     geslacht: Annotated[Delivered[str], TEXT] = NOT_DELIVERED
     geboortedatum: Annotated[Delivered[date], DATE] = NOT_DELIVERED
     eck_id: Annotated[Delivered[EckId], Field(Kind.IDENTIFIER, role="eck_id")] = NOT_DELIVERED
+    eck_verkregen: Annotated[Delivered[VerkregenEckId], OBTAINED] = NOT_DELIVERED
     personeelsnummer: Annotated[Delivered[str], Field(Kind.IDENTIFIER, role="personeelsnummer")] = (
         NOT_DELIVERED
     )

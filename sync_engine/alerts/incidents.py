@@ -40,6 +40,7 @@ class Cause(StrEnum):
     OFF = "off"
     EXPIRING = "expiring"
     MESSAGES = "messages"
+    ALARM = "alarm"
     INSTALLATION = "installation"
 
 
@@ -63,6 +64,7 @@ CAUSE_OF: Final = {
     Trouble.EXPIRING: Cause.EXPIRING,
     Trouble.OUTBOX: Cause.MESSAGES,
     Trouble.INBOX: Cause.MESSAGES,
+    Trouble.ALARM: Cause.ALARM,
     Trouble.WORKERS: Cause.INSTALLATION,
     Trouble.DATABASE: Cause.INSTALLATION,
     Trouble.ASSUMPTION: Cause.INSTALLATION,

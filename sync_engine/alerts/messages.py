@@ -40,6 +40,7 @@ CAUSES: Final = {
     Cause.OFF: "staat uit of is in onderhoud",
     Cause.EXPIRING: "iets verloopt binnenkort",
     Cause.MESSAGES: "berichten worden niet afgeleverd of verwerkt",
+    Cause.ALARM: "een ander systeem spreekt tegen wat de hub bewaart",
     Cause.INSTALLATION: "de installatie zelf",
 }
 """Cause → what it is, for people."""

@@ -48,6 +48,13 @@ def _purge(hub: Hub) -> None:
             _log.info("purged %s records", sum(report.records.values()))
 
 
+def _forget_answers(hub: Hub) -> None:
+    from sync_engine.batches import forget_answers
+
+    if count := forget_answers(hub.store, now=hub.clock.now()):
+        _log.warning("%s batches were closed that nobody read in time", count)
+
+
 def _forget_processes(hub: Hub) -> None:
     from sync_engine.schedule.heartbeat import forget_dead
 
@@ -79,6 +86,7 @@ DUTIES: Final[tuple[Duty, ...]] = (
     Duty("purge", parse_schedule("15 5 * * *"), _purge),
     Duty("queue", parse_schedule("45 5 * * *"), _forget_jobs),
     Duty("processes", parse_schedule("every 1h"), _forget_processes, light=True),
+    Duty("answers", parse_schedule("every 15m"), _forget_answers, light=True),
     Duty("alerts", parse_schedule("every 2m"), _alerts, light=True),
     Duty("reports", parse_schedule("every 15m"), _reports, light=True),
 )

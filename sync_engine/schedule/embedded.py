@@ -16,7 +16,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from config.errors import KoppelhubError
-from sync_engine.hub import Hub
+from sync_engine.current import Current
 from sync_engine.schedule.duties import duty_of
 from sync_engine.schedule.jobs import Attempted, DutyJob, Priority, Task, attempt
 from sync_engine.schedule.state import Key
@@ -34,11 +34,11 @@ class Threads:
     """Carries out tasks in threads of this process, and calls what must be done again and again.
 
     Args:
-        hub: the installation.
+        hub: the installation; each task is given it as its configuration says then.
         workers: tasks at once.
     """
 
-    def __init__(self, hub: Hub, *, workers: int) -> None:
+    def __init__(self, hub: Current, *, workers: int) -> None:
         self._hub = hub
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -107,14 +107,14 @@ class Threads:
         done = Attempted()
         try:
             if not self._stopping.is_set():
-                done = attempt(self._hub, task, tries=tries, stop=self._stopping.is_set)
+                done = attempt(self._hub.hub(), task, tries=tries, stop=self._stopping.is_set)
         except KoppelhubError as error:
             _log.warning("%s %s is tried again: %s", *task.key, error)
         except Exception:  # noqa: BLE001 - the outermost edge of a job
             _log.exception("%s %s broke down", *task.key)
         by_hand = task.priority is Priority.BY_HAND
         if done.again is not None and by_hand and not self._stopping.is_set():
-            self._add(task, tries=done.tries, wait=done.again - self._hub.clock.now())
+            self._add(task, tries=done.tries, wait=done.again - self._hub.hub().clock.now())
             return
         with self._lock:  # what the clock wants is handed out again when its time has come
             self._under_way.discard(task)

@@ -62,6 +62,7 @@ class Job:
         pupils: core ids of leerlingen to look up.
         groups: core ids of groepen to look up.
         by_hand: a person asked for it; he is the operator.
+        plan_only: nothing is applied: he wants to see first what it would do.
     """
 
     koppeling: str
@@ -72,6 +73,7 @@ class Job:
     groups: tuple[int, ...] = ()
     by_hand: bool = False
     operator: str = "system"
+    plan_only: bool = False
 
     @property
     def key(self) -> Key:
@@ -89,8 +91,7 @@ class Job:
     def by_hand_of(cls, koppeling: str, options: Options) -> Job:
         """The job for what a person asks of a koppeling.
 
-        Raises: ConfigurationError if a queue may not keep it: keys that he typed may be personal,
-            and what he wants to see first is not carried out elsewhere.
+        Raises: ConfigurationError if a queue may not keep it: keys that he typed may be personal.
         """
         job = cls(
             koppeling,
@@ -101,12 +102,13 @@ class Job:
             options.groups,
             by_hand=True,
             operator=options.operator,
+            plan_only=options.plan_only,
         )
         if options.kind not in _QUEUED or job.options(None) != replace(options, by_hand=True):
             raise ConfigurationError(
                 "this run cannot be queued",
                 advice="Laat --queue weg: de run draait dan hier. In de wachtrij kan alleen wat "
-                "geen sleutel, voorbeeld, drempel of tijdslimiet noemt.",
+                "geen sleutel, proef, drempel of tijdslimiet noemt.",
             )
         return job
 
@@ -120,6 +122,7 @@ class Job:
             groups=self.groups,
             by_hand=self.by_hand,
             operator=self.operator,
+            plan_only=self.plan_only,
             due=due,
         )
 

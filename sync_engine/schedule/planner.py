@@ -17,6 +17,7 @@ from config.duration import Schedule
 from config.errors import ConfigurationError, KoppelhubError
 from config.scheduling import Blackout
 from config.sources import Source
+from connectors import registry
 from connectors.base import Capability
 from sync_engine.admission import standing
 from sync_engine.errors import RunActiveError
@@ -72,10 +73,16 @@ class Entry:
 
 
 def entries(hub: Hub) -> list[Entry]:
-    """Every koppeling that runs by itself, whole readings before deltas, then the duties."""
+    """Every koppeling that runs by itself, whole readings before deltas, then the duties.
+
+    Who adds to what the others say comes after them: of what falls due at once it is last.
+    """
     with hub.store.work() as work:
         ids: dict[str, int] = dict(work.execute("SELECT name, id FROM koppeling"))
-    found = [entry for source in hub.sources() for entry in _of(hub, source, ids[source.name])]
+    installed = registry.find().installed  # looks through all packages: once
+    adding = {system for system, factory in installed.items() if factory.manifest.adds}
+    sources = sorted(hub.sources(), key=lambda source: source.system in adding)
+    found = [entry for source in sources for entry in _of(hub, source, ids[source.name])]
     for duty in DUTIES:
         task = DutyJob(duty.name)
         place = Place(OF_THE_HUB, duty.name)

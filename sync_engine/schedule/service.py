@@ -9,6 +9,8 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Final, Self
 
+from config.errors import ConfigurationError
+from sync_engine.current import Current
 from sync_engine.errors import RunActiveError
 from sync_engine.hub import Hub
 from sync_engine.schedule.embedded import Threads
@@ -47,6 +49,33 @@ def _alone(hub: Hub) -> Iterator[None]:
         yield
 
 
+class _Planning:
+    """Plans for the configuration as it is now; a schedule that cannot be kept changes nothing.
+
+    Raises: StoreError if the database cannot be asked.
+    """
+
+    def __init__(self, current: Current, dispatcher: Dispatcher, *, light: Dispatcher) -> None:
+        self._current, self._dispatcher, self._light = current, dispatcher, light
+        self._for = current.hub()
+        self._planner = self._made(self._for)
+
+    def tick(self) -> None:
+        """Hand out what is due."""
+        now = self._current.hub()
+        if now is not self._for:
+            self._for = now
+            try:
+                check_schedules(now)
+                self._planner = self._made(now)
+            except ConfigurationError as error:
+                _log.error("the schedules as they are now are not used: %s", error)
+        self._planner.tick()
+
+    def _made(self, hub: Hub) -> Planner:
+        return Planner(hub, self._dispatcher, light=self._light)
+
+
 class Service:
     """The clock of one process, from `with` to its end.
 
@@ -56,16 +85,18 @@ class Service:
     Raises: StoreError if the queue of workers cannot be used.
 
     Attributes:
+        current: the installation as its configuration says now.
         dispatcher: takes what a person asks for, too.
         ended_well: whether every run had ended when it stopped.
     """
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self.current = Current(hub)
         self._held = ExitStack()
         settings = hub.settings.scheduling
         embedded = hub.store.path is not None
-        self._threads = Threads(hub, workers=settings.workers if embedded else _LIGHT)
+        self._threads = Threads(self.current, workers=settings.workers if embedded else _LIGHT)
         self.dispatcher: Dispatcher = self._threads
         if not embedded:
             self.dispatcher = self._held.enter_context(_queue(hub))
@@ -87,10 +118,10 @@ class Service:
             self._held.close()
             raise
         settings = self._hub.settings.scheduling
-        planner = Planner(self._hub, self.dispatcher, light=self._threads)
+        planning = _Planning(self.current, self.dispatcher, light=self._threads)
         self._threads.start()
         self._threads.every(settings.heartbeat, self._heartbeat.beat, name="heartbeat")
-        self._threads.every(settings.tick, planner.tick, name="planner")
+        self._threads.every(settings.tick, planning.tick, name="planner")
         return self
 
     def __exit__(

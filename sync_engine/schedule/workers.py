@@ -23,6 +23,7 @@ import psycopg
 from procrastinate import exceptions, jobs, sql
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
+from sync_engine.current import Current
 from sync_engine.errors import StoreError
 from sync_engine.hub import Hub
 from sync_engine.schedule.heartbeat import Heartbeat, ProcessKind
@@ -36,6 +37,7 @@ from sync_engine.store.postgres import connect
 _log = logging.getLogger(__name__)
 
 RUN: Final = "koppelhub.run"
+PLAN: Final = "koppelhub.plan"
 DUTY: Final = "koppelhub.duty"
 """Names of the tasks in the queue."""
 _AGAIN: Final = timedelta(seconds=3)
@@ -176,7 +178,8 @@ def _sent(task: Task) -> tuple[str, dict[str, Any]]:
     """The name and arguments of a task in the queue."""
     if isinstance(task, DutyJob):
         return DUTY, {"name": task.name}
-    return RUN, {"job": msgspec.to_builtins(task)}
+    # a task of its own: a worker of a former release must not take it for a run that applies
+    return PLAN if task.plan_only else RUN, {"job": msgspec.to_builtins(task)}
 
 
 # -- carrying out ----------------------------------------------------------------------------------
@@ -231,11 +234,13 @@ class Worker:
 
     def __init__(self, hub: Hub, *, concurrency: int) -> None:
         self._hub, self._concurrency = hub, concurrency
+        self._current = Current(hub)
         self._queue = Queue(hub.store)
         label = f"worker, {concurrency} tegelijk"
         self._heartbeat = Heartbeat(hub.store, hub.clock, kind=ProcessKind.WORKER, label=label)
         self._app = _app(hub.store, pool=concurrency + 3)
-        self._app.task(name=RUN, pass_context=True, retry=_Again())(self._run)
+        for name in (RUN, PLAN):
+            self._app.task(name=name, pass_context=True, retry=_Again())(self._run)
         self._app.task(name=DUTY, pass_context=True, retry=_Again())(self._duty)
 
     def work(self, *, stopping: Callable[[], None]) -> None:
@@ -317,7 +322,7 @@ class Worker:
         by_hand = isinstance(task, Job) and task.by_hand
         tries = max(0, task.priority - context.job.priority) if by_hand else 0
         try:
-            done = attempt(self._hub, task, tries=tries, stop=context.should_abort)
+            done = attempt(self._current.hub(), task, tries=tries, stop=context.should_abort)
         except StoreError as error:
             _log.warning("%s %s is tried again: %s", *task.key, error)
             done = Attempted(now() + BUSY, tries)

@@ -49,7 +49,9 @@ def back_up(store: Store, target: Path) -> int:
     if target.exists():
         message = f"{target} exists already"
         raise ConfigurationError(message, advice=_PLACE)
-    partial = target.with_name(f".{target.name}.partial")
+    _tidy(target)
+    # A name of its own: `pg_dump` goes on writing when the process that started it is killed.
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
     except OSError as exc:
@@ -67,6 +69,21 @@ def back_up(store: Store, target: Path) -> int:
             partial.unlink()
         raise
     return target.stat().st_size
+
+
+def _tidy(target: Path) -> None:
+    """Remove what processes that were killed left of a backup under this name."""
+    for left in target.parent.glob(f".{target.name}.*.partial"):
+        number = left.name.removesuffix(".partial").rpartition(".")[2]
+        try:
+            os.kill(int(number), 0)
+        except ValueError:  # not one of ours
+            continue
+        except ProcessLookupError:
+            for companion in ("", *_COMPANIONS):
+                left.with_name(f"{left.name}{companion}").unlink(missing_ok=True)
+        except OSError:  # it lives, and is somebody else's
+            continue
 
 
 def restore(url: str, source: Path, *, check: Callable[[Store], None]) -> None:

@@ -1,9 +1,9 @@
 """Encryption at rest: tenant keys under the master key, person keys under the tenant key.
 
-A tenant has a random key of 32 bytes per version, wrapped under the master key. HKDF makes three of
-it: for data, for blind indexes, for fingerprints. What belongs to one person is encrypted under a
-key that is derived from the data key and that person's random salt: without the salt it can never
-be read again.
+A tenant has a random key of 32 bytes per version, wrapped under the master key. HKDF makes four of
+it: for data, for blind indexes, for fingerprints, for marks. What belongs to one person is
+encrypted under a key that is derived from the data key and that person's random salt: without the
+salt it can never be read again.
 
 A blob is one byte of format (1 plain, 2 compressed with zstandard), two bytes with the version of
 the tenant key, twelve bytes of nonce, and AES-256-GCM's text and tag; the first three bytes and the
@@ -17,7 +17,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from hmac import compare_digest
+from hmac import compare_digest, digest
 from os import urandom
 from typing import Final, Protocol, TypeAlias
 
@@ -176,6 +176,7 @@ class TenantCipher:
             key=_derived(keys[index_version], b"index"), digest_size=16, person=b"koppelhub-index"
         )
         self._fingerprint_key = _derived(keys[index_version], b"fingerprint")
+        self._mark_key = _derived(keys[index_version], b"mark")
         self._packer = _Packer()
 
     def person(self, salt: bytes) -> PersonCipher:
@@ -194,6 +195,14 @@ class TenantCipher:
             body = part.encode("utf-8", "surrogatepass")
             hasher.update(len(body).to_bytes(4, "big") + body)
         return hasher.digest()
+
+    def mark(self, text: str) -> bytes:
+        """HMAC-SHA-256 of a text: equal for equal texts within this tenant only.
+
+        It tells that a number changed without keeping the number, also after its person is not in
+        the core any more; nothing is searched by it.
+        """
+        return digest(self._mark_key, text.encode(), "sha256")
 
     def fingerprint(self, salt: bytes) -> Fingerprint:
         """A keyed fingerprint of 16 bytes under one salt, of any length; quick to call often."""

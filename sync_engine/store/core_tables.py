@@ -8,7 +8,7 @@ the `id` of another core record. Lists are JSON. docs/core-database.md describes
 
 from datetime import date
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 from sync_engine.store.values import Number
@@ -286,6 +286,10 @@ class Identificatie(SQLModel, table=True):
     `uitgever` is the koppeling that issued it where it is only unique there (leerlingnummer,
     personeelsnummer), else 0. A number of that kind that was replaced stands in the hub's own
     `former_number`, by its blind index alone.
+
+    Of an ECK iD that the hub obtained (`herkomst` is `verkregen`) `uitgever` is the koppeling that
+    obtained it, so that those of several sectors stand side by side, and beside one that an
+    administration delivers. `keten`, `sector` and the period are empty where they are not known.
     """
 
     __tablename__ = "identificatie"
@@ -295,6 +299,13 @@ class Identificatie(SQLModel, table=True):
     uitgever: int = Field(primary_key=True)
     waarde: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     blindindex: bytes = Field(sa_column=Column(LargeBinary, nullable=False, index=True))
+    herkomst: str = Field(
+        default="geleverd", sa_column_kwargs={"server_default": text("'geleverd'")}
+    )
+    keten: str | None = None
+    sector: str | None = None
+    geldig_van: date | None = None
+    geldig_tot: date | None = None
     run_id: int
 
 

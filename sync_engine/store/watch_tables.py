@@ -8,22 +8,11 @@ from datetime import datetime
 from sqlalchemy import Column, Index, Text, text
 from sqlmodel import Field, SQLModel
 
-from sync_engine.store.values import Instant
-
-_IN_ORDER_OF_KEY = {"sqlite_with_rowid": False}
-"""SQLite: the table is its primary key's index, and not one beside it."""
-
-
-def _instant(*, nullable: bool = True) -> Column[datetime]:
-    return Column(Instant(timezone=True), nullable=nullable)
+from sync_engine.store.columns import IN_ORDER_OF_KEY, instant, json
 
 
 def _empty() -> dict[str, object]:
     return {"server_default": text("''")}
-
-
-def _json() -> Column[str]:
-    return Column(Text, nullable=False, server_default=text("'{}'"))
 
 
 class KoppelingState(SQLModel, table=True):
@@ -36,14 +25,14 @@ class KoppelingState(SQLModel, table=True):
     __tablename__ = "koppeling_state"
 
     koppeling_id: int = Field(primary_key=True, foreign_key="koppeling.id")
-    maintenance_at: datetime | None = Field(default=None, sa_column=_instant())
-    maintenance_until: datetime | None = Field(default=None, sa_column=_instant())
+    maintenance_at: datetime | None = Field(default=None, sa_column=instant())
+    maintenance_until: datetime | None = Field(default=None, sa_column=instant())
     maintenance_by: str = Field(default="", sa_column_kwargs=_empty())
     maintenance_why: str = Field(default="", sa_column_kwargs=_empty())
-    off_at: datetime | None = Field(default=None, sa_column=_instant())
+    off_at: datetime | None = Field(default=None, sa_column=instant())
     off_by: str = Field(default="", sa_column_kwargs=_empty())
     off_why: str = Field(default="", sa_column_kwargs=_empty())
-    on_at: datetime | None = Field(default=None, sa_column=_instant())
+    on_at: datetime | None = Field(default=None, sa_column=instant())
 
 
 class SharedState(SQLModel, table=True):
@@ -68,17 +57,17 @@ class ScheduleState(SQLModel, table=True):
     """
 
     __tablename__ = "schedule_state"
-    __table_args__ = _IN_ORDER_OF_KEY
+    __table_args__ = IN_ORDER_OF_KEY
 
     koppeling_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     kind: str = Field(primary_key=True)
-    due_at: datetime = Field(sa_column=_instant(nullable=False))
-    settled_due: datetime | None = Field(default=None, sa_column=_instant())
+    due_at: datetime = Field(sa_column=instant(nullable=False))
+    settled_due: datetime | None = Field(default=None, sa_column=instant())
     tries: int = 0
-    retry_at: datetime | None = Field(default=None, sa_column=_instant())
+    retry_at: datetime | None = Field(default=None, sa_column=instant())
     waits_for: str = ""
     outcome: str = ""
-    ended_at: datetime | None = Field(default=None, sa_column=_instant())
+    ended_at: datetime | None = Field(default=None, sa_column=instant())
     error: str | None = None
     advice: str | None = None
 
@@ -91,8 +80,8 @@ class ProcessHeartbeat(SQLModel, table=True):
     name: str = Field(primary_key=True)
     kind: str
     label: str
-    started_at: datetime = Field(sa_column=_instant(nullable=False))
-    at: datetime = Field(sa_column=_instant(nullable=False))
+    started_at: datetime = Field(sa_column=instant(nullable=False))
+    at: datetime = Field(sa_column=instant(nullable=False))
     version: str
 
 
@@ -100,7 +89,7 @@ class KoppelingTotal(SQLModel, table=True):
     """What the runs of a koppeling did in all, by name; it only grows, and outlives the runs."""
 
     __tablename__ = "koppeling_total"
-    __table_args__ = _IN_ORDER_OF_KEY
+    __table_args__ = IN_ORDER_OF_KEY
 
     koppeling_id: int = Field(primary_key=True, foreign_key="koppeling.id")
     name: str = Field(primary_key=True)
@@ -114,7 +103,7 @@ class KnownExpiry(SQLModel, table=True):
 
     what: str = Field(primary_key=True)
     label: str = Field(primary_key=True)
-    at: datetime = Field(sa_column=_instant(nullable=False))
+    at: datetime = Field(sa_column=instant(nullable=False))
 
 
 class IncidentRow(SQLModel, table=True):
@@ -142,13 +131,13 @@ class IncidentRow(SQLModel, table=True):
     subject: str
     state: str
     worst: str
-    signs: str = Field(sa_column=_json())
-    first_at: datetime = Field(sa_column=_instant(nullable=False))
-    gone_since: datetime | None = Field(default=None, sa_column=_instant())
-    closed_at: datetime | None = Field(default=None, sa_column=_instant())
+    signs: str = Field(sa_column=json())
+    first_at: datetime = Field(sa_column=instant(nullable=False))
+    gone_since: datetime | None = Field(default=None, sa_column=instant())
+    closed_at: datetime | None = Field(default=None, sa_column=instant())
     ending: str | None = None
     told: str | None = None
-    told_at: datetime | None = Field(default=None, sa_column=_instant())
+    told_at: datetime | None = Field(default=None, sa_column=instant())
     told_size: int = 0
     tells: int = 0
 
@@ -166,10 +155,10 @@ class Notification(SQLModel, table=True):
     kind: str
     channel: str
     title: str
-    body: str = Field(sa_column=_json())
+    body: str = Field(sa_column=json())
     state: str
-    created_at: datetime = Field(sa_column=_instant(nullable=False))
-    next_at: datetime | None = Field(default=None, sa_column=_instant())
-    sent_at: datetime | None = Field(default=None, sa_column=_instant())
+    created_at: datetime = Field(sa_column=instant(nullable=False))
+    next_at: datetime | None = Field(default=None, sa_column=instant())
+    sent_at: datetime | None = Field(default=None, sa_column=instant())
     attempts: int = 0
     error: str = ""

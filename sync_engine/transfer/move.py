@@ -7,7 +7,7 @@ each. Nothing is read, matched, created or closed by it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -79,20 +79,32 @@ class TransferReport:
     longest_hold_seconds: float = 0.0
 
 
-def preview(hub: Hub, told: AnnouncedHerinrichting) -> TransferReport:
+def preview(
+    hub: Hub, told: AnnouncedHerinrichting, *, receiver: Callable[[Work], None] | None = None
+) -> TransferReport:
     """What it would do now; reads the store only.
+
+    Args:
+        hub: the installation.
+        told: who goes where.
+        receiver: makes the tenant that they go to, and who gets a part, where there are none; it is
+            taken back. What goes there is no other board's: what was erased is no hindrance.
 
     Raises: ConfigurationError if it names what is not there; SyncError if it cannot be;
         NoRightError if the actor may not act for both tenants.
     """
     with hub.store.work() as work:
-        with work.snapshot():
-            move = _Move(hub, work, told)
-            if not move.parts:
-                move.sort_out(None)
-                return move.report
+        departs = receiver is not None
+        if receiver is None:
+            with work.snapshot():
+                move = _Move(hub, work, told)
+                if not move.parts:
+                    move.sort_out(None)
+                    return move.report
         with suppress(_Shown), work.transaction():
-            move = _Move(hub, work, told)
+            if receiver is not None:
+                receiver(work)
+            move = _Move(hub, work, told, departs=departs)
             for part in move.parts:
                 part.hand_over(None)
             move.sort_out(None)
@@ -104,8 +116,17 @@ class _Shown(Exception):  # noqa: N818 - no error: a preview takes back what it 
     """What was to be seen was seen."""
 
 
-def transfer(hub: Hub, told: AnnouncedHerinrichting, *, operator: str, why: str) -> TransferReport:
+def transfer(
+    hub: Hub, told: AnnouncedHerinrichting, *, operator: str, why: str, departs: bool = False
+) -> TransferReport:
     """Do it; the old state or the new one, whenever it is killed.
+
+    Args:
+        hub: the installation.
+        told: who goes where.
+        operator: who says so.
+        why: for the audit trail.
+        departs: no other board gets it: what was erased is no hindrance.
 
     Raises: as `preview`; SyncError before its day; RunActiveError if a run or a rotation of keys is
         under way, or something was written meanwhile: nothing was changed then.
@@ -118,11 +139,11 @@ def transfer(hub: Hub, told: AnnouncedHerinrichting, *, operator: str, why: str)
         )
     with hub.store.work() as work:
         with work.snapshot():
-            first = _Move(hub, work, told)
+            first = _Move(hub, work, told, departs=departs)
         with first.alone():
             for part in first.parts:
                 part.hand_over(Ids(work, dry=False))
-            return _Move(hub, work, told).carry_out(operator, why)
+            return _Move(hub, work, told, departs=departs).carry_out(operator, why)
 
 
 class _Handover:
@@ -155,8 +176,10 @@ class _Move:
     Raises: as `preview`.
     """
 
-    def __init__(self, hub: Hub, work: Work, told: AnnouncedHerinrichting) -> None:
-        self.hub, self.work, self.told = hub, work, told
+    def __init__(
+        self, hub: Hub, work: Work, told: AnnouncedHerinrichting, *, departs: bool = False
+    ) -> None:
+        self.hub, self.work, self.told, self._departs = hub, work, told, departs
         tenants = {name: number for number, name in work.execute("SELECT id, name FROM tenant")}
         old, new = tenants[told.tenant], tenants[str(told.naar)]
         for number in (old, new):
@@ -246,7 +269,7 @@ class _Move:
                     advice=f"Verhuis {issuer} en {name} samen, ook als een van beide niet meer "
                     "gelezen wordt.",
                 )
-        if self.work.execute(
+        if not self._departs and self.work.execute(
             "SELECT 1 FROM suppression WHERE tenant_id = ? AND lifted_at IS NULL LIMIT 1",
             (self.parting.old,),
         ):
@@ -337,6 +360,8 @@ class _Move:
             ("pin", f"core_id IN {OWNED} AND lifted_at IS NULL"),
             ("plan", held),
             ("inbox", own),
+            ("vault", f"core_id IN {OWNED}"),
+            ("exchange", own),
         ):
             count = work.execute(f"SELECT COUNT(*) FROM {name} WHERE {where}")[0][0]
             if count:
@@ -390,6 +415,7 @@ class _Move:
             "digest BLOB, koppeling_id INTEGER, source_key TEXT, entity TEXT, kind TEXT, "
             "core_id BIGINT",
         )
+        work.temp_table("t_lost", "koppeling_id INTEGER, entity TEXT, source_key TEXT, core BIGINT")
         work.temp_table("t_plan", "plan_id INTEGER, twin_id INTEGER, goes BOOLEAN")
         work.temp_table("t_case", "id INTEGER PRIMARY KEY, detail TEXT")
         work.temp_table("t_input", "tenant_id INTEGER, name TEXT, fingerprint BLOB")

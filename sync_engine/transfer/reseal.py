@@ -26,6 +26,7 @@ from sync_engine.stage import KEYLESS, raw_salt, written_terms
 from sync_engine.steps import body_of, stable
 from sync_engine.store.cipher import Fingerprint, TenantCipher
 from sync_engine.store.work import Row, Work
+from sync_engine.transfer.kept import Marks, prepare_twins
 from sync_engine.transfer.sides import GOING, OWNED, Parting
 
 GOES: Final[Mapping[str, str]] = {
@@ -37,6 +38,9 @@ GOES: Final[Mapping[str, str]] = {
     "inbox": f"k.id IN {GOING}",
     "step": "t.id IN (SELECT id FROM t_step)",
     "pin": f"t.core_id IN {OWNED}",
+    "vault": f"t.core_id IN {OWNED}",
+    "batch": "false",  # it is closed
+    "exchange": f"k.id IN {GOING}",
     "outbox": f"t.core_id IN {OWNED}",
     "identificatie": "t.eigenaar_id IN (SELECT b_id FROM t_core WHERE b_id = core_id)",
 }
@@ -58,6 +62,11 @@ _MORE: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 }
 """What is made beside it."""
 
+_ORIGIN: Final = (
+    *(("herkomst", "TEXT"), ("keten", "TEXT"), ("sector", "TEXT")),
+    *(("geldig_van", "DATE"), ("geldig_tot", "DATE")),
+)
+"""Of an identifier: where it comes from."""
 _COMPRESSED: Final = 2
 """First byte of a blob that was packed (cipher.py)."""
 _UNREADABLE: Final = (
@@ -119,6 +128,7 @@ class Resealer:
         self._issuers = {str(old): str(new) for old, new in issuers.items()}
         self.work, self.parting, self._versions = work, parting, versions
         self.old, self.new = ciphers
+        self._marks = Marks(work, *ciphers)
         self._form, self._step, self._inbox = (
             (self.old.fingerprint(name), self.new.fingerprint(name))
             for name in (b"form", b"step", b"inbox")
@@ -276,6 +286,10 @@ class Resealer:
         message = Message(str(value.parts[1]), resource, key, Action.PUT, value.plain)
         return (self._inbox[1](content(message)),)
 
+    def _kept_of(self, value: _Value) -> tuple[object, ...]:
+        value.plain = self._marks.renew(int(str(value.parts[0])), value.plain)
+        return ()
+
     def _number_of(self, value: _Value) -> tuple[object, ...]:
         role, issuer = str(value.parts[1]), str(value.beside[0])
         index = self._indexed(role, issuer, value.plain.decode())
@@ -370,7 +384,7 @@ class Resealer:
         work.temp_table(
             "t_number",
             "eigenaar_id BIGINT, soort TEXT, uitgever INTEGER, waarde BLOB, blindindex BLOB, "
-            "run_id INTEGER",
+            f"{', '.join(f'{column} {kind}' for column, kind in _ORIGIN)}, run_id INTEGER",
         )
         work.temp_table("t_pin", "id BIGINT, core_id BIGINT, value BLOB")
         salts = {
@@ -382,9 +396,11 @@ class Resealer:
         }
         work.load("t_salt", ("core_id", "salt"), [(n, salt) for n, (salt, _) in salts.items()])
         numbers = []
-        for owner, number, role, issuer, blob, salt, run_id in work.rows(
-            "SELECT i.eigenaar_id, f.number, i.soort, i.uitgever, i.waarde, s.salt, i.run_id "
-            "FROM t_fresh f JOIN t_core t ON t.core_id = f.core_id "
+        origin = [column for column, _ in _ORIGIN]
+        for owner, number, role, issuer, blob, salt, run_id, *where in work.rows(
+            "SELECT i.eigenaar_id, f.number, i.soort, i.uitgever, i.waarde, s.salt, i.run_id, "
+            f"{', '.join(f'i.{column}' for column in origin)} FROM t_fresh f "
+            "JOIN t_core t ON t.core_id = f.core_id "
             "JOIN identificatie i ON i.eigenaar_id = f.core_id "
             "JOIN core_salt s ON s.core_id = f.core_id "
             f"WHERE i.uitgever = 0 OR (i.uitgever IN {GOING}) <> t.leaves "
@@ -398,14 +414,16 @@ class Resealer:
             if not leaves:
                 issuer = int(self._issuers.get(str(issuer), str(issuer)))
             index = cipher.index(f"identificatie/{role}", str(issuer), plain.decode())
-            numbers.append((number, role, issuer, sealed, index, run_id))
+            numbers.append((number, role, issuer, sealed, index, *where, run_id))
         work.load(
             "t_number",
-            ("eigenaar_id", "soort", "uitgever", "waarde", "blindindex", "run_id"),
+            ("eigenaar_id", "soort", "uitgever", "waarde", "blindindex", *origin, "run_id"),
             numbers,
         )
         self._twin_pins(salts)
         self._twin_journal()
+        ciphers = self.old, self.new
+        prepare_twins(work, self.parting, ciphers=ciphers, marks=self._marks)
 
     def _twin_journal(self) -> None:
         """Of a record that stays and becomes two the journal stays too: the numbers that it tells.
@@ -452,6 +470,7 @@ _RENEWERS: Final[Mapping[str, _Renewer]] = {
     "raw_payload": Resealer._raw_of,
     "quarantine": Resealer._quarantined,
     "inbox": Resealer._message,
+    "vault": Resealer._kept_of,
     "identificatie": Resealer._number_of,
     "step": Resealer._step_of,
 }

@@ -19,6 +19,7 @@ from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
 from sync_engine.context import Ids
 from sync_engine.project import required_references
+from sync_engine.retention import ADDING
 from sync_engine.store.work import Work
 
 GOING: Final = "(SELECT id FROM t_koppeling)"
@@ -115,13 +116,16 @@ class Sides:
         work.temp_table("t_rest", "core_id BIGINT PRIMARY KEY")
 
     def _linked(self) -> None:
-        """What a koppeling that goes says something of; all that there is where all go."""
+        """What a koppeling that goes says something of; all that there is where all go.
+
+        Who only adds to records takes none along, and keeps none.
+        """
         for entity in Entity:
             named = (
                 ""
                 if self.parting.whole
                 else "AND EXISTS (SELECT 1 FROM link l WHERE l.core_id = c.id "
-                f"AND l.koppeling_id IN {GOING})"
+                f"AND l.koppeling_id IN {GOING} AND l.koppeling_id NOT IN {ADDING})"
             )
             self.work.execute(
                 "INSERT INTO t_core (core_id, entity, split, leaves) "
@@ -137,7 +141,7 @@ class Sides:
         work = self.work
         staying = (
             "SELECT 1 FROM link l {} WHERE l.core_id = t_core.core_id "
-            f"AND l.koppeling_id NOT IN {GOING} {{}}"
+            f"AND l.koppeling_id NOT IN {GOING} AND l.koppeling_id NOT IN {ADDING} {{}}"
         )
         work.execute(f"UPDATE t_core SET split = true WHERE EXISTS ({staying.format('', '')})")
         alive = (
@@ -146,7 +150,10 @@ class Sides:
             "AND s.source_key = l.source_key AND p.id = s.scope_id AND p.ended_run IS NULL "
             "AND NOT p.adopted AND s.accepted_fp IS NOT NULL AND NOT s.accepted_gone"
         )
-        there = f"EXISTS (SELECT 1 FROM link l {alive} AND l.koppeling_id {{}} {GOING})"
+        there = (
+            f"EXISTS (SELECT 1 FROM link l {alive} AND l.koppeling_id NOT IN {ADDING} "
+            f"AND l.koppeling_id {{}} {GOING})"
+        )
         work.execute(
             f"UPDATE t_core SET leaves = ({there.format('IN')} AND NOT {there.format('NOT IN')}) "
             "WHERE split"

@@ -16,10 +16,13 @@ from config.guards import BRIN_LENGTH
 from mappings.canonical.fields import Entity
 from sync_engine.errors import RunActiveError
 from sync_engine.herinrichtingen import read_changes
+from sync_engine.rows import IDENTIFIER_COLUMNS
 from sync_engine.sealed import sealed_columns
 from sync_engine.store.work import Work
+from sync_engine.transfer.kept import write_kept
 from sync_engine.transfer.reseal import GOES, new_column
 from sync_engine.transfer.sides import GOING, OWNED, Parting, cuts, references
+from sync_engine.vault import hold
 
 HERE: Final = (
     "(SELECT core_id FROM t_core WHERE b_id = core_id UNION ALL SELECT f.number FROM t_fresh f "
@@ -57,6 +60,8 @@ class Writer:
 
         Raises: RunActiveError if anything was written since then.
         """
+        for tenant in sorted((self.parting.old, self.parting.new)):
+            hold(self.work, tenant)
         self._check(counts)
         self._core()
         self._refer()
@@ -67,6 +72,7 @@ class Writer:
         self._decisions()
         self._plans()
         self._estrange()
+        write_kept(self.work, self.parting, now=self.now)
         self._marks()
         self._herinrichtingen()
         self.work.execute(
@@ -161,7 +167,7 @@ class Writer:
                 f"DELETE FROM identificatie WHERE uitgever <> 0 AND uitgever {which} {GOING} "
                 f"AND eigenaar_id IN (SELECT core_id FROM t_core WHERE {side}_id = core_id)"
             )
-        names = "eigenaar_id, soort, uitgever, waarde, blindindex, run_id"
+        names = ", ".join(IDENTIFIER_COLUMNS)
         work.execute(f"INSERT INTO identificatie ({names}) SELECT {names} FROM t_number")
         work.execute("INSERT INTO core_salt (core_id, salt) SELECT core_id, salt FROM t_salt")
         self._pins()
@@ -326,7 +332,34 @@ class Writer:
 
     # -- who is who --------------------------------------------------------------------------------
 
+    def _part_from(self) -> None:
+        """Who only adds to a record that is on the other side waits for whom it is of."""
+        work = self.work
+        work.execute(
+            "INSERT INTO t_lost SELECT l.koppeling_id, l.entity, l.source_key, l.core_id FROM link "
+            "l JOIN koppeling k ON k.id = l.koppeling_id LEFT JOIN t_core t "
+            f"ON t.core_id = l.core_id WHERE k.adds AND CASE WHEN l.koppeling_id IN {GOING} "
+            "THEN t.b_id IS NULL ELSE t.core_id IS NOT NULL AND t.a_id IS NULL END"
+        )
+        lost = "(koppeling_id, entity, source_key) IN (SELECT koppeling_id, entity, source_key {})"
+        lost = lost.format("FROM t_lost")
+        work.execute(
+            "UPDATE shadow_form SET accepted = NULL WHERE shadow_id IN "
+            f"(SELECT id FROM shadow WHERE {lost})"
+        )
+        work.execute(
+            "UPDATE shadow SET accepted_fp = NULL, accepted_gone = false, accepted_run = NULL, "
+            f"accepted_held = NULL, situation = 'unmatched', pending = true WHERE {lost}"
+        )
+        for table in ("link", "former_link", "match_key"):
+            work.execute(f"DELETE FROM {table} WHERE {lost}")
+        work.execute(
+            "DELETE FROM identificatie WHERE (eigenaar_id, uitgever) IN "
+            "(SELECT core, koppeling_id FROM t_lost)"
+        )
+
     def _links(self) -> None:
+        self._part_from()
         work = self.work
         work.execute(
             "INSERT INTO t_match SELECT DISTINCT n.after, m.koppeling_id, m.source_key, m.entity, "

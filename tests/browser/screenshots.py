@@ -59,7 +59,16 @@ PICTURES: Final = (
     Picture("run-mislukt-telefoon", "/runs/{failed}", phone=True, dark=True),
     Picture("trends", "/trends"),
     Picture("quarantaine", "/quarantaine"),
-    Picture("aansluiten", "/aansluiten"),
+    Picture("aansluiten", "/aansluiten?alle=1", who="baas"),
+    Picture("aansluiten-school", "/aansluiten/scholen/97XX?systeem=somtoday", who="baas"),
+    Picture("aansluiten-koppeling", "/aansluiten/koppelingen/het-kompas", who="baas"),
+    Picture(
+        "aansluiten-telefoon",
+        "/aansluiten/koppelingen/vakschool-oost",
+        phone=True,
+        dark=True,
+        who="baas",
+    ),
     Picture("inloggen", "/inloggen", who=""),
 )
 

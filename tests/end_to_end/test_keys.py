@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from sync_engine.schedule.heartbeat import Heartbeat, ProcessKind
+from sync_engine.store.locks import lease
 from tests.end_to_end.test_cli import ROOT
 from tests.end_to_end.test_purge import KILLED_AT
+from tests.support.lines import KOPPELING
 from tests.support.shell import Shell, shell_of
 
 
@@ -82,3 +86,34 @@ def test_a_new_master_key_is_made_and_everything_opens(shell: Shell) -> None:
     file.write_bytes(old)
     stale = shell.sync()  # the old file alone does not open it any more
     assert (stale.code, "Zet het juiste sleutelbestand terug" in stale.out) == (2, True)
+
+
+def test_while_another_process_is_seen_no_master_key_is_made(shell: Shell) -> None:
+    shell.sync()
+    hub = shell.line.hub
+    file = hub.settings.keys.file
+    old = file.read_bytes()
+    clock, label = shell.line.clock, "worker, 2 tegelijk"
+    Heartbeat(hub.store, clock, kind=ProcessKind.WORKER, label=label).beat()  # and never stops well
+    refused = shell("keys", "master")
+    assert (refused.code, label in refused.err) == (75, True)
+    assert "--force" in refused.err
+    clock.advance(timedelta(minutes=1))
+    with hub.store.work() as work:
+        work.execute("UPDATE run SET state = 'running'")
+    number = hub.koppeling(KOPPELING).id
+    with lease(hub.store, f"koppeling-{number}"):
+        assert shell("keys", "master").code == 75
+    assert file.read_bytes() == old
+    assert shell("keys", "master").code == 0  # and the run that was killed holds nothing
+    assert file.read_bytes() != old
+
+
+def test_who_knows_better_makes_one_and_the_trail_says_so(quick: Shell) -> None:
+    quick.sync()
+    store = quick.line.hub.store
+    with lease(store, "serve"):
+        assert quick("keys", "master").code == 75
+        assert quick("keys", "master", "--force").code == 0
+    ((why,),) = quick.line.query("SELECT why FROM audit WHERE action = 'keys master'")
+    assert "forced" in why

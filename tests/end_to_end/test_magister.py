@@ -160,7 +160,9 @@ def test_the_core_is_the_school_and_a_second_night_changes_nothing(nights: Night
 
 def test_numbers_that_came_with_a_purpose_stay_when_it_goes(nights: Nights) -> None:
     def numbers() -> list[Row]:
-        return nights.query("SELECT eigenaar_id FROM identificatie WHERE soort = 'bsn'")
+        return nights.query(
+            "SELECT eigenaar_id FROM identificatie WHERE soort IN ('bsn', 'onderwijsnummer')"
+        )
 
     nights.configure(pgn=_PURPOSE)
     nights.night(3, 15)

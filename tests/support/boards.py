@@ -19,6 +19,7 @@ from sync_engine.sealed import sealed_columns
 from sync_engine.store.engine import Store
 from sync_engine.transfer import move
 from sync_engine.transfer.move import TransferReport
+from tests.support.adding import AddingMapping
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
 from tests.support.reorganised import WHOLE, YEAR
@@ -48,13 +49,16 @@ name = "School"
 
 
 def configuration(
-    tenants: Mapping[str, str], *moves: str, vestigingen: Mapping[str, str] | None = None
+    tenants: Mapping[str, str],
+    *moves: str,
+    vestigingen: Mapping[str, str] | None = None,
+    sources: Mapping[str, MemorySource] | None = None,
 ) -> str:
     """Koppeling → its tenant; `moves` are what is announced."""
-    only = vestigingen or {}
+    only, systems = vestigingen or {}, {n: s.system for n, s in (sources or {}).items()}
     listed = "".join(
-        f'[[source]]\nname = "{name}"\nsystem = "memory"\ntenant = "{tenant}"\n'
-        + (f'vestigingen = ["{only[name]}"]\n' if name in only else "")
+        f'[[source]]\nname = "{name}"\nsystem = "{systems.get(name, "memory")}"\n'
+        f'tenant = "{tenant}"\n' + (f'vestigingen = ["{only[name]}"]\n' if name in only else "")
         for name, tenant in tenants.items()
     )
     return _CONFIGURATION + listed + "".join(moves)
@@ -90,7 +94,9 @@ class Boards:
     def configure(self, *moves: str) -> None:
         """What ops writes into the configuration file; the hub is opened anew."""
         path = self.folder / "koppelhub.toml"
-        told = configuration(self.tenants, *moves, vestigingen=self.vestigingen)
+        told = configuration(
+            self.tenants, *moves, vestigingen=self.vestigingen, sources=self.made.sources
+        )
         path.write_text(told, encoding="utf-8")
         policy = self.made.hub.settings.policy
         settings = Settings.load(path, env={}).model_copy(update={"policy": policy})
@@ -131,7 +137,8 @@ def boards(
     store: Store, folder: Path, tenants: Mapping[str, str], sources: Mapping[str, MemorySource]
 ) -> Iterator[Boards]:
     """Both boards, with nothing read yet."""
-    made = bench(store, folder, sources=sources, configuration=configuration(tenants))
+    told = configuration(tenants, sources=sources)
+    made = bench(store, folder, sources=sources, configuration=told, mappings=[AddingMapping()])
     made.policy(guards=WHOLE)
     try:
         yield Boards(made, folder, tenants)
@@ -311,7 +318,7 @@ OF_NO_TENANT = frozenset(
         # parts of what has one, held to it by `sound`
         *("adres", "alias", "contactgegeven", "core_salt", "counterpart", "former_form"),
         *("former_member", "groepsdeelname", "identificatie", "raw_payload", "reading"),
-        *("shadow_form", "zaak_notitie", "source_cursor"),
+        *("shadow_form", "zaak_notitie", "source_cursor", "batch_person"),
         # of the installation
         *("audit", "audit_anchor", "id_block", "incident", "kern_inbox", "key_check"),
         *("known_expiry", "notification", "process_heartbeat", "shared_state", "tenant"),
@@ -396,7 +403,7 @@ def sound(made: Bench) -> None:
             assert koppeling[number] == tenant_of.get(core_id), table
     for tenant, number in made.query("SELECT tenant_id, koppeling_id FROM zaak"):
         assert tenant == koppeling[number]
-    for table in ("pin", "refold", "former_number"):
+    for table in ("pin", "refold", "former_number", "vault"):
         aliases: dict[int, int] = dict(made.query("SELECT core_id, survivor_id FROM alias"))
         for tenant, core_id in made.query(f"SELECT tenant_id, core_id FROM {table}"):
             where = tenant_of.get(aliases.get(core_id, core_id))

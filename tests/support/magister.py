@@ -129,7 +129,8 @@ class MagisterHarness(Harness):
     def canaries(self) -> frozenset[str]:
         names = ("achternaam", "voornamen", "email", "geboortedatum", "mobiel")
         found = {row[name] for row in self.rows("presentis-leerlingen") for name in names}
-        found |= {row["bsn"] for row in self.rows("presentis-pgn")}
+        numbers = ("bsn", "onderwijsnummer")
+        found |= {row[name] for row in self.rows("presentis-pgn") for name in numbers}
         found.add(self.sandbox.account.password)
         return frozenset(value for value in found if len(value) >= 6)
 

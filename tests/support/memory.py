@@ -31,7 +31,7 @@ from connectors.base import (
     SourceRecord,
 )
 from connectors.errors import ConnectorError, ParseError
-from mappings.canonical.fields import NOT_DELIVERED, Canonical, Entity
+from mappings.canonical.fields import NOT_DELIVERED, Canonical, Entity, Kind
 from mappings.canonical.schema import RECORDS, fields_of
 from mappings.errors import MappingError
 from mappings.mapping import DescribedRow, Mapped, Strength, TrialRow
@@ -114,12 +114,18 @@ class MemorySource:
                 "key",
                 ALL,
                 DeletionSign.ABSENCE,
-                dict.fromkeys(fields_of(entity), DataClass.PERSON),
+                dict.fromkeys(delivered_fields(entity), DataClass.PERSON),
             )
             for entity in Entity
             if entity in self.entities
         )
         return Manifest(self.system, "Geheugen", "1", resources, Budget(1000, 1), (), ())
+
+
+def delivered_fields(entity: Entity) -> frozenset[str]:
+    """The fields that an administration can deliver: what the hub obtains is none of them."""
+    fields = fields_of(entity).items()
+    return frozenset(name for name, field in fields if field.kind is not Kind.PSEUDONYM)
 
 
 class MemoryReading:
@@ -134,7 +140,7 @@ class MemoryReading:
         self.items = list(items)
         self.gone: list[str] = []
         self.fault = source.faults.pop((scope.resource, scope.key), "")
-        names = frozenset(fields_of(Entity(scope.resource)))
+        names = delivered_fields(Entity(scope.resource))
         delivered = source.fields.get(scope.resource, names)
         self.contract = DeliveryContract({name: name in delivered for name in names})
         self.completeness = Completeness(complete=True)
@@ -252,7 +258,9 @@ class MemoryMapping:
         values = {"key": record.values["key"]}
         for name, description in fields_of(entity).items():
             given = record.values.get(name)
-            if contract.delivers(name):
+            if description.kind is Kind.PSEUDONYM:
+                values[name] = NOT_DELIVERED  # the hub obtains it; no administration delivers it
+            elif contract.delivers(name):
                 values[name] = given
             elif description.required:
                 raise MappingError(name, "is verplicht en niet geleverd")

@@ -11,8 +11,10 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sync_engine.actor import Actor
+from sync_engine.current import Current
 from sync_engine.hub import Hub
 from tests.support.served import served
+from web.pages.desk import House
 from web.pages.routes import routes
 
 CSRF = "een-teken-van-de-proef"
@@ -41,7 +43,11 @@ class Seated:
 
 def application(hub: Hub, seat: Seat) -> ASGIApp:
     """The pages over a hub; no page may depend on who the hub itself is."""
-    return Seated(Starlette(routes=routes(replace(hub, actor=Actor("niemand", None)))), seat)
+    return _pages(House(Current(replace(hub, actor=Actor("niemand", None)))), seat)
+
+
+def _pages(house: House, seat: Seat) -> ASGIApp:
+    return Seated(Starlette(routes=routes(house)), seat)
 
 
 @dataclass
@@ -68,8 +74,22 @@ class Visitor:
 def visit(hub: Hub, actor: Actor | None) -> Iterator[Visitor]:
     """The pages over a hub on a socket, and who looks at them."""
     seat = Seat(actor)
+    with _visiting(application(hub, seat), seat) as visitor:
+        yield visitor
+
+
+@contextmanager
+def seated_house(house: House, actor: Actor | None) -> Iterator[Visitor]:
+    """The pages of a process that also carries out what they ask for."""
+    seat = Seat(actor)
+    with _visiting(_pages(house, seat), seat) as visitor:
+        yield visitor
+
+
+@contextmanager
+def _visiting(app: ASGIApp, seat: Seat) -> Iterator[Visitor]:
     with (
-        served(application(hub, seat)) as url,
+        served(app) as url,
         httpx.Client(base_url=url, headers={"accept-language": "nl"}) as client,
     ):
         yield Visitor(client, seat)

@@ -76,6 +76,9 @@ file = "koppelhub.keys"
 name = "petra"
 role = "helpdesk"
 [[operator]]
+name = "baas"
+role = "admin"
+[[operator]]
 name = "jan"
 role = "read"
 [[operator]]

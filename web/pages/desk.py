@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qsl
@@ -22,11 +22,14 @@ from starlette.routing import Route
 
 from config.errors import KoppelhubError
 from config.operators import Role
-from sync_engine.actor import Actor
+from sync_engine.actor import Actor, named_actor
 from sync_engine.audit import note
+from sync_engine.current import Current
 from sync_engine.errors import NoRightError, RunActiveError
 from sync_engine.hub import Hub
 from sync_engine.rights import acting, reminder
+from sync_engine.schedule.planner import Dispatcher
+from web.pages.checks import Checks
 from web.rendering import shown
 from web.texts import Texts, marked, texts_of
 
@@ -39,15 +42,32 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class House:
+    """What the pages of one process stand on.
+
+    Attributes:
+        current: the installation as its configuration says now.
+        checks: of koppelingen, that people asked for.
+        dispatcher: takes runs that people ask for; None where this process has none.
+    """
+
+    current: Current
+    checks: Checks = field(default_factory=Checks)
+    dispatcher: Dispatcher | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """One request of one person.
 
     Attributes:
+        house: what all pages stand on.
         hub: as he may see it.
         form: what he sent; empty for a page that is only looked at.
         now: one instant for the whole page.
     """
 
+    house: House
     hub: Hub
     request: Request
     form: Mapping[str, str]
@@ -62,6 +82,11 @@ class Desk:
     def may(self, least: Role) -> bool:
         """Whether he may do what needs that role."""
         return self.hub.actor.may(least)
+
+    @property
+    def is_of_all(self) -> bool:
+        """Whether he acts for the installation as a whole, and not for some tenants only."""
+        return self.hub.actor.tenants is None
 
     def asked(self, name: str) -> str:
         """What he chose on a page, in its address; empty for nothing."""
@@ -98,6 +123,7 @@ class Page:
     Attributes:
         command: of the console, that shows or does the same.
         least: the role that it needs; that of the command.
+        of_all: it is about the installation as a whole, as the command is.
     """
 
     path: str
@@ -105,14 +131,22 @@ class Page:
     command: str
     least: Role = Role.READ
     method: str = "GET"
+    of_all: bool = False
 
 
-def act(path: str, answer: Callable[[Desk], Response], command: str) -> Page:
+def act(
+    path: str,
+    answer: Callable[[Desk], Response],
+    command: str,
+    *,
+    least: Role = Role.HELPDESK,
+    of_all: bool = False,
+) -> Page:
     """Something that a person does on a page."""
-    return Page(path, answer, command, Role.HELPDESK, "POST")
+    return Page(path, answer, command, least, "POST", of_all)
 
 
-def route(hub: Hub, made: Page) -> Route:
+def route(house: House, made: Page) -> Route:
     """A page as the server calls it."""
 
     async def called(request: Request) -> Response:
@@ -122,7 +156,7 @@ def route(hub: Hub, made: Page) -> Route:
                 form = await asyncio.wait_for(_form(request), BODY_SECONDS)
             except (ValueError, TimeoutError, ClientDisconnect):
                 return _UNREADABLE.show(request)
-        return await run_in_threadpool(_answer, hub, made, request, form)
+        return await run_in_threadpool(_answer, house, made, request, form)
 
     return Route(made.path, called, methods=[made.method])
 
@@ -151,13 +185,16 @@ async def _form(request: Request) -> dict[str, str]:
     return {name: value.strip() for name, value in sent}
 
 
-def _answer(hub: Hub, made: Page, request: Request, form: Mapping[str, str]) -> Response:
+def _answer(house: House, made: Page, request: Request, form: Mapping[str, str]) -> Response:
     actor = getattr(request.state, "actor", None)
     if not isinstance(actor, Actor):  # nobody came in by the door: nothing is told
         return _REFUSED.show(request)
+    hub = house.current.hub()
+    if actor.grants:  # he came in by the configuration of then: what he may do is as it says now
+        actor = named_actor(hub.settings, actor.name, origin=actor.origin)
     mine = replace(hub, actor=actor)
     texts = texts_of(request, zone=hub.settings.timezone)
-    desk = Desk(mine, request, form, texts, hub.clock.now())
+    desk = Desk(house, mine, request, form, texts, hub.clock.now())
     try:
         return made.answer(_allowed(desk, made))
     except KoppelhubError as error:
@@ -174,13 +211,22 @@ def _allowed(desk: Desk, made: Page) -> Desk:
     """
     actor = desk.hub.actor
     try:
-        if actor.may(made.least):
-            as_he_may = acting(actor, made.command, made.least)
-            return replace(desk, hub=replace(desk.hub, actor=as_he_may))
-        has = actor.role or "geen rol"
-        error = NoRightError(
-            f"{actor.name} ({has}) may not do what {made.command!r} does: it needs {made.least}"
-        )
+        if not actor.may(made.least):
+            has = actor.role or "geen rol"
+            error = NoRightError(
+                f"{actor.name} ({has}) may not do what {made.command!r} does: it needs {made.least}"
+            )
+        else:
+            own = replace(
+                desk, hub=replace(desk.hub, actor=acting(actor, made.command, made.least))
+            )
+            if own.is_of_all or not made.of_all:
+                return own
+            error = NoRightError(
+                f"{actor.name} may act for some tenants only; {made.command!r} is about all of "
+                "them",
+                advice="Vraag het aan een beheerder die voor alle besturen mag werken.",
+            )
     except NoRightError as for_schools_alone:
         error = for_schools_alone
     desk.note("refused", f"command {made.command}", why=str(error))

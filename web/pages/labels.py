@@ -100,6 +100,7 @@ CASE_KINDS: Final = {
     "unmatched": marked("nieuw; een mens beslist"),
     "quarantine": marked("kan niet gelezen worden"),
     "disagreement": marked("bronnen zijn het oneens"),
+    "pseudonym": marked("ECK iD geleverd is niet ECK iD verkregen"),
 }
 
 STATES: Final = {
@@ -127,6 +128,7 @@ TROUBLES: Final = {
     "database": marked("database"),
     "assumption": marked("aanname"),
     "inbox": marked("inbox"),
+    "alarm": marked("alarm"),
 }
 """What is wrong → a word for it in the matrix."""
 

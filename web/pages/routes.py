@@ -6,10 +6,10 @@ from typing import Final
 
 from starlette.routing import Route
 
-from sync_engine.hub import Hub
 from web import rendering, texts
 from web.pages import (
     cases,
+    enrolling,
     joining,
     overview,
     plans,
@@ -19,7 +19,7 @@ from web.pages import (
     trends,
     waiting,
 )
-from web.pages.desk import Page, route
+from web.pages.desk import House, Page, route
 
 PAGES: Final[tuple[Page, ...]] = (
     *overview.PAGES,
@@ -31,12 +31,13 @@ PAGES: Final[tuple[Page, ...]] = (
     *schools.PAGES,
     *switching.PAGES,
     *joining.PAGES,
+    *enrolling.PAGES,
 )
 
 
-def routes(hub: Hub) -> list[Route]:
+def routes(house: House) -> list[Route]:
     """The pages, the files beside them, and where a person chooses his language.
 
     The door stands before all of them but the files and the choice of a language.
     """
-    return [*rendering.routes(), *texts.routes(), *(route(hub, page) for page in PAGES)]
+    return [*rendering.routes(), *texts.routes(), *(route(house, page) for page in PAGES)]

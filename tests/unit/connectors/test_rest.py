@@ -8,7 +8,7 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from connectors.errors import (
 from connectors.protocols.pacing import Patience
 from connectors.protocols.rest import (
     CORRELATION_HEADER,
+    Intake,
     Limits,
     RestTransport,
     check_url,
@@ -295,6 +296,39 @@ def test_a_dribbling_body_ends_at_the_deadline(
     with pytest.raises(AnswerTimeoutError):
         transport.get(URL, operation="GET ding", repeat_timeouts=False)
     assert clock.monotonic() <= 62
+
+
+@pytest.mark.parametrize(("total", "seconds"), [(None, 60.0), (timedelta(minutes=5), 300.0)])
+def test_one_post_may_have_a_patience_of_its_own(
+    transport: RestTransport, clock: FixedClock, total: timedelta | None, seconds: float
+) -> None:
+    """It bounds each read, and the whole of a body that dribbles."""
+    waits: list[float] = []
+
+    def dribble() -> Iterator[bytes]:
+        while True:
+            clock.sleep(timedelta(seconds=20))
+            waits.append(20)
+            yield b" "
+
+    def receive(media_type: str, chunks: Iterable[bytes]) -> bytes:
+        return b"".join(chunks)
+
+    with respx.mock() as router:
+        route = router.post(URL).mock(return_value=httpx.Response(200, stream=_Stream(dribble)))
+        with pytest.raises(AnswerTimeoutError):
+            transport.post_document(
+                URL,
+                operation="POST ding",
+                document=b"<a/>",
+                headers={},
+                intake=Intake(receive, lambda *told: None),
+                repeats=False,
+                total=total,
+            )
+        timeout = route.calls[0].request.extensions["timeout"]
+    assert (timeout["read"], timeout["connect"]) == (seconds, 10.0)
+    assert sum(waits) == seconds + 20
 
 
 def test_an_open_circuit_asks_nothing_and_a_probe_closes_it(

@@ -165,6 +165,7 @@ def everything_wrong() -> Facts:
         outbox=5,
         outbox_oldest=long_ago,
         inbox_refused=6,
+        alarms=2,
         expiries=(Expiry("mandate", "AVG", now, "s0"),),
         unacknowledged=("memory.iets",),
     )

@@ -25,12 +25,15 @@ from sector.identifiers import (
     Onderwijsnummer,
     Postcode,
     Schooljaar,
+    Stampseudoniem,
     Telefoonnummer,
     Vestigingsnummer,
     elfproef,
 )
 
 ECK = "https://ketenid.nl/201703/" + "0123456789abcdef" * 8
+ROOT = "https://ketenid.nl/sp201703/" + "0123456789abcdef" * 8
+ROOT_PILOT = "https://ketenid.nl/sppilot/" + "0123456789abcdef" * 8
 PILOT = "https://ketenid.nl/pilot/" + "0123456789abcdef" * 8
 
 GOOD: list[tuple[type[Identifier], str, str]] = [
@@ -42,6 +45,8 @@ GOOD: list[tuple[type[Identifier], str, str]] = [
     (Onderwijsnummer, "101211151", "101211151"),
     (EckId, ECK, ECK),
     (EckId, PILOT, PILOT),
+    (Stampseudoniem, ROOT, ROOT),
+    (Stampseudoniem, ROOT_PILOT, ROOT_PILOT),
     (Leerlingnummer, "12345", "12345"),
     (Leerlingnummer, "0012345", "12345"),
     (Brin, "99xx", "99XX"),
@@ -77,6 +82,13 @@ BAD: list[tuple[type[Identifier], str]] = [
     (EckId, " " + ECK),
     (EckId, ECK + "\n"),
     (EckId, ECK.replace("ketenid.nl", "id.school")),
+    (EckId, ROOT_PILOT),
+    (Stampseudoniem, PILOT),
+    (Stampseudoniem, ECK),
+    (Stampseudoniem, ROOT.upper()),
+    (Stampseudoniem, ROOT + "0"),
+    (Stampseudoniem, ROOT + "\n"),
+    (Stampseudoniem, ROOT.replace("sp201703", "sp2017")),
     (Leerlingnummer, "0"),
     (Leerlingnummer, "-1"),
     (Leerlingnummer, "12a"),
@@ -143,7 +155,7 @@ def test_an_invalid_text_is_refused_without_being_repeated(
 
 
 def test_what_is_not_text_is_refused() -> None:
-    kinds: list[type[Identifier]] = [Bsn, EckId, Leerlingnummer, Brin]
+    kinds: list[type[Identifier]] = [Bsn, EckId, Stampseudoniem, Leerlingnummer, Brin]
     hostile: list[object] = [None, 999990019, b"999990019", ["999990019"]]
     for kind in kinds:
         for value in hostile:
@@ -284,6 +296,8 @@ def test_a_dump_to_json_refuses_a_personal_number_and_gives_a_public_one() -> No
 def test_a_test_pseudonym_and_a_test_oin_are_recognised() -> None:
     assert EckId(PILOT).is_test
     assert not EckId(ECK).is_test
+    assert Stampseudoniem(ROOT_PILOT).is_test
+    assert not Stampseudoniem(ROOT).is_test
     assert Oin("00000099800866472000").is_test
     assert not Oin("00000001800866472000").is_test
 

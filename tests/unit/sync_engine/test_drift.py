@@ -320,6 +320,7 @@ def test_every_canonical_field_has_a_key_in_the_flat_state(entity: Entity) -> No
             f"contactgegeven/{description.role}",
             f"adres/{description.role}",
             f"identificatie/{description.role}/0",
+            f"identificatie/{description.role}/7",
             f"groepsdeelname/{description.role}/17",
         )
     }

@@ -14,6 +14,7 @@ from config.clock import Clock
 from config.sources import Source
 from connectors.base import Connector
 from mappings.canonical.fields import Entity
+from sync_engine.current import Current
 from sync_engine.errors import RunActiveError, StoreError
 from sync_engine.schedule import embedded, state, view
 from sync_engine.schedule.embedded import Threads
@@ -71,7 +72,7 @@ def threads(made: Bench) -> Iterator[Threads]:
     with made.hub.store.work() as work, work.transaction():
         state.begin(work, [place], now=now - timedelta(hours=1))
         state.hand_out(work, place, now)
-    started = Threads(made.hub, workers=1)
+    started = Threads(Current(made.hub), workers=1)
     started.start()
     yield started
     if not started._stopping.is_set():

@@ -22,6 +22,7 @@ from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
 from sync_engine.store.work import Work
 from tests.support.boards import NEW, OLD, Boards, boards, configuration
+from tests.support.keeping import keeping
 from tests.support.memory import MemorySource
 
 SHARED = frozenset({"tenant", "audit", "audit_anchor", "id_block", "alembic_version"})
@@ -71,6 +72,7 @@ def live(two: Boards, name: str) -> None:
     person: dict[str, Any] = {"reason": "test", "operator": "test"}
     core_id = bench.core(Entity.LEERLING, "l1", name)
     pins.pin(bench.hub, core_id, field="roepnaam", value="P", entity=Entity.LEERLING, **person)
+    keeping(bench, name).fill(core_id)
     two.nights(name, rounds=1)
 
 
@@ -109,6 +111,7 @@ def test_everything_of_it_goes_and_the_other_is_as_if_it_had_never_been(two: Boa
     without(two, NEW)
     report = leave(two.made.hub, NEW, operator="jan", why="opgezegd")
     assert {"leerling", "tenant_key", "shadow", "pin", "koppeling"} <= set(report.rows)
+    assert {"vault", "batch", "batch_person", "exchange"} <= set(report.rows)
     assert rest(two) == before
     assert two.made.query("SELECT name, title FROM tenant WHERE name = ?", NEW) == [(NEW, "")]
     assert two.made.query("SELECT action, why FROM audit ORDER BY id DESC LIMIT 1") == [

@@ -27,11 +27,13 @@ from sync_engine.store import keys as stored_keys
 from sync_engine.store.engine import Store
 from tests.property.stores import DoomedStore, Killed
 from tests.support.hubs import Bench, bench
+from tests.support.keeping import keeping
 from tests.unit.sync_engine.test_races import while_reading
 
 COLUMNS = {
     *("shadow_form.received", "shadow_form.accepted", "raw_payload.body", "quarantine.body"),
     *("former_form.form", "zaak_notitie.body", "inbox.body"),
+    *("vault.value", "batch.answer", "exchange.body"),
     *("step.change", "pin.value", "outbox.body", "identificatie.waarde"),
 }
 
@@ -79,6 +81,7 @@ def filled(made: Bench) -> None:
         body,
     )
     made.hub.inbox("s0").put([Message("m1", "leerling", "l0", Action.PUT, b"bericht")])
+    keeping(made).fill(core_id)
     salt = bytes(16)
     body = made.hub.cipher(1).person(salt).encrypt(b"bericht", b"outbox|m1")
     with made.hub.store.work() as work:

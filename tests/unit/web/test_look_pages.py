@@ -16,7 +16,8 @@ from web.pages import routes
 from web.rendering import ticked
 
 ELSEWHERE = Actor("noor", Role.HELPDESK, frozenset({"elders"}))
-LOOKS = ("/", "/wacht", "/plannen", "/zaken", "/runs", "/trends", "/quarantaine", "/aansluiten")
+LOOKS = ("/", "/wacht", "/plannen", "/zaken", "/runs", "/trends", "/quarantaine")
+JOINING = "/aansluiten", "/aansluiten/nieuw"
 
 
 def test_every_page_is_shown_in_both_languages_and_holds_no_script_or_style(
@@ -24,9 +25,14 @@ def test_every_page_is_shown_in_both_languages_and_holds_no_script_or_style(
 ) -> None:
     plan = held(one)
     desk = seated(one)
-    pages = (*LOOKS, f"/plannen/{plan}", "/runs/1", "/scholen/99XX", "/koppelingen/s0")
+    koppeling = ("/koppelingen/s0", "/aansluiten/koppelingen/s0")
+    school = ("/scholen/99XX", "/aansluiten/scholen/99XX")
+    pages = (*LOOKS, *JOINING, f"/plannen/{plan}", "/runs/1", *school, *koppeling)
     assert {page.path for page in routes.PAGES if page.method == "GET"} == {
         *LOOKS,
+        *JOINING,
+        "/aansluiten/scholen/{brin}",
+        "/aansluiten/koppelingen/{koppeling}",
         "/plannen/{id:int}",
         "/zaken/{id:int}",
         "/runs/{id:int}",

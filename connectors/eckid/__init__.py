@@ -1,0 +1,1 @@
+"""ECK iD: pseudonyms of pupils (and teachers), obtained from Kennisnet's number facility."""
