@@ -23,7 +23,8 @@ from sync_engine.errors import NoRightError, SyncError
 from sync_engine.hub import Hub
 from sync_engine.nearby import near_numbers
 from sync_engine.options import Apart, Kind, Options
-from sync_engine.reach import served
+from sync_engine.outcome import RunReport
+from sync_engine.reach import ELSEWHERE, seen_among, served
 from sync_engine.store.work import Work
 
 OF_SCHOOLS: Final = frozenset(
@@ -141,6 +142,20 @@ def checked_run(hub: Hub, name: str, options: Options) -> Options:
         if options.kind in _PLANS_WHAT_WAITS:
             return replace(options, apart=_apart(hub, name))
     return options
+
+
+def as_seen(hub: Hub, report: RunReport) -> RunReport:
+    """What a run did, for who asked it: records of other schools are not named."""
+    if hub.actor.is_limited and report.doubts:
+        with hub.store.work() as work:
+            seen = seen_among(work, [d.core_id for d in report.doubts if d.core_id is not None])
+        report.doubts = [
+            doubt
+            if doubt.core_id in seen
+            else replace(doubt, core_id=None, source="" if doubt.core_id is None else ELSEWHERE)
+            for doubt in report.doubts
+        ]
+    return report
 
 
 def _apart(hub: Hub, name: str) -> Apart | None:
@@ -307,13 +322,8 @@ def _check_case(hub: Hub, work: Work, name: str, number: int) -> None:
 
 def _sees(work: Work, core_id: int) -> bool:
     """Whether a record, or what it was merged into, is his."""
-    return bool(
-        work.execute(
-            "SELECT 1 FROM link WHERE core_id = COALESCE((SELECT survivor_id FROM alias "
-            "WHERE core_id = ?), ?) LIMIT 1",
-            (core_id, core_id),
-        )
-    )
+    rows = work.execute("SELECT survivor_id FROM alias WHERE core_id = ?", (core_id,))
+    return bool(seen_among(work, [int(rows[0][0]) if rows else core_id]))
 
 
 def _check_act(hub: Hub, work: Work, name: str, act: int) -> None:

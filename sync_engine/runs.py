@@ -43,7 +43,7 @@ from sync_engine.reading import Reader, fail
 from sync_engine.renumbering import Herinrichting
 from sync_engine.replacing import carry_out_due
 from sync_engine.replay import Replayer, retry_quarantine
-from sync_engine.rights import checked_run
+from sync_engine.rights import as_seen, checked_run
 from sync_engine.scopes import end_vanished, load_scopes
 from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
@@ -95,7 +95,7 @@ def run(
     """
     row = hub.koppeling(koppeling)
     options = checked_run(hub, koppeling, options)
-    hub = hub.whole
+    asked, hub = hub, hub.whole
     with (
         hub.store.work() as work,
         _allowed(hub, work, row, options),
@@ -106,7 +106,7 @@ def run(
         shown = progress or (lambda *_: None)
         made = _Run(hub, row, options, work=work, progress=shown, stop=stop)
         made.inspect, made.receive = inspect, receive
-        return made.execute()
+        return as_seen(asked, made.execute())
 
 
 def _refuse_done(work: Work, row: KoppelingRow, options: Options) -> None:
