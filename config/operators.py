@@ -87,6 +87,12 @@ class Grant(Frozen):
             raise ValueError(message)
         return self
 
+    def __str__(self) -> str:
+        """Which role for whom, for people (Dutch)."""
+        if self.schools is not None:
+            return f"{self.role} voor school {', '.join(self.schools)}"
+        return self.role if self.tenants is None else f"{self.role} voor {', '.join(self.tenants)}"
+
 
 class Operator(Frozen):
     """One person who works with the hub.

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from config.operators import Grant, Role
+from config.operators import Role
 from sync_engine.actor import Actor, named_actor
 from sync_engine.audit import note
 from sync_engine.cases import candidates_of
@@ -64,11 +64,6 @@ def acting(actor: Actor, command: str, least: Role | None) -> Actor:
     return found
 
 
-def extent(actor: Actor) -> str:
-    """For whom somebody has which role, in one line (Dutch); names of tenants and numbers."""
-    return "; ".join(f"{grant.role}: {_whom(grant)}" for grant in actor.grants)
-
-
 def reminder(actor: Actor, everywhere: Actor) -> str:
     """What to say with an answer that there is no such thing (Dutch); empty for nothing.
 
@@ -78,13 +73,7 @@ def reminder(actor: Actor, everywhere: Actor) -> str:
     """
     if (actor.tenants, actor.schools) == (everywhere.tenants, everywhere.schools):
         return ""
-    return f"U werkt hier met deze rollen: {extent(everywhere)}."
-
-
-def _whom(grant: Grant) -> str:
-    if grant.schools is not None:
-        return f"school {', '.join(grant.schools)}"
-    return "alles" if grant.tenants is None else f"bestuur {', '.join(grant.tenants)}"
+    return f"U hebt deze rollen: {'; '.join(map(str, everywhere.grants))}."
 
 
 def check_source(hub: Hub, name: str) -> None:

@@ -21,11 +21,13 @@ from sync_engine.explain import explain
 from sync_engine.find import find_leerlingen, hub_key
 from sync_engine.history import list_runs
 from sync_engine.options import Decision, Kind, Options, Verdict
+from sync_engine.outcome import RunReport
 from sync_engine.pins import lift, pin
 from sync_engine.plans import list_plans, read_plan
 from sync_engine.reach import Reach
-from sync_engine.rights import OF_SCHOOLS, acting, extent
+from sync_engine.rights import OF_SCHOOLS, acting
 from sync_engine.runs import run
+from sync_engine.schedule.jobs import Job, perform
 from sync_engine.search import by_key, search
 from sync_engine.selection import select
 from sync_engine.store.engine import Store
@@ -153,8 +155,13 @@ def test_what_he_asks_is_judged_by_what_it_touches(two: Pair) -> None:
 
 def test_what_he_may_ask_is_done_and_leaves_what_waits_elsewhere(two: Pair) -> None:
     hub, before = two.seen_by("mies"), two.of_other()
-    report = run(hub, "samen", Options(brins=(MINE,), operator="mies"))
+    wanted = Options(brins=(MINE,), by_hand=True, operator="mies")
+    report = perform(two.hub, Job.by_hand_of("samen", wanted))  # as a worker does it for him
+    assert isinstance(report, RunReport)
     assert report.applied == {"leerling.change": 1}
+    with pytest.raises(KoppelhubError, match="a part of what samen serves"):
+        perform(two.hub, Job.by_hand_of("samen", replace(wanted, brins=())))
+    assert run(hub, "samen", wanted).applied == {}
     assert run(hub, "eigen", Options(kind=Kind.APPLY, approved=two.mine["plan"])).error == ""
     assert run(hub, "eigen", Options(operator="mies")).error == ""
     lift(hub, two.mine["pin"], operator="mies")
@@ -241,7 +248,8 @@ def test_who_has_a_role_for_schools_alone_does_nothing_to_a_tenant_whole() -> No
     assert "purge" not in OF_SCHOOLS
     with pytest.raises(NoRightError, match="for some schools only"):
         acting(actor, "herinrichting list", Role.READ)
-    assert extent(ACTOR) == "helpdesk: school 99XX; read: bestuur noord; admin: bestuur oost"
+    told = ["helpdesk voor school 99XX", "read voor noord", "admin voor oost"]
+    assert list(map(str, ACTOR.grants)) == told
 
 
 @pytest.mark.parametrize(

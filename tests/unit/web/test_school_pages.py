@@ -112,5 +112,5 @@ def test_a_role_counts_for_the_school_that_it_is_for(two: Pair) -> None:
         visitor.sees(f"/zaken/{two.other['case']}")
         refused = visitor.does(f"/zaken/{two.other['case']}/notitie", status=409, note="x").text
         assert f"there is no case {two.other['case']}" in refused
-        assert "helpdesk: school 99XX01" in refused
+        assert "helpdesk voor school 99XX01" in refused
         visitor.does(f"/zaken/{two.mine['case']}/notitie", note="x")
