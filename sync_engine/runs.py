@@ -140,6 +140,22 @@ class _Asked(msgspec.Struct):
     herinrichting: Herinrichting | None = None
     finished: int | None = None
     alike: tuple[int, ...] = ()
+    kind: str = ""
+    resources: tuple[str, ...] = ()
+    brins: tuple[str, ...] = ()
+    plan_only: bool = False
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether it read everything, and stopped before it applied anything."""
+        return self.plan_only and self.kind == Kind.FULL and not (self.resources or self.brins)
+
+
+class _Told(msgspec.Struct):
+    """What a run that made a plan wrote down of what it read."""
+
+    read: int = 0
+    unread: int = 0
 
 
 def _kind_of(options: Options) -> Kind:
@@ -490,6 +506,8 @@ class _Run:
         if limits.shown is not None:
             state = "approved" if limits.refused is None else "refused"
             self.work.execute("UPDATE plan SET state = ? WHERE id = ?", (state, limits.shown))
+            if limits.refused is None:
+                self._read_before(limits.shown)
             self._decided(limits.shown)
         if act is not None:  # whether it was shown or not: its own plan says who, when and why
             self._decided(plan_id)
@@ -506,6 +524,18 @@ class _Run:
             refuse(context, plan_id, state="held" if planned.held else "refused")
         else:
             apply(context, plan_id, state=state, correlated=self._only_cores is None)
+
+    def _read_before(self, plan_id: int) -> None:
+        """What a run read to its end and stopped with is in the core now: it was a good one."""
+        for number, options, counts in self.work.execute(
+            "SELECT r.id, r.options, r.counts FROM plan p JOIN run r ON r.id = p.run_id "
+            "WHERE p.id = ? AND r.state IN ('done', 'partial', 'held') AND NOT r.good",
+            (plan_id,),
+        ):
+            asked = msgspec.json.decode(options, type=_Asked)
+            told = msgspec.json.decode(counts, type=_Told)
+            if asked.reads_all and told.read and not told.unread:
+                self.work.execute("UPDATE run SET good = ? WHERE id = ?", (True, number))
 
     @property
     def _only_cores(self) -> tuple[int, ...] | None:
@@ -676,7 +706,10 @@ class _Run:
         elif report.held or (self.options.plan_only and report.steps):
             report.outcome = Outcome.HELD
         elif any(
-            (self._suspiciously_empty(context), bad, report.waits, report.doubts, report.quarantine)
+            (
+                *(self._suspiciously_empty(context), report.unread, report.waits),
+                *(report.doubts, report.quarantine),
+            )
         ):
             report.outcome = Outcome.PARTIAL
         else:

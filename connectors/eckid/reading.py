@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Final, TypeVar, assert_never
 
 from config.clock import Clock, local_date
+from config.errors import KoppelhubError
 from connectors.base import Completeness, DeliveryContract, Page, Scope
 from connectors.eckid.batches import Post
 from connectors.eckid.facility import Facility
@@ -245,7 +246,7 @@ class ObtainReading:
         """Whoever reads has stopped: what was hashed is sent all the same."""
         try:
             self._submit(persons, hashes)
-        except ConnectorError as error:
+        except KoppelhubError as error:
             _log.warning("%d hashes are lost: %s", len(hashes), error)
 
     def _hashed(self, persons: Sequence[Person]) -> Generator[tuple[int, Hpgn]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from config.errors import ConfigurationError
 from connectors.base import Scope
 from connectors.eckid import records
 from connectors.eckid.faults import WrongEnvironmentError
+from connectors.eckid.persons import marked
 from connectors.errors import (
     ConnectorError,
     OutcomeUnknownError,
@@ -32,6 +34,7 @@ from tests.support.eckid import (
     Fuse,
     Killed,
     Koppeling,
+    MemoryPeople,
     bsn,
     lost,
     pages_of,
@@ -41,6 +44,7 @@ from tests.support.eckid import (
 )
 
 TWENTY = range(1, 21)
+DAY = "2026-11-01"
 
 
 @pytest.fixture
@@ -301,8 +305,13 @@ def other_kind(answer: dict[str, Any]) -> None:
     answer["found"][0] = [index, f"https://ketenid.nl/{path}/{'a' * 128}"]
 
 
+def somebody_elses(answer: dict[str, Any]) -> None:
+    answer["found"][0] = [answer["found"][0][0], answer["found"][1][1]]
+
+
 @pytest.mark.parametrize(
-    ("meddle", "fewer"), [(double, 1), (missing, 1), (strange, 0), (other_kind, 1)]
+    ("meddle", "fewer"),
+    [(somebody_elses, 2), (double, 1), (missing, 1), (strange, 0), (other_kind, 1)],
 )
 def test_right_rows_of_a_wrong_answer_are_kept_and_the_rest_is_asked_again_next_time(
     koppeling: Koppeling, meddle: Callable[[dict[str, Any]], None], fewer: int
@@ -406,6 +415,14 @@ def test_an_answer_that_cannot_be_read_is_kept_for_a_day(
         _, completeness = obtain(koppeling)
     assert completeness.complete
     everybody(koppeling, *range(1, 11))
+
+
+def test_one_person_who_is_in_the_hub_twice_has_one_pseudonym_twice(koppeling: Koppeling) -> None:
+    koppeling.pupils(*range(1, 11))
+    koppeling.people.put(pupil(2, bsn(1)))
+    _, completeness = obtain(koppeling)
+    assert completeness.complete
+    assert koppeling.obtained()[1] == koppeling.obtained()[2] == koppeling.eck_of(bsn(1))
 
 
 # -- waiting ---------------------------------------------------------------------------------------
@@ -737,6 +754,48 @@ def test_docenten_are_read_only_where_both_settings_say_so() -> None:
     assert {s.resource for s in Koppeling().connect().scopes(today=today)} == {"leerling"}
     both = {s.resource for s in Koppeling(docenten=True).connect().scopes(today=today)}
     assert both == {"leerling", "medewerker"}
+
+
+# -- many ------------------------------------------------------------------------------------------
+
+
+class Crowd(MemoryPeople):
+    """So many that nobody could hold them all."""
+
+    amount = 0
+
+    def pupils(self, vestiging: str, *, keys: Collection[str] | None = None) -> Iterator[Pupil]:
+        for number in range(1, self.amount + 1):
+            yield Pupil(number, f"K-{number}", bsn(number))
+
+    def read(self, kind: str, persons: Collection[int]) -> Mapping[int, bytes]:
+        """As a vault: everybody has both."""
+        if kind.startswith("stampseudoniem/"):
+            marks = {n: marked(self.mark(bsn(n).reveal())) for n in persons}
+            return {
+                n: json.dumps({"v": "s", "mark": m, "sinds": DAY}).encode()
+                for n, m in marks.items()
+            }
+        found = kind.startswith("eck_id/")
+        return {n: json.dumps({"v": "e", "sinds": DAY}).encode() for n in persons if found}
+
+
+def test_memory_does_not_grow_with_the_school(
+    koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    koppeling.people = crowd = Crowd()
+    monkeypatch.setattr(koppeling.vault, "read", crowd.read)
+    peaks = []
+    for amount in (1_000, 3_000):
+        crowd.amount = amount
+        connector, read = koppeling.connect(), 0
+        tracemalloc.start()
+        for page in connector.snapshot(SCOPE):
+            read += len(page.keys)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert read == amount
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 # -- records ---------------------------------------------------------------------------------------
