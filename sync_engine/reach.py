@@ -108,9 +108,9 @@ def served(settings: Settings, source: Source) -> tuple[str, ...]:
 
 def reach_of(work: Work, *, tenants: frozenset[str], schools: frozenset[str], on: date) -> Reach:
     """What is his on a day: a school that changed its number is known by each of them."""
-    numbers = [row[0] for row in work.execute(f"SELECT id FROM {work.real('tenant')}")]
+    changed = work.execute("SELECT DISTINCT tenant_id FROM herinrichting WHERE lifted_at IS NULL")
     names = {*schools}
-    for number in numbers:
+    for (number,) in changed:
         renumbering = Renumbering(in_force(work, [number]), on=on)
         names |= {name for school in schools for name in renumbering.names(school)}
     return Reach(tenants, frozenset(names))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from config.errors import ConfigurationError, KoppelhubError
@@ -25,6 +27,7 @@ from sync_engine.outcome import RunReport
 from sync_engine.pins import lift, pin
 from sync_engine.plans import list_plans, read_plan
 from sync_engine.reach import Reach
+from sync_engine.renumbering import Change
 from sync_engine.rights import OF_SCHOOLS, acting
 from sync_engine.runs import run
 from sync_engine.schedule.jobs import Job, perform
@@ -198,6 +201,24 @@ def test_a_scope_of_more_schools_is_told_apart_by_the_core(store: Store, tmp_pat
     with pytest.raises(NoRightError, match="a part of the schools"):
         run(hub, "samen", Options(brins=(MINE,)))
     assert run(hub, "samen", Options(kind=Kind.ONLY, pupils=(core,))).error == ""
+    made.close()
+
+
+def test_a_school_that_changed_its_number_is_his_under_both(store: Store, tmp_path: Path) -> None:
+    made = bench(store, tmp_path, configuration=CONFIGURATION)
+    with made.hub.store.work() as work:
+        work.execute(
+            "INSERT INTO herinrichting (tenant_id, name, on_day, changes, operator, why, "
+            "created_at, run_id) VALUES (1, 'nieuw', ?, ?, 'baas', 'proef', ?, 1)",
+            (
+                date(2026, 8, 1),
+                msgspec.json.encode([Change("97XX01", "99XX01")]).decode(),
+                made.clock.now(),
+            ),
+        )
+    hub = replace(made.hub, actor=named_actor(made.hub.settings, "mia", origin=""))
+    mine = replace(hub, actor=hub.actor.acting(Role.HELPDESK))
+    assert mine.reach == Reach(frozenset(), frozenset({"99XX01", "97XX01"}))
     made.close()
 
 
