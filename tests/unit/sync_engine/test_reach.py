@@ -106,6 +106,13 @@ def test_the_store_shows_what_is_of_the_school_and_no_more(two: Pair) -> None:
     }
     found = drift(hub, "samen", Options(dry=True, brins=(MINE,), operator="mies"), limit=99)
     assert {record.source_key for record in found.records} == {"specht"}
+    # another koppeling of the other school comes to know one of his: he is seen whole still
+    known = two.made.sources["samen"].here(Entity.LEERLING, "mijn")["merel"]
+    two.made.sources[f"{CANARY}-las"].put(Entity.LEERLING, f"{CANARY} merel", **known)
+    two.made.sync(f"{CANARY}-las")
+    with store_context(hub, 1) as context:
+        why = explain(context, Entity.LEERLING, two.mine["leerling"], only="achternaam")
+    assert {claim.koppeling for claim in why.fields[0].claims} == {"samen", f"{CANARY}-las"}
     # and the system on the same connections' database sees everything
     assert two.made.query("SELECT COUNT(*) FROM leerling") == [(12,)]
 
