@@ -8,17 +8,18 @@ run is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
 import msgspec
 
+from config.errors import KoppelhubError
 from config.operators import Role
 from sync_engine.actor import Actor, named_actor
 from sync_engine.audit import note
-from sync_engine.cases import candidates_of
+from sync_engine.cases import candidates_of, find_case
 from sync_engine.errors import NoRightError, SyncError
 from sync_engine.hub import Hub
 from sync_engine.nearby import near_numbers
@@ -156,6 +157,49 @@ def _apart(hub: Hub, name: str) -> Apart | None:
         hidden = _hidden_scopes(work, hub.koppeling(name).id)
     unsaid = reach.has_whole(hub.settings, source)
     return Apart(tuple(hidden), tuple(sorted(reach.schools)), unsaid)
+
+
+def may_switch(hub: Hub, name: str) -> bool:
+    """Whether the actor may do, as helpdesk, what is about all that a koppeling serves."""
+    return _may(hub, name, lambda own, _: _check_source(own, name))
+
+
+def may_decide(hub: Hub, name: str, plan_id: int) -> bool:
+    """Whether the actor may say yes or no to what waits in a plan of a koppeling."""
+    return _may(hub, name, lambda own, work: _check_steps(own, work, name, _WAITING, plan_id))
+
+
+def may_undo(hub: Hub, name: str, run_id: int) -> bool:
+    """Whether the actor may undo a run of a koppeling."""
+    return _may(hub, name, lambda own, work: _check_steps(own, work, name, _APPLIED, run_id))
+
+
+def may_touch(hub: Hub, case_id: int) -> bool:
+    """Whether the actor may do, as helpdesk, something with a case."""
+    if not hub.actor.may(Role.HELPDESK):
+        return False
+    own = replace(hub, actor=hub.actor.acting(Role.HELPDESK))
+    try:
+        with own.store.work() as work:
+            find_case(own, work, case_id)
+    except KoppelhubError:
+        return False
+    return True
+
+
+def _may(hub: Hub, name: str, judge: Callable[[Hub, Work], None]) -> bool:
+    """Whether the actor as helpdesk may act for a koppeling, and a part of it is judged so."""
+    if not hub.actor.may(Role.HELPDESK):
+        return False
+    own = replace(hub, actor=hub.actor.acting(Role.HELPDESK))
+    try:
+        own.source(name)
+        if own.actor.is_limited:
+            with own.store.work() as work:
+                judge(own, work)
+    except KoppelhubError:
+        return False
+    return True
 
 
 def as_asked(hub: Hub, operator: str) -> Hub:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from config.errors import ConfigurationError
 from sync_engine.health import KoppelingHealth, health
 from sync_engine.history import RunView, list_runs
+from sync_engine.rights import may_switch
 from sync_engine.selection import Selection, select
 from sync_engine.switches import Switch
 from sync_engine.todo import Item, todo
@@ -49,6 +50,7 @@ def koppeling(desk: Desk) -> Response:
         waiting=waiting,
         serves=schools,
         switch=standing(desk, source.name),
+        switches=may_switch(desk.hub, source.name),
     )
 
 
@@ -61,6 +63,7 @@ def _shown(
     waiting: Sequence[Item],
     serves: Sequence[object] = (),
     switch: Switch | None = None,
+    switches: bool = False,
 ) -> Response:
     koppelingen = _health(desk, names)
     charts = {
@@ -80,6 +83,7 @@ def _shown(
         charts=charts,
         serves=serves,
         switch=switch,
+        switches=switches,
         in_maintenance=switch is not None and switch.in_maintenance(desk.now),
         labels=labels,
         title_of=title_of,

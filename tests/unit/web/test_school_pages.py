@@ -11,6 +11,7 @@ import pytest
 
 from config.operators import Role
 from sync_engine.actor import named_actor
+from sync_engine.plans import head_of
 from sync_engine.store.engine import Store
 from tests.support.pair import Pair, pair
 from tests.support.seat import CSRF, Visitor, visit
@@ -89,11 +90,18 @@ def test_pages_of_another_school_are_not_there_and_nothing_is_done_there(
 
 def test_what_touches_another_school_too_is_refused(two: Pair, mies: Visitor) -> None:
     before = two.of_other()
-    shown = re.search(r'name="shown" value="(\w+)"', mies.sees(f"/plannen/{two.mine['both']}"))
-    assert shown is not None
+    for path in (f"/plannen/{two.mine['both']}", f"/runs/{two.mine['last']}", "/koppelingen/samen"):
+        assert '<form method="post" action="/' not in _page(mies.sees(path)), path  # not offered
+    for path in (
+        f"/plannen/{two.mine['plan']}",
+        "/koppelingen/eigen",
+        f"/zaken/{two.mine['case']}",
+    ):
+        assert '<form method="post" action="/' in _page(mies.sees(path)), path
+    shown = head_of(two.seen_by("mies"), two.mine["both"]).version
     for path, form in (
-        (f"/plannen/{two.mine['both']}/goedkeuren", {"shown": shown[1]}),
-        (f"/plannen/{two.mine['both']}/weigeren", {"shown": shown[1], "why": "klopt niet zo"}),
+        (f"/plannen/{two.mine['both']}/goedkeuren", {"shown": shown}),
+        (f"/plannen/{two.mine['both']}/weigeren", {"shown": shown, "why": "klopt niet zo"}),
         (f"/runs/{two.mine['last']}/terugdraaien", {}),
         ("/koppelingen/samen/uit", {"why": "proef"}),
         ("/koppelingen/samen/onderhoud", {"why": "proef"}),
@@ -104,12 +112,19 @@ def test_what_touches_another_school_too_is_refused(two: Pair, mies: Visitor) ->
     assert two.of_other() == before
 
 
+def _page(text: str) -> str:
+    """What stands between the head and the foot of a page."""
+    return text.partition("<main")[2]
+
+
 def test_a_role_counts_for_the_school_that_it_is_for(two: Pair) -> None:
     """Who reads a board whole and is helpdesk of one school, sees all and changes that school."""
     mia = named_actor(two.hub.settings, "mia", origin="10.0.0.7")
     assert (mia.role, mia.acting(Role.HELPDESK).tenants) == (Role.HELPDESK, frozenset())
     with visit(two.hub, mia) as visitor:
-        visitor.sees(f"/zaken/{two.other['case']}")
+        for path in (f"/zaken/{two.other['case']}", f"/plannen/{two.other['plan']}"):
+            assert '<form method="post" action="/' not in _page(visitor.sees(path)), path
+        assert '<form method="post" action="/' in _page(visitor.sees(f"/zaken/{two.mine['case']}"))
         refused = visitor.does(f"/zaken/{two.other['case']}/notitie", status=409, note="x").text
         assert f"there is no case {two.other['case']}" in refused
         assert "helpdesk voor school 99XX01" in refused
