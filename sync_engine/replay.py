@@ -398,7 +398,8 @@ def _own_scopes(context: Context, resources: Sequence[str]) -> list[Scope]:
         (
             scope
             for number, scope in context.scopes.items()
-            if context.scope_koppeling[number] == context.koppeling.id
+            if number not in context.apart
+            and context.scope_koppeling[number] == context.koppeling.id
             and scope.resource in (chosen or order)
         ),
         key=lambda scope: (order[scope.resource], scope.rank, scope.key),

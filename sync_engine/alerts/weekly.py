@@ -163,13 +163,8 @@ def week_of(at: datetime, zone: str) -> str:
 
 def school_name(hub: Hub, school: str) -> str:
     """What the configuration calls a school; the number itself where it names none."""
-    brin, allowed = school[:4], hub.actor.tenants
-    schools = (
-        one
-        for tenant in hub.settings.tenant
-        if allowed is None or tenant.name in allowed
-        for one in tenant.school
-    )
+    brin = school[:4]
+    schools = (one for _, one in hub.own_schools())
     return next((one.name for one in schools if one.brin.reveal() == brin), school)
 
 
