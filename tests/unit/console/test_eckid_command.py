@@ -61,6 +61,27 @@ def test_a_school_is_shown_and_is_json(capsys: pytest.CaptureFixture[str]) -> No
     assert told["missing"] == [{"what": "teller", "advice": MISSING[Missing.TELLER]}]
 
 
+def test_no_school_is_asked_to_mend_what_the_koppeling_lacks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for missing in (Missing.TELLER, Missing.PURPOSE, Missing.PGN):
+        show_standing(Output(), SchoolStanding("99XX", (PLACE,), 12, missing=(missing,)))
+        text = capsys.readouterr().out
+        assert "Voor de beheerder van de school" not in text
+        assert MISSING[missing] in text
+
+
+def test_vestigingen_that_do_not_match_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    missing = (Missing.UNKNOWN, Missing.UNSERVED)
+    found = SchoolStanding("99XX", missing=missing, unknown=("99XX77",), unserved=("99XX01",))
+    show_standing(Output(), found)
+    text = capsys.readouterr().out
+    assert text.index("99XX77.") < text.index("99XX01.")
+    show_standing(Output(json=True), found)
+    told = json.loads(capsys.readouterr().out)["missing"]
+    assert "99XX77" in told[0]["advice"]
+
+
 def test_who_has_another_one_is_named_by_his_hub_key(capsys: pytest.CaptureFixture[str]) -> None:
     found = PlaceVerified("eck", "99XX00", "Hoofd", Verification(3, 1, ("K-150",), ("K-16G",)))
     show_verified(Output(), [found])
