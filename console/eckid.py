@@ -152,7 +152,7 @@ def todo(place: PlaceStanding) -> list[str]:
     if place.differing:
         found.append(
             f"{place.differing} met een ander ECK iD van de administratie dan de hub verkreeg: "
-            f"`koppelhub case list --source {place.koppeling}`."
+            f"`koppelhub case list --kind pseudonym --school {place.place}`."
         )
     return found
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from console.output import Output, pairs
-from sync_engine.cells import obtained
+from sync_engine.cells import obtained_text
 from sync_engine.outcome import READ_WELL, ExitCode, Outcome, ReadingReport, RunReport
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ def cell(value: object) -> str:
         return "-"
     if isinstance(value, dict):
         if "keten" in value:
-            return obtained(value)
+            return obtained_text(value)
         shown = [str(v) for k, v in value.items() if v and k not in {"index", "geheim"}]
         return " ".join(shown) + (" (geheim)" if value.get("geheim") else "")
     if isinstance(value, list):

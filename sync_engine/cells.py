@@ -11,6 +11,7 @@ from typing import Final, TextIO, TypeAlias
 
 import msgspec
 
+_SHORT: Final = 20
 Row: TypeAlias = Callable[[Sequence[object]], None]
 """Writes one row."""
 
@@ -39,7 +40,7 @@ def cell(value: object) -> str:
         return "ja" if value else "nee"
     if isinstance(value, dict):
         if "keten" in value:
-            return obtained(value)
+            return obtained_text(value)
         return " ".join(str(part) for part in value.values() if part is not None)
     if isinstance(value, list):
         return ", ".join(map(cell, value))
@@ -51,12 +52,16 @@ def cell(value: object) -> str:
     return str(value)
 
 
-def obtained(value: Mapping[str, object]) -> str:
+def obtained_text(value: Mapping[str, object]) -> str:
     """A pseudonym with where it holds and since when: of ids that are addresses only the end."""
-    ids = [f"{name} …{str(value[name])[-4:]}" for name in ("keten", "sector") if value.get(name)]
+    ids = [f"{name} {_end(str(value[name]))}" for name in ("keten", "sector") if value.get(name)]
     days = [
         f"{word} {value[name]}"
         for name, word in (("geldig_van", "van"), ("geldig_tot", "tot"))
         if value.get(name)
     ]
     return f"{value.get('waarde')} ({', '.join([*ids, *days])})"
+
+
+def _end(text: str) -> str:
+    return text if len(text) < _SHORT else f"…{text[-4:]}"

@@ -216,7 +216,8 @@ def _place(hub: Hub, source: Source, scope: Scope, found: Standing) -> PlaceStan
     with hub.store.work() as work:
         if scope.resource == Entity.LEERLING:
             counts = _Counts(hub, work, scope.key)
-            delivered, differing = counts.delivered(), counts.differing()
+            delivered = counts.delivered()
+            differing = counts.differing(hub.koppeling(source.name).id)
     option = source.options.get("sector", "")
     return PlaceStanding(
         source.name,
@@ -296,9 +297,10 @@ class _Counts:
         """Those with a pseudonym that an administration delivers."""
         return self._count(f"EXISTS ({_HAS} AND e.uitgever = 0)")
 
-    def differing(self) -> int:
-        """Those of whom a person must say which of two pseudonyms is right."""
-        return self._count(f"i.leerling_id IN ({_DIFFERS})")
+    def differing(self, koppeling_id: int) -> int:
+        """Those of whom a person must say which of two is right, one of them of that koppeling."""
+        obtained = f"EXISTS ({_HAS} AND e.uitgever = {koppeling_id:d})"
+        return self._count(f"i.leerling_id IN ({_DIFFERS}) AND {obtained}")
 
     def without(self) -> int:
         """Those with none, delivered or obtained."""

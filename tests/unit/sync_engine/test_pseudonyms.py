@@ -14,7 +14,7 @@ from fixtures.school.keys import synthetic_eckid
 from mappings.canonical.fields import Entity
 from sector.identifiers import Vestigingsnummer
 from sync_engine.errors import SyncError
-from sync_engine.health import health
+from sync_engine.health import State, health
 from sync_engine.hubkeys import hub_key
 from sync_engine.options import Kind
 from sync_engine.outcome import ExitCode, Outcome
@@ -179,6 +179,17 @@ def test_a_run_in_which_everybody_waits_is_partial_and_says_so(
     facility.slow = set()
     made.later()
     assert made.sync("eck").outcome is Outcome.DONE
+
+
+def test_a_first_run_in_which_everybody_waits_is_no_failure(
+    made: Bench, facility: Facility
+) -> None:
+    enrol(made.sources["las"], "a", bsn=bsn(1).reveal())
+    made.sync("las")
+    facility.slow = {bsn(1).reveal()}
+    made.sync("eck")
+    (one,) = [k for k in health(made.hub).koppelingen if k.name == "eck"]
+    assert {problem.state for problem in one.problems} == {State.WARNING}
 
 
 def test_what_waits_is_not_asked_for_twice_in_one_run(made: Bench, facility: Facility) -> None:
