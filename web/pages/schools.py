@@ -123,6 +123,7 @@ def _shown(
         refresh=int(AGAIN.total_seconds()) if reading else 0,
         switches=switches,
         eck_ids=eck_ids,
+        of_all=not desk.hub.actor.is_limited,
         in_maintenance=switch is not None and switch.in_maintenance(desk.now),
         labels=labels,
         title_of=title_of,
