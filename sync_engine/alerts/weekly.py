@@ -176,7 +176,7 @@ def _chosen(hub: Hub, work: Work, school: str) -> Selection:
     going = {
         row[0]
         for row in work.execute(
-            "SELECT id FROM scope WHERE ended_run IS NULL AND NOT adopted "
+            f"SELECT id FROM {work.real('scope')} WHERE ended_run IS NULL AND NOT adopted "
             f"AND {work.many('koppeling_id')}",
             (work.values(list(mine)),),
         )

@@ -203,6 +203,12 @@ def test_a_scope_of_more_schools_is_told_apart_by_the_core(store: Store, tmp_pat
         assert work.execute("SELECT achternaam FROM medewerker") == [("Smit uil",)]
         assert work.execute("SELECT COUNT(*) FROM groepsdeelname") == [(3,)]
         core = work.execute("SELECT id FROM leerling ORDER BY id")[0][0]
+        chosen = select(hub, work, source="samen", school=MINE)
+        condition, params = chosen.of_scope(work, "scope_id")
+        rows = work.execute(
+            "SELECT source_key FROM shadow WHERE entity = 'leerling' AND " + condition, params
+        )  # and not none: that would read as all is well
+        assert {row[0] for row in rows} == {"merel", "mus"}
     with store_context(hub, 1) as context:
         assert explain(context, Entity.LEERLING, core).fields
     with pytest.raises(NoRightError, match="a part of the schools"):
