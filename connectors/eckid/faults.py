@@ -126,3 +126,8 @@ def judge(fault: Fault, *, status: int, operation: str) -> ConnectorError:
         case _:
             advice = _ADVICE.get(actor, _OF_UNKNOWN)
             return RequestRefusedError(text, code=actor, advice=advice, **names)
+
+
+def is_by_status(error: RequestRefusedError) -> bool:
+    """Whether HTTP alone refused: that is no matter of a person or a batch, and may pass."""
+    return error.code.isdigit()
