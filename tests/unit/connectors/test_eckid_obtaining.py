@@ -14,7 +14,7 @@ from config.errors import ConfigurationError
 from connectors.base import Scope
 from connectors.eckid import records
 from connectors.eckid.faults import WrongEnvironmentError
-from connectors.eckid.keeping import Refused
+from connectors.eckid.keeping import Asked, Kept, Refused, Stam
 from connectors.eckid.obtaining import once_more
 from connectors.eckid.persons import marked
 from connectors.errors import (
@@ -47,6 +47,7 @@ from tests.support.eckid import (
 
 TWENTY = range(1, 21)
 DAY = "2026-11-01"
+MARK = "bWFyayBvZiBhIG51bWJlcg=="
 
 
 @pytest.fixture
@@ -915,6 +916,10 @@ def test_no_pseudonym_or_number_is_shown(
     bodies = [body for page in pages_of(reading) for body in page.bodies]
     shown = [repr(records.parse("leerling", body)) for body in bodies]
     shown += [repr(reading.completeness), *(record.getMessage() for record in caplog.records)]
+    asked = Asked(MARK, "eckid-noord", 1, koppeling.clock.now())
+    shown += [repr(asked), repr(Refused(MARK, 1)), repr(Stam("v", MARK, date(2026, 11, 1)))]
+    shown += [repr(Kept(asked_stam=asked, refused_stam=Refused(MARK, 1)))]
     text = "\n".join(shown)
     assert "ketenid.nl" not in text
+    assert MARK not in text
     assert not any(bsn(n).reveal() in text for n in range(1, 11))
