@@ -35,7 +35,7 @@ from sync_engine.context import KoppelingRow
 from sync_engine.errors import NoRightError, StalePlanError, SyncError
 from sync_engine.exchanges import Detail, Exchange, Exchanges
 from sync_engine.find import find_leerlingen, hub_key
-from sync_engine.former_pgn import Pgn, former_pgns, is_told_together
+from sync_engine.former_pgn import Pgn, former_pgns, is_told_together, whose_now
 from sync_engine.hub import Hub
 from sync_engine.pseudonyms import pseudonyms_of
 from sync_engine.store.locks import lease
@@ -403,7 +403,8 @@ def _present(hub: Hub, source: Source, asked: Pseudonyms, core_id: int) -> tuple
     """The leerling with the PGN that he has now, and the one that his pseudonym was obtained with.
 
     None where those are the same.
-    Raises: SyncError if he has no pseudonym or no PGN, or the former one is not known any more.
+    Raises: SyncError if he has no pseudonym or no PGN, or the former one is not known any more or
+        is that of another leerling now.
     """
     pupil = hub.people(source).find(core_id)
     if pupil is None or pupil.pgn is None:
@@ -416,8 +417,22 @@ def _present(hub: Hub, source: Source, asked: Pseudonyms, core_id: int) -> tuple
     tenant_id = hub.koppeling(source.name).tenant_id
     for number in former_pgns(hub, tenant_id, core_id):
         if asked.obtained_with(pupil, number):
+            _refuse_taken(hub, tenant_id, core_id, number)
             return pupil, number
     raise SyncError("the former PGN is not known any more", advice=_BY_HAND)
+
+
+def _refuse_taken(hub: Hub, tenant_id: int, core_id: int, former: Pgn) -> None:
+    """Who replaces a number blocks it for whom it is of by now. Raises: SyncError."""
+    other = whose_now(hub, tenant_id, core_id, former)
+    if other is not None:
+        raise SyncError(
+            "the former PGN is that of another leerling now",
+            advice=f"Het vorige PGN van deze leerling is nu van {hub_key(other)}. Wordt het "
+            "vervangen, dan kan die er nooit meer een ECK iD mee krijgen. Laat de school nakijken "
+            "van wie welk nummer is; zijn twee nummers verwisseld, vraag dan Kennisnet wat te doen "
+            "(docs/eckid-school.md, Verwisseld).",
+        )
 
 
 def _marks(hub: Hub, source: Source, pupil: Pupil, former: Pgn | None) -> Marks:
