@@ -135,6 +135,21 @@ def test_what_another_purpose_brought_is_not_used(made: Bench) -> None:
     }
 
 
+def test_a_number_that_only_another_purpose_brought_is_not_used(made: Bench) -> None:
+    """A person decided that it is one leerling, of whom two sources tell two numbers."""
+    enrol(made.sources["las"], "a", bsn=bsn(1).reveal())
+    made.sync("las")
+    core = made.core(Entity.LEERLING, "a", "las")
+    assert at(made)["a"].pgn == bsn(1)
+    enrol(made.sources["anders"], "a", bsn=bsn(2).reveal())
+    made.sync("anders")
+    decision = Decision(Verdict.LINK, Entity.LEERLING, "a", core_id=core)
+    made.sync("anders", kind=Kind.DECIDE, decision=decision, operator="els", why="dezelfde")
+    made.settle("las", "anders")
+    assert made.identifiers()[core, "bsn", 0] == bsn(2).reveal(), "the first by name is believed"
+    assert people(made).find(core) == Pupil(core, hub_key(core))
+
+
 def test_who_asks_without_the_purpose_gets_nobodys_number(store: Store, tmp_path: Path) -> None:
     made = people_bench(store, tmp_path, purpose="")
     enrol(made.sources["las"], "a", bsn=bsn(1).reveal())
