@@ -40,6 +40,7 @@ from sync_engine.hub import Hub
 from sync_engine.pseudonyms import pseudonyms_of
 from sync_engine.store.locks import lease
 from sync_engine.store.work import Work
+from sync_engine.switches import read_switch, refuse_in_maintenance
 
 _log = logging.getLogger(__name__)
 
@@ -176,8 +177,8 @@ def approve(hub: Hub, text: str, *, operator: str) -> Replacement:
     One that is approved already is carried out; whoever asks for that decides nothing.
 
     Raises: NoRightError to who proposed it; SyncError if there is none to approve; RunActiveError
-        while a run of the koppeling is under way; ConnectorError where it could not be carried out
-        now: it stays approved.
+        while a run of the koppeling is under way; MaintenanceError, ConnectorError where it could
+        not be carried out now: it stays approved.
     """
     _refuse_system(operator)
     source, exchange = _open(hub, text, {State.PROPOSED, State.APPROVED})
@@ -187,6 +188,7 @@ def approve(hub: Hub, text: str, *, operator: str) -> Replacement:
             exchange = _approved(hub, work, exchanges, exchange, operator)
         if not _has_come(hub, exchange):
             return _shown(source.name, exchange)
+        refuse_in_maintenance(read_switch(work, row.id), koppeling=row.name, now=hub.clock.now())
         with pseudonyms_of(hub, source) as (_, asked):
             carried = _Carrier(hub, source, asked, operator=operator)
             return _shown(source.name, carried.carry_out(work, exchange))
@@ -311,6 +313,8 @@ class _Carrier:
         told = {"error": "" if error is None else str(error)}
         told["advice"] = "" if error is None else error.advice
         over = state in {State.DONE, State.REFUSED}
+        if state in {State.DONE, State.ALARM}:  # so it is, whatever was decided meanwhile
+            exchange = self._exchanges.read(exchange.number)
         with work.transaction():
             moved = self._exchanges.move(
                 exchange,
