@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -21,14 +20,10 @@ from config.sources import PgnPurpose, School, Source, Tenant
 from connectors import registry as connector_registry
 from connectors.base import (
     Connector,
-    DataClass,
     Inbox,
     Keeps,
-    Link,
     Manifest,
-    Manners,
 )
-from connectors.stores import Batches, People, Vault
 from mappings import registry as mapping_registry
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
@@ -43,6 +38,7 @@ from sync_engine.context import KoppelingRow
 from sync_engine.errors import NoRightError
 from sync_engine.exchanges import Exchanges
 from sync_engine.inbox import StoreInbox
+from sync_engine.linking import Stores, connector
 from sync_engine.people import Purpose, StorePeople
 from sync_engine.politeness import StoreManners
 from sync_engine.reach import Reach, lay, reach_of
@@ -453,7 +449,7 @@ class Hub:
             koppeling=source.name,
             system=source.system,
             policy=self.settings.politeness,
-            probe=2 * _timeout(self.settings),
+            probe=2 * self.settings.policy.limits.request_timeout,
             clock=clock,
         )
         return connector(
@@ -563,109 +559,9 @@ def _mirrored(work: Work) -> tuple[dict[str, int], dict[str, tuple[int, str]]]:
     return {row[0]: row[1] for row in tenants}, {row[0]: (row[1], row[2]) for row in sources}
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """The stores of the engine that a connector is handed; None where it declares no need."""
-
-    inbox: Inbox | None = None
-    vault: Vault | None = None
-    batches: Batches | None = None
-    people: People | None = None
-
-
-NO_STORES: Final = Stores()
-
-
-def connector(
-    settings: Settings,
-    source: Source,
-    clock: Clock,
-    *,
-    stores: Stores = NO_STORES,
-    manners: Manners | None = None,
-) -> Connector:
-    """The connector of a configured source, its secrets resolved.
-
-    Args:
-        settings: of the installation.
-        source: the koppeling.
-        clock: of the connector.
-        stores: those that it needs.
-        manners: how its system is spared, with all who ask it.
-
-    Raises: ConfigurationError if the system is unknown, a setting misses, or a secret is not there.
-    """
-    factory = connector_registry.factory(source.system)
-    _refuse_unacknowledged(settings, factory.manifest)
-    _refuse_unagreed(settings, source, factory.manifest)
-    link = link_of(settings, source, factory.manifest, stores=stores, manners=manners)
-    return factory.connect(link, clock=clock)
-
-
-def link_of(
-    settings: Settings,
-    source: Source,
-    manifest: Manifest,
-    *,
-    stores: Stores = NO_STORES,
-    manners: Manners | None = None,
-) -> Link:
-    """What the configuration gives a connector. Raises: ConfigurationError."""
-    secret = {setting.name for setting in manifest.settings if setting.secret}
-    return Link(
-        name=source.name,
-        options=source.resolve_options(secret=secret),
-        resources=source.resources,
-        timeout=_timeout(settings),
-        drop=dropped_fields(settings, source, manifest),
-        inbox=stores.inbox,
-        manners=manners,
-        vault=stores.vault,
-        batches=stores.batches,
-        people=stores.people,
-    )
-
-
-def dropped_fields(settings: Settings, source: Source, manifest: Manifest) -> frozenset[str]:
-    """The fields (`leerling.BSN`) that the configuration keeps out of the hub, as it stands now."""
-    special = {
-        f"{resource.name}.{name}"
-        for resource in manifest.resources
-        for name, data_class in resource.fields.items()
-        if data_class is DataClass.SPECIAL
-    }
-    return settings.drop_for(source, special=special)
-
-
-def _refuse_unacknowledged(settings: Settings, manifest: Manifest) -> None:
-    """Production rests on no contract that nobody confirmed and nobody accepted."""
-    missing = settings.unacknowledged(a.name for a in manifest.assumptions)
-    if settings.production and missing:
-        names = ", ".join(sorted(missing))
-        raise ConfigurationError(
-            f"{manifest.system}: these assumed contracts are not acknowledged: {names}",
-            advice="Lees ze met `koppelhub assumptions` en neem ze op in `acknowledged`.",
-        )
-
-
-def _refuse_unagreed(settings: Settings, source: Source, manifest: Manifest) -> None:
-    """In production no key of a school is used before it agreed."""
-    has_key = any(setting.secret for setting in manifest.settings)
-    if settings.production and has_key and source.agreement is None:
-        raise ConfigurationError(
-            f"source[{source.name}].agreement: nobody recorded that the school agreed",
-            advice=f'Leg het vast: `koppelhub source agree {source.name} --basis "..." '
-            '--purpose "..." --on JJJJ-MM-DD`.',
-        )
-
-
 def _resource_names() -> set[str]:
     return {
         resource.name
         for factory in connector_registry.find().installed.values()
         for resource in factory.manifest.resources
     }
-
-
-def _timeout(settings: Settings) -> timedelta:
-    return settings.policy.limits.request_timeout

@@ -242,6 +242,18 @@ def test_killed_with_real_stores_everybody_gets_his_own(town: Town) -> None:
     town.everybody(*range(48))
 
 
+@ON_SQLITE
+def test_a_run_whose_time_is_up_leaves_its_batches_to_the_next_one(town: Town) -> None:
+    town.enrol(*range(PUPILS))
+    report = town.run(time_limit=timedelta(seconds=12))
+    assert report.outcome is not Outcome.DONE
+    assert town.clock.now() - report.started_at < timedelta(seconds=30)
+    assert town.facility.counts.operations["submitStampseudonymBatch"] > 0
+    assert town.run().outcome is Outcome.DONE
+    assert town.repeated() == 0
+    town.everybody(*range(PUPILS))
+
+
 def test_the_limit_of_the_day_ends_at_midnight(town: Town) -> None:
     town.facility.set_rules({"per_day": 1})
     town.enrol(*range(PUPILS))
