@@ -19,6 +19,7 @@ from config.logs import bound
 from connectors.base import Scope
 from connectors.errors import ConnectorError
 from connectors.protocols.watching import watched_by
+from connectors.pseudonyms import Rehearsing
 from sync_engine import received, totals
 from sync_engine.acts import Act, act_of
 from sync_engine.apply import apply, refuse
@@ -300,6 +301,8 @@ class _Run:
         connector = hub.connect(source, hub.clock)
         try:
             dry = self.options.dry
+            if dry and isinstance(connector, Rehearsing):
+                connector.rehearse()
             context = Context(
                 work=self.work,
                 cipher=hub.cipher(self.row.tenant_id),

@@ -111,6 +111,7 @@ class EckIdConnector:
     ) -> None:
         self._link, self._options, self._people = link, options, stores.people
         self._facility, self._hasher, self._close = facility, hasher, close
+        self._rehearses = False
         self._shelf = Shelf(stores.vault)
         self._post = Post(
             link.name,
@@ -176,6 +177,10 @@ class EckIdConnector:
         """Some persons, by hub key; who has no ECK iD is asked for at once, before others."""
         return self._reading(scope, keys=keys)
 
+    def rehearse(self) -> None:
+        """Read what is kept; hash nobody, and ask the facility nothing."""
+        self._rehearses = True
+
     def parse(self, resource: str, body: bytes) -> Parsed:
         """Turn one raw body into its record of records.py."""
         return records.parse(resource, body)
@@ -189,6 +194,7 @@ class EckIdConnector:
             stages=self._stages(scope),
             contract=DeliveryContract(fields, MANIFEST.specification),
             keys=keys,
+            rehearses=self._rehearses,
         )
 
     def _stages(self, scope: Scope) -> Stages:

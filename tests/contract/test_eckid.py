@@ -215,6 +215,19 @@ def test_one_pupil_is_looked_up_by_his_hub_key(town: Town) -> None:
 
 
 @ON_SQLITE
+def test_a_preview_asks_for_nobody_and_says_how_many_it_would(town: Town) -> None:
+    town.enrol(1, 2, 3)
+    report = town.run(dry=True)
+    assert not town.facility.counts.operations
+    assert not town.facility.counts.hpgns
+    (reading,) = [reading for reading in report.readings if reading.scope.endswith(VMBO)]
+    assert "3 are not asked for yet" in reading.reason
+    assert town.bench.hub.count("vault") == town.bench.hub.count("batch") == 0
+    town.run()
+    town.everybody(1, 2, 3)
+
+
+@ON_SQLITE
 def test_a_changed_pgn_is_set_apart_and_keeps_what_was_obtained(town: Town) -> None:
     town.enrol(1, 2)
     town.run()

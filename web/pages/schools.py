@@ -93,8 +93,8 @@ def _shown(
     waiting: Sequence[Item],
     serves: Sequence[object] = (),
     switch: Switch | None = None,
-    switches: bool = False,
     brin: str = "",
+    switches: bool = False,
 ) -> Response:
     koppelingen = _health(desk, names)
     charts = {
@@ -115,10 +115,10 @@ def _shown(
         charts=charts,
         serves=serves,
         switch=switch,
-        switches=switches,
         brin=brin,
         reading=reading,
         refresh=int(AGAIN.total_seconds()) if reading else 0,
+        switches=switches,
         in_maintenance=switch is not None and switch.in_maintenance(desk.now),
         labels=labels,
         title_of=title_of,
