@@ -217,7 +217,9 @@ class Reader:
         numbers = self.context.renumbering.every_name(scope.brins)
         if scope.brins and not source.includes(numbers):
             return False
-        wanted = self.options.brins
+        wanted, apart = self.options.brins, self.options.apart
+        if apart is not None and self.options.kind is not Kind.ONLY and not apart.has(scope.brins):
+            return False
         return (
             not wanted or not scope.brins or any(b.startswith(w) for b in numbers for w in wanted)
         )

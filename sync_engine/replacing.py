@@ -32,7 +32,7 @@ from connectors.stores import Pupil
 from mappings.canonical.fields import Entity
 from sync_engine.audit import note, note_within
 from sync_engine.context import KoppelingRow
-from sync_engine.errors import NoRightError, StalePlanError, SyncError
+from sync_engine.errors import NoRightError, StalePlanError, StoreError, SyncError
 from sync_engine.exchanges import Detail, Exchange, Exchanges
 from sync_engine.find import find_leerlingen, hub_key
 from sync_engine.former_pgn import Pgn, former_pgns, is_told_together
@@ -64,7 +64,7 @@ OPEN: Final = frozenset({State.PROPOSED, State.APPROVED, State.ALARM})
 _BY_HAND: Final = (
     "Het vorige PGN staat niet (meer) in het journaal van de hub, dus het kan niet worden "
     "vervangen. Laat de school het oude en het nieuwe nummer zelf aan de Nummervoorziening melden "
-    "(docs/eckid.md, Vervangen met de hand). Tot die tijd houdt deze leerling zijn ECK iD."
+    "(docs/eckid-school.md, Vervangen met de hand). Tot die tijd houdt deze leerling zijn ECK iD."
 )
 _NOT_CHANGED: Final = (
     "Van deze leerling is geen ECK iD met een ander PGN verkregen: er valt niets te vervangen. Zie "
@@ -277,6 +277,8 @@ class _Carrier:
         marks = msgspec.json.decode(self._exchanges.body(exchange), type=Marks)
         try:
             pupil, former = _present(self._hub, self._source, self._asked, core_id)
+        except StoreError:
+            raise
         except SyncError as error:
             return self._end(work, exchange, State.REFUSED, error)
         now = _marks(self._hub, self._source, pupil, former)
@@ -389,6 +391,8 @@ def _changed(hub: Hub, core_id: int, tenant_id: int) -> tuple[Source, Pupil, Pgn
         with pseudonyms_of(hub, source) as (_, asked):
             try:
                 pupil, former = _present(hub, source, asked, core_id)
+            except StoreError:
+                raise
             except SyncError as error:
                 refused = error
                 continue

@@ -19,6 +19,7 @@ from config.logs import bound
 from connectors.base import Scope
 from connectors.errors import ConnectorError
 from connectors.protocols.watching import watched_by
+from connectors.pseudonyms import Rehearsing
 from sync_engine import received, totals
 from sync_engine.acts import Act, act_of
 from sync_engine.apply import apply, refuse
@@ -43,6 +44,7 @@ from sync_engine.reading import Reader, fail
 from sync_engine.renumbering import Herinrichting
 from sync_engine.replacing import carry_out_due
 from sync_engine.replay import Replayer, retry_quarantine
+from sync_engine.rights import as_seen, checked_run
 from sync_engine.scopes import end_vanished, load_scopes
 from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
@@ -93,6 +95,8 @@ def run(
         later is in the report.
     """
     row = hub.koppeling(koppeling)
+    options = checked_run(hub, koppeling, options)
+    asked, hub = hub, hub.whole
     with (
         hub.store.work() as work,
         _allowed(hub, work, row, options),
@@ -103,7 +107,7 @@ def run(
         shown = progress or (lambda *_: None)
         made = _Run(hub, row, options, work=work, progress=shown, stop=stop)
         made.inspect, made.receive = inspect, receive
-        return made.execute()
+        return as_seen(asked, made.execute())
 
 
 def _refuse_done(work: Work, row: KoppelingRow, options: Options) -> None:
@@ -254,6 +258,8 @@ class _Run:
         options["groups"] = len(self.options.groups)
         options["cores"] = len(self.options.cores)
         options["pupils"] = len(self.options.pupils)
+        if options.pop("apart") is not None:
+            options["apart"] = True
         with self.work.transaction():
             self.work.execute(
                 "UPDATE run SET state = 'failed', finished_at = ?, error = 'stopped from outside', "
@@ -295,6 +301,8 @@ class _Run:
         connector = hub.connect(source, hub.clock)
         try:
             dry = self.options.dry
+            if dry and isinstance(connector, Rehearsing):
+                connector.rehearse()
             context = Context(
                 work=self.work,
                 cipher=hub.cipher(self.row.tenant_id),
@@ -310,6 +318,7 @@ class _Run:
                 dry=dry,
                 ids=Ids(self.work, dry=dry),
                 step_ids=Ids(self.work, dry=False),
+                apart=() if self.options.apart is None else self.options.apart.scopes,
                 same_keys=hub.settings.same_keys(source),
             )
             received.prepare(context)

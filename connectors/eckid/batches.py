@@ -354,13 +354,14 @@ class Post:
         return Came(batch.persons, frozenset(batch.persons))
 
     def _close(self, batch: Batch, outcome: str, counts: Mapping[str, int] | None = None) -> None:
-        """Over; who was in it is no longer in a batch."""
+        """Over; who was in it is no longer in a batch.
+
+        That comes first: closing forgets who they were.
+        """
+        stage = Stage(batch.kind)
+        self._shelf.forget(stage.asked, self._asked(stage, batch))
         self._batches.close(batch, outcome=outcome, counts=counts or {})
         self._open.pop(batch.number, None)
-        stage = Stage(batch.kind)
-        asked = self._shelf.read(stage.asked, Asked, batch.persons)
-        mine = [p for p, was in asked.items() if was.batch == batch.number]
-        self._shelf.forget(stage.asked, mine)
 
 
 def _word(stage: Stage) -> str:

@@ -14,6 +14,7 @@ from sync_engine.audit import note
 from sync_engine.cells import rows
 from sync_engine.health import KoppelingHealth, health
 from sync_engine.history import RunView, list_runs
+from sync_engine.rights import may_switch
 from sync_engine.selection import Selection, select
 from sync_engine.switches import Switch
 from sync_engine.todo import Item, todo
@@ -55,6 +56,7 @@ def koppeling(desk: Desk) -> Response:
         waiting=waiting,
         serves=schools,
         switch=standing(desk, source.name),
+        switches=may_switch(desk.hub, source.name),
     )
 
 
@@ -92,6 +94,7 @@ def _shown(
     serves: Sequence[object] = (),
     switch: Switch | None = None,
     brin: str = "",
+    switches: bool = False,
 ) -> Response:
     koppelingen = _health(desk, names)
     charts = {
@@ -115,6 +118,7 @@ def _shown(
         brin=brin,
         reading=reading,
         refresh=int(AGAIN.total_seconds()) if reading else 0,
+        switches=switches,
         in_maintenance=switch is not None and switch.in_maintenance(desk.now),
         labels=labels,
         title_of=title_of,

@@ -14,6 +14,8 @@ from config.errors import ConfigurationError
 from connectors.base import Scope
 from connectors.eckid import records
 from connectors.eckid.faults import WrongEnvironmentError
+from connectors.eckid.keeping import Refused
+from connectors.eckid.obtaining import once_more
 from connectors.eckid.persons import marked
 from connectors.errors import (
     ConnectorError,
@@ -230,18 +232,26 @@ def test_a_replacement_that_was_cut_off_is_finished_the_next_time(
     assert koppeling.hasher.hashed.total() == hashed, "it was done: nothing is sent"
 
 
-def test_a_replacement_without_an_answer_is_asked_after(
-    koppeling: Koppeling,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("done", [False, True])
+def test_a_replacement_without_an_answer_is_asked_for_once_more(
+    koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch, done: bool
 ) -> None:
     now = renumbered(koppeling)
     real = koppeling.facility.replace
 
     def unanswered(*args: Any) -> Any:
-        real(*args)
+        if done:
+            real(*args)
         raise OutcomeUnknownError("no answer", system="eckid", operation="replace")
 
-    monkeypatch.setattr(koppeling.facility, "replace", unanswered)  # a wire that breaks
+    monkeypatch.setattr(koppeling.facility, "replace", unanswered)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        koppeling.connect().renumber(now, former=bsn(1))
+    assert "tweede keer" in caught.value.advice
+    assert koppeling.hasher.of(bsn(101)) not in koppeling.facility.submitted, (
+        "it would get a pseudonym of its own"
+    )
+    monkeypatch.setattr(koppeling.facility, "replace", real)
     koppeling.connect().renumber(now, former=bsn(1))
     koppeling.people.put(now)
     assert koppeling.connect().standing(SCOPE).obtained == 1
@@ -351,13 +361,14 @@ def test_who_is_refused_is_asked_three_times_and_then_becomes_a_question(
     assert found["K-3"]["eck_id"] == koppeling.eck_of(bsn(103))
 
 
-def test_reading_twice_in_one_run_asks_nobody_twice(koppeling: Koppeling) -> None:
-    koppeling.pupils(*range(1, 11))
+@pytest.mark.parametrize("amount", [3, 10])
+def test_reading_twice_in_one_run_asks_nobody_twice(koppeling: Koppeling, amount: int) -> None:
+    koppeling.pupils(*range(1, amount + 1))
     koppeling.facility.refusing = {koppeling.hasher.of(bsn(3))}
     connector = koppeling.connect()
     for _ in range(2):
         reading = connector.snapshot(SCOPE)
-        assert len(records_of(reading)) == 9
+        assert len(records_of(reading)) == amount - 1
         assert not reading.completeness.complete
     assert koppeling.hasher.hashed[bsn(3).reveal()] == 1
 
@@ -404,8 +415,11 @@ def test_an_answer_that_cannot_be_read_is_kept_for_a_day(
 
     monkeypatch.setattr(koppeling.facility, "read", unreadable)  # another version
     _, completeness = obtain(koppeling)
-    assert "cannot be read" in completeness.reason
-    assert koppeling.hasher.hashed.total() == 10
+    assert "cannot be read (1)" in completeness.reason
+    koppeling.pupils(*range(11, 21))
+    _, completeness = obtain(koppeling)
+    assert "cannot be read (2)" in completeness.reason, "each once a run"
+    assert koppeling.hasher.hashed.total() == 20
     koppeling.clock.advance(timedelta(hours=25))
     obtain(koppeling)
     assert koppeling.batches.closed[0][1] == "onleesbaar"
@@ -414,7 +428,7 @@ def test_an_answer_that_cannot_be_read_is_kept_for_a_day(
         koppeling.clock.advance(timedelta(hours=1))
         _, completeness = obtain(koppeling)
     assert completeness.complete
-    everybody(koppeling, *range(1, 11))
+    everybody(koppeling, *range(1, 21))
 
 
 def test_one_person_who_is_in_the_hub_twice_has_one_pseudonym_twice(koppeling: Koppeling) -> None:
@@ -423,6 +437,31 @@ def test_one_person_who_is_in_the_hub_twice_has_one_pseudonym_twice(koppeling: K
     _, completeness = obtain(koppeling)
     assert completeness.complete
     assert koppeling.obtained()[1] == koppeling.obtained()[2] == koppeling.eck_of(bsn(1))
+
+
+def test_a_pseudonym_that_is_kept_is_never_written_over(koppeling: Koppeling) -> None:
+    koppeling.pupils(*range(1, 11))
+    koppeling.facility.ready_after = 20
+    obtain(koppeling)
+    (kind,) = [kind for kind in koppeling.vault.values if kind.startswith("gevraagd/")]
+    mark = json.loads(koppeling.vault.values[kind][1])["mark"]
+    kept = {"v": f"https://ketenid.nl/sppilot/{'b' * 128}", "mark": mark, "sinds": DAY}
+    koppeling.vault.write(kind.removeprefix("gevraagd/"), {1: json.dumps(kept).encode()})
+    koppeling.facility.ready_after = 0
+    koppeling.clock.advance(timedelta(minutes=10))
+    _, completeness = obtain(koppeling)
+    assert "differs from the one that is kept (1)" in completeness.reason
+    assert not completeness.waits
+    assert koppeling.vault.kind("stampseudoniem")[1] == kept
+
+
+def test_a_refusal_of_a_batch_is_counted_once_however_often_it_is_taken_in() -> None:
+    first = once_more(None, "m", batch=7)
+    assert first == Refused("m", 1, 7)
+    assert once_more(first, "m", batch=7) is None
+    assert once_more(first, "m", batch=8) == Refused("m", 2, 8)
+    assert once_more(first, "m") == Refused("m", 2)
+    assert once_more(first, "another", batch=7) == Refused("another", 1, 7)
 
 
 # -- waiting ---------------------------------------------------------------------------------------
@@ -544,10 +583,16 @@ def test_at_the_limit_of_the_day_nobody_is_hashed_for_nothing(koppeling: Koppeli
     assert "middernacht" in completeness.advice
     assert koppeling.hasher.hashed.total() == 20, "a batch, and the piece that was refused"
     assert len(koppeling.obtained()) == 10, "what was hashed goes by single calls"
+    assert koppeling.vault.kind("gevraagd") == {}
     for _ in range(3):
         koppeling.clock.advance(timedelta(hours=1))
         obtain(koppeling)
     assert koppeling.hasher.hashed.total() == 20
+    for number in range(33, 41):
+        koppeling.people.pupils_of[VESTIGING].pop(number)
+    obtain(koppeling)
+    assert koppeling.hasher.hashed.total() == 20, "12 are no handful, though their last piece is"
+    koppeling.pupils(*range(33, 41))
     for _ in range(8):
         koppeling.clock.advance(timedelta(days=1))
         _, completeness = obtain(koppeling)
@@ -643,6 +688,8 @@ def test_killed_at_any_call_nobody_is_lost_or_asked_twice_without_need(
             koppeling.clock.advance(timedelta(minutes=6))
             _, completeness = obtain(koppeling)
         assert completeness.complete, (call, fuse.what)
+        assert koppeling.batches.waiting() == []
+        assert koppeling.vault.kind("gevraagd") == {}
         everybody(koppeling, *range(1, amount + 1))
         hashed = koppeling.hasher.hashed.total() - amount
         asked = [n for n in koppeling.facility.submitted.values() if n > 1]

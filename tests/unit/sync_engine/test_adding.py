@@ -13,6 +13,7 @@ from mappings.canonical.fields import Entity
 from sync_engine.case_view import read_case
 from sync_engine.errors import SyncError
 from sync_engine.explain import explain
+from sync_engine.history import explain_record
 from sync_engine.hubkeys import hub_key
 from sync_engine.options import Decision, Kind, Verdict
 from sync_engine.outcome import Outcome
@@ -216,6 +217,10 @@ def test_he_is_found_by_an_eck_id_that_was_obtained(build: Build) -> None:
     obtain(made, "a", TWO, "e2")
     made.sync("e")
     made.sync("e2")
+    told = explain_record(
+        made.hub, Entity.LEERLING, one, field="eck_verkregen", operator="test"
+    ).fields[0]
+    assert told.changes_when == "verandert als e iets anders levert; wat e2 zegt staat ernaast"
     for value in (ONE, TWO):
         assert [m.key for m in search(made.hub, Entity.LEERLING, value, operator="t")] == [
             hub_key(one)
