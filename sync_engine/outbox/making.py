@@ -57,11 +57,13 @@ class Form:
     Attributes:
         run: the newest run whose changes are in it.
         number: of its message; 0 where it is what was confirmed.
+        is_made: it is what a message says; else none could be made.
     """
 
     body: bytes | None
     run: int = 0
     number: int = 0
+    is_made: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ class Maker:
         objects = read_objects(work, target.outward, tenant, cores, on=self._today)
         wanted = {core_id: self._asked(core_id, thing) for core_id, thing in objects.items()}
         has = self._confirmed(cores) | self._messages(cores, UNDER_WAY)
+        waiting = self._messages(cores, WAITING)
         refused = self._messages(cores, (State.UNDELIVERABLE,))
         declined = self._messages(cores, (State.DECLINED,))
         with work.transaction():
@@ -186,6 +189,7 @@ class Maker:
                     one,
                     found,
                     has=has.get(one.core_id),
+                    waiting=waiting.get(one.core_id),
                     refused=refused.get(one.core_id),
                     declined=declined.get(one.core_id),
                 )
@@ -206,7 +210,7 @@ class Maker:
             self.over(refused.number, State.WITHDRAWN)
         self._work.execute(
             "UPDATE outbox SET state = ?, stale = FALSE, salt = NULL, body = ?, code = ?, "
-            "error = ?, settled_at = ? WHERE id = ?",
+            "error = ?, action = '', settled_at = ? WHERE id = ?",
             (
                 str(State.UNDELIVERABLE),
                 b"",
@@ -223,6 +227,7 @@ class Maker:
         wanted: bytes | None,
         *,
         has: Form | None,
+        waiting: Form | None,
         refused: Form | None,
         declined: Form | None,
     ) -> None:
@@ -233,8 +238,11 @@ class Maker:
                 if former is not None:
                     self.over(former.number, State.WITHDRAWN)
             return
-        if any(former is not None and former.body == wanted for former in (refused, declined)):
+        if any(_says(former, wanted) for former in (refused, declined)):
             self._withdraw(one)  # that was said, and was refused: it is not said again
+            return
+        if _says(waiting, wanted):  # as it was, with what a person said of it
+            self._work.execute("UPDATE outbox SET stale = FALSE WHERE id = ?", (one.number,))
             return
         corrects = has is not None and one.undone is not None and has.run >= one.undone
         asks = one.state is State.ASKS or corrects or declined is not None
@@ -308,7 +316,15 @@ class Maker:
             f"AND {work.many('core_id')} ORDER BY id",
             (self._target.koppeling.id, self._target.resource, work.values(cores)),
         )
-        return {row[0]: Form(opened(self._cipher, row[2:]), row[4], row[1]) for row in rows}
+        return {
+            row[0]: Form(opened(self._cipher, row[2:]), row[4], row[1], is_made=bool(row[3]))
+            for row in rows
+        }
+
+
+def _says(form: Form | None, wanted: bytes | None) -> bool:
+    """Whether a message says just this."""
+    return form is not None and form.is_made and form.body == wanted
 
 
 def opened(cipher: TenantCipher, row: Row) -> bytes | None:

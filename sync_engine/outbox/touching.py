@@ -103,7 +103,8 @@ def mark(
     Args:
         work: of the hub, in its transaction.
         target: for whom.
-        objects: query of their core ids, with its parameters.
+        objects: query of their core ids.
+        params: of that query.
         run_id: the run that changed them; what a message says is of the newest.
         undone: the run that it turned round.
         at: since when they wait.
