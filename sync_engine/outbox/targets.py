@@ -73,7 +73,7 @@ def _may_deliver(hub: Hub, source: Source) -> bool:
 
 def _target(hub: Hub, source: Source) -> Target | None:
     outward = hub.find_outward(source.system)
-    if outward is None:
+    if outward is None or (source.resources and outward.resource not in source.resources):
         return None
     resource = hub.manifest(source).resource(outward.resource)
     chosen = not resource.optional or resource.name in source.resources
