@@ -86,6 +86,9 @@ def sandbox_serve(
 def demo(
     directory: Annotated[Path, typer.Argument(help="Where to put it.")] = Path("demo"),
     pupils: Annotated[int, typer.Option("--pupils")] = 120,
+    with_eckid: Annotated[
+        bool, typer.Option("--eckid/--no-eckid", help="With a school that gets its ECK iDs.")
+    ] = True,
     json: Json = False,
 ) -> None:
     """Play five nights of a synthetic school, against a real server on loopback."""
@@ -93,7 +96,8 @@ def demo(
     from console.demo import play
 
     out = Output(json=json)
-    raise typer.Exit(play(out, directory, pupils=pupils, clock=SystemClock()))
+    code = play(out, directory, pupils=pupils, clock=SystemClock(), eckid=with_eckid)
+    raise typer.Exit(code)
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 """The demo: a synthetic school, a real Somtoday server on loopback, and the five nights until now.
 
+A second school, on Magister, gets its ECK iDs (demo_eckid.py).
+
 Only the clock is made up: it says that it is night, and the next night. Everything else is what
 runs in production: HTTP and OAuth2, the connector, the mapping, the engine, the database. The last
 night is last night, so that the plan that it leaves can be approved or refused by who looks on.
@@ -23,6 +25,8 @@ from config import logs
 from config.clock import AMSTERDAM, Clock, FixedClock, local_date
 from config.errors import ConfigurationError
 from config.settings import Settings, example
+from console.demo_eckid import BRIN, ECKID, LAS, MagisterSchool, magister_school
+from console.eckid import show_standing
 from console.lives import show_explanation
 from console.output import Output
 from console.setup import initialise
@@ -45,6 +49,7 @@ from sync_engine.history import explain_leerling
 from sync_engine.hub import Hub
 from sync_engine.outcome import ExitCode, Outcome, RunReport
 from sync_engine.plans import Chosen, StepView, read_plan
+from sync_engine.pseudonyms import standing
 from sync_engine.runs import Options, run
 
 SOURCE = "somtoday-demo"
@@ -54,6 +59,7 @@ _NIGHTS = 5
 _DAYS = ("Maandag", "Dinsdag", "Woensdag", "Donderdag", "Vrijdag", "Zaterdag", "Zondag")
 _SHOWN = 12
 _LOG = "koppelhub.log"
+_PKI = "nummervoorziening"
 
 
 @dataclass(slots=True)
@@ -75,6 +81,7 @@ class _Stage:
     nights: list[datetime]
     school: School
     sandbox: SomtodaySandbox
+    second: MagisterSchool | None
     acts: list[Act] = field(default_factory=list)
 
     def act(self, title: str, *lines: str) -> Act:
@@ -95,10 +102,10 @@ class _Stage:
         """The day of the week of that night."""
         return _DAYS[local_date(self.nights[number]).weekday()]
 
-    def sync(self, options: Options | None = None) -> RunReport:
+    def sync(self, source: str = SOURCE) -> RunReport:
         """One run, shown."""
         with self.out.progress() as progress:
-            report = run(self.hub, SOURCE, options or Options(operator="demo"), progress=progress)
+            report = run(self.hub, source, Options(operator="demo"), progress=progress)
         self.acts[-1].report = report
         if not self.out.json:
             show_report(self.out, report)
@@ -117,7 +124,9 @@ class _Stage:
         show_steps(self.out, shown[:_SHOWN])
 
 
-def play(out: Output, directory: Path, *, pupils: int, clock: Clock) -> ExitCode:
+def play(
+    out: Output, directory: Path, *, pupils: int, clock: Clock, eckid: bool = True
+) -> ExitCode:
     """Play the demo in a directory of its own. The code is 0 when every act ended as it should.
 
     Args:
@@ -125,19 +134,26 @@ def play(out: Output, directory: Path, *, pupils: int, clock: Clock) -> ExitCode
         directory: its own.
         pupils: of the school.
         clock: what time it really is.
+        eckid: whether a second school, on Magister, gets its ECK iDs.
 
     Raises: ConfigurationError if something else stands in that directory.
     """
     _clear(directory)
     nights = _nights(clock.now())
     school = _school(pupils, nights=nights)
+    made_up = FixedClock(nights[0])
+    directory.mkdir(parents=True, mode=0o700)
+    (directory / _MARK).touch()
     with SomtodaySandbox(school) as sandbox, ExitStack() as ends:
-        settings = _install(directory, sandbox)
+        second = None
+        if eckid:
+            folder, today = directory / _PKI, local_date(nights[0])
+            second = ends.enter_context(magister_school(folder, today=today, clock=made_up))
+        settings = _install(directory, sandbox, second)
         _log_beside(directory, ends)
-        made_up = FixedClock(nights[0])
         hub = Hub.open(settings, made_up)
         try:
-            stage = _Stage(out, hub, made_up, nights, school, sandbox)
+            stage = _Stage(out, hub, made_up, nights, school, sandbox, second)
             good = _acts(stage, directory)
         finally:
             hub.close()
@@ -240,6 +256,8 @@ def _acts(stage: _Stage, directory: Path) -> bool:
     outcomes.append(_second_night(stage, changes))
     outcomes.append(_a_bad_night(stage))
     outcomes.append(_confirmed(stage))
+    if stage.second is not None:
+        outcomes.append(_eck_ids(stage, stage.second))
     outcomes.append(_held(stage))
     _the_end(stage, directory)
     return all(outcomes)
@@ -330,6 +348,29 @@ def _confirmed(stage: _Stage) -> bool:
     return report.outcome is Outcome.DONE and report.steps.get("leerling.close", 0) > 0
 
 
+def _eck_ids(stage: _Stage, second: MagisterSchool) -> bool:
+    stage.act(
+        "Een school op Magister krijgt haar ECK iD's",
+        "Magister levert geen ECK iD. Deze school legde vast dat het PGN daarvoor gebruikt mag",
+        "worden. De hub leest Magister, maakt van elk PGN een hash, en vraagt met een eigen",
+        "certificaat eerst de stampseudoniemen en dan de ECK iD's. Het PGN gaat nergens heen.",
+    )
+    read = stage.sync(LAS)
+    stage.act("De Nummervoorziening wordt gevraagd (een echte hash kost bijna een seconde)")
+    obtained = stage.sync(ECKID)
+    found = standing(stage.hub, BRIN)
+    if not stage.out.json:
+        show_standing(stage.out, found)
+    stage.act("Nog een keer: niemand wordt opnieuw gehasht of gevraagd")
+    asked = second.asked
+    again = stage.sync(ECKID)
+    if not stage.out.json:
+        stage.out.line(f"Personen gevraagd: {asked[0]}; keer gevraagd: {second.asked[1]}.")
+    everyone = all(place.standing.obtained == asked[0] for place in found.places)
+    outcomes = {report.outcome for report in (read, obtained, again)}
+    return outcomes == {Outcome.DONE} and everyone and second.asked == asked and not again.steps
+
+
 def _held(stage: _Stage) -> bool:
     stage.night(
         4,
@@ -362,7 +403,10 @@ def _the_end(stage: _Stage, directory: Path) -> None:
         ("runs", "wat er deze nachten gebeurde"),
         ("run show 4", "de nacht met de afgebroken pagina"),
         ("doctor", "of de installatie gezond is"),
+        (f"eckid status --school {BRIN}", "wie een ECK iD heeft, en waarom iemand niet"),
     ):
+        if stage.second is None and words.startswith("eckid"):
+            continue
         typed = f"{shlex.quote(command)} {words} --config {shlex.quote(str(config))}"
         stage.out.line(f"  {typed}  # {what}")
     serve = f"{shlex.quote(command)} sandbox serve"
@@ -394,10 +438,8 @@ def _clear(directory: Path) -> None:
     shutil.rmtree(directory)
 
 
-def _install(directory: Path, sandbox: SomtodaySandbox) -> Settings:
+def _install(directory: Path, sandbox: SomtodaySandbox, second: MagisterSchool | None) -> Settings:
     """The packaged example configuration, pointed at this sandbox, the same in every season."""
-    directory.mkdir(parents=True, mode=0o700)
-    (directory / _MARK).touch()
     secret = directory / "somtoday.secret"
     secret.touch(mode=0o600)
     secret.write_text(sandbox.credentials.client_secret, encoding="utf-8")
@@ -416,5 +458,8 @@ def _install(directory: Path, sandbox: SomtodaySandbox) -> Settings:
             raise ConfigurationError(f"the packaged example no longer says {before}")
         text = text.replace(before, after)
     text += _ALL_YEAR
+    if second is not None:
+        second.install(directory)
+        text += second.configuration
     initialise(directory, configuration=text)
     return Settings.load(directory / "koppelhub.toml")

@@ -22,7 +22,7 @@ WITHOUT_PGN: Final = "niet verkrijgbaar: geen PGN"
 
 MISSING: Final = {
     Missing.KOPPELING: "Voor deze school haalt de hub geen ECK iD's op: er is geen koppeling van "
-    'system = "eckid". Vraag ops die te maken (docs/eckid.md, Inrichten).',
+    'system = "eckid". Vraag ops die te maken (docs/eckid-school.md, Inrichten).',
     Missing.PURPOSE: "De koppeling die ECK iD's ophaalt mag het PGN niet gebruiken: zet er een "
     '[[source.pgn]] met purpose = "eckid" bij, met grondslag en dag van de afspraak.',
     Missing.TELLER: "Geen administratie van deze school mag het PGN voor het ECK iD leveren: zet "

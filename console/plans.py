@@ -73,12 +73,12 @@ def show_plan(out: Output, plan: PlanView) -> None:
     """A plan: counts, why it waits, then record by record, field by field."""
     if out.data(plan):
         return
+    waits = STATES.get(plan.state, plan.state) if plan.replaced_by is None else _state(plan)
     out.title(
-        f"Plan {plan.id} van {plan.koppeling}: {STATES.get(plan.state, plan.state)}, "
-        f"geldig tot {out.moment(plan.expires_at)}"
+        f"Plan {plan.id} van {plan.koppeling}: {waits}, geldig tot {out.moment(plan.expires_at)}"
     )
     out.line(pairs(plan.counts) or "niets te wijzigen")
-    if plan.waiting:
+    if plan.waits:
         out.line(f"wacht op een mens: {plan.waiting}")
     for hold in plan.holds:
         out.line(f"  vastgehouden: {hold['reason']}")

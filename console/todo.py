@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _KINDS: Final = {
     "plan": "plannen die wachten",
     "run": "runs die mislukten",
+    "replacement": "vervangingen van een PGN",
     "case": "open zaken",
     "quarantine": "records in quarantaine",
     "refused": "afgewezen of teruggedraaide records",

@@ -17,6 +17,8 @@ from sync_engine.cases import (
     QUARANTINE,
     CaseNote,
     CaseRow,
+    as_seen,
+    candidates_of,
     find_case,
     notes_of,
 )
@@ -42,6 +44,10 @@ from sync_engine.view import store_context
 AGREES: Final = "gelijk"
 DIFFERS: Final = "ANDERS"
 ABSENT: Final = "ontbreekt"
+_ELSEWHERE: Final = (
+    "Dit record lijkt ook op een record van een andere school van het bestuur. Vraag het aan een "
+    "collega die voor al die scholen mag beslissen."
+)
 _ROWS: Final = 20
 """So many groepen, inschrijvingen and koppelingen of a candidate are told."""
 
@@ -129,6 +135,7 @@ def read_case(hub: Hub, number: int) -> CaseView:
             _differing(context, case, view)
         elif case.kind == MESSAGE:
             _undelivered(context.work, case, view)
+        as_seen(context.work, case)
     view.choices += [
         Choice("geef de zaak aan een collega", f"koppelhub case assign {number} --to NAAM"),
         Choice("schrijf op wat u nagevraagd hebt", f"koppelhub case note {number}"),
@@ -181,6 +188,9 @@ class _Side:
             candidate = self._candidate(told, said, node.core_id)
             if candidate is not None:
                 view.candidates.append(candidate)
+        if self._context.work.is_limited and len(view.candidates) < len(candidates_of(case.detail)):
+            view.facts.append(_ELSEWHERE)
+            return
         adding = [context.koppelingen[number] for number in sorted(context.adding)]
         view.choices = _choices(case, view.candidates, str(self._entity), adding=adding)
 

@@ -161,6 +161,7 @@ class Context:
     lifting: frozenset[int] = frozenset()  # decisions that this run takes back
     evidence: dict[tuple[str, str], bytes] = field(default_factory=dict)  # of what it decides
     events: list[tuple[int | None, str, dict[str, object]]] = field(default_factory=list)
+    apart: tuple[int, ...] = ()  # scopes of which nothing that waits is used in this run
     same_keys: frozenset[str] = frozenset()  # koppelingen whose persons have our keys
     targets: tuple[Target, ...] = ()  # of the tenant, to which what changes is delivered
 

@@ -112,13 +112,7 @@ def ways(hub: Hub, *, school: str | None = None) -> list[Way]:
 
     Raises: ConfigurationError if there is no such school.
     """
-    tenants = hub.actor.tenants
-    schools = [
-        (tenant.name, one)
-        for tenant in hub.settings.tenant
-        if tenants is None or tenant.name in tenants
-        for one in tenant.school
-    ]
+    schools = [(tenant.name, one) for tenant, one in hub.own_schools()]
     if school is not None:
         wanted = school.strip().upper()[:4]
         known = [one.brin.reveal() for _, one in schools]

@@ -16,17 +16,17 @@ from config.sources import PgnPurpose, Source
 from connectors.base import Connector, Scope
 from connectors.pseudonyms import Pseudonyms, Standing, Verification
 from mappings.canonical.fields import Entity
-from sync_engine.asked import DISAGREEMENT
 from sync_engine.errors import SyncError
 from sync_engine.find import find_leerlingen, hub_key
 from sync_engine.hub import Hub
+from sync_engine.pseudonym_cases import PSEUDONYM
 from sync_engine.store.work import Work
 from sync_engine.switches import read_switch, refuse_in_maintenance
 
 ECK_ID: Final = "eck_id"
 """Role of the identifier that is obtained, in the core."""
 
-_TO_CONFIGURE: Final = "Zie docs/eckid.md: een koppeling van systeem eckid voor deze school."
+_TO_CONFIGURE: Final = "Zie docs/eckid-school.md: een koppeling van systeem eckid voor deze school."
 
 
 class Missing(StrEnum):
@@ -175,8 +175,8 @@ def _place(hub: Hub, source: Source, scope: Scope, found: Standing) -> PlaceStan
     delivered = differing = 0
     with hub.store.work() as work:
         if scope.resource == Entity.LEERLING:
-            delivered = _Counts(hub, work, scope.key).delivered()
-            differing = _differing(hub, work, source, scope)
+            counts = _Counts(hub, work, scope.key)
+            delivered, differing = counts.delivered(), counts.differing()
     option = source.options.get("sector", "")
     return PlaceStanding(
         source.name,
@@ -188,18 +188,6 @@ def _place(hub: Hub, source: Source, scope: Scope, found: Standing) -> PlaceStan
         delivered,
         differing,
     )
-
-
-def _differing(hub: Hub, work: Work, source: Source, scope: Scope) -> int:
-    """Leerlingen of one scope of whom a person must say which of two pseudonyms is right."""
-    rows = work.execute(
-        "SELECT COUNT(DISTINCT z.source_key) FROM zaak z WHERE z.koppeling_id = ? "
-        "AND z.state = 'open' AND z.kind = ? AND z.entity = ? AND EXISTS (SELECT 1 FROM shadow s "
-        "JOIN scope p ON p.id = s.scope_id WHERE s.koppeling_id = z.koppeling_id "
-        "AND s.entity = z.entity AND s.source_key = z.source_key AND p.key = ?)",
-        (hub.koppeling(source.name).id, DISAGREEMENT, str(Entity.LEERLING), scope.key),
-    )
-    return int(rows[0][0])
 
 
 def _missing(
@@ -247,6 +235,10 @@ class _Counts:
         """Those with a pseudonym that an administration delivers."""
         return self._count(f"EXISTS ({_HAS} AND e.uitgever = 0)")
 
+    def differing(self) -> int:
+        """Those of whom a person must say which of two pseudonyms is right."""
+        return self._count(f"i.leerling_id IN ({_DIFFERS})")
+
     def without(self) -> int:
         """Those with none, delivered or obtained."""
         return self._count(f"NOT EXISTS ({_HAS})")
@@ -281,6 +273,11 @@ class _Counts:
 
 
 _LASTS: Final = "(i.geldig_tot IS NULL OR i.geldig_tot > ?)"
+_DIFFERS: Final = (
+    "SELECT l.core_id FROM zaak z JOIN link l ON l.koppeling_id = z.koppeling_id "
+    "AND l.entity = z.entity AND l.source_key = z.source_key "
+    f"WHERE z.state = 'open' AND z.kind = '{PSEUDONYM}' AND z.entity = '{Entity.LEERLING}'"
+)
 _HAS: Final = (
     f"SELECT 1 FROM identificatie e WHERE e.eigenaar_id = i.leerling_id AND e.soort = '{ECK_ID}'"
 )

@@ -121,10 +121,14 @@ class Reader:
     ) -> None:
         for some in self._rounds(context, scopes):
             for scope, keys in some:
+                if self.report.readings and self.deadline.is_over():
+                    self._out_of_time(self.report.readings[-1])  # and this one is left unread
+                    return
                 self._keys = keys
                 with bound(entity=scope.resource):
                     if not self._read_scope(context, scope, resources[scope.resource]):
                         return
+        self.deadline.is_over()  # whether its process is asked to stop
 
     def _rounds(self, context: Context, scopes: Sequence[Scope]) -> Iterator[Sequence[Wanted]]:
         """Scopes to read, each with the keys to look up in it; a round may rest on the last one."""
@@ -213,7 +217,9 @@ class Reader:
         numbers = self.context.renumbering.every_name(scope.brins)
         if scope.brins and not source.includes(numbers):
             return False
-        wanted = self.options.brins
+        wanted, apart = self.options.brins, self.options.apart
+        if apart is not None and self.options.kind is not Kind.ONLY and not apart.has(scope.brins):
+            return False
         return (
             not wanted or not scope.brins or any(b.startswith(w) for b in numbers for w in wanted)
         )
@@ -246,9 +252,6 @@ class Reader:
             _log.warning("reading failed: %s", error)
         if not self.options.dry:
             keep_reading(self.hub, context, row, report)
-        if self.deadline.is_over():
-            self._out_of_time(report)
-            going_on = False
         return going_on
 
     def _attempts(

@@ -64,7 +64,7 @@ OPEN: Final = frozenset({State.PROPOSED, State.APPROVED, State.ALARM})
 _BY_HAND: Final = (
     "Het vorige PGN staat niet (meer) in het journaal van de hub, dus het kan niet worden "
     "vervangen. Laat de school het oude en het nieuwe nummer zelf aan de Nummervoorziening melden "
-    "(docs/eckid.md, Vervangen met de hand). Tot die tijd houdt deze leerling zijn ECK iD."
+    "(docs/eckid-school.md, Vervangen met de hand). Tot die tijd houdt deze leerling zijn ECK iD."
 )
 _NOT_CHANGED: Final = (
     "Van deze leerling is geen ECK iD met een ander PGN verkregen: er valt niets te vervangen. Zie "

@@ -19,6 +19,7 @@ from config.logs import bound
 from connectors.base import Scope
 from connectors.errors import ConnectorError
 from connectors.protocols.watching import watched_by
+from connectors.pseudonyms import Rehearsing
 from sync_engine import received, totals
 from sync_engine.acts import Act, act_of
 from sync_engine.apply import apply, refuse
@@ -45,6 +46,7 @@ from sync_engine.reading import Reader, fail
 from sync_engine.renumbering import Herinrichting
 from sync_engine.replacing import carry_out_due
 from sync_engine.replay import Replayer, retry_quarantine
+from sync_engine.rights import as_seen, checked_run
 from sync_engine.scopes import end_vanished, load_scopes
 from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
@@ -95,6 +97,8 @@ def run(
         later is in the report.
     """
     row = hub.koppeling(koppeling)
+    options = checked_run(hub, koppeling, options)
+    asked, hub = hub, hub.whole
     with (
         hub.store.work() as work,
         _allowed(hub, work, row, options),
@@ -105,7 +109,7 @@ def run(
         shown = progress or (lambda *_: None)
         made = _Run(hub, row, options, work=work, progress=shown, stop=stop)
         made.inspect, made.receive = inspect, receive
-        return made.execute()
+        return as_seen(asked, made.execute())
 
 
 def _refuse_done(work: Work, row: KoppelingRow, options: Options) -> None:
@@ -139,6 +143,22 @@ class _Asked(msgspec.Struct):
     herinrichting: Herinrichting | None = None
     finished: int | None = None
     alike: tuple[int, ...] = ()
+    kind: str = ""
+    resources: tuple[str, ...] = ()
+    brins: tuple[str, ...] = ()
+    plan_only: bool = False
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether it read everything, and stopped before it applied anything."""
+        return self.plan_only and self.kind == Kind.FULL and not (self.resources or self.brins)
+
+
+class _Told(msgspec.Struct):
+    """What a run that made a plan wrote down of what it read."""
+
+    read: int = 0
+    unread: int = 0
 
 
 def _kind_of(options: Options) -> Kind:
@@ -240,6 +260,8 @@ class _Run:
         options["groups"] = len(self.options.groups)
         options["cores"] = len(self.options.cores)
         options["pupils"] = len(self.options.pupils)
+        if options.pop("apart") is not None:
+            options["apart"] = True
         with self.work.transaction():
             self.work.execute(
                 "UPDATE run SET state = 'failed', finished_at = ?, error = 'stopped from outside', "
@@ -281,6 +303,8 @@ class _Run:
         connector = hub.connect(source, hub.clock)
         try:
             dry = self.options.dry
+            if dry and isinstance(connector, Rehearsing):
+                connector.rehearse()
             context = Context(
                 work=self.work,
                 cipher=hub.cipher(self.row.tenant_id),
@@ -296,6 +320,7 @@ class _Run:
                 dry=dry,
                 ids=Ids(self.work, dry=dry),
                 step_ids=Ids(self.work, dry=False),
+                apart=() if self.options.apart is None else self.options.apart.scopes,
                 same_keys=hub.settings.same_keys(source),
                 targets=() if dry else usable_targets(hub, self.row.tenant_id, self.work),
             )
@@ -487,6 +512,8 @@ class _Run:
         if limits.shown is not None:
             state = "approved" if limits.refused is None else "refused"
             self.work.execute("UPDATE plan SET state = ? WHERE id = ?", (state, limits.shown))
+            if limits.refused is None:
+                self._read_before(limits.shown)
             self._decided(limits.shown)
         if act is not None:  # whether it was shown or not: its own plan says who, when and why
             self._decided(plan_id)
@@ -505,6 +532,18 @@ class _Run:
             apply(context, plan_id, state=state, correlated=self._only_cores is None)
         for target in context.targets:
             make_due(self.hub, self.work, target)
+
+    def _read_before(self, plan_id: int) -> None:
+        """What a run read to its end and stopped with is in the core now: it was a good one."""
+        for number, options, counts in self.work.execute(
+            "SELECT r.id, r.options, r.counts FROM plan p JOIN run r ON r.id = p.run_id "
+            "WHERE p.id = ? AND r.state IN ('done', 'partial', 'held') AND NOT r.good",
+            (plan_id,),
+        ):
+            asked = msgspec.json.decode(options, type=_Asked)
+            told = msgspec.json.decode(counts, type=_Told)
+            if asked.reads_all and told.read and not told.unread:
+                self.work.execute("UPDATE run SET good = ? WHERE id = ?", (True, number))
 
     @property
     def _only_cores(self) -> tuple[int, ...] | None:
@@ -675,7 +714,10 @@ class _Run:
         elif report.held or (self.options.plan_only and report.steps):
             report.outcome = Outcome.HELD
         elif any(
-            (self._suspiciously_empty(context), bad, report.waits, report.doubts, report.quarantine)
+            (
+                *(self._suspiciously_empty(context), report.unread, report.waits),
+                *(report.doubts, report.quarantine),
+            )
         ):
             report.outcome = Outcome.PARTIAL
         else:

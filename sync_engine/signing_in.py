@@ -126,6 +126,45 @@ def _tried(
     return SignIn(token)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnPassword:
+    """What came of a try to change one's own password.
+
+    Attributes:
+        wait: too many tries: for so long none is looked at.
+        is_changed: it is, and every session ended; else the former one was wrong.
+    """
+
+    wait: timedelta | None = None
+    is_changed: bool = False
+
+
+def change_own_password(
+    hub: Hub, passwords: Passwords, *, former: str, following: str
+) -> OwnPassword:
+    """Give the account of who acts another password; he proves once more that he is himself.
+
+    Args:
+        hub: the installation, its actor who is signed in.
+        passwords: checks and makes them.
+        former: as typed.
+        following: as typed.
+
+    Raises: AccountError if the new one is refused, or he has no account.
+    """
+    name = hub.actor.name
+    counted = attempts.counters(hub, account=name, address=hub.actor.origin)
+    wait = attempts.attempt(hub, counted)
+    if wait is not None:
+        return OwnPassword(wait)
+    if not accounts.is_password(hub, passwords, name, former):
+        _note(hub, name, "sign-in failed", Via.LOCAL, why="own password")
+        return OwnPassword()
+    attempts.succeeded(hub, counted)
+    accounts.set_password(hub, passwords, name, following)
+    return OwnPassword(is_changed=True)
+
+
 def sign_out(hub: Hub, token: str) -> None:
     """End the session of who acts, and say so in the trail."""
     sessions.end(hub, token)

@@ -37,7 +37,7 @@ class Item:
     """Something that waits.
 
     Attributes:
-        kind: plan, off, case, quarantine, run, event, pin, message or refused.
+        kind: plan, off, replacement, case, quarantine, run, event, pin, message or refused.
         what: what it is (Dutch), without personal data.
         count: how many records or cases it is.
         since: when it began to wait; empty where that is not known.
@@ -73,6 +73,7 @@ def todo(hub: Hub, chosen: Selection) -> Todo:
     with hub.store.work() as work:
         items += _off(work, chosen)
         items += _last_runs(hub, work, chosen)
+        items += _replacements(work, chosen)
         items += _cases(work, chosen)
         items += [
             Item(
@@ -148,6 +149,43 @@ def _last_runs(hub: Hub, work: Work, chosen: Selection) -> list[Item]:
             if runs[number].ended_badly
         )
         if last is not None
+    ]
+
+
+_REPLACED: Final = {
+    "alarm": "van {0} leerlingen noemt het andere systeem een ander pseudoniem: zoek het uit",
+    "proposed": "van {0} leerlingen is een nieuw PGN voorgesteld; een collega keurt het goed",
+}
+"""State of an exchange of a PGN → what it says (Dutch)."""
+
+
+def _replacements(work: Work, chosen: Selection) -> list[Item]:
+    """What a second person must look at of PGNs that changed (replacing.py), alarms first."""
+    condition, params = "true", []
+    if chosen.scopes is not None:
+        condition = (
+            "EXISTS (SELECT 1 FROM link l JOIN shadow s ON s.koppeling_id = l.koppeling_id "
+            "AND s.entity = l.entity AND s.source_key = l.source_key WHERE l.core_id = e.core_id "
+            f"AND l.koppeling_id = e.koppeling_id AND {work.many('s.scope_id')})"
+        )
+        params = [work.values(chosen.scopes)]
+    rows = work.execute(
+        "SELECT k.name, e.state, COUNT(*), MIN(e.changed_at) FROM exchange e "
+        "JOIN koppeling k ON k.id = e.koppeling_id WHERE e.kind = 'pgn' "
+        f"AND {work.many('e.state')} AND {work.many('k.id')} AND {condition} "
+        "GROUP BY k.name, e.state ORDER BY e.state, k.name",
+        (work.values(list(_REPLACED)), work.values(list(chosen.koppelingen)), *params),
+    )
+    return [
+        Item(
+            "replacement",
+            name,
+            _REPLACED[state].format(count),
+            count,
+            since,
+            f"koppelhub eckid replacements --source {name}",
+        )
+        for name, state, count, since in rows
     ]
 
 

@@ -24,13 +24,16 @@ from starlette.routing import Route
 
 from config.errors import KoppelhubError
 from config.web import OperatorClaim
+from sync_engine import accounts
 from sync_engine.actor import Actor
+from sync_engine.errors import AccountError
 from sync_engine.hub import Hub
 from sync_engine.passwords import Passwords
 from sync_engine.signing_in import (
     NOBODY,
     Proof,
     SignIn,
+    change_own_password,
     sign_out,
     with_identity,
     with_password,
@@ -47,10 +50,13 @@ from web.texts import marked, own_path
 
 _LEAVE: Final = f"{SIGN_IN}/oidc"
 _ARRIVE: Final = f"{SIGN_IN}/terug"
+_OWN: Final = "/wachtwoord"
 _LONGEST_TEXT: Final = 2_000
 _AT_ONCE: Final = 4
 """Sign-ins of one kind that take a thread at once: a crowd here must not keep pages waiting."""
 _WRONG: Final = marked("Deze naam en dit wachtwoord horen niet bij elkaar.")
+_FORMER: Final = marked("Uw wachtwoord van nu klopt niet. Er is niets gewijzigd.")
+_NOT_TWICE: Final = marked("U typte twee verschillende nieuwe wachtwoorden. Er is niets gewijzigd.")
 _TOO_LATE: Final = marked(
     "Het inloggen duurde te lang of begon in een andere browser. Begin opnieuw."
 )
@@ -99,6 +105,8 @@ class Door:
             Route(_LEAVE, self._leave, methods=["GET"]),
             Route(_ARRIVE, self._arrive, methods=["GET"]),
             Route("/uitloggen", self._sign_out, methods=["POST"]),
+            Route(_OWN, self._own, methods=["GET"]),
+            Route(_OWN, self._change, methods=["POST"]),
         ]
 
     def middleware(self) -> Middleware:
@@ -109,7 +117,7 @@ class Door:
         after = own_path(request.query_params.get("next", "/"))
         if request.state.actor is not None:
             return RedirectResponse(after, status_code=303)
-        return self._shown(request, after)
+        return self._shown(request, after, changed=request.query_params.get("gewijzigd") == "1")
 
     async def _sign_in(self, request: Request) -> Response:
         form = await request.form(max_files=0, max_fields=10)
@@ -183,6 +191,45 @@ class Door:
         _log.error("signing in at the issuer: %s", error)
         return self._shown(request, "/", status=503, wrong=_AWAY)
 
+    async def _own(self, request: Request) -> Response:
+        """The form for another password of one's own."""
+        return await self._shown_own(request)
+
+    async def _change(self, request: Request) -> Response:
+        """Another password of one's own; who has it signs in again, everywhere."""
+        form = await request.form(max_files=0, max_fields=10)
+        following = _text(form, "nieuw")
+        if following != _text(form, "nogmaals"):
+            return await self._shown_own(request, status=409, wrong=_NOT_TWICE)
+        try:
+            came = await self._at_the_form.carry_out(
+                partial(
+                    change_own_password,
+                    replace(self._hub, actor=request.state.actor),
+                    self._passwords,
+                    former=_text(form, "oud"),
+                    following=following,
+                )
+            )
+        except AccountError as error:
+            return await self._shown_own(request, status=409, says=error.advice)
+        if came.wait is not None:
+            return _waits(request, came.wait, _OWN)
+        if not came.is_changed:
+            return await self._shown_own(request, status=403, wrong=_FORMER)
+        response = RedirectResponse(f"{SIGN_IN}?gewijzigd=1", status_code=303)
+        SESSION.drop(response, secure=request.state.place.is_secure)
+        return response
+
+    async def _shown_own(
+        self, request: Request, *, status: int = 200, wrong: str = "", says: str = ""
+    ) -> Response:
+        known = await run_in_threadpool(accounts.is_known, self._hub, request.state.actor.name)
+        has = self._web.local_accounts and known
+        return page(
+            request, "door/own_password.html", status=status, wrong=wrong, says=says, has=has
+        )
+
     async def _sign_out(self, request: Request) -> Response:
         known = replace(self._hub, actor=request.state.actor)
         await run_in_threadpool(sign_out, known, request.state.session)
@@ -200,10 +247,7 @@ class Door:
     ) -> Response:
         secure = request.state.place.is_secure
         if came.wait is not None:
-            seconds = int(came.wait.total_seconds()) + 1
-            answer = page(request, "door/wait.html", status=429, seconds=seconds, after=after)
-            answer.headers["retry-after"] = str(seconds)
-            return answer
+            return _waits(request, came.wait, after)
         if came.has_no_role:
             return page(request, "door/no_role.html", status=403)
         if came.token is None:
@@ -214,7 +258,13 @@ class Door:
         return response
 
     def _shown(
-        self, request: Request, after: str, *, status: int = 200, wrong: str = ""
+        self,
+        request: Request,
+        after: str,
+        *,
+        status: int = 200,
+        wrong: str = "",
+        changed: bool = False,
     ) -> Response:
         oidc = self._web.oidc
         return page(
@@ -224,9 +274,18 @@ class Door:
             after=after,
             after_quoted=quote(after, safe="/"),
             wrong=wrong,
+            changed=changed,
             has_accounts=self._web.local_accounts,
             issuer=None if oidc is None else oidc.label,
         )
+
+
+def _waits(request: Request, wait: timedelta, after: str) -> Response:
+    """Too many tries: when to come back."""
+    seconds = int(wait.total_seconds()) + 1
+    answer = page(request, "door/wait.html", status=429, seconds=seconds, after=after)
+    answer.headers["retry-after"] = str(seconds)
+    return answer
 
 
 def _text(form: FormData, name: str) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from connectors.base import Endpoint
@@ -16,6 +20,8 @@ from web.door import Door
 from web.health import configured as health
 from web.pages.desk import House
 from web.pages.routes import routes as pages
+from web.rendering import shown
+from web.texts import marked
 
 
 def application(
@@ -32,7 +38,27 @@ def application(
         middleware: of sign-in; the endpoints judge their callers themselves.
     """
     own = [*inbox_routes(endpoints), alive_route()]
-    return Starlette(routes=[*routes, *own], middleware=list(middleware))
+    return Starlette(
+        routes=[*routes, *own],
+        middleware=list(middleware),
+        exception_handlers={404: _elsewhere, 405: _elsewhere},
+    )
+
+
+async def _elsewhere(request: Request, error: Exception) -> Response:
+    """Nothing is at that address, or it is asked in another way."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    if request.url.path.startswith("/v1/"):
+        told = {"type": "about:blank", "status": status, "title": "there is nothing here"}
+        return JSONResponse(told, status, media_type="application/problem+json")
+    values = {"title": _NOT_HERE, "advice": _LOOK, "again": False}
+    return shown(request, "problem.html", values, status=status)
+
+
+_NOT_HERE: Final = marked("Deze bladzijde is er niet")
+_LOOK: Final = marked(
+    "Klopt het adres? Misschien is het een oude bladwijzer. Alles is te vinden vanaf het overzicht."
+)
 
 
 def installation(

@@ -202,6 +202,12 @@ def own_path(text: str) -> str:
     return text
 
 
+def _is_secure(request: Request) -> bool:
+    """Whether the browser came over TLS, be it to a proxy of ours: the door knows."""
+    place = getattr(request.state, "place", None)
+    return request.url.scheme == "https" if place is None else bool(place.is_secure)
+
+
 def _choosing(language: Language) -> Callable[[Request], Awaitable[Response]]:
     async def choose(request: Request) -> Response:
         back = own_path(request.query_params.get("terug", "/"))
@@ -210,7 +216,7 @@ def _choosing(language: Language) -> Callable[[Request], Awaitable[Response]]:
             COOKIE,
             str(language),
             max_age=_YEAR_SECONDS,
-            secure=request.url.scheme == "https",
+            secure=_is_secure(request),
             httponly=True,
             samesite="lax",
         )

@@ -37,6 +37,8 @@ from connectors.eckid.obtaining import (
     limits,
     next_poll,
     once_more,
+    shared,
+    without,
 )
 from connectors.errors import (
     AuthenticationError,
@@ -98,6 +100,7 @@ class Post:
         self._batches, self._shelf = batches, shelf
         self._facility, self._clock, self._pause = facility, clock, pause
         self._open: dict[int, Batch] = {}
+        self._unreadable: set[int] = set()  # tried in this run
         self._problems: dict[str, Counter[str]] = {}
         self.problems: Counter[str] = Counter()
 
@@ -220,7 +223,7 @@ class Post:
 
     def _collect(self, batch: Batch) -> Came | None:
         if batch.has_answer:
-            return self._take_in(batch)
+            return None if batch.number in self._unreadable else self._take_in(batch)
         if not is_due(batch, self._clock.now()):
             return None
         try:
@@ -276,23 +279,36 @@ class Post:
                 return self._lost(batch, "onleesbaar")
             if isinstance(error, WrongEnvironmentError):
                 raise
+            self._unreadable.add(batch.number)
             _log.error("the answer to a batch cannot be read: %s", error)
             self.problems["the answer to a batch cannot be read"] += 1
             return None
-        verdict = judge(Stage(batch.kind), batch, result)
+        stage = Stage(batch.kind)
+        verdict = judge(stage, batch, result)
+        verdict = without(verdict, shared(verdict.found, self._sent(stage, batch)))
         if verdict.problems:
             _log.error("the answer to a batch breaks its rules: %s", dict(verdict.problems))
         self.problems.update(verdict.problems)
         return self._keep(batch, verdict, outcome="done")
 
-    def _keep(self, batch: Batch, verdict: Verdict, *, outcome: str) -> Came:
-        """Keep what an answer gave; doing so once more changes nothing."""
-        stage = Stage(batch.kind)
-        asked = {
+    def _asked(self, stage: Stage, batch: Batch) -> dict[int, Asked]:
+        """How those were asked for who are in this batch and no other."""
+        return {
             person: was
             for person, was in self._shelf.read(stage.asked, Asked, batch.persons).items()
             if was.batch == batch.number and was.koppeling == self._koppeling
         }
+
+    def _sent(self, stage: Stage, batch: Batch) -> dict[int, str]:
+        """What was sent for each of them: the mark of a hash, or a stampseudoniem."""
+        if stage.hashes:
+            return {person: was.mark for person, was in self._asked(stage, batch).items()}
+        return self._known(stage.before, batch.persons)
+
+    def _keep(self, batch: Batch, verdict: Verdict, *, outcome: str) -> Came:
+        """Keep what an answer gave; doing so once more changes nothing."""
+        stage = Stage(batch.kind)
+        asked = self._asked(stage, batch)
         known = self._known(stage, batch.persons)
         different = [p for p, v in verdict.found.items() if known.get(p, v) != v]
         if different:
@@ -338,13 +354,14 @@ class Post:
         return Came(batch.persons, frozenset(batch.persons))
 
     def _close(self, batch: Batch, outcome: str, counts: Mapping[str, int] | None = None) -> None:
-        """Over; who was in it is no longer in a batch."""
+        """Over; who was in it is no longer in a batch.
+
+        That comes first: closing forgets who they were.
+        """
+        stage = Stage(batch.kind)
+        self._shelf.forget(stage.asked, self._asked(stage, batch))
         self._batches.close(batch, outcome=outcome, counts=counts or {})
         self._open.pop(batch.number, None)
-        stage = Stage(batch.kind)
-        asked = self._shelf.read(stage.asked, Asked, batch.persons)
-        mine = [p for p, was in asked.items() if was.batch == batch.number]
-        self._shelf.forget(stage.asked, mine)
 
 
 def _word(stage: Stage) -> str:

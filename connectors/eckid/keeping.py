@@ -87,6 +87,15 @@ class Stage:
         return self.kind.startswith(f"{STAMPSEUDONIEM}/")
 
     @property
+    def before(self) -> Stage:
+        """The step to the stampseudoniemen that an ECK iD is asked for with."""
+        kind, environment, _, _, *of_whom = self.kind.split("/")
+        if kind != ECK_ID:
+            message = "there is no step before the first"
+            raise ValueError(message)
+        return Stage("/".join((STAMPSEUDONIEM, environment, *of_whom)))
+
+    @property
     def environment(self) -> str:
         """The environment that its values are of."""
         return self.kind.split("/")[1]

@@ -197,6 +197,28 @@ def _count(problems: dict[str, int], rule: str) -> None:
     problems[rule] = problems.get(rule, 0) + 1
 
 
+def without(verdict: Verdict, persons: frozenset[int]) -> Verdict:
+    """A verdict in which some were given the pseudonym of somebody else."""
+    if not persons:
+        return verdict
+    found = {person: value for person, value in verdict.found.items() if person not in persons}
+    problems = {**verdict.problems, "one pseudonym came for several persons": len(persons)}
+    return Verdict(found, verdict.refused | persons, problems)
+
+
+def shared(found: Mapping[int, str], asked_by: Mapping[int, str]) -> frozenset[int]:
+    """Those who were given the pseudonym of somebody else: of whom is not to be told.
+
+    Args:
+        found: hub id → pseudonym.
+        asked_by: hub id → what was sent for him; who is in the hub twice was sent twice.
+    """
+    by_value: dict[str, set[str]] = {}
+    for person, value in found.items():
+        by_value.setdefault(value, set()).add(asked_by.get(person, ""))
+    return frozenset(person for person, value in found.items() if len(by_value[value]) > 1)
+
+
 def once_more(former: Refused | None, mark: str, *, batch: int = 0) -> Refused | None:
     """One refusal more; None where this batch was counted before."""
     if former is None or former.mark != mark:

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Final, TypeVar, assert_never
 
 from config.clock import Clock, local_date
+from config.errors import KoppelhubError
 from connectors.base import Completeness, DeliveryContract, Page, Scope
 from connectors.eckid.batches import Post
 from connectors.eckid.facility import Facility
@@ -22,7 +23,7 @@ from connectors.eckid.hashing import Hasher, Hpgn
 from connectors.eckid.keeping import Eck, Refused, Shelf, Stage, Stages, Stam
 from connectors.eckid.lists import confirm
 from connectors.eckid.manifest import SYSTEM
-from connectors.eckid.obtaining import State, once_more, state_of
+from connectors.eckid.obtaining import Around, State, once_more, state_of
 from connectors.eckid.persons import LEERLING, Person, who
 from connectors.eckid.records import Body, Vraag
 from connectors.errors import (
@@ -97,6 +98,7 @@ class ObtainReading:
         stages: the two steps, of this scope.
         contract: what is delivered.
         keys: only these, by hub key; of them it waits for no batch.
+        rehearses: it asks for nobody, and keeps nothing.
     """
 
     def __init__(
@@ -108,7 +110,9 @@ class ObtainReading:
         stages: Stages,
         contract: DeliveryContract,
         keys: Collection[str] | None = None,
+        rehearses: bool = False,
     ) -> None:
+        self._rehearses = rehearses
         self._tools, self._scope, self._vestiging = tools, scope, vestiging
         self._stages, self._keys = stages, keys
         self.contract = contract
@@ -125,6 +129,9 @@ class ObtainReading:
             ConnectorError.
         """
         tools = self._tools
+        if self._rehearses:
+            yield from self._rehearsed()
+            return
         tools.post.look(f"{self._scope.resource} {self._scope.key}")
         yield from self._collect()
         found = who(tools.people, self._scope, self._vestiging, keys=self._keys)
@@ -135,12 +142,23 @@ class ObtainReading:
         yield from self._wait()
         self.completeness = self._told()
 
+    def _rehearsed(self) -> Iterator[Page]:
+        """What is kept, and how many would be asked for."""
+        around = self._tools.post.seen()
+        found = who(self._tools.people, self._scope, self._vestiging, keys=self._keys)
+        for some in pieces(found, PAGE):
+            yield self._sort(some, around)
+            self._left += len(self._to_hash) + len(self._to_exchange)
+            self._to_hash.clear()
+            self._to_exchange.clear()
+        self.completeness = self._told()
+
     # -- who stands where --------------------------------------------------------------------------
 
-    def _sort(self, persons: Sequence[Person]) -> Page:
+    def _sort(self, persons: Sequence[Person], around: Around | None = None) -> Page:
         """What is known of some persons, as records; the others are put where they belong."""
         kept = self._tools.shelf.kept(self._stages, [person.number for person in persons])
-        around = self._tools.post.around
+        around = self._tools.post.around if around is None else around
         keys: list[str] = []
         bodies: list[bytes] = []
         for person in persons:
@@ -245,7 +263,7 @@ class ObtainReading:
         """Whoever reads has stopped: what was hashed is sent all the same."""
         try:
             self._submit(persons, hashes)
-        except ConnectorError as error:
+        except KoppelhubError as error:
             _log.warning("%d hashes are lost: %s", len(hashes), error)
 
     def _hashed(self, persons: Sequence[Person]) -> Generator[tuple[int, Hpgn]]:

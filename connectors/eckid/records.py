@@ -30,11 +30,26 @@ class Vraag(StrEnum):
 
 
 RULES: Final = {
-    Vraag.PGN: ("pgn", "is another one than the pseudonym was obtained with"),
-    Vraag.EMAIL: ("email", "is another one than the pseudonym was obtained with"),
-    Vraag.GEWEIGERD: ("eck_id", "was refused by the number facility, time and again"),
+    Vraag.PGN: (
+        "pgn",
+        "is another one than the pseudonym was obtained with",
+        "Het PGN van deze leerling is veranderd. Klopt het nieuwe nummer, stel dan voor het bij de "
+        "Nummervoorziening te vervangen (docs/eckid.md); anders verbetert de school het nummer.",
+    ),
+    Vraag.EMAIL: (
+        "email",
+        "is another one than the pseudonym was obtained with",
+        "Het e-mailadres van deze docent is veranderd. Zijn ECK iD blijft zoals het is; de hub "
+        "vraagt er geen ander aan. Meld dit bij ops als het adres zo blijft.",
+    ),
+    Vraag.GEWEIGERD: (
+        "eck_id",
+        "was refused by the number facility, time and again",
+        "De Nummervoorziening gaf deze persoon drie keer geen ECK iD. Laat de school het nummer "
+        "nakijken; klopt het, meld dit dan bij ops.",
+    ),
 }
-"""Question → the field that it is about, and the rule that is broken."""
+"""Question → the field that it is about, the rule that is broken, and what to do."""
 
 
 class Verkregen(SourceModel):
@@ -105,6 +120,6 @@ def parse(resource: str, body: bytes) -> Parsed:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise ParseError("$", "is not readable") from None
     if asked.vraag is not None:
-        path, rule = RULES[asked.vraag]
-        raise ParseError(path, rule, source_key=asked.key)
+        path, rule, advice = RULES[asked.vraag]
+        raise ParseError(path, rule, source_key=asked.key, advice=advice)
     return parse_model(MODELS[resource], body, key_field="key")

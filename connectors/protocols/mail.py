@@ -96,8 +96,21 @@ class Letter:
     text: str = field(repr=False)
 
 
-def send(server: MailServer, letter: Letter) -> int:
-    """Hand one letter over; how many of its addresses the server refused, where it took others.
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What a server took of a letter.
+
+    Attributes:
+        refused: how many of its addresses it will not have.
+        later: those that it may take another time: the letter is to be sent to them again.
+    """
+
+    refused: int = 0
+    later: tuple[str, ...] = field(default=(), repr=False)
+
+
+def send(server: MailServer, letter: Letter) -> Handed:
+    """Hand one letter over; what became of those of its addresses that the server did not take.
 
     It never sends without the TLS that was asked for.
 
@@ -118,7 +131,8 @@ def send(server: MailServer, letter: Letter) -> int:
             raise OutcomeUnknownError(
                 text, system=_SYSTEM, operation=_OPERATION, advice=_SERVER_ADVICE
             ) from None
-        return len(refused)
+        later = tuple(to for to, (code, _) in refused.items() if code in _TEMPORARY)
+        return Handed(len(refused) - len(later), later)
 
 
 def _wire(sender: str, letter: Letter) -> bytes:

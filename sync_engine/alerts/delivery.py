@@ -18,7 +18,7 @@ from config.settings import Settings
 from connectors.errors import ConnectorError, RequestRefusedError
 from sync_engine.alerts import notices
 from sync_engine.alerts.notices import Notice, NoticeState
-from sync_engine.alerts.senders import NoChannelError
+from sync_engine.alerts.senders import LEFT, NoChannelError, SomeLaterError
 from sync_engine.alerts.senders import deliver as send
 from sync_engine.hub import Hub
 from sync_engine.store.locks import lease
@@ -96,12 +96,15 @@ class _Round:
                 notices.not_sent(work, notice, NoticeState.DROPPED, error=str(error))
             return True
         except (ConnectorError, ConfigurationError) as error:
+            left = error.left if isinstance(error, SomeLaterError) else ()
             self._told(error)
             refused = isinstance(error, RequestRefusedError)
             state = NoticeState.REFUSED if refused else NoticeState.PENDING
             if now - notice.created_at >= self.hub.settings.alerts.give_up:
                 state, self.done.failed = NoticeState.FAILED, self.done.failed + 1
             with work.transaction():
+                if left:
+                    notices.keep(work, notice, notice.document | {LEFT: list(left)})
                 notices.not_sent(work, notice, state, error=str(error))
             return refused
         with work.transaction():

@@ -133,6 +133,12 @@ def sent(work: Work, notice: Notice, now: datetime, *, note: str) -> None:
     )
 
 
+def keep(work: Work, notice: Notice, document: object) -> None:
+    """Another document of the same message: who is still to get it."""
+    told = msgspec.json.encode(document).decode()
+    work.execute("UPDATE notification SET body = ? WHERE id = ?", (told, notice.id))
+
+
 def not_sent(work: Work, notice: Notice, state: NoticeState, *, error: str) -> None:
     """An attempt failed."""
     work.execute(

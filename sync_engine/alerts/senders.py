@@ -13,16 +13,34 @@ from config.clock import Clock
 from config.errors import ConfigurationError
 from config.secret import Secret
 from config.settings import Settings
+from connectors.errors import RequestRefusedError
 from connectors.protocols.mail import Letter, MailServer, Security, send
 from connectors.protocols.tls import trusting
 from connectors.protocols.webhook import Hook, post
 from sync_engine.alerts.notices import REPORT, Notice
 
+LEFT: Final = "left"
+"""Key of a document: the addresses that are still to get it, where others have it."""
 _HOOK_TIMEOUT: Final = timedelta(seconds=20)
 
 
 class NoChannelError(ConfigurationError):
     """The configuration has no such channel, or no contact, any more."""
+
+
+class SomeLaterError(RequestRefusedError):
+    """A mail server took a letter for some of its addresses, and may take it for others later.
+
+    Attributes:
+        left: those others; in no text.
+    """
+
+    def __init__(self, message: str, *, left: tuple[str, ...]) -> None:
+        advice = (
+            "De mailserver nam dit bericht voor een deel aan; de rest wordt opnieuw geprobeerd."
+        )
+        super().__init__(message, code="4yz", system="mail", operation="send", advice=advice)
+        self.left = left
 
 
 def deliver(settings: Settings, clock: Clock, notice: Notice) -> str:
@@ -54,6 +72,11 @@ def _contact(settings: Settings, board: str, brin: str) -> str:
 
 
 def _mail(settings: Settings, notice: Notice, to: tuple[str, ...]) -> str:
+    left = notice.document.get(LEFT)
+    if isinstance(left, list):  # the others have it; who is no address any more gets nothing
+        to = tuple(one for one in to if one in left)
+        if not to:
+            return ""
     letter = Letter(
         id=f"{notice.id}.koppelhub",
         at=notice.created_at,
@@ -61,8 +84,15 @@ def _mail(settings: Settings, notice: Notice, to: tuple[str, ...]) -> str:
         subject=f"[Koppelhub] {notice.title}",
         text=str(notice.document["text"]),
     )
-    refused = send(mail_server(settings), letter)
-    return f"{refused} van {len(to)} adressen geweigerd door de mailserver" if refused else ""
+    handed = send(mail_server(settings), letter)
+    if handed.later:
+        count = len(handed.later)
+        raise SomeLaterError(
+            f"mail: {count} of {len(to)} addresses are to be tried again", left=handed.later
+        )
+    if not handed.refused:
+        return ""
+    return f"{handed.refused} van {len(to)} adressen geweigerd door de mailserver"
 
 
 def mail_server(settings: Settings) -> MailServer:

@@ -310,6 +310,11 @@ class Part:
     def _nodes(self) -> None:
         """Links and what hangs on them: handed over, or of both where the old one tells on."""
         work = self.work
+        work.execute(  # the new one is what the old one is
+            "UPDATE koppeling SET adds = (SELECT o.adds FROM koppeling o WHERE o.id = ?) "
+            "WHERE id = ?",
+            (self.old.id, self.new.id),
+        )
         work.temp_table("h_both", "entity TEXT, source_key TEXT, PRIMARY KEY (entity, source_key)")
         work.execute(
             "INSERT INTO h_both SELECT n.entity, n.source_key FROM h_node n WHERE EXISTS "

@@ -584,3 +584,70 @@ def test_an_actor_is_never_everybody_on_a_page(sqlite_store: Store, tmp_path: Pa
     with house(sqlite_store, tmp_path, operator=()) as home:
         assert "geen rol" in home.browser().sign_in("baas").text
         assert replace(home.hub).actor.name == "system"
+
+
+NEW = "water lucht vuur aarde"
+
+
+def test_somebody_gives_himself_another_password_and_signs_in_again(home: House) -> None:
+    browser, elsewhere = home.browser(), home.browser()
+    browser.sign_in("desk")
+    elsewhere.sign_in("desk")
+    fields = {"_csrf": browser.token("/"), "oud": WORDS, "nieuw": NEW, "nogmaals": NEW}
+    answer = browser.post("/wachtwoord", fields)
+    assert answer.headers["location"] == "/inloggen?gewijzigd=1"
+    assert "is gewijzigd" in browser.get("/inloggen?gewijzigd=1").text
+    assert not is_in(browser)
+    assert not is_in(elsewhere)
+    assert browser.sign_in("desk").status_code == 403
+    assert browser.sign_in("desk", NEW).status_code == 303
+    noted = home.made.query("SELECT operator FROM audit WHERE action = 'account password'")
+    assert ("desk",) in noted
+    accounts.set_password(home.hub, home.passwords, "desk", WORDS)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"oud": "iets anders dan het is"}, 403),
+        ({"nogmaals": "iets anders dan het is"}, 409),
+        ({"nieuw": "kort", "nogmaals": "kort"}, 409),
+        ({"_csrf": ""}, 403),
+    ],
+)
+def test_what_is_no_good_change_of_a_password_changes_nothing(
+    home: House, fields: dict[str, str], status: int
+) -> None:
+    browser = home.browser()
+    browser.sign_in("desk")
+    sent = {"_csrf": browser.token("/"), "oud": WORDS, "nieuw": NEW, "nogmaals": NEW}
+    assert browser.post("/wachtwoord", sent | fields).status_code == status
+    assert is_in(browser)
+    assert accounts.is_password(home.hub, home.passwords, "desk", WORDS)
+
+
+def test_a_former_password_is_guessed_at_no_more_often_than_at_the_door(home: House) -> None:
+    browser = home.browser()
+    browser.sign_in("desk")
+    sent = {"oud": "iets anders dan het is", "nieuw": NEW, "nogmaals": NEW}
+    codes = [
+        browser.post("/wachtwoord", sent | {"_csrf": browser.token("/")}).status_code
+        for _ in range(12)
+    ]
+    assert codes[0] == 403
+    assert codes[-1] == 429
+
+
+def test_who_is_not_in_cannot_change_a_password(home: House) -> None:
+    browser = home.browser()
+    assert browser.get("/wachtwoord").headers["location"].startswith("/inloggen")
+    sent = {"_csrf": browser.token(), "oud": WORDS, "nieuw": NEW, "nogmaals": NEW}
+    assert browser.post("/wachtwoord", sent).status_code == 403
+
+
+def test_the_chosen_language_is_kept_for_tls_where_a_proxy_speaks_it(
+    home: House, secure: House
+) -> None:
+    plain = home.browser().get("/taal/en").headers["set-cookie"]
+    proxied = httpx.get(f"{secure.url}/taal/en", headers=HTTPS).headers["set-cookie"]
+    assert ("Secure" in plain, "Secure" in proxied) == (False, True)

@@ -215,6 +215,19 @@ def test_one_pupil_is_looked_up_by_his_hub_key(town: Town) -> None:
 
 
 @ON_SQLITE
+def test_a_preview_asks_for_nobody_and_says_how_many_it_would(town: Town) -> None:
+    town.enrol(1, 2, 3)
+    report = town.run(dry=True)
+    assert not town.facility.counts.operations
+    assert not town.facility.counts.hpgns
+    (reading,) = [reading for reading in report.readings if reading.scope.endswith(VMBO)]
+    assert "3 are not asked for yet" in reading.reason
+    assert town.bench.hub.count("vault") == town.bench.hub.count("batch") == 0
+    town.run()
+    town.everybody(1, 2, 3)
+
+
+@ON_SQLITE
 def test_a_changed_pgn_is_set_apart_and_keeps_what_was_obtained(town: Town) -> None:
     town.enrol(1, 2)
     town.run()
@@ -240,6 +253,18 @@ def test_killed_with_real_stores_everybody_gets_his_own(town: Town) -> None:
         report = town.run()
     assert report.outcome is Outcome.DONE
     town.everybody(*range(48))
+
+
+@ON_SQLITE
+def test_a_run_whose_time_is_up_leaves_its_batches_to_the_next_one(town: Town) -> None:
+    town.enrol(*range(PUPILS))
+    report = town.run(time_limit=timedelta(seconds=12))
+    assert report.outcome is not Outcome.DONE
+    assert town.clock.now() - report.started_at < timedelta(seconds=30)
+    assert town.facility.counts.operations["submitStampseudonymBatch"] > 0
+    assert town.run().outcome is Outcome.DONE
+    assert town.repeated() == 0
+    town.everybody(*range(PUPILS))
 
 
 def test_the_limit_of_the_day_ends_at_midnight(town: Town) -> None:

@@ -35,16 +35,30 @@ def advised(played: tuple[Path, Said], folder: Path) -> dict[str, list[str]]:
         if line.startswith("  ") and "--config" in line:
             words = shlex.split(line.replace(str(played[0]), str(folder)), comments=True)
             assert Path(words[0]).name == "koppelhub"
-            found[" ".join(words[1:3]) if words[1] in {"plan", "run"} else words[1]] = words[1:]
+            of_two = words[1] in {"plan", "run", "eckid"}
+            found[" ".join(words[1:3]) if of_two else words[1]] = words[1:]
     return found
 
 
 def test_it_tells_its_story_and_logs_beside_it(played: tuple[Path, Said]) -> None:
     folder, said = played
-    assert len(re.findall(r"^Run \d van", said.out, re.MULTILINE)) == 6
+    assert len(re.findall(r"^Run \d van", said.out, re.MULTILINE)) == 9
     assert len(re.findall(r"^\w+dagnacht: ", said.out, re.MULTILINE)) == 5
     assert "reading failed" not in said.out
     assert "reading failed" in (folder / "koppelhub.log").read_text(encoding="utf-8")
+
+
+def test_a_school_on_magister_gets_its_eck_ids(played: tuple[Path, Said], tmp_path: Path) -> None:
+    folder, said = played
+    assert "Personen gevraagd: 4; keer gevraagd: 4." in said.out  # of five pupils one has no PGN
+    status = run_cli(*advised(played, tmp_path / "demo")["eckid status"], "--json")
+    assert status.code == 1
+    (place,) = status.data["places"]
+    assert (place["standing"]["persons"], place["standing"]["obtained"]) == (5, 4)
+    assert place["standing"]["without_pgn"] == 1
+    log = (folder / "koppelhub.log").read_text(encoding="utf-8")
+    for told in (said.out, log):
+        assert not re.search(r"ketenid\.nl/|\b[0-9a-f]{64}|\b9[0-9]{8}\b|\b1[0-9]{8}\b", told)
 
 
 def test_its_last_night_was_last_night(played: tuple[Path, Said]) -> None:
@@ -58,7 +72,8 @@ def test_what_it_advises_can_be_typed_and_its_plan_approved(
 ) -> None:
     typed = advised(played, tmp_path / "demo")
     assert set(typed) == {
-        *("todo", "plan show", "plan approve", "plan refuse", "runs", "run show", "doctor")
+        *("todo", "plan show", "plan approve", "plan refuse", "runs", "run show", "doctor"),
+        "eckid status",
     }
     todo = run_cli(*typed["todo"])
     assert f"koppelhub {' '.join(typed['plan show'][:3])}" in todo.out
@@ -98,7 +113,7 @@ def test_the_story_is_the_same_on_any_day(
 ) -> None:
     clock = FixedClock(now)
     monkeypatch.setattr(config.clock, "SystemClock", lambda: clock)
-    acts = run_cli("demo", str(tmp_path / "demo"), *_PUPILS, "--json").data
+    acts = run_cli("demo", str(tmp_path / "demo"), *_PUPILS, "--no-eckid", "--json").data
     reports = [act["report"] for act in acts if act["report"]]
     outcomes = ["done", "done", "done", "partial", "done", "held"]
     assert [report["outcome"] for report in reports] == outcomes

@@ -66,6 +66,17 @@ def test_a_held_plan_is_seen_at_once_read_and_approved(shell: Shell) -> None:
     assert told["decided_at"]
 
 
+def test_a_plan_that_was_replaced_does_not_say_that_it_waits(shell: Shell) -> None:
+    plan = hold(shell)
+    assert "wacht op een mens" in shell("plan", "show", plan).out
+    shell.line.later(hours=8)
+    shell.sync()
+    newer = newest(shell.line, "plan")
+    said = shell("plan", "show", plan).out
+    assert f"vervangen door {newer}" in said
+    assert "wacht op een mens" not in said
+
+
 def test_a_plan_that_can_no_longer_be_approved_says_who_decided_and_when(quick: Shell) -> None:
     plan = hold(quick)
     assert quick("plan", "approve", plan, "--yes").code == 0

@@ -135,7 +135,7 @@ def test_a_watch_that_is_killed_anywhere_tells_each_thing_under_one_id(
 class _Slow(sqlite3.Connection):
     """A copy of a few pages at a time, which is killed in the middle of it."""
 
-    def backup(self, target: sqlite3.Connection, **_: object) -> None:  # type: ignore[override]
+    def backup(self, target: sqlite3.Connection, **_: object) -> None:
         super().backup(target, pages=5, progress=lambda *_: die())
 
 

@@ -221,6 +221,8 @@ def core_tables(bench: Bench, names: Mapping[int, Node]) -> dict[Node, Row]:
                         assert row[name] is None or secret == hidden, (entity, name)
                     case Kind.IDENTIFIER:
                         row[name] = own.pop(name, {} if name in NUMBERS else None)
+                    case Kind.PSEUDONYM:  # of a koppeling that adds (test_adding.py)
+                        row[name] = None
                     case Kind.MEMBERS:
                         row[name] = own.pop(name, {})
                         ends = {tuple(end) for end in row[name].values()}
@@ -248,7 +250,13 @@ def members(bench: Bench, names: Mapping[int, Node]) -> dict[Member, list[Any]]:
 
 PERIOD = ("geldig_van", "geldig_tot", "tot_afgeleid")
 PARTS = ("straat", "huisnummer", "toevoeging", "postcode", "woonplaats", "land", "regels")
-APART = {Kind.CONTACT, Kind.ADDRESS, Kind.IDENTIFIER, Kind.MEMBERS}  # have tables of their own
+APART = {  # have tables of their own
+    Kind.CONTACT,
+    Kind.ADDRESS,
+    Kind.IDENTIFIER,
+    Kind.PSEUDONYM,
+    Kind.MEMBERS,
+}
 FIELDS = {
     (str(entity), description.kind, description.role): name
     for entity in Entity

@@ -27,6 +27,7 @@ class Mailbox:
         letters: (envelope addresses, message), in the order in which they came.
         says: what the server says to a letter instead of taking it; empty takes it.
         refuses: addresses that it does not know.
+        puts_off: addresses that it takes nothing for now.
         forgets: closes the connection after a letter came in, without an answer.
     """
 
@@ -34,6 +35,7 @@ class Mailbox:
     letters: list[tuple[list[str], EmailMessage]] = field(default_factory=list)
     says: str = ""
     refuses: set[str] = field(default_factory=set)
+    puts_off: set[str] = field(default_factory=set)
     forgets: bool = False
     over_tls: bool = False
     logins: int = 0
@@ -53,6 +55,8 @@ class Mailbox:
     ) -> str:
         if address in self.refuses:
             return "550 unknown"
+        if address in self.puts_off:
+            return "451 greylisted"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

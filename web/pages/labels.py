@@ -136,6 +136,7 @@ TROUBLES: Final = {
 TODO_KINDS: Final = {
     "plan": marked("Plannen die wachten"),
     "run": marked("Runs die mislukten"),
+    "replacement": marked("Vervangingen van een PGN"),
     "case": marked("Open zaken"),
     "quarantine": marked("Records in quarantaine"),
     "refused": marked("Afgewezen of teruggedraaide records"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,6 +14,9 @@ from config.errors import ConfigurationError
 from connectors.base import Scope
 from connectors.eckid import records
 from connectors.eckid.faults import WrongEnvironmentError
+from connectors.eckid.keeping import Refused
+from connectors.eckid.obtaining import once_more
+from connectors.eckid.persons import marked
 from connectors.errors import (
     ConnectorError,
     OutcomeUnknownError,
@@ -32,6 +36,7 @@ from tests.support.eckid import (
     Fuse,
     Killed,
     Koppeling,
+    MemoryPeople,
     bsn,
     lost,
     pages_of,
@@ -41,6 +46,7 @@ from tests.support.eckid import (
 )
 
 TWENTY = range(1, 21)
+DAY = "2026-11-01"
 
 
 @pytest.fixture
@@ -226,18 +232,26 @@ def test_a_replacement_that_was_cut_off_is_finished_the_next_time(
     assert koppeling.hasher.hashed.total() == hashed, "it was done: nothing is sent"
 
 
-def test_a_replacement_without_an_answer_is_asked_after(
-    koppeling: Koppeling,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("done", [False, True])
+def test_a_replacement_without_an_answer_is_asked_for_once_more(
+    koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch, done: bool
 ) -> None:
     now = renumbered(koppeling)
     real = koppeling.facility.replace
 
     def unanswered(*args: Any) -> Any:
-        real(*args)
+        if done:
+            real(*args)
         raise OutcomeUnknownError("no answer", system="eckid", operation="replace")
 
-    monkeypatch.setattr(koppeling.facility, "replace", unanswered)  # a wire that breaks
+    monkeypatch.setattr(koppeling.facility, "replace", unanswered)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        koppeling.connect().renumber(now, former=bsn(1))
+    assert "tweede keer" in caught.value.advice
+    assert koppeling.hasher.of(bsn(101)) not in koppeling.facility.submitted, (
+        "it would get a pseudonym of its own"
+    )
+    monkeypatch.setattr(koppeling.facility, "replace", real)
     koppeling.connect().renumber(now, former=bsn(1))
     koppeling.people.put(now)
     assert koppeling.connect().standing(SCOPE).obtained == 1
@@ -301,8 +315,13 @@ def other_kind(answer: dict[str, Any]) -> None:
     answer["found"][0] = [index, f"https://ketenid.nl/{path}/{'a' * 128}"]
 
 
+def somebody_elses(answer: dict[str, Any]) -> None:
+    answer["found"][0] = [answer["found"][0][0], answer["found"][1][1]]
+
+
 @pytest.mark.parametrize(
-    ("meddle", "fewer"), [(double, 1), (missing, 1), (strange, 0), (other_kind, 1)]
+    ("meddle", "fewer"),
+    [(somebody_elses, 2), (double, 1), (missing, 1), (strange, 0), (other_kind, 1)],
 )
 def test_right_rows_of_a_wrong_answer_are_kept_and_the_rest_is_asked_again_next_time(
     koppeling: Koppeling, meddle: Callable[[dict[str, Any]], None], fewer: int
@@ -342,13 +361,14 @@ def test_who_is_refused_is_asked_three_times_and_then_becomes_a_question(
     assert found["K-3"]["eck_id"] == koppeling.eck_of(bsn(103))
 
 
-def test_reading_twice_in_one_run_asks_nobody_twice(koppeling: Koppeling) -> None:
-    koppeling.pupils(*range(1, 11))
+@pytest.mark.parametrize("amount", [3, 10])
+def test_reading_twice_in_one_run_asks_nobody_twice(koppeling: Koppeling, amount: int) -> None:
+    koppeling.pupils(*range(1, amount + 1))
     koppeling.facility.refusing = {koppeling.hasher.of(bsn(3))}
     connector = koppeling.connect()
     for _ in range(2):
         reading = connector.snapshot(SCOPE)
-        assert len(records_of(reading)) == 9
+        assert len(records_of(reading)) == amount - 1
         assert not reading.completeness.complete
     assert koppeling.hasher.hashed[bsn(3).reveal()] == 1
 
@@ -395,8 +415,11 @@ def test_an_answer_that_cannot_be_read_is_kept_for_a_day(
 
     monkeypatch.setattr(koppeling.facility, "read", unreadable)  # another version
     _, completeness = obtain(koppeling)
-    assert "cannot be read" in completeness.reason
-    assert koppeling.hasher.hashed.total() == 10
+    assert "cannot be read (1)" in completeness.reason
+    koppeling.pupils(*range(11, 21))
+    _, completeness = obtain(koppeling)
+    assert "cannot be read (2)" in completeness.reason, "each once a run"
+    assert koppeling.hasher.hashed.total() == 20
     koppeling.clock.advance(timedelta(hours=25))
     obtain(koppeling)
     assert koppeling.batches.closed[0][1] == "onleesbaar"
@@ -405,7 +428,40 @@ def test_an_answer_that_cannot_be_read_is_kept_for_a_day(
         koppeling.clock.advance(timedelta(hours=1))
         _, completeness = obtain(koppeling)
     assert completeness.complete
-    everybody(koppeling, *range(1, 11))
+    everybody(koppeling, *range(1, 21))
+
+
+def test_one_person_who_is_in_the_hub_twice_has_one_pseudonym_twice(koppeling: Koppeling) -> None:
+    koppeling.pupils(*range(1, 11))
+    koppeling.people.put(pupil(2, bsn(1)))
+    _, completeness = obtain(koppeling)
+    assert completeness.complete
+    assert koppeling.obtained()[1] == koppeling.obtained()[2] == koppeling.eck_of(bsn(1))
+
+
+def test_a_pseudonym_that_is_kept_is_never_written_over(koppeling: Koppeling) -> None:
+    koppeling.pupils(*range(1, 11))
+    koppeling.facility.ready_after = 20
+    obtain(koppeling)
+    (kind,) = [kind for kind in koppeling.vault.values if kind.startswith("gevraagd/")]
+    mark = json.loads(koppeling.vault.values[kind][1])["mark"]
+    kept = {"v": f"https://ketenid.nl/sppilot/{'b' * 128}", "mark": mark, "sinds": DAY}
+    koppeling.vault.write(kind.removeprefix("gevraagd/"), {1: json.dumps(kept).encode()})
+    koppeling.facility.ready_after = 0
+    koppeling.clock.advance(timedelta(minutes=10))
+    _, completeness = obtain(koppeling)
+    assert "differs from the one that is kept (1)" in completeness.reason
+    assert not completeness.waits
+    assert koppeling.vault.kind("stampseudoniem")[1] == kept
+
+
+def test_a_refusal_of_a_batch_is_counted_once_however_often_it_is_taken_in() -> None:
+    first = once_more(None, "m", batch=7)
+    assert first == Refused("m", 1, 7)
+    assert once_more(first, "m", batch=7) is None
+    assert once_more(first, "m", batch=8) == Refused("m", 2, 8)
+    assert once_more(first, "m") == Refused("m", 2)
+    assert once_more(first, "another", batch=7) == Refused("another", 1, 7)
 
 
 # -- waiting ---------------------------------------------------------------------------------------
@@ -527,10 +583,16 @@ def test_at_the_limit_of_the_day_nobody_is_hashed_for_nothing(koppeling: Koppeli
     assert "middernacht" in completeness.advice
     assert koppeling.hasher.hashed.total() == 20, "a batch, and the piece that was refused"
     assert len(koppeling.obtained()) == 10, "what was hashed goes by single calls"
+    assert koppeling.vault.kind("gevraagd") == {}
     for _ in range(3):
         koppeling.clock.advance(timedelta(hours=1))
         obtain(koppeling)
     assert koppeling.hasher.hashed.total() == 20
+    for number in range(33, 41):
+        koppeling.people.pupils_of[VESTIGING].pop(number)
+    obtain(koppeling)
+    assert koppeling.hasher.hashed.total() == 20, "12 are no handful, though their last piece is"
+    koppeling.pupils(*range(33, 41))
     for _ in range(8):
         koppeling.clock.advance(timedelta(days=1))
         _, completeness = obtain(koppeling)
@@ -626,6 +688,8 @@ def test_killed_at_any_call_nobody_is_lost_or_asked_twice_without_need(
             koppeling.clock.advance(timedelta(minutes=6))
             _, completeness = obtain(koppeling)
         assert completeness.complete, (call, fuse.what)
+        assert koppeling.batches.waiting() == []
+        assert koppeling.vault.kind("gevraagd") == {}
         everybody(koppeling, *range(1, amount + 1))
         hashed = koppeling.hasher.hashed.total() - amount
         asked = [n for n in koppeling.facility.submitted.values() if n > 1]
@@ -737,6 +801,48 @@ def test_docenten_are_read_only_where_both_settings_say_so() -> None:
     assert {s.resource for s in Koppeling().connect().scopes(today=today)} == {"leerling"}
     both = {s.resource for s in Koppeling(docenten=True).connect().scopes(today=today)}
     assert both == {"leerling", "medewerker"}
+
+
+# -- many ------------------------------------------------------------------------------------------
+
+
+class Crowd(MemoryPeople):
+    """So many that nobody could hold them all."""
+
+    amount = 0
+
+    def pupils(self, vestiging: str, *, keys: Collection[str] | None = None) -> Iterator[Pupil]:
+        for number in range(1, self.amount + 1):
+            yield Pupil(number, f"K-{number}", bsn(number))
+
+    def read(self, kind: str, persons: Collection[int]) -> Mapping[int, bytes]:
+        """As a vault: everybody has both."""
+        if kind.startswith("stampseudoniem/"):
+            marks = {n: marked(self.mark(bsn(n).reveal())) for n in persons}
+            return {
+                n: json.dumps({"v": "s", "mark": m, "sinds": DAY}).encode()
+                for n, m in marks.items()
+            }
+        found = kind.startswith("eck_id/")
+        return {n: json.dumps({"v": "e", "sinds": DAY}).encode() for n in persons if found}
+
+
+def test_memory_does_not_grow_with_the_school(
+    koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    koppeling.people = crowd = Crowd()
+    monkeypatch.setattr(koppeling.vault, "read", crowd.read)
+    peaks = []
+    for amount in (1_000, 3_000):
+        crowd.amount = amount
+        connector, read = koppeling.connect(), 0
+        tracemalloc.start()
+        for page in connector.snapshot(SCOPE):
+            read += len(page.keys)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert read == amount
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 # -- records ---------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from connectors.errors import (
     RequestRefusedError,
     SourceUnavailableError,
 )
-from connectors.protocols.mail import Letter, MailServer, Security, send
+from connectors.protocols.mail import Handed, Letter, MailServer, Security, send
 from connectors.protocols.tls import trusting
 from fixtures.sandbox.tls import Certificates, serve_with
 from tests.support.mailbox import PASSWORD, USER, Mailbox, mailbox
@@ -45,7 +45,7 @@ def plain(box: Mailbox) -> MailServer:
 
 def test_a_letter_arrives_whole_and_names_its_id() -> None:
     with mailbox() as box:
-        assert send(plain(box), LETTER) == 0
+        assert send(plain(box), LETTER) == Handed()
     ((addresses, message),) = box.letters
     assert addresses == list(LETTER.to)
     assert message["Message-ID"] == "<incident-7-1@hub.example>"
@@ -119,12 +119,24 @@ def test_what_the_server_says_is_told_by_its_code_alone(
 def test_an_address_that_is_refused_does_not_stop_the_other() -> None:
     with mailbox() as box:
         box.refuses = {LETTER.to[0]}
-        assert send(plain(box), LETTER) == 1
+        assert send(plain(box), LETTER) == Handed(refused=1)
         box.refuses = set(LETTER.to)
         with pytest.raises(RequestRefusedError):
             send(plain(box), LETTER)
     ((addresses, _),) = box.letters
     assert addresses == [LETTER.to[1]]
+
+
+def test_an_address_that_is_put_off_is_told_apart_and_all_of_them_are_tried_later() -> None:
+    with mailbox() as box:
+        box.puts_off = {LETTER.to[1]}
+        handed = send(plain(box), LETTER)
+        assert (handed.refused, handed.later) == (0, (LETTER.to[1],))
+        assert "school.example" not in repr(handed)
+        box.puts_off = set(LETTER.to)
+        with pytest.raises(SourceUnavailableError):
+            send(plain(box), LETTER)
+    assert [addresses for addresses, _ in box.letters] == [[LETTER.to[0]]]
 
 
 def test_a_letter_without_an_answer_may_have_come() -> None:

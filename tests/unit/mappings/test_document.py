@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from connectors.base import Manifest
+from connectors.eckid.manifest import MANIFEST as ECKID
 from connectors.magister.manifest import MANIFEST as MAGISTER
 from connectors.somtoday.manifest import MANIFEST as SOMTODAY
 from connectors.uwlr.manifest import MANIFEST as UWLR
-from mappings import magister, somtoday, uwlr
+from mappings import eckid, magister, somtoday, uwlr
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from mappings.document import canonical_page, mapping_page
@@ -23,14 +24,20 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 PAGES = {
     "canonical-schema.md": canonical_page(),
+    "mapping-eckid.md": mapping_page(eckid.MAPPING, title="ECK iD", notes=eckid.NOTES),
     "mapping-magister.md": mapping_page(magister.MAPPING, title="Magister", notes=MAGISTER_NOTES),
     "mapping-somtoday.md": mapping_page(somtoday.MAPPING, title="Somtoday", notes=SOMTODAY_NOTES),
     "mapping-uwlr.md": mapping_page(uwlr.MAPPING, title="UWLR", notes=uwlr.NOTES),
 }
 SYSTEMS = pytest.mark.parametrize(
     ("mapping", "manifest"),
-    [(magister.MAPPING, MAGISTER), (somtoday.MAPPING, SOMTODAY), (uwlr.MAPPING, UWLR)],
-    ids=["magister", "somtoday", "uwlr"],
+    [
+        (eckid.MAPPING, ECKID),
+        (magister.MAPPING, MAGISTER),
+        (somtoday.MAPPING, SOMTODAY),
+        (uwlr.MAPPING, UWLR),
+    ],
+    ids=["eckid", "magister", "somtoday", "uwlr"],
 )
 
 

@@ -13,6 +13,7 @@ from mappings.canonical.fields import Entity
 from sync_engine.case_view import read_case
 from sync_engine.errors import SyncError
 from sync_engine.explain import explain
+from sync_engine.history import explain_record
 from sync_engine.hubkeys import hub_key
 from sync_engine.options import Decision, Kind, Verdict
 from sync_engine.outcome import Outcome
@@ -216,6 +217,10 @@ def test_he_is_found_by_an_eck_id_that_was_obtained(build: Build) -> None:
     obtain(made, "a", TWO, "e2")
     made.sync("e")
     made.sync("e2")
+    told = explain_record(
+        made.hub, Entity.LEERLING, one, field="eck_verkregen", operator="test"
+    ).fields[0]
+    assert told.changes_when == "verandert als e iets anders levert; wat e2 zegt staat ernaast"
     for value in (ONE, TWO):
         assert [m.key for m in search(made.hub, Entity.LEERLING, value, operator="t")] == [
             hub_key(one)
@@ -435,3 +440,61 @@ def test_it_is_compared_with_what_was_obtained_for_the_same_school(
     obtain(made, "a", ONE)
     made.sync("e")
     assert len(differences(made)) == cases
+
+
+# -- one ECK iD, two pupils ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["delivered", "obtained"])
+def test_one_eck_id_of_two_children_is_a_case_and_joins_nobody(build: Build, first: str) -> None:
+    made = build("s1")
+    school(made, "a")
+    made.sources["s1"].put(Entity.LEERLING, "x", achternaam="Bakker", bsn=synthetic_bsn(2))
+    made.sync("s1")
+    for turn in (first, {"delivered": "obtained", "obtained": "delivered"}[first]):
+        if turn == "delivered":
+            told = {"achternaam": "Bakker", "bsn": synthetic_bsn(2), "eck_id": ONE}
+            made.sources["s1"].put(Entity.LEERLING, "x", **told)
+            made.sync("s1")
+        else:
+            one = obtain(made, "a", ONE)
+            made.sync("e")
+    where = ("s1", "x") if first == "obtained" else ("e", hub_key(one))
+    assert [(row[0], *row[2:]) for row in made.cases()] == [(*where, "contradiction")]
+    assert len(open_pupils(made)) == 2
+    made.sources["s1"].put(Entity.LEERLING, "x", achternaam="Bakker", bsn=synthetic_bsn(2))
+    for name in ("s1", "e"):
+        made.later()
+        made.sync(name)
+    assert made.cases() == []
+    assert obtained(made) == {(one, "e", ONE)}
+
+
+def test_one_eck_id_and_nothing_else_joins_two_administrations(build: Build) -> None:
+    made = build("s1")
+    school(made, "a")
+    made.sources["s1"].put(Entity.LEERLING, "x", achternaam="Jansen", eck_id=ONE)
+    made.sync("s1")
+    one = obtain(made, "a", ONE)
+    made.sync("e")
+    assert made.core(Entity.LEERLING, "x", "s1") == one
+    assert made.query("SELECT COUNT(*) FROM leerling") == [(1,)]
+
+
+def test_a_merge_may_be_the_act_of_what_adds(build: Build) -> None:
+    made = build()
+    made.sources["s0"].put(Entity.LEERLING, "a", achternaam="Jansen", bsn=synthetic_bsn(1))
+    made.sources["s0"].put(Entity.LEERLING, "b", achternaam="Jansen")
+    made.sync("s0")
+    one, two = obtain(made, "a", ONE), obtain(made, "b", ONE)
+    made.sync("e")
+    (number,) = made.query("SELECT id FROM zaak WHERE state = 'open'")[0]
+    verdicts = [choice.verdict for choice in read_case(made.hub, number).choices if choice.verdict]
+    assert verdicts == [Verdict.MERGE]
+    merge = Decision(Verdict.MERGE, Entity.LEERLING, core_id=one, other=two, case_id=number)
+    report = made.sync("e", kind=Kind.DECIDE, decision=merge, operator="test", why="dezelfde")
+    assert report.error == ""
+    assert (obtained(made), made.cases()) == ({(one, "e", ONE)}, [])
+    lifted = made.sync("e", kind=Kind.DECIDE, lifted=1, operator="test")
+    assert lifted.error == ""
+    assert len(open_pupils(made)) == 2

@@ -123,6 +123,22 @@ def test_the_past_knows_what_was_obtained_then(made: Bench) -> None:
     assert told.values["eck_verkregen"] == f"…{ONE[-4:]}"
 
 
+def test_staff_gets_one_too_and_nobody_is_made_of_it(make: Make) -> None:
+    las = MemorySource((Entity.MEDEWERKER,))
+    source = AddingSource((Entity.MEDEWERKER,))
+    made = make({"s0": las, "e": source}, mappings=[AddingMapping()])
+    las.put(Entity.MEDEWERKER, "juf", achternaam="Smit", eck_id=TWO)
+    made.sync("s0")
+    staff = made.core(Entity.MEDEWERKER, "juf")
+    source.obtain(staff, ONE)
+    source.give(hub_key(4711), TWO)
+    report = made.sync("e")
+    assert report.applied == {"medewerker.change": 1}
+    assert report.situations == {"unlinked": 1, "unknown": 1}
+    assert held(made) == {(staff, "e")}
+    assert [row[1:] for row in made.cases()] == [("medewerker", "juf", "pseudonym")]
+
+
 # -- a school that goes to another board -----------------------------------------------------------
 
 

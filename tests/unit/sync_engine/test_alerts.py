@@ -409,6 +409,30 @@ def test_mail_and_webhook_say_the_same_and_each_once(
     assert document["events"][0]["signs"][0]["trouble"] == "failed"
 
 
+def test_who_is_put_off_by_the_mail_server_gets_it_later_and_nobody_twice(desk: Desk) -> None:
+    everybody = [f"{name}@school.example" for name in ("een", "twee", "drie")]
+    with mailbox() as box:
+        mail = BASE["mail"] | {"port": box.port}
+        desk.configure(mail=mail, channel=[MAIL | {"to": everybody}])
+        box.puts_off = set(everybody[1:])
+        desk.troubles = {"a": ("warning",)}
+        watch_and_tell(desk.hub, find=desk.find)
+        (notice,) = desk.listed()
+        assert (notice.state, notice.error) == (
+            NoticeState.REFUSED,
+            "mail: 2 of 3 addresses are to be tried again",
+        )
+        box.puts_off = {everybody[2]}
+        for _ in range(2):
+            desk.bench.clock.advance(5 * MINUTE)
+            watch_and_tell(desk.hub, find=desk.find)
+            box.puts_off = set()
+        (notice,) = desk.listed()
+        assert notice.state is NoticeState.SENT
+    assert [to for to, _ in box.letters] == [[one] for one in everybody]
+    assert len(set(box.ids)) == 1
+
+
 def test_a_secret_that_is_not_there_is_told_and_the_message_waits(desk: Desk) -> None:
     hook = {"name": "chat", "kind": "webhook", "url": "https://chat.example/x"}
     desk.configure(channel=[hook | {"secret": {"env": "NIET_GEZET"}}])

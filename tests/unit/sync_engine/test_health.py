@@ -69,6 +69,25 @@ def test_a_koppeling_that_never_ran_is_no_success(make: Make) -> None:
     assert (found.last, found.good_at, found.age, found.late_by) == (None, None, None, None)
 
 
+def test_what_was_read_for_a_plan_is_fresh_once_that_is_approved(make: Make) -> None:
+    made = school(make)
+    planned = made.sync(plan_only=True)
+    assert of(made).good_at is None
+    made.later(1)
+    made.sync(kind=Kind.APPLY, approved=planned.plan_id)
+    found = of(made)
+    assert Trouble.NEVER not in kinds(made)
+    assert found.good_at == planned.started_at
+    assert found.age == timedelta(hours=1)
+
+
+def test_what_was_read_in_part_for_a_plan_is_not(make: Make) -> None:
+    made = school(make)
+    planned = made.sync(plan_only=True, resources=("leerling",))
+    made.sync(kind=Kind.APPLY, approved=planned.plan_id)
+    assert Trouble.NEVER in kinds(made)
+
+
 def test_after_a_good_run_it_says_what_that_did(make: Make) -> None:
     made = school(make)
     report = made.sync()

@@ -18,9 +18,10 @@ from sync_engine.hubkeys import hub_key
 from sync_engine.options import Kind
 from sync_engine.outcome import ExitCode, Outcome
 from sync_engine.pseudonyms import Missing, pupil_keys, standing, verify
+from sync_engine.schedule.planner import entries
 from sync_engine.store.engine import Store
-from tests.support.hubs import Bench
-from tests.support.people import HAVO, VMBO, bsn, enrol
+from tests.support.hubs import Bench, bench
+from tests.support.people import ASKS, CONFIGURATION, HAVO, VMBO, administration, bsn, enrol
 from tests.support.pseudonyms import Facility, pseudo_bench
 
 
@@ -90,7 +91,7 @@ def test_a_school_says_what_is_to_be_configured(store: Store, tmp_path: Path) ->
     assert found.missing == (Missing.KOPPELING, Missing.TELLER, Missing.VESTIGING)
     with pytest.raises(SyncError) as refused:
         verify(made.hub, "99XX")
-    assert "docs/eckid.md" in refused.value.advice
+    assert "docs/eckid-school.md" in refused.value.advice
     made.close()
 
 
@@ -163,6 +164,20 @@ def test_who_waits_keeps_nobody_from_being_fresh(made: Bench, facility: Facility
     assert [(p.kind, p.text.split(" ", 2)[2]) for p in one.problems] == [
         ("partial", "wacht nog op antwoorden; die komen vanzelf")
     ]
+
+
+def test_of_what_falls_due_at_once_the_administration_goes_first(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    first, *rest = CONFIGURATION.split("[[source]]", 1)
+    adds = ASKS.replace("pseudo", "eckid") + 'schedule = "0 3 * * *"\n'
+    las = rest[0].replace('tenant = "bestuur"', 'tenant = "bestuur"\nschedule = "0 3 * * *"')
+    text = f"{first}{adds}[[source]]{las}"
+    made = bench(sqlite_store, tmp_path, sources={"las": administration()}, configuration=text)
+    names = [entry.key.koppeling for entry in entries(made.hub)]
+    assert made.hub.sources()[0].name == "eck"
+    assert names.index("las") < names.index("anders") < names.index("eck")
+    made.close()
 
 
 def test_one_pupil_who_waits_is_told_too(made: Bench, facility: Facility) -> None:

@@ -15,13 +15,17 @@ from connectors.errors import ConnectorError, OutcomeUnknownError
 from mappings.canonical.fields import Entity
 from sync_engine.actor import Actor
 from sync_engine.errors import NoRightError, RunActiveError, SyncError
+from sync_engine.former_pgn import is_told_together
 from sync_engine.health import health
 from sync_engine.hubkeys import hub_key
 from sync_engine.outcome import Outcome
 from sync_engine.replacing import State, approve, propose, replacements, withdraw
+from sync_engine.selection import select
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
+from sync_engine.todo import todo
 from tests.support.hubs import Bench
+from tests.support.kern import KERN, PGN, TOKEN, TOKEN_NAME, closing_bench, kern_bench
 from tests.support.people import bsn, enrol, onderwijsnummer
 from tests.support.pseudonyms import Facility, KilledError, pseudo_bench
 
@@ -150,6 +154,22 @@ def test_there_is_one_at_a_time_and_it_can_be_withdrawn(made: Bench, facility: F
     assert approve(made.hub, key(made), operator="els").state is State.DONE
     assert len(facility.replaced) == 1
     assert made.query("SELECT COUNT(*) FROM exchange WHERE body IS NOT NULL") == [(0,)]
+
+
+def test_what_a_colleague_must_look_at_waits_for_the_helpdesk(both: Bench) -> None:
+    def waiting(school: str | None = None) -> list[tuple[str, str, int, str]]:
+        with both.hub.store.work() as work:
+            chosen = select(both.hub, work, source=None, school=school)
+        found = [item for item in todo(both.hub, chosen).items if item.kind == "replacement"]
+        return [(i.koppeling, i.what, i.count, i.command) for i in found]
+
+    assert waiting() == []
+    proposed(both)
+    ((name, what, count, command),) = waiting()
+    assert (name, count, command) == ("eck", 1, "koppelhub eckid replacements --source eck")
+    assert "een collega keurt het goed" in what
+    approve(both.hub, key(both), operator="piet")
+    assert waiting() == []
 
 
 # -- one person ------------------------------------------------------------------------------------
@@ -283,7 +303,7 @@ def test_another_pseudonym_is_an_alarm_and_nothing_is_written(
     proposed(both)
     ended = approve(both.hub, key(both), operator="piet")
     assert ended.state is State.ALARM
-    assert "Kennisnet" in ended.advice
+    assert "meld dit bij ops" in ended.advice
     assert both.query("SELECT value FROM vault ORDER BY core_id") == before
     (one,) = [k for k in health(both.hub).koppelingen if k.name == "eck"]
     (alarm,) = [p for p in one.problems if p.kind == "alarm"]
@@ -381,3 +401,29 @@ def test_who_may_not_act_for_the_tenant_knows_of_no_leerling(made: Bench) -> Non
     proposed(made)
     with pytest.raises(SyncError):
         approve(stranger, key(made), operator="piet")
+
+
+# -- what an application says ----------------------------------------------------------------------
+
+
+def test_an_application_may_say_that_it_corrected_a_number(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN_NAME, TOKEN)
+    with closing_bench(kern_bench(sqlite_store, tmp_path, more=PGN)) as kern:
+        person = {"achternaam": "A", "geboortedatum": "2012-01-01"}
+        kern.say("leerling", "l1", **person, bsn=bsn(1).reveal())
+        kern.bench.sync(KERN)
+        core = kern.bench.core(Entity.LEERLING, "l1", KERN)
+        tenant = kern.bench.hub.koppeling(KERN).tenant_id
+
+        def corrected(number: int, **flag: bool) -> bool:
+            kern.say("leerling", "l1", **person, bsn=bsn(number).reveal(), **flag)
+            report = kern.bench.sync(KERN)
+            assert (report.error, report.quarantine, report.events) == ("", 0, [])
+            return is_told_together(kern.bench.hub, tenant, core, former=bsn(1), now=bsn(2))
+
+        assert not corrected(2)
+        assert corrected(2, pgn_gecorrigeerd=True)
+        assert not corrected(2, pgn_gecorrigeerd=False)
+        assert not corrected(3, pgn_gecorrigeerd=True)  # of another number than is meant

@@ -13,8 +13,9 @@ from config.errors import ConfigurationError
 from connectors.base import Capability, Parsed, Reading, Scope
 from connectors.errors import ConnectorError, SourceUnavailableError
 from mappings.canonical.fields import Entity
+from sync_engine import reading
 from sync_engine.errors import RunActiveError
-from sync_engine.outcome import ExitCode, Outcome
+from sync_engine.outcome import ExitCode, Outcome, RunReport
 from sync_engine.runs import Kind
 from sync_engine.store.locks import lease
 from tests.support.hubs import Bench
@@ -106,6 +107,33 @@ def test_a_run_ends_by_itself_when_its_time_is_up(make: Make) -> None:
     assert len(report.readings) < len(Entity)
     assert bench.sync().outcome is Outcome.DONE
     assert pupils(bench) == 7
+
+
+def test_time_that_is_up_between_two_parts_is_no_done_and_after_the_last_one_it_is(
+    make: Make,
+) -> None:
+    bench = school(make)
+    taken = reading.keep_reading
+    left = [0]
+
+    def kept(*args: Any) -> None:
+        taken(*args)
+        left[0] -= 1
+        if left[0] == 0:
+            bench.clock.advance(timedelta(hours=1))  # a part is whole, and its time is up
+
+    def run(parts: int) -> RunReport:
+        left[0] = parts
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reading, "keep_reading", kept)
+            return bench.sync(time_limit=timedelta(minutes=15))
+
+    every = len(bench.sync().readings)
+    first = run(2)
+    assert [one.state for one in first.readings] == ["complete"] * 2
+    assert (first.outcome, first.unread, first.good) == (Outcome.PARTIAL, 1, False)
+    last = run(every)
+    assert (len(last.readings), last.outcome, last.good) == (every, Outcome.DONE, True)
 
 
 def test_a_run_of_one_resource_reads_and_misses_nothing_else(make: Make) -> None:

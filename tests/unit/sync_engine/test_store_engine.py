@@ -182,8 +182,16 @@ def test_forms_and_journal_of_an_earlier_schema_stay_what_they_were(database_url
                     "?, '', ?, ?)",
                     (step, plan, state, b"d", b"c"),
                 )
+            identifier = (
+                "INSERT INTO identificatie (eigenaar_id, soort, uitgever, waarde, blindindex, "
+                "run_id) VALUES (?, 'eck_id', 0, ?, ?, 1)"
+            )
+            work.execute(identifier, (5, b"w", b"i"))
         assert store.upgrade().is_current
         with store.work() as work:
+            work.execute(identifier, (6, b"w", b"i"))  # of the release before, which still runs
+            origins = work.execute("SELECT herkomst, keten, geldig_van FROM identificatie")
+            assert origins == [("geleverd", None, None)] * 2
             forms = work.execute("SELECT * FROM shadow_form ORDER BY shadow_id")
             assert [tuple(row) for row in forms] == [(7, b"now", b"before"), (8, b"now", None)]
             assert work.execute("SELECT id, source_key FROM shadow ORDER BY id") == [

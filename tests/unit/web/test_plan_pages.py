@@ -125,3 +125,13 @@ def test_a_plan_is_chosen_from(one: Bench, seated: Visit) -> None:
     assert "leerling Kim" not in desk.sees(f"/plannen/{plan}?entiteit=groep")
     assert desk.sees(f"/plannen/{plan}?bewerking=close").count("leerling Kim") == 3
     desk.sees(f"/plannen/{plan}?entiteit=toverstaf&bewerking=toveren")  # is as if not asked
+
+
+def test_a_plan_that_was_replaced_does_not_say_that_it_waits(one: Bench, seated: Visit) -> None:
+    plan = held(one)
+    one.later()
+    assert one.sync().held == 3
+    page = seated(one).sees(f"/plannen/{plan}")
+    assert "vervangen" in page
+    assert "wachten op een mens" not in page
+    assert "vastgehouden</span></h1>" not in page
