@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from config.logs import bound
 from config.sources import PgnPurpose, Source
 from connectors.base import Connector, Scope
 from connectors.pseudonyms import Pseudonyms, Standing, Verification
@@ -125,7 +126,8 @@ def pseudonyms_of(hub: Hub, source: Source) -> Iterator[tuple[Connector, Pseudon
         if asked is None:
             message = f"{source.name} obtains no pseudonyms"
             raise SyncError(message, advice=_TO_CONFIGURE)
-        yield connector, asked
+        with bound(koppeling=source.name):
+            yield connector, asked
     finally:
         connector.close()
 

@@ -153,8 +153,8 @@ def _last_runs(hub: Hub, work: Work, chosen: Selection) -> list[Item]:
 
 
 _REPLACED: Final = {
-    "alarm": "van {0} leerlingen noemt het andere systeem een ander pseudoniem: zoek het uit",
-    "proposed": "van {0} leerlingen is een nieuw PGN voorgesteld; een collega keurt het goed",
+    "alarm": "bij {0} noemt het andere systeem een ander pseudoniem: zoek het uit",
+    "proposed": "van {0} is een ander PGN voorgesteld; een collega keurt het goed",
 }
 """State of an exchange of a PGN → what it says (Dutch)."""
 
@@ -180,7 +180,7 @@ def _replacements(work: Work, chosen: Selection) -> list[Item]:
         Item(
             "replacement",
             name,
-            _REPLACED[state].format(count),
+            _REPLACED[state].format("1 leerling" if count == 1 else f"{count} leerlingen"),
             count,
             since,
             f"koppelhub eckid replacements --source {name}",
