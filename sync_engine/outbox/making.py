@@ -39,6 +39,8 @@ PRESENT: Final = "present"
 ABSENT: Final = "absent"
 """States of the exchanges: the target confirmed that it has the object, or that it has it no more.
 """
+FORGOTTEN: Final = b""
+"""The body of what a target has and the hub may not keep: it is no other body's equal."""
 RUN: Final = "run"
 REFERENCE: Final = "reference"
 """What is kept beside it: the newest run whose changes it has, and what the target calls it."""
@@ -300,8 +302,8 @@ class Maker:
         found = {}
         for core_id, number, state, detail, salt, body in rows:
             run = run_of(decode_detail(detail))
-            plain = None
-            if state == PRESENT:
+            plain = None if state == ABSENT else FORGOTTEN
+            if state == PRESENT and salt is not None:
                 person = self._cipher.person(bytes(salt))
                 plain = person.decrypt(bytes(body), exchange_context(number))
             found[core_id] = Form(plain, run)

@@ -163,7 +163,8 @@ def view(hub: Hub, number: int, *, operator: str) -> MessageView:
         for exchange, salt, body in work.execute(
             "SELECT x.id, x.salt, x.body FROM exchange x JOIN outbox m "
             "ON m.koppeling_id = x.koppeling_id AND m.core_id = x.core_id "
-            "AND m.entity = x.entity WHERE m.id = ? AND x.kind = ? AND x.state = ?",
+            "AND m.entity = x.entity WHERE m.id = ? AND x.kind = ? AND x.state = ? "
+            "AND x.salt IS NOT NULL",
             (number, target.kind, PRESENT),
         ):
             person = cipher.person(bytes(salt))

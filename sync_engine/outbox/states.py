@@ -38,6 +38,10 @@ UNDER_WAY: Final = (State.SENT, State.TAKEN, State.UNKNOWN)
 OPEN: Final = (*WAITING, *UNDER_WAY, State.UNDELIVERABLE)
 OVER: Final = (State.CONFIRMED, State.WITHDRAWN)
 
+HAS_IT: Final = "(kind LIKE 'outward %' AND state = 'present')"
+"""Of an exchange: a target confirmed that it has the object. Whatever becomes of the object here,
+this stays until the target was told; without its body, where that may not be kept."""
+
 MEANS: Final[Mapping[State, str]] = {
     State.DUE: "wordt gemaakt",
     State.READY: "klaar om te versturen",
