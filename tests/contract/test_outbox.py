@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from connectors.targets import Answered, Outgoing
 from fixtures.sandbox.faults import AnyFault, LostAnswer, RateLimited, Reset, ServerError
 from fixtures.sandbox.reference_intake import Refusal
 from koppelhub_referentie.connector import ReferentieConnector
+from koppelhub_referentie.outward import Afnemer
+from mappings.errors import MappingError
+from mappings.outward import CoreObject
+from sync_engine import purge
 from sync_engine.errors import StalePlanError, SyncError
 from sync_engine.outbox import messages
 from sync_engine.store.engine import Store
@@ -192,6 +197,27 @@ def test_killed_between_the_target_and_the_hub_nothing_is_doubled(both: OutboxBe
     assert both.intake.bodies == both.wanted()
 
 
+def test_one_that_cannot_be_made_hinders_no_other(bench: OutboxBench) -> None:
+    class Picky(Afnemer):
+        """Wants a roepnaam."""
+
+        def body(self, thing: CoreObject) -> bytes | None:
+            """Of whom has one."""
+            if thing.record.text("roepnaam") is None:
+                raise MappingError("roepnaam", "is required and missing")
+            return super().body(thing)
+
+    bench.hub = replace(bench.hub, find_outward=lambda _: Picky())
+    bench.pupil("l2")
+    bench.sync()
+    assert bench.deliver().confirmed == 1
+    assert bench.cases() == [(bench.key("l2"), "mapping: roepnaam: is required and missing")]
+    bench.pupil("l2", roepnaam="Bo")
+    bench.sync()
+    assert bench.deliver().confirmed == 1
+    assert bench.cases() == []
+
+
 def test_killed_after_apply_the_obligation_stands(
     bench: OutboxBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,3 +382,49 @@ def test_a_message_that_is_not_there_is_told_with_the_nearest(delivered: OutboxB
     assert "1" in told.value.advice
     with pytest.raises(SyncError):
         messages.refuse(delivered.hub, 1, why="nee", operator="anna")
+
+
+# -- who is not there any more ---------------------------------------------------------------------
+
+
+class Archive(Afnemer):
+    """A target that keeps who left."""
+
+    def body(self, thing: CoreObject) -> bytes | None:
+        """Whoever the core has."""
+        return b'{"achternaam":"%s"}' % str(thing.record.text("achternaam")).encode()
+
+
+def test_who_is_purged_is_removed_at_the_target(both: OutboxBench) -> None:
+    both.hub = replace(both.hub, find_outward=lambda _: Archive())
+    for number in range(2, 5):
+        both.pupil(f"l{number}")
+    both.sync()
+    both.deliver()
+    gone = both.key("l1")
+    both.bron.reference.remove("leerling", "l1")
+    for _ in range(2):
+        both.later(days=1)
+        both.sync()
+    both.deliver()
+    assert gone in both.intake.pupils  # that target keeps who left
+    both.later(days=731)
+    both.sync()
+    (report,) = purge.purge(both.hub, operator="test")
+    assert report.records["leerling"] == 1
+    kept = "SELECT state, salt, body FROM exchange WHERE salt IS NULL"
+    assert both.query(kept) == [("present", None, None)]
+    assert both.deliver().confirmed == 1
+    assert gone not in both.intake.pupils
+    assert len(both.intake.pupils) == 3
+    assert both.query(kept) == [("absent", None, None)]
+
+
+def test_what_is_over_goes_after_its_time(delivered: OutboxBench) -> None:
+    (report,) = purge.purge(delivered.hub, operator="test")
+    assert "outbox" not in report.rows
+    delivered.later(days=800)
+    delivered.sync()
+    (report,) = purge.purge(delivered.hub, operator="test")
+    assert report.rows["outbox"] == 1
+    assert delivered.query("SELECT state FROM exchange") == [("present",)]
