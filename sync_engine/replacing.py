@@ -32,7 +32,7 @@ from connectors.stores import Pupil
 from mappings.canonical.fields import Entity
 from sync_engine.audit import note, note_within
 from sync_engine.context import KoppelingRow
-from sync_engine.errors import NoRightError, StalePlanError, SyncError
+from sync_engine.errors import NoRightError, StalePlanError, StoreError, SyncError
 from sync_engine.exchanges import Detail, Exchange, Exchanges
 from sync_engine.find import find_leerlingen, hub_key
 from sync_engine.former_pgn import Pgn, former_pgns, is_told_together, whose_now
@@ -279,6 +279,8 @@ class _Carrier:
         marks = msgspec.json.decode(self._exchanges.body(exchange), type=Marks)
         try:
             pupil, former = _present(self._hub, self._source, self._asked, core_id)
+        except StoreError:
+            raise
         except SyncError as error:
             return self._end(work, exchange, State.REFUSED, error)
         now = _marks(self._hub, self._source, pupil, former)
@@ -393,6 +395,8 @@ def _changed(hub: Hub, core_id: int, tenant_id: int) -> tuple[Source, Pupil, Pgn
         with pseudonyms_of(hub, source) as (_, asked):
             try:
                 pupil, former = _present(hub, source, asked, core_id)
+            except StoreError:
+                raise
             except SyncError as error:
                 refused = error
                 continue

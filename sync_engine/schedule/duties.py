@@ -74,6 +74,19 @@ def _reports(hub: Hub) -> None:
         _log.info("weekly reports of %s schools were written", count)
 
 
+def _deliver(hub: Hub) -> None:
+    from sync_engine.outbox.delivering import deliver_all
+
+    for found in deliver_all(hub):
+        if found.confirmed or found.refused:
+            _log.info(
+                "%s: %s messages confirmed, %s refused",
+                found.koppeling,
+                found.confirmed,
+                found.refused,
+            )
+
+
 def _forget_jobs(hub: Hub) -> None:
     if hub.store.path is None:
         from sync_engine.schedule.workers import Queue
@@ -85,6 +98,7 @@ def _forget_jobs(hub: Hub) -> None:
 DUTIES: Final[tuple[Duty, ...]] = (
     Duty("purge", parse_schedule("15 5 * * *"), _purge),
     Duty("queue", parse_schedule("45 5 * * *"), _forget_jobs),
+    Duty("outbox", parse_schedule("every 2m"), _deliver),
     Duty("processes", parse_schedule("every 1h"), _forget_processes, light=True),
     Duty("answers", parse_schedule("every 15m"), _forget_answers, light=True),
     Duty("alerts", parse_schedule("every 2m"), _alerts, light=True),

@@ -13,8 +13,15 @@ import pytest
 
 from connectors.errors import ConnectorError, OutcomeUnknownError
 from mappings.canonical.fields import Entity
+from sync_engine import replacing
 from sync_engine.actor import Actor
-from sync_engine.errors import MaintenanceError, NoRightError, RunActiveError, SyncError
+from sync_engine.errors import (
+    MaintenanceError,
+    NoRightError,
+    RunActiveError,
+    StoreError,
+    SyncError,
+)
 from sync_engine.former_pgn import is_told_together
 from sync_engine.health import health
 from sync_engine.hubkeys import hub_key
@@ -421,6 +428,21 @@ def test_killed_before_it_could_say_so_it_is_not_asked_again(
             approve(made.hub, key(made), operator="piet")
     made.sync("eck")
     assert (states(made), len(facility.replaced)) == ([State.DONE], 1)
+
+
+def test_a_database_that_is_in_the_way_ends_nothing(
+    made: Bench, facility: Facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: Any) -> Any:
+        raise StoreError("another writer is in the way", retryable=True)
+
+    proposed(made)
+    with monkeypatch.context() as patch:
+        patch.setattr(replacing, "former_pgns", busy)
+        with pytest.raises(StoreError):
+            approve(made.hub, key(made), operator="piet")
+    assert (states(made), facility.replaced) == ([State.APPROVED], [])
+    assert approve(made.hub, key(made), operator="piet").state is State.DONE
 
 
 def test_while_a_run_is_under_way_nothing_is_approved(made: Bench) -> None:
