@@ -279,24 +279,24 @@ def test_a_journal_that_went_meanwhile_ends_what_was_approved(
 
 
 def test_a_number_that_is_of_another_leerling_now_is_never_replaced(
-    made: Bench, facility: Facility
+    both: Bench, facility: Facility
 ) -> None:
     """It would be blocked for him, and cannot be undone."""
-    proposed(made)
-    enrol(made.sources["las"], "janneke", bsn=bsn(1).reveal())
-    made.later()
-    made.sync("las")
-    ended = approve(made.hub, key(made), operator="piet")
+    proposed(both)
+    enrol(both.sources["las"], "janneke", bsn=bsn(1).reveal())
+    both.later()
+    both.sync("las")
+    ended = approve(both.hub, key(both), operator="piet")
     assert (ended.state, facility.replaced) == (State.REFUSED, [])
-    assert key(made, "janneke") in ended.advice
+    assert key(both, "janneke") in ended.advice
     with pytest.raises(SyncError, match="another leerling") as refused:
-        proposed(made)
+        proposed(both)
     assert bsn(1).reveal() not in f"{refused.value} {refused.value.advice}"
-    enrol(made.sources["las"], "janneke", bsn=bsn(3).reveal())  # the school puts it right
-    made.later()
-    made.sync("las")
-    proposed(made)
-    assert approve(made.hub, key(made), operator="piet").state is State.DONE
+    enrol(both.sources["las"], "janneke", bsn=bsn(3).reveal())  # the school puts it right
+    both.later()
+    both.sync("las")
+    proposed(both)
+    assert approve(both.hub, key(both), operator="piet").state is State.DONE
 
 
 def test_another_number_than_was_approved_is_not_replaced(made: Bench, facility: Facility) -> None:
