@@ -219,7 +219,7 @@ class EckIdConnector:
             persons=counts.total(),
             obtained=counts[State.OBTAINED],
             waiting=counts[State.WAITING],
-            lacking=counts[State.TO_HASH] + counts[State.TO_EXCHANGE],
+            lacking=counts[State.TO_HASH] + counts[State.TO_EXCHANGE] + counts[State.LOOSE],
             without_pgn=counts[State.WITHOUT_PGN],
             changed=counts[State.CHANGED],
             refused=counts[State.REFUSED],

@@ -21,10 +21,10 @@ from connectors.eckid.batches import Post
 from connectors.eckid.facility import Facility
 from connectors.eckid.faults import is_by_status
 from connectors.eckid.hashing import Hasher, Hpgn
-from connectors.eckid.keeping import Eck, Refused, Shelf, Stage, Stages, Stam
+from connectors.eckid.keeping import Eck, Kept, Refused, Shelf, Stage, Stages, Stam, tie
 from connectors.eckid.lists import confirm
 from connectors.eckid.manifest import SYSTEM
-from connectors.eckid.obtaining import Around, State, once_more, state_of
+from connectors.eckid.obtaining import Around, State, belongs_to, is_orphan, once_more, state_of
 from connectors.eckid.persons import LEERLING, Person, who
 from connectors.eckid.records import Body, Vraag
 from connectors.errors import (
@@ -122,6 +122,7 @@ class ObtainReading:
         self._to_hash: dict[int, Person] = {}
         self._to_exchange: dict[int, Person] = {}
         self._waiting: dict[int, Person] = {}
+        self._orphans: dict[int, tuple[Person, Kept]] = {}
         self._left = self._refused = self._without_pgn = 0
 
     def __iter__(self) -> Iterator[Page]:
@@ -140,6 +141,7 @@ class ObtainReading:
         for some in pieces(found, PAGE):
             yield self._sort(some)
             yield from self._work(least=tools.amounts.batch_size)
+        yield from self._settle()
         yield from self._work(least=1)
         yield from self._wait()
         self.completeness = self._told()
@@ -150,6 +152,7 @@ class ObtainReading:
         found = who(self._tools.people, self._scope, self._vestiging, keys=self._keys)
         for some in pieces(found, PAGE):
             yield self._sort(some, around)
+            yield from self._settle(around)
             self._left += len(self._to_hash) + len(self._to_exchange)
             self._to_hash.clear()
             self._to_exchange.clear()
@@ -157,8 +160,18 @@ class ObtainReading:
 
     # -- who stands where --------------------------------------------------------------------------
 
-    def _sort(self, persons: Sequence[Person], around: Around | None = None) -> Page:
-        """What is known of some persons, as records; the others are put where they belong."""
+    def _sort(
+        self,
+        persons: Sequence[Person],
+        around: Around | None = None,
+        *,
+        settled: bool = False,
+    ) -> Page:
+        """What is known of some persons, as records; the others are put where they belong.
+
+        Whose pseudonym was obtained with a number that is not his now waits until it is `settled`
+        whose that is.
+        """
         kept = self._tools.shelf.kept(self._stages, [person.number for person in persons])
         around = self._tools.post.around if around is None else around
         around = replace(around, insists=self._keys is not None)
@@ -166,6 +179,8 @@ class ObtainReading:
         bodies: list[bytes] = []
         for person in persons:
             state = state_of(person, kept[person.number], around)
+            if not settled and self._is_aside(person, kept[person.number], state):
+                continue
             match state:
                 case State.OBTAINED | State.CHANGED | State.REFUSED:
                     keys.append(person.key)
@@ -176,11 +191,68 @@ class ObtainReading:
                     self._put(person, state)
                 case State.WITHOUT_PGN:
                     self._without_pgn += self._keys is not None  # `standing` tells it of a school
+                case State.LOOSE:
+                    keys.append(person.key)
+                    bodies.append(self._taken_back(person))
                 case State.OVER:
                     pass
                 case _:
                     assert_never(state)
         return Page(keys, bodies)
+
+    def _is_aside(self, person: Person, kept: Kept, state: State) -> bool:
+        """Whether it is to be looked up first whose number his pseudonym was obtained with."""
+        of_pupils = self._scope.resource == LEERLING
+        if not of_pupils or state in {State.OVER, State.LOOSE} or not is_orphan(person, kept):
+            return False
+        self._orphans[person.number] = person.without_text(), kept
+        return True
+
+    def _settle(self, around: Around | None = None) -> Iterator[Page]:
+        """What was obtained with a number that is another pupil's now goes: it is his.
+
+        So it is after records that were taken for one pupil were parted. Who has a number of his
+        own is asked for in the next run.
+        """
+        orphans, self._orphans = self._orphans, {}
+        if not orphans:
+            return
+        others = self._of_others(orphans)
+        if others:
+            _log.warning("%d pseudonyms are of another pupil, and are taken back", len(others))
+        theirs = [person for number, (person, _) in orphans.items() if number in others]
+        for some in pieces(theirs, PAGE):
+            yield Page([one.key for one in some], [self._taken_back(one) for one in some])
+        rest = [person for number, (person, _) in orphans.items() if number not in others]
+        for some in pieces(rest, PAGE):
+            yield self._sort(some, around, settled=True)
+
+    def _of_others(self, orphans: Mapping[int, tuple[Person, Kept]]) -> set[int]:
+        """Those of them whose pseudonym was obtained with a number that is another pupil's."""
+        tools = self._tools
+        by_mark: dict[str, set[int]] = {}
+        for number, (_, kept) in orphans.items():
+            by_mark.setdefault("" if kept.stam is None else kept.stam.mark, set()).add(number)
+        found: set[int] = set()
+        for place in tools.people.places():
+            for some in pieces(who(tools.people, self._scope, place.vestiging), PAGE):
+                named = [one for one in some if one.mark in by_mark and one.number not in orphans]
+                held = tools.shelf.kept(self._stages, [one.number for one in named])
+                for one in named:
+                    if belongs_to(one.mark, one, held[one.number]):
+                        found |= by_mark[one.mark]
+        return found
+
+    def _taken_back(self, person: Person) -> bytes:
+        """The record of one whose pseudonym is somebody else's: he has none."""
+        if not self._rehearses:
+            stam, eck = self._stages.stam, self._stages.eck
+            kept = self._tools.shelf.read(stam.kind, Stam, [person.number]).get(person.number)
+            if kept is not None and kept.mark != person.mark:
+                self._tools.shelf.forget(stam.kind, [person.number])
+            for kind in (eck.kind, eck.asked):
+                self._tools.shelf.forget(kind, [person.number])
+        return self._body(person, None, State.LOOSE)
 
     def _put(self, person: Person, state: State) -> None:
         """To be asked for; not twice in one run."""
@@ -331,10 +403,10 @@ class ObtainReading:
         try:
             eck_id = self._tools.facility.eck_id(stam)
         except RequestRefusedError as error:
-            self._turn_down(person, stage, "", error)
+            self._turn_down(person, stage, tie(stam.reveal()), error)
             return _EMPTY
         self._tools.run.in_a_row = 0
-        eck = Eck(eck_id.reveal(), self._today())
+        eck = Eck(eck_id.reveal(), self._today(), tie(stam.reveal()))
         self._tools.shelf.write(stage.kind, {person.number: eck})
         return Page([person.key], [self._body(person, eck, State.OBTAINED)])
 

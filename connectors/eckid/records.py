@@ -58,15 +58,16 @@ class Verkregen(SourceModel):
 
     Attributes:
         key: hub key of the person.
+        eck_id: None where the one that was obtained turned out to be of somebody else.
         van: the day on which it was obtained.
         tot: the last day on which the person is there, once that is over.
     """
 
     key: Key
-    eck_id: Text
+    eck_id: Text | None
     keten: Text
     sector: Text
-    van: Day
+    van: Day | None = None
     tot: Day | None = None
 
 

@@ -30,7 +30,7 @@ from fixtures.sandbox.eckid import EckIdSandbox
 from mappings.canonical.fields import Entity
 from mappings.eckid import MAPPING
 from sync_engine.hubkeys import hub_key
-from sync_engine.options import Kind
+from sync_engine.options import Decision, Kind, Verdict
 from sync_engine.outcome import Outcome, RunReport
 from sync_engine.store.engine import Store
 from tests.contract.suite import Fault, Harness, ReadingSuite
@@ -252,6 +252,25 @@ def test_a_changed_pgn_is_set_apart_and_keeps_what_was_obtained(town: Town) -> N
     assert sum(reading.quarantined for reading in report.readings) == 1
     assert town.obtained() == before
     assert len(town.facility.counts.hpgns) == 2, "the new number was not hashed"
+
+
+def test_records_that_are_parted_leave_the_eck_id_with_the_number(town: Town) -> None:
+    town.enrol(1)
+    enrol(town.las, "p2")
+    town.bench.sync("las")
+    one, two = town.core(1), town.core(2)
+    merge = Decision(Verdict.MERGE, Entity.LEERLING, core_id=one, other=two)
+    town.bench.sync("las", kind=Kind.DECIDE, decision=merge, operator="petra", why="dezelfde")
+    town.run()
+    assert list(town.obtained()) == [town.core(1)] == [town.core(2)]
+    split = Decision(Verdict.SPLIT, Entity.LEERLING, source_key="p1")
+    town.bench.sync("las", kind=Kind.DECIDE, decision=split, operator="petra", why="toch niet")
+    assert town.core(1) != town.core(2)
+    town.run()
+    town.everybody(1)
+    assert town.bench.hub.count("zaak") == 0
+    assert town.run().outcome is Outcome.DONE
+    town.everybody(1)
 
 
 def test_killed_with_real_stores_everybody_gets_his_own(town: Town) -> None:

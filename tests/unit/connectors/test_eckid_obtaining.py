@@ -13,8 +13,10 @@ import pytest
 from config.errors import ConfigurationError
 from connectors.base import Scope
 from connectors.eckid import records
+from connectors.eckid.connector import EckIdConnector
+from connectors.eckid.facility import Listed
 from connectors.eckid.faults import WrongEnvironmentError
-from connectors.eckid.keeping import Asked, Kept, Refused, Stam
+from connectors.eckid.keeping import Asked, Kept, Refused, Stam, tie
 from connectors.eckid.obtaining import once_more
 from connectors.eckid.persons import marked
 from connectors.errors import (
@@ -47,6 +49,7 @@ from tests.support.eckid import (
 
 TWENTY = range(1, 21)
 DAY = "2026-11-01"
+OTHER = SECTOR[:-4] + "ffff"
 MARK = "bWFyayBvZiBhIG51bWJlcg=="
 
 
@@ -132,7 +135,7 @@ def test_a_new_pupil_alone_is_asked_for(koppeling: Koppeling) -> None:
 def test_another_chain_asks_no_hash_again(koppeling: Koppeling) -> None:
     koppeling.pupils(*TWENTY)
     obtain(koppeling)
-    other = koppeling.beside("eckid-vo", sector=SECTOR[:-4] + "ffff")
+    other = koppeling.beside("eckid-vo", sector=OTHER)
     with pytest.raises(ConfigurationError, match="sector"):
         obtain(other)
     assert koppeling.hasher.hashed.total() == 20
@@ -180,6 +183,83 @@ def test_a_changed_pgn_is_neither_hashed_nor_asked_and_becomes_a_question(
     koppeling.people.put(pupil(1))  # it was a mistake, and is put right
     found, _ = obtain(koppeling)
     assert "vraag" not in found["K-1"]
+
+
+def test_what_was_obtained_with_the_number_of_another_pupil_is_his(
+    koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records that were taken for one pupil were parted: the number went along, to K-2."""
+    koppeling.pupils(1, 3)
+    elsewhere = beside_of_another_sector(koppeling, monkeypatch)
+    obtain(koppeling)
+    obtain(elsewhere)
+    koppeling.people.put(Pupil(1, "K-1"))
+    koppeling.people.put(Pupil(2, "K-2", bsn(1)))
+    (preview,) = pages_of(_rehearsed(koppeling).snapshot(SCOPE))[-1:]
+    assert json.loads(preview.bodies[-1])["eck_id"] is None
+    assert koppeling.obtained().keys() == {1, 3}, "a preview takes nothing back"
+    for one in (koppeling, elsewhere):
+        found, completeness = obtain(one)
+        assert completeness.complete
+        assert found["K-1"]["eck_id"] is None
+        assert found["K-2"]["eck_id"] == one.eck_of(bsn(1))
+        parsed = one.connect().parse("leerling", json.dumps(found["K-1"]).encode())
+        assert not parsed.problems
+    assert koppeling.connect().standing(SCOPE) == Standing(persons=3, obtained=2, without_pgn=1)
+    koppeling.people.put(pupil(1, bsn(101)))
+    found, _ = obtain(koppeling)
+    assert found["K-1"]["eck_id"] == koppeling.eck_of(bsn(101))
+    found, _ = obtain(elsewhere)
+    assert found["K-1"]["eck_id"] == elsewhere.eck_of(bsn(101))
+
+
+def test_who_exchanged_numbers_are_a_matter_for_people(koppeling: Koppeling) -> None:
+    koppeling.pupils(1, 2)
+    obtain(koppeling)
+    koppeling.people.put(pupil(1, bsn(2)))
+    koppeling.people.put(pupil(2, bsn(1)))
+    found, _ = obtain(koppeling)
+    assert [found[key]["vraag"] for key in ("K-1", "K-2")] == ["pgn", "pgn"]
+    assert koppeling.obtained().keys() == {1, 2}
+
+
+def test_who_has_no_pgn_any_more_keeps_what_is_nobody_elses(koppeling: Koppeling) -> None:
+    koppeling.pupils(1, 2)
+    obtain(koppeling)
+    koppeling.people.put(Pupil(1, "K-1"))
+    found, _ = obtain(koppeling)
+    assert found["K-1"]["eck_id"] == koppeling.eck_of(bsn(1))
+
+
+def test_what_was_exchanged_for_another_stampseudoniem_is_not_his(
+    koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other koppeling did not read while he lost one pseudonym and got another."""
+    koppeling.pupils(1)
+    elsewhere = beside_of_another_sector(koppeling, monkeypatch)
+    obtain(koppeling)
+    obtain(elsewhere)
+    koppeling.people.put(pupil(1, bsn(101)))
+    koppeling.people.put(Pupil(2, "K-2", bsn(1)))
+    for _ in range(2):
+        obtain(koppeling)
+    found, _ = obtain(elsewhere)
+    assert found["K-1"]["eck_id"] is None
+    found, _ = obtain(elsewhere)
+    assert found["K-1"]["eck_id"] == elsewhere.eck_of(bsn(101))
+
+
+def beside_of_another_sector(koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch) -> Koppeling:
+    """A second koppeling over the same pupils, for a sector that the facility knows too."""
+    listed = [Listed(SECTOR, "een"), Listed(OTHER, "ander")]
+    monkeypatch.setattr(koppeling.facility, "sectors", lambda: listed)
+    return koppeling.beside("eckid-elders", sector=OTHER)
+
+
+def _rehearsed(koppeling: Koppeling) -> EckIdConnector:
+    connector = koppeling.connect()
+    connector.rehearse()
+    return connector
 
 
 def test_a_pgn_that_changed_while_the_batch_was_under_way_is_seen(koppeling: Koppeling) -> None:
@@ -884,7 +964,8 @@ class Crowd(MemoryPeople):
                 for n, m in marks.items()
             }
         found = kind.startswith("eck_id/")
-        return {n: json.dumps({"v": "e", "sinds": DAY}).encode() for n in persons if found}
+        value = json.dumps({"v": "e", "sinds": DAY, "van": tie("s")}).encode()
+        return dict.fromkeys(persons, value) if found else {}
 
 
 def test_memory_does_not_grow_with_the_school(
