@@ -133,6 +133,10 @@ def deliver_all(
         except ConfigurationError as error:
             _log.error("%s: nothing is delivered: %s", name, error)
             found.append(Delivery(name, error=str(error), advice=error.advice))
+        except Exception as error:  # noqa: BLE001 - the outermost edge of one delivery
+            _log.exception("%s: its delivery broke down", name)
+            advice = KoppelhubError.default_advice
+            found.append(Delivery(name, error=type(error).__name__, advice=advice))
     return found
 
 

@@ -205,6 +205,14 @@ class Maker:
                 "%s of %s cannot be made: %s", self._target.resource, hub_key(core_id), error
             )
             return error
+        except Exception as error:  # noqa: BLE001 - another package's mapping may raise anything
+            _log.error(
+                "%s of %s broke its mapping: %s",
+                self._target.resource,
+                hub_key(core_id),
+                type(error).__name__,
+            )
+            return RecordError("$", f"the mapping raised {type(error).__name__}")
 
     def _unmade(self, one: _Stale, error: RecordError, refused: Form | None) -> None:
         """No message can be made of it: a case, until its object changes."""
