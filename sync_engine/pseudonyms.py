@@ -196,6 +196,8 @@ def _missing(
     hub: Hub, school: str, sources: Sequence[Source], counts: _Counts
 ) -> Iterator[Missing]:
     purpose = PgnPurpose.ECKID
+    if not sources and counts.leerlingen() and not counts.without():
+        return  # the administration delivers them all
     if not sources:
         yield Missing.KOPPELING
     elif not any(source.pgn_allowed_for(purpose) for source in sources):

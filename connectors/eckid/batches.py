@@ -22,6 +22,7 @@ from connectors.eckid.faults import (
     DailyLimitError,
     NotReadyError,
     WrongEnvironmentError,
+    is_by_status,
 )
 from connectors.eckid.hashing import Hpgn
 from connectors.eckid.keeping import Asked, Eck, Refused, Shelf, Stage, Stam
@@ -235,6 +236,8 @@ class Post:
         except AuthenticationError:
             raise
         except RequestRefusedError as error:
+            if is_by_status(error):
+                return self._in_vain(batch, error)
             _log.warning("a batch is refused: %s", error)
             self.problems["a batch is refused"] += 1
             nobody = Verdict({}, frozenset(batch.persons), {})

@@ -52,6 +52,10 @@ class Asked(msgspec.Struct, frozen=True):
     batch: int
     op: datetime
 
+    def __repr__(self) -> str:
+        """No mark: it tells one number from another."""
+        return f"<Asked in {self.koppeling} {self.batch}>"
+
 
 class Refused(msgspec.Struct, frozen=True):
     """How often he was refused, under which mark; `batch` is the last one, 0 for a single call."""
@@ -59,6 +63,10 @@ class Refused(msgspec.Struct, frozen=True):
     mark: str
     keer: int
     batch: int = 0
+
+    def __repr__(self) -> str:
+        """No mark: it tells one number from another."""
+        return f"<Refused {self.keer}>"
 
 
 @dataclass(frozen=True, slots=True)

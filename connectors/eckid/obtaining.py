@@ -50,11 +50,13 @@ class Around:
         koppeling: its name.
         open: numbers of its batches that were sent and are not closed.
         now: this instant.
+        insists: somebody names this person, so that he is asked for however often he was refused.
     """
 
     koppeling: str
     open: Collection[int]
     now: datetime
+    insists: bool = False
 
     @property
     def today(self) -> date:
@@ -73,12 +75,12 @@ def state_of(person: Person, kept: Kept, around: Around) -> State:
     if kept.stam is not None:
         if _is_asked(kept, around, hashes=False):
             return State.WAITING
-        return State.REFUSED if _is_given_up(kept.refused_eck, "") else State.TO_EXCHANGE
+        return State.REFUSED if _is_given_up(kept.refused_eck, "", around) else State.TO_EXCHANGE
     if _is_asked(kept, around, hashes=True):
         return State.WAITING
     if not person.mark:
         return State.WITHOUT_PGN
-    return State.REFUSED if _is_given_up(kept.refused_stam, person.mark) else State.TO_HASH
+    return State.REFUSED if _is_given_up(kept.refused_stam, person.mark, around) else State.TO_HASH
 
 
 def _is_asked(kept: Kept, around: Around, *, hashes: bool) -> bool:
@@ -94,8 +96,10 @@ def _is_asked(kept: Kept, around: Around, *, hashes: bool) -> bool:
     return around.now - asked.op < GIVEN_UP
 
 
-def _is_given_up(refused: Refused | None, mark: str) -> bool:
-    return refused is not None and refused.mark == mark and refused.keer >= MOST_REFUSALS
+def _is_given_up(refused: Refused | None, mark: str, around: Around) -> bool:
+    if refused is None or around.insists:
+        return False
+    return refused.mark == mark and refused.keer >= MOST_REFUSALS
 
 
 # -- batches ---------------------------------------------------------------------------------------

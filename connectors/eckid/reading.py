@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Final, TypeVar, assert_never
@@ -19,6 +19,7 @@ from config.errors import KoppelhubError
 from connectors.base import Completeness, DeliveryContract, Page, Scope
 from connectors.eckid.batches import Post
 from connectors.eckid.facility import Facility
+from connectors.eckid.faults import is_by_status
 from connectors.eckid.hashing import Hasher, Hpgn
 from connectors.eckid.keeping import Eck, Refused, Shelf, Stage, Stages, Stam
 from connectors.eckid.lists import confirm
@@ -97,7 +98,8 @@ class ObtainReading:
         vestiging: its number.
         stages: the two steps, of this scope.
         contract: what is delivered.
-        keys: only these, by hub key; of them it waits for no batch.
+        keys: only these, by hub key; of them it waits for no batch, and asks once more also who
+            was refused too often.
         rehearses: it asks for nobody, and keeps nothing.
     """
 
@@ -120,7 +122,7 @@ class ObtainReading:
         self._to_hash: dict[int, Person] = {}
         self._to_exchange: dict[int, Person] = {}
         self._waiting: dict[int, Person] = {}
-        self._left = self._refused = 0
+        self._left = self._refused = self._without_pgn = 0
 
     def __iter__(self) -> Iterator[Page]:
         """Each page once; some are empty.
@@ -159,6 +161,7 @@ class ObtainReading:
         """What is known of some persons, as records; the others are put where they belong."""
         kept = self._tools.shelf.kept(self._stages, [person.number for person in persons])
         around = self._tools.post.around if around is None else around
+        around = replace(around, insists=self._keys is not None)
         keys: list[str] = []
         bodies: list[bytes] = []
         for person in persons:
@@ -171,7 +174,9 @@ class ObtainReading:
                     self._waiting[person.number] = person.without_text()
                 case State.TO_HASH | State.TO_EXCHANGE:
                     self._put(person, state)
-                case State.WITHOUT_PGN | State.OVER:
+                case State.WITHOUT_PGN:
+                    self._without_pgn += self._keys is not None  # `standing` tells it of a school
+                case State.OVER:
                     pass
                 case _:
                     assert_never(state)
@@ -339,7 +344,7 @@ class ObtainReading:
         """Remember that the facility refused one person; raise what is no matter of persons."""
         run = self._tools.run
         run.in_a_row += 1
-        if not is_about_person(error) or run.in_a_row >= _STRANGE:
+        if is_by_status(error) or run.in_a_row >= _STRANGE:
             raise error
         _log.warning("one person is refused: %s", error)
         former = self._tools.shelf.read(stage.refused, Refused, [person.number])
@@ -432,8 +437,6 @@ class ObtainReading:
 
     def _told(self) -> Completeness:
         """How complete it was: whoever waits is no absence, and no success either."""
-        if self._keys is not None:
-            return Completeness(False, "only some records were asked")
         post = self._tools.post
         reasons = [
             f"{amount} {what}"
@@ -441,13 +444,15 @@ class ObtainReading:
                 (len(self._waiting), "wait for the answer to a batch"),
                 (self._left, "are not asked for yet"),
                 (self._refused, "were refused in this run"),
+                (self._without_pgn, "have no PGN"),
             )
             if amount
         ]
         reasons += [f"{rule} ({times})" for rule, times in sorted(post.problems.items())]
         if not reasons:
-            return Completeness(True)
-        waits = not (self._refused or post.problems)
+            some = self._keys is not None
+            return Completeness(not some, "only some records were asked" if some else "")
+        waits = not (self._refused or self._without_pgn or post.problems)
         return Completeness(False, "; ".join(reasons), self._advice(), waits=waits)
 
     def _advice(self) -> str:
@@ -455,6 +460,11 @@ class ObtainReading:
             return (
                 "De Nummervoorziening gaf een antwoord dat niet klopt of niet aankwam. Wat goed "
                 "was is bewaard; de rest vraagt de hub opnieuw. Komt dit terug, meld het bij ops."
+            )
+        if self._without_pgn:
+            return (
+                "Niet verkrijgbaar: geen PGN. Laat de beheerder van de school het BSN of "
+                "onderwijsnummer in de administratie invullen, en het laten leveren."
             )
         if self._tools.post.is_limited:
             return (
@@ -465,11 +475,6 @@ class ObtainReading:
             "Niet iedereen heeft al een ECK iD; de volgende run gaat vanzelf verder. Er is niets "
             "afgesloten."
         )
-
-
-def is_about_person(error: RequestRefusedError) -> bool:
-    """Whether a refusal may be due to the person that was asked for; one by HTTP alone is not."""
-    return not error.code.isdigit()
 
 
 def pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:

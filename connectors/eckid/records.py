@@ -46,7 +46,8 @@ RULES: Final = {
         "eck_id",
         "was refused by the number facility, time and again",
         "De Nummervoorziening gaf deze persoon drie keer geen ECK iD. Laat de school het nummer "
-        "nakijken; klopt het, meld dit dan bij ops.",
+        "nakijken; klopt het, meld dit dan bij ops. Lag het aan de Nummervoorziening, vraag dan "
+        "opnieuw: `koppelhub eckid obtain --school BRIN --pupil SLEUTEL`.",
     ),
 }
 """Question → the field that it is about, the rule that is broken, and what to do."""

@@ -215,6 +215,20 @@ def test_one_pupil_is_looked_up_by_his_hub_key(town: Town) -> None:
 
 
 @ON_SQLITE
+def test_who_is_looked_up_and_has_no_pgn_is_told_so(town: Town) -> None:
+    town.enrol(1)
+    enrol(town.las, "zonder")
+    town.bench.sync("las")
+    core = town.bench.core(Entity.LEERLING, "zonder", "las")
+    report = town.run(kind=Kind.ONLY, only=(hub_key(core),))
+    assert report.outcome is Outcome.PARTIAL
+    (reading,) = [reading for reading in report.readings if reading.scope.endswith(VMBO)]
+    assert reading.reason == "1 have no PGN"
+    assert "geen PGN" in reading.advice
+    assert not town.facility.counts.hpgns
+
+
+@ON_SQLITE
 def test_a_preview_asks_for_nobody_and_says_how_many_it_would(town: Town) -> None:
     town.enrol(1, 2, 3)
     report = town.run(dry=True)

@@ -60,6 +60,7 @@ WSDL = (
 NOW = datetime(2026, 11, 2, 3, tzinfo=UTC)
 PROCESSING = timedelta(seconds=30)
 
+CANARY = "099990019"  # a number that stands where only a name belongs
 PUPIL = Hpgn("9735dfd2235eaeb5f0300886bcc99c82ffc1d6420c4e0bde8de7218def2135fa")
 TEACHER = Hpgn("0b870ff044775ef0360655c40d5b284b7e3ae2b72207a6894794d787eb019e60")
 PUPIL_STAM = (
@@ -551,6 +552,8 @@ def test_nothing_of_a_person_is_logged_or_in_an_error(
             faults.SoapFault(actor="InvalidHPgnException"),
             faults.SoapFault(actor="BlockedHPgnException", status=200),
             faults.SoapFault(actor=None),
+            faults.SoapFault(actor=hpgn(13).reveal()),
+            faults.SoapFault(actor=CANARY),
             faults.WrongPseudonym(how="malformed"),
             faults.WrongPseudonym(how="environment"),
             faults.TruncatedXml(),
@@ -573,7 +576,7 @@ def test_nothing_of_a_person_is_logged_or_in_an_error(
     told = "\n".join((heard.getvalue(), *shown, repr(desk.options), repr(client)))
     assert "submitStampseudonymBatch: 1 persons" in told
     assert "urn:uuid:" in told
-    for secret in (*(hpgn(n).reveal() for n in (11, 12, 13)), *pseudonyms, "Voorbeeld"):
+    for secret in (*(hpgn(n).reveal() for n in (11, 12, 13)), *pseudonyms, "Voorbeeld", CANARY):
         assert secret not in told
         assert secret[-64:] not in told
 

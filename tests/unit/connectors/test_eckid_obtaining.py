@@ -14,7 +14,7 @@ from config.errors import ConfigurationError
 from connectors.base import Scope
 from connectors.eckid import records
 from connectors.eckid.faults import WrongEnvironmentError
-from connectors.eckid.keeping import Refused
+from connectors.eckid.keeping import Asked, Kept, Refused, Stam
 from connectors.eckid.obtaining import once_more
 from connectors.eckid.persons import marked
 from connectors.errors import (
@@ -47,6 +47,7 @@ from tests.support.eckid import (
 
 TWENTY = range(1, 21)
 DAY = "2026-11-01"
+MARK = "bWFyayBvZiBhIG51bWJlcg=="
 
 
 @pytest.fixture
@@ -361,6 +362,26 @@ def test_who_is_refused_is_asked_three_times_and_then_becomes_a_question(
     assert found["K-3"]["eck_id"] == koppeling.eck_of(bsn(103))
 
 
+def test_who_was_refused_too_often_is_asked_again_where_he_is_named(koppeling: Koppeling) -> None:
+    koppeling.pupils(*range(1, 11))
+    koppeling.facility.refusing = {koppeling.hasher.of(bsn(n)) for n in (3, 4)}
+    for _ in range(4):
+        obtain(koppeling)
+    reading = koppeling.connect().lookup(SCOPE, keys=["K-3"])
+    assert records_of(reading) == {}
+    assert "1 were refused" in reading.completeness.reason
+    assert koppeling.hasher.hashed[bsn(3).reveal()] == 4
+    found, _ = obtain(koppeling)
+    assert found["K-3"]["vraag"] == "geweigerd"
+    koppeling.facility.refusing = set()  # it was the facility's own fault
+    found = records_of(koppeling.connect().lookup(SCOPE, keys=["K-3"]))
+    assert found["K-3"]["eck_id"] == koppeling.eck_of(bsn(3))
+    found, _ = obtain(koppeling)
+    assert "vraag" not in found["K-3"]
+    assert found["K-4"]["vraag"] == "geweigerd"
+    assert koppeling.hasher.hashed[bsn(4).reveal()] == 3
+
+
 @pytest.mark.parametrize("amount", [3, 10])
 def test_reading_twice_in_one_run_asks_nobody_twice(koppeling: Koppeling, amount: int) -> None:
     koppeling.pupils(*range(1, amount + 1))
@@ -540,6 +561,26 @@ def test_a_batch_that_is_refused_counts_against_its_persons(
         koppeling.clock.advance(timedelta(minutes=10))
     assert max(koppeling.hasher.hashed.values()) == 3
     assert koppeling.connect().standing(SCOPE).refused == 10
+
+
+@pytest.mark.parametrize("status", ["404", "429", "400"])
+def test_a_status_without_a_fault_is_asked_again_and_counts_against_nobody(
+    koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    koppeling.pupils(*range(1, 11))
+    fetch, koppeling.facility.ready_after = koppeling.facility.fetch, 0
+    times = iter(range(3))
+
+    def gateway(reference: str) -> bytes:
+        if next(times, None) is not None:  # what stands before the facility is being mended
+            raise RequestRefusedError("status", code=status, system="eckid")
+        return fetch(reference)
+
+    monkeypatch.setattr(koppeling.facility, "fetch", gateway)
+    _, completeness = obtain(koppeling)
+    assert "an answer could not be fetched" in completeness.reason
+    everybody(koppeling, *range(1, 11))
+    assert koppeling.hasher.hashed.total() == 10
 
 
 def test_so_many_batches_are_under_way_and_no_more(koppeling: Koppeling) -> None:
@@ -724,6 +765,23 @@ def test_some_persons_are_looked_up_by_single_calls(koppeling: Koppeling) -> Non
     everybody(koppeling, 3, 4)
 
 
+def test_a_lookup_says_what_became_of_who_has_none(koppeling: Koppeling) -> None:
+    koppeling.pupils(*TWENTY)
+    koppeling.people.put(without_pgn(21))
+    koppeling.facility.ready_after = 1000
+    _, completeness = obtain(koppeling)
+    assert completeness.waits
+    connector = koppeling.connect()
+    reading = connector.lookup(SCOPE, keys=["K-21"])
+    assert records_of(reading) == {}
+    assert (reading.completeness.reason, reading.completeness.waits) == ("1 have no PGN", False)
+    assert "Niet verkrijgbaar: geen PGN" in reading.completeness.advice
+    reading = connector.lookup(SCOPE, keys=["K-3"])
+    assert records_of(reading) == {}
+    assert "1 wait for the answer to a batch" in reading.completeness.reason
+    assert reading.completeness.waits
+
+
 def test_a_lookup_waits_for_no_batch(koppeling: Koppeling) -> None:
     koppeling.pupils(*TWENTY)
     koppeling.facility.ready_after = 20
@@ -858,6 +916,10 @@ def test_no_pseudonym_or_number_is_shown(
     bodies = [body for page in pages_of(reading) for body in page.bodies]
     shown = [repr(records.parse("leerling", body)) for body in bodies]
     shown += [repr(reading.completeness), *(record.getMessage() for record in caplog.records)]
+    asked = Asked(MARK, "eckid-noord", 1, koppeling.clock.now())
+    shown += [repr(asked), repr(Refused(MARK, 1)), repr(Stam("v", MARK, date(2026, 11, 1)))]
+    shown += [repr(Kept(asked_stam=asked, refused_stam=Refused(MARK, 1)))]
     text = "\n".join(shown)
     assert "ketenid.nl" not in text
+    assert MARK not in text
     assert not any(bsn(n).reveal() in text for n in range(1, 11))

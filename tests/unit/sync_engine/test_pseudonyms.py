@@ -95,6 +95,20 @@ def test_a_school_says_what_is_to_be_configured(store: Store, tmp_path: Path) ->
     made.close()
 
 
+def test_where_the_administration_delivers_them_all_nothing_is_to_be_configured(
+    made: Bench,
+) -> None:
+    sources = tuple(s for s in made.hub.settings.source if s.system != "pseudo")
+    settings = made.hub.settings.model_copy(update={"source": sources})
+    made.hub = replace(made.hub, settings=settings)
+    enrol(made.sources["las"], "a", eck_id=synthetic_eckid(1, 1))
+    made.sync("las")
+    assert standing(made.hub, "99XX").is_clean
+    enrol(made.sources["las"], "b")
+    made.sync("las")
+    assert Missing.KOPPELING in standing(made.hub, "99XX").missing
+
+
 def test_a_school_that_is_not_there_is_refused(made: Bench) -> None:
     with pytest.raises(ConfigurationError):
         standing(made.hub, "12AB")
