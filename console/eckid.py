@@ -66,7 +66,7 @@ _NEXT: Final = {
     "op die dag.",
     State.DONE: "De leerling houdt zijn ECK iD onder het nieuwe PGN; de zaak sluit bij de "
     "volgende run.",
-    State.WITHDRAWN: "Er is niets vervangen.",
+    State.WITHDRAWN: "De hub heeft niets gewijzigd.",
 }
 _ALONE: Final = (
     "De bron levert beide nummers bij deze ene leerling: één persoon is genoeg. Voer het uit met "
@@ -132,7 +132,7 @@ def todo(place: PlaceStanding) -> list[str]:
     if place.differing:
         found.append(
             f"{place.differing} met een ander ECK iD van de administratie dan de hub verkreeg: "
-            f"`koppelhub case list --source {place.koppeling}`."
+            "`koppelhub case list --kind pseudonym`."
         )
     return found
 

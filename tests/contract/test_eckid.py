@@ -281,6 +281,7 @@ def test_a_run_whose_time_is_up_leaves_its_batches_to_the_next_one(town: Town) -
     town.everybody(*range(PUPILS))
 
 
+@pytest.mark.assumed("eckid-daily-limit")
 def test_the_limit_of_the_day_ends_at_midnight(town: Town) -> None:
     town.facility.set_rules({"per_day": 1})
     town.enrol(*range(PUPILS))

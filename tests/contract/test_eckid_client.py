@@ -9,6 +9,7 @@ import re
 import ssl
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -215,6 +216,7 @@ def test_a_replacement_leads_the_new_hash_to_the_former_pseudonym(
 
 
 @pytest.mark.parametrize("count", [0, 5001])
+@pytest.mark.assumed("eckid-batch")
 def test_a_batch_of_nobody_or_of_too_many_is_not_sent(
     client: Nummervoorziening, sandbox: Watched, count: int
 ) -> None:
@@ -361,6 +363,21 @@ def test_an_id_that_is_not_listed_names_the_setting_and_the_nearest(
     assert sandbox.asked("submitEckIdBatch") == 0
     assert (sandbox.asked("retrieveChains"), sandbox.asked("retrieveSectors")) == (1, 1)
     desk.transport.close()
+
+
+def test_what_a_list_holds_is_shown_as_text_and_no_longer_than_an_id(
+    sandbox: Watched, clock: FixedClock
+) -> None:
+    kept = sandbox.facility.sectors
+    strange = replace(kept[0], id="\n\u202e" + "x" * 5000, name="y" * 5000)
+    sandbox.facility.sectors = (strange, *kept[1:])
+    desk = Desk(sandbox, clock, sector=f"{SECTOR[:-4]}ffff")
+    with pytest.raises(ConfigurationError) as caught:
+        desk.client.submit_stampseudoniemen({1: Stampseudoniem(PUPIL_STAM)})
+    assert caught.value.advice.isprintable()
+    assert len(caught.value.advice) < 1500
+    desk.transport.close()
+    sandbox.facility.sectors = kept
 
 
 # -- what goes wrong on the way --------------------------------------------------------------------

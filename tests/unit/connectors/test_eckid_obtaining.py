@@ -488,6 +488,7 @@ def test_a_refusal_of_a_batch_is_counted_once_however_often_it_is_taken_in() -> 
 # -- waiting ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.assumed("eckid-polling")
 def test_a_slow_facility_is_left_to_the_next_run(koppeling: Koppeling) -> None:
     koppeling.pupils(*TWENTY)
     koppeling.facility.ready_after = 15
@@ -838,6 +839,7 @@ STAFF = Scope("medewerker", VESTIGING)
 
 
 @pytest.mark.assumed("a teacher is hashed by BRIN, a space and e-mail address")
+@pytest.mark.assumed("eckid-docent")
 def test_docenten_are_asked_for_by_school_and_address() -> None:
     koppeling = Koppeling(docenten=True)
     koppeling.people.teachers_of[VESTIGING] = [

@@ -38,6 +38,8 @@ def test_every_count_that_is_not_well_says_what_to_do() -> None:
     assert [line.split(" ", 1)[0] for line in lines] == ["1", "2", "1", "2", "3", "1"]
     assert any("niet verkrijgbaar: geen PGN" in line for line in lines)
     assert any("`koppelhub eckid obtain --school 99XX00`" in line for line in lines)
+    # the case stands at the koppeling that delivers, not at this one
+    assert any("`koppelhub case list --kind pseudonym`" in line for line in lines)
     well = {field.name for field in fields(Standing)} - {"persons", "obtained"}
     for name in well:
         assert todo(replace(PLACE, differing=0, standing=Standing(1, **{name: 1}))) != []
