@@ -24,7 +24,9 @@ from sync_engine.errors import StalePlanError, SyncError
 from sync_engine.hubkeys import key_number
 from sync_engine.options import Decision, Kind, Options, Verdict
 from sync_engine.outbox import messages
+from sync_engine.outbox.delivering import _Delivery
 from sync_engine.store.engine import Store
+from sync_engine.store.work import Row
 from tests.support.outbox import BRON, OutboxBench, outbox_bench
 
 START = datetime(2026, 10, 5, 6, 0, tzinfo=UTC)
@@ -504,3 +506,21 @@ def test_a_preview_makes_no_message(bench: OutboxBench) -> None:
     bench.sync(dry=True)
     bench.sync(plan_only=True)
     assert bench.states() == []
+
+
+def test_what_is_made_anew_while_it_is_about_to_go_goes_as_it_is_now(
+    both: OutboxBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both.sync()
+    written = _Delivery._written
+
+    def meanwhile(self: _Delivery, rows: Sequence[Row]) -> list[Outgoing]:
+        both.pupil("l1", roepnaam="Intussen")
+        both.sync()
+        monkeypatch.setattr(_Delivery, "_written", written)
+        return written(self, rows)
+
+    monkeypatch.setattr(_Delivery, "_written", meanwhile)
+    assert both.deliver().confirmed == 1
+    assert both.intake.bodies == both.wanted()
+    assert both.deliver().confirmed == 0
