@@ -531,7 +531,10 @@ class _Run:
         else:
             apply(context, plan_id, state=state, correlated=self._only_cores is None)
         for target in context.targets:
-            make_due(self.hub, self.work, target)
+            try:
+                make_due(self.hub, self.work, target)
+            except StoreError as error:  # the changes stand, and what is due for them does too
+                _log.error("messages wait for the next delivery: %s", error)
 
     def _read_before(self, plan_id: int) -> None:
         """What a run read to its end and stopped with is in the core now: it was a good one."""

@@ -133,6 +133,10 @@ def deliver_all(
         except ConfigurationError as error:
             _log.error("%s: nothing is delivered: %s", name, error)
             found.append(Delivery(name, error=str(error), advice=error.advice))
+        except Exception as error:  # noqa: BLE001 - the outermost edge of one delivery
+            _log.exception("%s: its delivery broke down", name)
+            advice = KoppelhubError.default_advice
+            found.append(Delivery(name, error=type(error).__name__, advice=advice))
     return found
 
 
@@ -235,17 +239,24 @@ class _Delivery:
             if not rows:
                 return
             last = rows[-1][5]
-            self._deliver(connector, self._written(rows))
+            if written := self._written(rows):
+                self._deliver(connector, written)
 
     def _written(self, rows: Sequence[Row]) -> list[Outgoing]:
-        """Write down that these are sent, before they are."""
+        """Write down that these are sent, before they are.
+
+        A run may have made one anew or taken it back since it was read: what goes is what is
+        written down here.
+        """
         work = self._work
         with work.transaction():
-            work.execute(
+            rows = work.execute(
                 "UPDATE outbox SET state = 'sent', attempts = attempts + 1, next_at = NULL "
-                f"WHERE {work.many('id')} AND state IN ('ready', 'sent')",
+                f"WHERE {work.many('id')} AND (state = 'sent' OR (state = 'ready' AND NOT stale)) "
+                "RETURNING message_id, action, run_id, salt, body, id, core_id",
                 (work.values([row[5] for row in rows]),),
             )
+        rows = sorted(rows, key=lambda row: row[5])
         references = self._references([row[6] for row in rows])
         return [
             Outgoing(

@@ -30,6 +30,7 @@ from sync_engine.outbox.states import UNDER_WAY, WAITING, State, listed
 from sync_engine.outbox.touching import mark
 from sync_engine.sealed import exchange_context, outbox_context
 from sync_engine.store.cipher import SALT_SIZE_BYTES, TenantCipher
+from sync_engine.store.dialect import Dialect
 from sync_engine.store.work import Row, Work
 
 BATCH: Final = 200
@@ -177,11 +178,12 @@ class Maker:
         tenant = target.koppeling.tenant_id
         objects = read_objects(work, target.outward, tenant, cores, on=self._today)
         wanted = {core_id: self._asked(core_id, thing) for core_id, thing in objects.items()}
-        has = self._confirmed(cores) | self._messages(cores, UNDER_WAY)
-        waiting = self._messages(cores, WAITING)
-        refused = self._messages(cores, (State.UNDELIVERABLE,))
-        declined = self._messages(cores, (State.DECLINED,))
         with work.transaction():
+            self._hold(cores)
+            has = self._confirmed(cores) | self._messages(cores, UNDER_WAY)
+            waiting = self._messages(cores, WAITING)
+            refused = self._messages(cores, (State.UNDELIVERABLE,))
+            declined = self._messages(cores, (State.DECLINED,))
             for one in stale:
                 found = wanted.get(one.core_id)
                 if isinstance(found, RecordError):
@@ -196,6 +198,17 @@ class Maker:
                     declined=declined.get(one.core_id),
                 )
 
+    def _hold(self, cores: Sequence[int]) -> None:
+        """What is under way is settled before this or after it; SQLite has one writer anyhow."""
+        work = self._work
+        if work.dialect is Dialect.POSTGRESQL:
+            work.execute(
+                "SELECT id FROM outbox WHERE koppeling_id = ? AND resource = ? "
+                f"AND state IN ({listed(UNDER_WAY)}) AND {work.many('core_id')} "
+                "ORDER BY id FOR UPDATE",
+                (self._target.koppeling.id, self._target.resource, work.values(cores)),
+            )
+
     def _asked(self, core_id: int, thing: CoreObject) -> bytes | RecordError | None:
         """What the target should have, or why that cannot be said."""
         try:
@@ -205,6 +218,14 @@ class Maker:
                 "%s of %s cannot be made: %s", self._target.resource, hub_key(core_id), error
             )
             return error
+        except Exception as error:  # noqa: BLE001 - another package's mapping may raise anything
+            _log.error(
+                "%s of %s broke its mapping: %s",
+                self._target.resource,
+                hub_key(core_id),
+                type(error).__name__,
+            )
+            return RecordError("$", f"the mapping raised {type(error).__name__}")
 
     def _unmade(self, one: _Stale, error: RecordError, refused: Form | None) -> None:
         """No message can be made of it: a case, until its object changes."""

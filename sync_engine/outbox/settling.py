@@ -17,6 +17,7 @@ from sync_engine.outbox.making import ABSENT, PRESENT, REFERENCE, RUN, opened
 from sync_engine.outbox.states import UNDER_WAY, State, listed
 from sync_engine.sealed import exchange_context
 from sync_engine.store.cipher import SALT_SIZE_BYTES, TenantCipher
+from sync_engine.store.dialect import Dialect
 from sync_engine.store.work import Work
 
 ASKED_AGAIN: Final = timedelta(minutes=5)
@@ -36,6 +37,11 @@ class Settler:
     def __init__(self, work: Work, cipher: TenantCipher, target: Target) -> None:
         self._work, self._cipher, self._target = work, cipher, target
 
+    @property
+    def _alone(self) -> str:
+        """Nobody judges the object meanwhile (making.py); SQLite has one writer anyhow."""
+        return " FOR UPDATE" if self._work.dialect is Dialect.POSTGRESQL else ""
+
     def settle(self, said: Answered, *, now: datetime) -> State | None:
         """What one answer makes of its message; None where it is under way no more.
 
@@ -45,7 +51,7 @@ class Settler:
             rows = self._work.execute(
                 "SELECT message_id, action, run_id, salt, body, id, core_id, entity, reference "
                 f"FROM outbox WHERE koppeling_id = ? AND message_id = ? "
-                f"AND state IN ({listed(UNDER_WAY)})",
+                f"AND state IN ({listed(UNDER_WAY)}){self._alone}",
                 (self._target.koppeling.id, said.message_id),
             )
             if not rows:

@@ -11,6 +11,7 @@ import logging
 from config.errors import ConfigurationError
 from config.sources import Source
 from connectors.base import Capability
+from mappings.outward import Outward
 from sync_engine.context import Target
 from sync_engine.hub import Hub
 from sync_engine.store.work import Work
@@ -57,23 +58,27 @@ def every_target(hub: Hub) -> tuple[Target, ...]:
 
 def _sources(hub: Hub, tenant_id: int) -> list[Source]:
     """The koppelingen of a tenant whose system has anything to be delivered."""
-    if not any(_may_deliver(hub, source) for source in hub.settings.source):
-        return []
     names = set(hub.koppelingen(tenant_id).values())
-    return [s for s in hub.settings.source if s.name in names and _may_deliver(hub, s)]
+    return [s for s in hub.settings.source if s.name in names and may_deliver(hub, s)]
 
 
-def _may_deliver(hub: Hub, source: Source) -> bool:
-    """Without loading any connector."""
+def may_deliver(hub: Hub, source: Source) -> bool:
+    """Whether anything is delivered to a koppeling, as far as its connector need not say."""
     try:
-        return hub.find_outward(source.system) is not None
+        outward = hub.find_outward(source.system)
     except ConfigurationError:
-        return True  # it has one, that cannot be used
+        return True  # it has a mapping, that cannot be used: that is told where it is needed
+    return outward is not None and _is_chosen(outward, source)
+
+
+def _is_chosen(outward: Outward, source: Source) -> bool:
+    """Whether the configuration names what is delivered, or leaves it to the connector."""
+    return not source.resources or outward.resource in source.resources
 
 
 def _target(hub: Hub, source: Source) -> Target | None:
     outward = hub.find_outward(source.system)
-    if outward is None or (source.resources and outward.resource not in source.resources):
+    if outward is None or not _is_chosen(outward, source):
         return None
     resource = hub.manifest(source).resource(outward.resource)
     chosen = not resource.optional or resource.name in source.resources

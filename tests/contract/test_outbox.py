@@ -12,17 +12,22 @@ import pytest
 from config.clock import FixedClock
 from connectors.base import Connector
 from connectors.targets import Answered, Outgoing
-from fixtures.sandbox.faults import AnyFault, LostAnswer, RateLimited, Reset, ServerError
+from fixtures.sandbox.faults import AnyFault, LostAnswer, RateLimited, ServerError
 from fixtures.sandbox.reference_intake import Refusal
 from koppelhub_referentie.connector import ReferentieConnector
 from koppelhub_referentie.outward import Afnemer
+from mappings.canonical.fields import Entity
 from mappings.errors import MappingError
 from mappings.outward import CoreObject
-from sync_engine import purge
+from sync_engine import purge, runs
 from sync_engine.errors import StalePlanError, SyncError
+from sync_engine.hubkeys import key_number
+from sync_engine.options import Decision, Kind, Options, Verdict
 from sync_engine.outbox import messages
+from sync_engine.outbox.delivering import _Delivery
 from sync_engine.store.engine import Store
-from tests.support.outbox import OutboxBench, outbox_bench
+from sync_engine.store.work import Row
+from tests.support.outbox import BRON, OutboxBench, outbox_bench
 
 START = datetime(2026, 10, 5, 6, 0, tzinfo=UTC)
 NO = Refusal("verplicht", "vestiging", "ontbreekt")
@@ -133,7 +138,7 @@ def test_who_leaves_is_deleted_there(delivered: OutboxBench) -> None:
     assert delivered.query("SELECT state, body FROM exchange") == [("absent", None)]
 
 
-@pytest.mark.parametrize("fault", [LostAnswer(), Reset(), ServerError()])
+@pytest.mark.parametrize("fault", [LostAnswer(), ServerError()])
 def test_what_may_have_come_goes_again_under_its_id(bench: OutboxBench, fault: AnyFault) -> None:
     bench.sync()
     bench.afnemer.misbehave(fault)
@@ -236,24 +241,24 @@ def test_killed_after_apply_the_obligation_stands(
 # -- refused ---------------------------------------------------------------------------------------
 
 
-def test_a_refusal_is_a_case_until_the_source_is_mended(both: OutboxBench) -> None:
-    both.sync()
-    key = both.key("l1")
-    both.intake.refuse(key, NO)
-    found = both.deliver()
+def test_a_refusal_is_a_case_until_the_source_is_mended(bench: OutboxBench) -> None:
+    bench.sync()
+    key = bench.key("l1")
+    bench.intake.refuse(key, NO)
+    found = bench.deliver()
     assert (found.refused, found.undeliverable, found.left) == (1, 1, 1)
-    assert both.cases() == [(key, "verplicht: vestiging: ontbreekt")]
-    both.later(hours=1)
-    both.deliver()
-    assert len(both.intake.messages) == 1  # what was refused is not said again
-    both.pupil("l1", roepnaam="Anne")
-    both.sync()
-    assert both.cases()  # until it is delivered
-    both.intake.refuse(key, None)
-    assert both.deliver().confirmed == 1
-    assert both.cases() == []
-    assert len(both.cases("closed")) == 1
-    assert both.states() == ["withdrawn", "confirmed"]
+    assert bench.cases() == [(key, "verplicht: vestiging: ontbreekt")]
+    bench.later(hours=1)
+    bench.deliver()
+    assert len(bench.intake.messages) == 1  # what was refused is not said again
+    bench.pupil("l1", roepnaam="Anne")
+    bench.sync()
+    assert bench.cases()  # until it is delivered
+    bench.intake.refuse(key, None)
+    assert bench.deliver().confirmed == 1
+    assert bench.cases() == []
+    assert len(bench.cases("closed")) == 1
+    assert bench.states() == ["withdrawn", "confirmed"]
 
 
 def test_a_case_closes_when_no_message_is_needed_any_more(delivered: OutboxBench) -> None:
@@ -428,3 +433,94 @@ def test_what_is_over_goes_after_its_time(delivered: OutboxBench) -> None:
     (report,) = purge.purge(delivered.hub, operator="test")
     assert report.rows["outbox"] == 1
     assert delivered.query("SELECT state FROM exchange") == [("present",)]
+
+
+# -- what belongs to an object ---------------------------------------------------------------------
+
+
+def family(bench: OutboxBench) -> None:
+    """Two pupils at a vestiging with one guardian, whom the target has."""
+    put = bench.bron.reference.put
+    bench.pupil("l2", roepnaam="Bo")
+    put("vestiging", "v", naam="De Boog", vestigingsnummer="99XX01")
+    put("verzorger", "o", achternaam="Ouder", telefoon="+31201234567")
+    for number in (1, 2):
+        put(
+            "inschrijving",
+            f"i{number}",
+            leerling=f"l{number}",
+            vestiging="v",
+            geldig_van="2026-08-01",
+        )
+        put(
+            "verzorger_relatie",
+            f"r{number}",
+            verzorger="o",
+            leerling=f"l{number}",
+            ouderlijk_gezag=True,
+        )
+    bench.sync()
+    bench.deliver()
+    told = bench.intake.pupils[bench.key("l1")]
+    assert told["vestiging"] == "De Boog"
+    assert told["verzorgers"] == [{"achternaam": "Ouder", "telefoon": "+31201234567"}]
+
+
+def test_what_belongs_to_a_pupil_is_told_when_it_changes(both: OutboxBench) -> None:
+    family(both)
+    put = both.bron.reference.put
+
+    def heard() -> int:
+        both.later(minutes=1)
+        both.sync()
+        confirmed = both.deliver().confirmed
+        assert both.intake.bodies == both.wanted()
+        return confirmed
+
+    put("vestiging", "v", naam="De Brug", vestigingsnummer="99XX01")
+    assert heard() == 2
+    put("verzorger", "o", achternaam="Ouder", telefoon="+31207654321")
+    assert heard() == 2
+    put("verzorger_relatie", "r1", verzorger="o", leerling="l1", ouderlijk_gezag=False)
+    assert heard() == 1
+    assert both.intake.pupils[both.key("l1")]["verzorgers"] == []
+    put("inschrijving", "i2", leerling="l2", vestiging="v", geldig_van="2026-08-01", leerjaar=2)
+    assert heard() == 0  # the target has no leerjaar
+
+
+def test_two_who_are_one_are_one_at_the_target(bench: OutboxBench) -> None:
+    family(bench)
+    lost = bench.key("l2")
+    one, other = (key_number(bench.key(key)) for key in ("l1", "l2"))
+    decision = Decision(Verdict.MERGE, Entity.LEERLING, core_id=one, other=other)
+    options = Options(kind=Kind.DECIDE, decision=decision, operator="anna", why="dezelfde")
+    assert not runs.run(bench.hub, BRON, options).error
+    assert bench.key("l2") == bench.key("l1")
+    bench.deliver()
+    assert lost not in bench.intake.pupils
+    assert bench.intake.bodies == bench.wanted()
+    assert len(bench.intake.pupils) == 1
+
+
+def test_a_preview_makes_no_message(bench: OutboxBench) -> None:
+    bench.sync(dry=True)
+    bench.sync(plan_only=True)
+    assert bench.states() == []
+
+
+def test_what_is_made_anew_while_it_is_about_to_go_goes_as_it_is_now(
+    both: OutboxBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both.sync()
+    written = _Delivery._written
+
+    def meanwhile(self: _Delivery, rows: Sequence[Row]) -> list[Outgoing]:
+        both.pupil("l1", roepnaam="Intussen")
+        both.sync()
+        monkeypatch.setattr(_Delivery, "_written", written)
+        return written(self, rows)
+
+    monkeypatch.setattr(_Delivery, "_written", meanwhile)
+    assert both.deliver().confirmed == 1
+    assert both.intake.bodies == both.wanted()
+    assert both.deliver().confirmed == 0

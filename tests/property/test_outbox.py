@@ -143,7 +143,7 @@ class Story:
         return [number for (number,) in rows]
 
 
-@settings(max_examples=8, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=6, suppress_health_check=list(HealthCheck), deadline=None)
 @given(steps=STEPS)
 def test_a_target_ends_with_what_the_mapping_says(
     steps: list[Step], request: pytest.FixtureRequest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +16,10 @@ from config.settings import Settings
 from config.sources import Source
 from connectors.base import Connector, Link, Manifest
 from connectors.protocols.pacing import Patience
-from connectors.protocols.rest import Limits
+from connectors.protocols.rest import Limits, RestTransport
 from fixtures.sandbox.reference import ReferenceSandbox
 from fixtures.sandbox.reference_intake import Intake
-from koppelhub_referentie.connector import MANIFEST, REFERENTIE
+from koppelhub_referentie.connector import MANIFEST, ReferentieConnector
 from koppelhub_referentie.mapping import MAPPING
 from koppelhub_referentie.outward import AFNEMER
 from mappings.outward import asked
@@ -183,13 +184,17 @@ def outbox_bench(store: Store, folder: Path, *, clock: FixedClock) -> Iterator[O
     record_keys(store, keyring, now=clock.now())
     with ReferenceSandbox() as bron, ReferenceSandbox() as afnemer:
         wrap: list[Callable[[Connector], Connector]] = []
+        trust = ssl.create_default_context()  # once, and not for each connector
 
         def connect(source: Source, clock: Clock) -> Connector:
             sandbox = bron if source.name == BRON else afnemer
-            options = {"base_url": sandbox.url, "token": sandbox.reference.token}
+            options = {"base_url": sandbox.url, "token": sandbox.reference.token, "limit": "200"}
             drop = frozenset({"leerling.bsn"})
             link = Link(source.name, options, source.resources, drop=drop)
-            made: Connector = REFERENTIE.connect(link, clock=clock, limits=QUICK)
+            transport = RestTransport(
+                "referentie", clock=clock, budget=MANIFEST.budget, limits=QUICK, tls=trust
+            )
+            made: Connector = ReferentieConnector(link, options, transport=transport)
             if source.name == AFNEMER_NAME:
                 for layer in wrap:
                     made = layer(made)
