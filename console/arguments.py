@@ -242,9 +242,13 @@ _ANSWERS = {"j": True, "ja": True, "y": True, "yes": True, "n": False, "nee": Fa
 
 
 def _says_yes(question: str) -> bool:
-    """Ask until the answer is one; an empty line is no."""
+    """Ask until the answer is one; an empty line is no, and so is none at all."""
     while True:
-        told = typer.prompt(f"{question} [j/N]", default="n", show_default=False, err=True)
+        try:
+            told = typer.prompt(f"{question} [j/N]", default="n", show_default=False, err=True)
+        except typer.Abort:  # the end of standard input, or Ctrl-C: nothing was begun
+            typer.echo("", err=True)
+            return False
         answer = _ANSWERS.get(str(told).strip().lower())
         if answer is not None:
             return answer

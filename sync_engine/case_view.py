@@ -22,6 +22,7 @@ from sync_engine.cases import (
     find_case,
     notes_of,
 )
+from sync_engine.cells import obtained_text
 from sync_engine.claims import accepted
 from sync_engine.context import Context, KoppelingRow
 from sync_engine.explain import explain, veiled
@@ -487,11 +488,12 @@ def _differing(context: Context, case: CaseRow, view: CaseView) -> None:
             if name not in told:
                 continue
             view.record[name] = told[name].value
-            view.facts += [
+            lines = [
                 f"{claim.koppeling} {verb} {_shown(claim.value)} (sinds {claim.since})"
                 for claim in told[name].claims
                 if claim.value is not None
             ]
+            view.facts += dict.fromkeys(lines)  # a source may say it of more schooljaren
         view.choices.append(
             Choice(
                 "laat de school het ECK iD in haar administratie opnieuw ophalen of weghalen; de "
@@ -512,8 +514,7 @@ def _differing(context: Context, case: CaseRow, view: CaseView) -> None:
 def _shown(value: Json) -> str:
     if not isinstance(value, dict):
         return str(value)
-    where = ", ".join(f"{name} {value[name]}" for name in ("sector", "keten") if value.get(name))
-    return f"{value.get('waarde')} ({where})" if where else str(value.get("waarde"))
+    return obtained_text(value) if "keten" in value else str(value.get("waarde"))
 
 
 def _core_of(context: Context, entity: Entity, key: str) -> int | None:

@@ -6,11 +6,12 @@ Cells are texts: one that a spreadsheet would take for a formula begins with an 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TextIO, TypeAlias
 
 import msgspec
 
+_SHORT: Final = 20
 Row: TypeAlias = Callable[[Sequence[object]], None]
 """Writes one row."""
 
@@ -38,6 +39,8 @@ def cell(value: object) -> str:
     if isinstance(value, bool):
         return "ja" if value else "nee"
     if isinstance(value, dict):
+        if "keten" in value:
+            return obtained_text(value)
         return " ".join(str(part) for part in value.values() if part is not None)
     if isinstance(value, list):
         return ", ".join(map(cell, value))
@@ -47,3 +50,18 @@ def cell(value: object) -> str:
         except msgspec.MsgspecError:
             return value
     return str(value)
+
+
+def obtained_text(value: Mapping[str, object]) -> str:
+    """A pseudonym with where it holds and since when: of ids that are addresses only the end."""
+    ids = [f"{name} {_end(str(value[name]))}" for name in ("keten", "sector") if value.get(name)]
+    days = [
+        f"{word} {value[name]}"
+        for name, word in (("geldig_van", "van"), ("geldig_tot", "tot"))
+        if value.get(name)
+    ]
+    return f"{value.get('waarde')} ({', '.join([*ids, *days])})"
+
+
+def _end(text: str) -> str:
+    return text if len(text) < _SHORT else f"…{text[-4:]}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -38,6 +38,9 @@ class Missing(StrEnum):
     TELLER = "teller"  # no administration of the school may tell a PGN for it
     VESTIGING = "vestiging"  # pupils stand at no vestiging of the core
     READ = "read"  # the core knows no vestiging of it yet
+    UNKNOWN = "unknown"  # a koppeling names a vestiging that the core does not know
+    UNSERVED = "unserved"  # no koppeling obtains any at a vestiging where pupils have none
+    PGN = "pgn"  # the core knows a PGN of nobody there
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class SchoolStanding:
             of an administration, `without` have none at all.
         nowhere: leerlingen of now of the whole bevoegd gezag who stand at no vestiging.
         missing: what is to be configured or read first.
+        unknown: vestigingen that a koppeling names and the core does not know.
+        unserved: vestigingen where pupils have none and no koppeling obtains any.
     """
 
     school: str
@@ -81,6 +86,8 @@ class SchoolStanding:
     without: int = 0
     nowhere: int = 0
     missing: tuple[Missing, ...] = ()
+    unknown: tuple[str, ...] = ()
+    unserved: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -162,15 +169,48 @@ def standing(hub: Hub, school: str) -> SchoolStanding:
             ]
     with hub.store.work() as work:
         counts = _Counts(hub, work, school)
-        return SchoolStanding(
+        found = SchoolStanding(
             school.strip().upper(),
             tuple(places),
             leerlingen=counts.leerlingen(),
             delivered=counts.delivered(),
             without=counts.without(),
             nowhere=counts.nowhere(),
-            missing=tuple(_missing(hub, school, sources, counts)),
+            unknown=_unknown(sources, counts),
+            unserved=_unserved(hub, work, sources, counts),
         )
+        return replace(found, missing=tuple(_missing(hub, found, sources, counts)))
+
+
+def without_one(hub: Hub, school: str) -> tuple[int, int] | None:
+    """Leerlingen of now of a school, and those without any pseudonym; None if nothing obtains any.
+
+    Raises: ConfigurationError if there is no such school.
+    """
+    if not obtaining(hub, school):
+        return None
+    with hub.store.work() as work:
+        counts = _Counts(hub, work, school)
+        return counts.leerlingen(), counts.without()
+
+
+def _unknown(sources: Sequence[Source], counts: _Counts) -> tuple[str, ...]:
+    known = counts.numbers()
+    named = [number.reveal() for source in sources for number in source.vestigingen or ()]
+    ours = [number for number in named if known and counts.is_of_it(number)]
+    return tuple(sorted({number for number in ours if number not in known}))
+
+
+def _unserved(hub: Hub, work: Work, sources: Sequence[Source], counts: _Counts) -> tuple[str, ...]:
+    if not sources:
+        return ()  # that is what is missing
+    found = [
+        number
+        for number in counts.numbers()
+        if not any(source.includes(hub.names_of(number)) for source in sources)
+        and _Counts(hub, work, number).without()
+    ]
+    return tuple(sorted(found))
 
 
 def _place(hub: Hub, source: Source, scope: Scope, found: Standing) -> PlaceStanding:
@@ -178,7 +218,8 @@ def _place(hub: Hub, source: Source, scope: Scope, found: Standing) -> PlaceStan
     with hub.store.work() as work:
         if scope.resource == Entity.LEERLING:
             counts = _Counts(hub, work, scope.key)
-            delivered, differing = counts.delivered(), counts.differing()
+            delivered = counts.delivered()
+            differing = counts.differing(hub.koppeling(source.name).id)
     option = source.options.get("sector", "")
     return PlaceStanding(
         source.name,
@@ -193,7 +234,7 @@ def _place(hub: Hub, source: Source, scope: Scope, found: Standing) -> PlaceStan
 
 
 def _missing(
-    hub: Hub, school: str, sources: Sequence[Source], counts: _Counts
+    hub: Hub, found: SchoolStanding, sources: Sequence[Source], counts: _Counts
 ) -> Iterator[Missing]:
     purpose = PgnPurpose.ECKID
     if not sources and counts.leerlingen() and not counts.without():
@@ -202,13 +243,26 @@ def _missing(
         yield Missing.KOPPELING
     elif not any(source.pgn_allowed_for(purpose) for source in sources):
         yield Missing.PURPOSE
-    others = [source for source in hub.sources_of(school) if source not in sources]
+    others = [source for source in hub.sources_of(found.school) if source not in sources]
     if not any(source.pgn_allowed_for(purpose) for source in others):
         yield Missing.TELLER
+    elif _all_without_pgn(found):
+        yield Missing.PGN
     if not counts.places():
         yield Missing.READ
     if counts.nowhere():
         yield Missing.VESTIGING
+    if found.unknown:
+        yield Missing.UNKNOWN
+    if found.unserved:
+        yield Missing.UNSERVED
+
+
+def _all_without_pgn(found: SchoolStanding) -> bool:
+    """Whether that is no matter of single pupils."""
+    told = [one.standing for one in found.places if one.resource == Entity.LEERLING]
+    persons = sum(one.persons for one in told)
+    return persons > 0 and sum(one.without_pgn for one in told) == persons
 
 
 class _Counts:
@@ -221,15 +275,23 @@ class _Counts:
 
     def places(self) -> list[int]:
         """Core ids of the vestigingen."""
-        found = []
-        for number, called in self._work.execute(
+        return [number for number, _ in self._vestigingen()]
+
+    def numbers(self) -> list[str]:
+        """Their vestigingsnummers."""
+        return [called for _, called in self._vestigingen()]
+
+    def is_of_it(self, called: str) -> bool:
+        """Whether a vestigingsnummer is one of this school."""
+        return any(called.startswith(name) for name in self._names)
+
+    def _vestigingen(self) -> list[tuple[int, str]]:
+        rows = self._work.execute(
             "SELECT id, vestigingsnummer FROM vestiging WHERE vestigingsnummer IS NOT NULL "
             f"AND {self._work.many('tenant_id')}",
             (self._work.values(self._tenants),),
-        ):
-            if any(called.startswith(name) for name in self._names):
-                found.append(number)
-        return found
+        )
+        return [(int(number), called) for number, called in rows if self.is_of_it(called)]
 
     def leerlingen(self) -> int:
         """All of them."""
@@ -239,9 +301,10 @@ class _Counts:
         """Those with a pseudonym that an administration delivers."""
         return self._count(f"EXISTS ({_HAS} AND e.uitgever = 0)")
 
-    def differing(self) -> int:
-        """Those of whom a person must say which of two pseudonyms is right."""
-        return self._count(f"i.leerling_id IN ({_DIFFERS})")
+    def differing(self, koppeling_id: int) -> int:
+        """Those of whom a person must say which of two is right, one of them of that koppeling."""
+        obtained = f"EXISTS ({_HAS} AND e.uitgever = {koppeling_id:d})"
+        return self._count(f"i.leerling_id IN ({_DIFFERS}) AND {obtained}")
 
     def without(self) -> int:
         """Those with none, delivered or obtained."""

@@ -106,8 +106,7 @@ class Reader:
         wanted.sort(key=lambda scope: (order[scope.resource], scope.rank, scope.key))
         if not wanted:
             raise SyncError(
-                "the source has nothing to read for this selection",
-                advice="Controleer de school en de rechten: `koppelhub connectors check`.",
+                "the source has nothing to read for this selection", advice=self._nothing()
             )
         if not self.options.resources and self.options.kind is not Kind.ONLY:
             self.listed = listed
@@ -115,6 +114,12 @@ class Reader:
             self._read_all(context, wanted, resources)
         finally:
             self._tell_drift(context)
+
+    def _nothing(self) -> str:
+        chosen = self.hub.settings.find_source(self.row.name).vestigingen
+        names = ", ".join(number.reveal() for number in chosen or ())
+        named = f", de `vestigingen` van de koppeling ({names})" if names else ""
+        return f"Controleer de school{named} en de rechten: `koppelhub connectors check`."
 
     def _read_all(
         self, context: Context, scopes: Sequence[Scope], resources: Mapping[str, Resource]

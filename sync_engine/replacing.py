@@ -384,6 +384,18 @@ def _sources(hub: Hub, tenant_id: int) -> list[Source]:
     return [s for s in hub.sources() if s.name in names and hub.manifest(s).adds]
 
 
+def _nearest(hub: Hub, tenant_id: int, core_id: int) -> list[Source]:
+    """Those koppelingen, first the ones that serve a vestiging of his: theirs is his OIN."""
+    with hub.store.work() as work:
+        rows = work.execute(
+            "SELECT v.vestigingsnummer FROM inschrijving i JOIN vestiging v "
+            "ON v.id = i.vestiging_id WHERE i.leerling_id = ? AND v.vestigingsnummer IS NOT NULL",
+            (core_id,),
+        )
+    numbers = [name for (number,) in rows for name in hub.names_of(number)]
+    return sorted(_sources(hub, tenant_id), key=lambda source: not source.includes(numbers))
+
+
 def _changed(hub: Hub, core_id: int, tenant_id: int) -> tuple[Source, Pupil, Pgn, bool]:
     """The koppeling whose pseudonym was obtained with another PGN, and both numbers.
 
@@ -391,7 +403,7 @@ def _changed(hub: Hub, core_id: int, tenant_id: int) -> tuple[Source, Pupil, Pgn
     Raises: SyncError if there is none, or the former one is not known any more.
     """
     refused: SyncError | None = None
-    for source in _sources(hub, tenant_id):
+    for source in _nearest(hub, tenant_id, core_id):
         with pseudonyms_of(hub, source) as (_, asked):
             try:
                 pupil, former = _present(hub, source, asked, core_id)

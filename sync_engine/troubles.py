@@ -263,7 +263,7 @@ def _never(known: KoppelingFacts) -> Problem:
     last = known.lately.last
     if last is not None:
         text, state = f"nog nooit een goede run; {_ended(last)}", CRITICAL
-        if known.closed_by("maintenance") is not None:
+        if known.closed_by("maintenance") is not None or _only_waits(last):
             state = WARNING
         return Problem(Trouble.NEVER, state, text, f"koppelhub run show {last.id}", last.started_at)
     now = " (er is er nu een bezig)" if known.lately.running_since is not None else ""
@@ -301,6 +301,11 @@ _GATES: Final = {
     "patience": "de bron vroeg om later terug te komen",
     "stopped": "haar run werd onderbroken en gaat zo verder",
 }
+
+
+def _only_waits(last: LastRun) -> bool:
+    """Whether nothing is wrong with it but that answers are not there yet."""
+    return last.outcome == "partial" and not last.unread and last.waits > 0
 
 
 def _ended(last: LastRun) -> str:

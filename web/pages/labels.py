@@ -110,6 +110,12 @@ STATES: Final = {
     "good": marked("goed"),
 }
 
+ENDS: Final = {
+    "certificate": marked("certificaat"),
+    "credential": marked("toegangsgegeven"),
+    "mandate": marked("toestemming"),
+}
+
 TROUBLES: Final = {
     "late": marked("te laat"),
     "never": marked("nooit gelezen"),

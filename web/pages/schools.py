@@ -14,6 +14,7 @@ from sync_engine.audit import note
 from sync_engine.cells import rows
 from sync_engine.health import KoppelingHealth, health
 from sync_engine.history import RunView, list_runs
+from sync_engine.pseudonyms import without_one
 from sync_engine.rights import may_switch
 from sync_engine.selection import Selection, select
 from sync_engine.switches import Switch
@@ -39,7 +40,8 @@ def school(desk: Desk) -> Response:
     title = brin if found is None else found.name
     under = brin if found is None else f"{brin}, {found.tenant}"
     waiting = _waiting(desk, school=brin)
-    return _shown(desk, title, under, names, waiting=waiting, brin=brin)
+    eck_ids = without_one(desk.hub, brin) if names else None
+    return _shown(desk, title, under, names, waiting=waiting, brin=brin, eck_ids=eck_ids)
 
 
 def koppeling(desk: Desk) -> Response:
@@ -95,6 +97,7 @@ def _shown(
     switch: Switch | None = None,
     brin: str = "",
     switches: bool = False,
+    eck_ids: tuple[int, int] | None = None,
 ) -> Response:
     koppelingen = _health(desk, names)
     charts = {
@@ -119,6 +122,8 @@ def _shown(
         reading=reading,
         refresh=int(AGAIN.total_seconds()) if reading else 0,
         switches=switches,
+        eck_ids=eck_ids,
+        of_all=not desk.hub.actor.is_limited,
         in_maintenance=switch is not None and switch.in_maintenance(desk.now),
         labels=labels,
         title_of=title_of,

@@ -38,8 +38,8 @@ def test_every_count_that_is_not_well_says_what_to_do() -> None:
     assert [line.split(" ", 1)[0] for line in lines] == ["1", "2", "1", "2", "3", "1"]
     assert any("niet verkrijgbaar: geen PGN" in line for line in lines)
     assert any("`koppelhub eckid obtain --school 99XX00`" in line for line in lines)
-    # the case stands at the koppeling that delivers, not at this one
-    assert any("`koppelhub case list --kind pseudonym`" in line for line in lines)
+    # such a case is of the koppeling that delivers
+    assert "`koppelhub case list --kind pseudonym --school 99XX00`" in lines[-1]
     well = {field.name for field in fields(Standing)} - {"persons", "obtained"}
     for name in well:
         assert todo(replace(PLACE, differing=0, standing=Standing(1, **{name: 1}))) != []
@@ -61,6 +61,27 @@ def test_a_school_is_shown_and_is_json(capsys: pytest.CaptureFixture[str]) -> No
     told = json.loads(capsys.readouterr().out)
     assert told["places"][0]["standing"]["without_pgn"] == 1
     assert told["missing"] == [{"what": "teller", "advice": MISSING[Missing.TELLER]}]
+
+
+def test_no_school_is_asked_to_mend_what_the_koppeling_lacks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for missing in (Missing.TELLER, Missing.PURPOSE, Missing.PGN):
+        show_standing(Output(), SchoolStanding("99XX", (PLACE,), 12, missing=(missing,)))
+        text = capsys.readouterr().out
+        assert "Voor de beheerder van de school" not in text
+        assert MISSING[missing] in text
+
+
+def test_vestigingen_that_do_not_match_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    missing = (Missing.UNKNOWN, Missing.UNSERVED)
+    found = SchoolStanding("99XX", missing=missing, unknown=("99XX77",), unserved=("99XX01",))
+    show_standing(Output(), found)
+    text = capsys.readouterr().out
+    assert text.index("99XX77.") < text.index("99XX01.")
+    show_standing(Output(json=True), found)
+    told = json.loads(capsys.readouterr().out)["missing"]
+    assert "99XX77" in told[0]["advice"]
 
 
 def test_who_has_another_one_is_named_by_his_hub_key(capsys: pytest.CaptureFixture[str]) -> None:

@@ -391,7 +391,10 @@ def test_another_eck_id_is_a_case_that_shows_both_by_their_ends(build: Build, fi
     view = read_case(made.hub, number)
     told = " ".join([*view.facts, *map(str, view.record.values())])
     assert f"s0 levert …{TWO[-4:]} (sinds 2026-10-05)" in view.facts
-    assert f"e verkreeg …{ONE[-4:]} (sector vo, keten {CHAIN}) (sinds 2026-10-05)" in view.facts
+    assert any(
+        fact.startswith(f"e verkreeg …{ONE[-4:]} (keten …{CHAIN[-4:]}, sector vo")
+        for fact in view.facts
+    )
     assert ONE not in told
     assert TWO not in told
     assert [c.command.split(" ")[1] for c in view.choices] == ["explain", "pin", "case", "case"]

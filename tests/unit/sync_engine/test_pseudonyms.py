@@ -12,12 +12,13 @@ from config.errors import ConfigurationError
 from connectors.pseudonyms import Verification
 from fixtures.school.keys import synthetic_eckid
 from mappings.canonical.fields import Entity
+from sector.identifiers import Vestigingsnummer
 from sync_engine.errors import SyncError
-from sync_engine.health import health
+from sync_engine.health import State, health
 from sync_engine.hubkeys import hub_key
 from sync_engine.options import Kind
 from sync_engine.outcome import ExitCode, Outcome
-from sync_engine.pseudonyms import Missing, pupil_keys, standing, verify
+from sync_engine.pseudonyms import Missing, pupil_keys, standing, verify, without_one
 from sync_engine.schedule.planner import entries
 from sync_engine.store.engine import Store
 from tests.support.hubs import Bench, bench
@@ -109,6 +110,43 @@ def test_where_the_administration_delivers_them_all_nothing_is_to_be_configured(
     assert Missing.KOPPELING in standing(made.hub, "99XX").missing
 
 
+def test_vestigingen_that_do_not_match_are_named(both: Bench) -> None:
+    las = both.sources["las"]
+    enrol(las, "a", bsn=bsn(1).reveal())
+    enrol(las, "b", HAVO, bsn=bsn(2).reveal())
+    both.sync("las")
+    choose(both, VMBO, "99XX77")
+    found = standing(both.hub, "99XX")
+    assert (found.unknown, found.unserved) == (("99XX77",), (HAVO,))
+    assert found.missing == (Missing.UNKNOWN, Missing.UNSERVED)
+    assert not found.is_clean
+    choose(both, "99XX77")
+    assert "99XX77" in both.sync("eck").advice
+
+
+def test_where_the_core_knows_no_pgn_at_all_that_is_what_is_missing(made: Bench) -> None:
+    las = made.sources["las"]
+    enrol(las, "a")
+    enrol(las, "b")
+    made.sync("las")
+    assert standing(made.hub, "99XX").missing == (Missing.PGN,)
+    assert without_one(made.hub, "99XX") == (2, 2)
+    enrol(las, "b", bsn=bsn(2).reveal())
+    made.later()
+    made.sync("las")
+    assert standing(made.hub, "99XX").missing == ()
+
+
+def choose(bench: Bench, *numbers: str) -> None:
+    """The vestigingen of the koppeling that obtains."""
+    chosen = {"vestigingen": tuple(Vestigingsnummer(number) for number in numbers)}
+    sources = tuple(
+        s.model_copy(update=chosen) if s.name == "eck" else s for s in bench.hub.settings.source
+    )
+    settings = bench.hub.settings.model_copy(update={"source": sources})
+    bench.hub = replace(bench.hub, settings=settings)
+
+
 def test_a_school_that_is_not_there_is_refused(made: Bench) -> None:
     with pytest.raises(ConfigurationError):
         standing(made.hub, "12AB")
@@ -155,6 +193,17 @@ def test_a_run_in_which_everybody_waits_is_partial_and_says_so(
     facility.slow = set()
     made.later()
     assert made.sync("eck").outcome is Outcome.DONE
+
+
+def test_a_first_run_in_which_everybody_waits_is_no_failure(
+    made: Bench, facility: Facility
+) -> None:
+    enrol(made.sources["las"], "a", bsn=bsn(1).reveal())
+    made.sync("las")
+    facility.slow = {bsn(1).reveal()}
+    made.sync("eck")
+    (one,) = [k for k in health(made.hub).koppelingen if k.name == "eck"]
+    assert {problem.state for problem in one.problems} == {State.WARNING}
 
 
 def test_what_waits_is_not_asked_for_twice_in_one_run(made: Bench, facility: Facility) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from connectors.errors import ConnectorError, OutcomeUnknownError
 from mappings.canonical.fields import Entity
+from sector.identifiers import Vestigingsnummer
 from sync_engine import replacing
 from sync_engine.actor import Actor
 from sync_engine.errors import (
@@ -34,7 +35,7 @@ from sync_engine.switches import begin_maintenance, end_maintenance
 from sync_engine.todo import todo
 from tests.support.hubs import Bench
 from tests.support.kern import KERN, PGN, TOKEN, TOKEN_NAME, closing_bench, kern_bench
-from tests.support.people import bsn, enrol, onderwijsnummer
+from tests.support.people import HAVO, bsn, enrol, onderwijsnummer
 from tests.support.pseudonyms import Facility, KilledError, pseudo_bench
 
 
@@ -94,6 +95,16 @@ def trail(made: Bench) -> list[tuple[str, str]]:
             "SELECT action, operator FROM audit WHERE action LIKE 'pgn %' ORDER BY id"
         )
     ]
+
+
+def test_the_koppeling_of_his_own_vestiging_is_asked(made: Bench) -> None:
+    eck = made.hub.settings.find_source("eck")
+    other = {"name": "ander", "vestigingen": (Vestigingsnummer(HAVO),)}
+    sources = (eck.model_copy(update=other), *made.hub.settings.source)
+    settings = made.hub.settings.model_copy(update={"source": sources})
+    made.hub = replace(made.hub, settings=settings)
+    made.hub.mirror()
+    assert proposed(made).koppeling == "eck"
 
 
 # -- two persons -----------------------------------------------------------------------------------

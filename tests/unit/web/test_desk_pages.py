@@ -6,15 +6,20 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
+from fixtures.school.keys import synthetic_eckid
 from mappings.canonical.fields import Entity
 from sync_engine.actor import Actor
 from sync_engine.current import Current
 from sync_engine.options import Kind
+from sync_engine.store.engine import Store
 from tests.support.clockwork import Hands
 from tests.support.hubs import Bench
+from tests.support.people import enrol
+from tests.support.pseudonyms import Facility, pseudo_bench
 from tests.support.seat import Visitor, seated_house
 from tests.unit.web.conftest import JAN, PETRA, Visit, trail
 from web.pages.desk import House
@@ -159,3 +164,28 @@ def test_what_a_school_can_mend_is_a_file_with_its_own_numbers(one: Bench, seate
     assert one.query("SELECT kind FROM run ORDER BY id")[-1] == (str(Kind.FULL),)
     desk.seat.actor = replace(PETRA, tenants=frozenset({"elders"}))
     desk.does("/scholen/99XX/weekbericht", status=409)
+
+
+def test_a_school_page_says_who_has_no_eck_id(
+    sqlite_store: Store, tmp_path: Path, seated: Visit
+) -> None:
+    made = pseudo_bench(sqlite_store, tmp_path, Facility())
+    las = made.sources["las"]
+    enrol(las, "a", eck_id=synthetic_eckid(1, 1))
+    enrol(las, "b")
+    made.sync("las")
+    page = " ".join(seated(made).sees("/scholen/99XX").split())
+    assert "ECK iD: van 2 leerlingen heeft 1 er geen." in page
+    assert "koppelhub eckid status --school 99XX" in page
+    enrol(las, "b", eck_id=synthetic_eckid(1, 2))
+    made.later()
+    made.sync("las")
+    page = " ".join(seated(made).sees("/scholen/99XX").split())
+    assert "ECK iD: van 2 leerlingen heeft ieder er een." in page
+    made.close()
+
+
+def test_a_school_of_which_nothing_is_obtained_hears_nothing_of_it(
+    one: Bench, seated: Visit
+) -> None:
+    assert "ECK iD:" not in seated(one).sees("/scholen/99XX")
