@@ -73,7 +73,7 @@ _NEXT: Final = {
     "op die dag.",
     State.DONE: "De leerling houdt zijn ECK iD onder het nieuwe PGN; de zaak sluit bij de "
     "volgende run.",
-    State.WITHDRAWN: "Er is niets vervangen.",
+    State.WITHDRAWN: "De hub heeft niets gewijzigd.",
 }
 _ALONE: Final = (
     "De bron levert beide nummers bij deze ene leerling: één persoon is genoeg. Voer het uit met "

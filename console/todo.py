@@ -18,6 +18,7 @@ _KINDS: Final = {
     "refused": "afgewezen of teruggedraaide records",
     "event": "meldingen van de laatste run",
     "pin": "vastgezette velden om na te kijken",
+    "message": "correcties aan andere systemen",
 }
 
 

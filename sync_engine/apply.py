@@ -10,6 +10,7 @@ from mappings.canonical.fields import Entity
 from sync_engine import former_numbers, rows
 from sync_engine.asked import keep_cases
 from sync_engine.context import Context
+from sync_engine.outbox.touching import Touched
 from sync_engine.project import head_columns
 
 _SAME = (
@@ -25,13 +26,15 @@ def apply(context: Context, plan_id: int, *, state: str, correlated: bool = True
 
     Where nothing was correlated, no doubt is over: open cases stay.
     """
-    work = context.work
+    work, touched = context.work, Touched(context, plan_id)
     with work.transaction():
+        touched.before()
         forget_keys(context)
         links(context)
         rows_of_entities(context)
         parts(context)
         memberships(context)
+        touched.after()
         references(context)
         accept(context)
         if correlated:

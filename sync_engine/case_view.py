@@ -29,10 +29,13 @@ from sync_engine.explain import explain, veiled
 from sync_engine.find import hub_key
 from sync_engine.fold import Json, Reference, fold
 from sync_engine.hub import Hub
+from sync_engine.hubkeys import key_number
 from sync_engine.matching import EXCHANGED
 from sync_engine.nearby import checked_field
 from sync_engine.nodes import load_nodes, lookup_links
 from sync_engine.options import Verdict
+from sync_engine.outbox.message_cases import MESSAGE, said
+from sync_engine.outbox.states import OPEN, State, listed
 from sync_engine.plans import names_of
 from sync_engine.pseudonym_cases import PSEUDONYM, pairs
 from sync_engine.rules import advice
@@ -131,6 +134,8 @@ def read_case(hub: Hub, number: int) -> CaseView:
             _disagreeing(context, case, view)
         elif case.kind == PSEUDONYM:
             _differing(context, case, view)
+        elif case.kind == MESSAGE:
+            _undelivered(context.work, case, view)
         as_seen(context.work, case)
     view.choices += [
         Choice("geef de zaak aan een collega", f"koppelhub case assign {number} --to NAAM"),
@@ -519,3 +524,34 @@ def _core_of(context: Context, entity: Entity, key: str) -> int | None:
         (context.koppeling.id, str(entity), key),
     )
     return int(rows[0][0]) if rows else None
+
+
+# -- a message that a target refused ---------------------------------------------------------------
+
+
+def _undelivered(work: Work, case: CaseRow, view: CaseView) -> None:
+    """What the target said, what goes now, and what a person can do about it."""
+    view.facts.append(f"Het andere systeem zei: {case.rule}.")
+    core_id = key_number(case.source_key) or 0
+    rows = work.execute(
+        "SELECT id, state, code, error FROM outbox WHERE koppeling_id = ? AND entity = ? "
+        f"AND core_id = ? AND state IN ({listed(OPEN)}) ORDER BY id",
+        (case.koppeling_id, case.entity, core_id),
+    )
+    for number, state, code, rule in rows:
+        if state != State.UNDELIVERABLE:
+            view.facts.append(f"Bericht {number} is onderweg; komt het aan, dan sluit de zaak.")
+            continue
+        view.facts.append(f"Bericht {number} is geweigerd ({said(code, rule)}).")
+        again = f"koppelhub outbox deliver --again {number}"
+        view.choices += [
+            Choice("bekijk wat er in het bericht staat", f"koppelhub outbox show {number}"),
+            Choice("het andere systeem is verbeterd: stuur het opnieuw", again),
+            Choice(
+                "stuur het niet, tot er iets verandert",
+                f'koppelhub outbox refuse {number} --why "..."',
+            ),
+        ]
+    view.facts.append(
+        "Verbeter het gegeven in de bron: de run daarna maakt vanzelf een nieuw bericht."
+    )

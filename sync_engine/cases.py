@@ -21,6 +21,7 @@ from sync_engine.context import Context
 from sync_engine.errors import SyncError
 from sync_engine.hub import Hub
 from sync_engine.nearby import near_numbers
+from sync_engine.outbox.message_cases import MESSAGE
 from sync_engine.pseudonym_cases import PSEUDONYM
 from sync_engine.reach import seen_among
 from sync_engine.rows import new_salt
@@ -37,6 +38,7 @@ KINDS: Final = {
     QUARANTINE: "kan niet gelezen worden",
     DISAGREEMENT: "bronnen zijn het oneens",
     PSEUDONYM: "ECK iD geleverd is niet ECK iD verkregen",
+    MESSAGE: "een ander systeem weigert een bericht",
 }
 """Kind → what it is, for people."""
 CORRELATION: Final = ("contradiction", "match", "score", "unmatched")
@@ -55,6 +57,8 @@ _CLOSES: Final = {
     "vast te zetten: `koppelhub pin set`.",
     PSEUDONYM: "Deze zaak sluit vanzelf zodra de administratie het ECK iD levert dat de hub "
     "verkreeg, of geen meer; of door het geleverde vast te zetten: `koppelhub pin set`.",
+    MESSAGE: "Deze zaak sluit vanzelf zodra het bericht is afgeleverd of niet meer nodig is: "
+    "verbeter het gegeven in de bron, of stuur het opnieuw of niet met `koppelhub outbox`.",
 }
 """Kinds that follow from the data → how such a case closes."""
 

@@ -28,6 +28,7 @@ from mappings import registry as mapping_registry
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from mappings.mapping import Mapping
+from mappings.outward import Outward
 from sector.identifiers import Brin, Identifier, InvalidIdentifierError, Vestigingsnummer
 from sync_engine import herinrichtingen
 from sync_engine.actor import Actor
@@ -63,6 +64,7 @@ class Hub:
     Attributes:
         connect: makes the connector of a source; tests and the demo may replace it.
         find_mapping: finds the mapping of a system; tests may replace it.
+        find_outward: finds what says what a system should have of the core, if anything does.
         actor: who acts; the system itself where no person does.
         tracing: where traces of runs go; None, the default, is nowhere.
     """
@@ -73,6 +75,7 @@ class Hub:
     clock: Clock
     connect: Callable[[Source, Clock], Connector]
     find_mapping: Callable[[str], Mapping] = mapping_registry.mapping_of
+    find_outward: Callable[[str], Outward | None] = mapping_registry.outward_of
     actor: Actor = field(default_factory=Actor)
     tracing: Tracing | None = None
 

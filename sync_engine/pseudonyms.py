@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from config.logs import bound
 from config.sources import PgnPurpose, Source
 from connectors.base import Connector, Scope
 from connectors.pseudonyms import Pseudonyms, Standing, Verification
@@ -132,7 +133,8 @@ def pseudonyms_of(hub: Hub, source: Source) -> Iterator[tuple[Connector, Pseudon
         if asked is None:
             message = f"{source.name} obtains no pseudonyms"
             raise SyncError(message, advice=_TO_CONFIGURE)
-        yield connector, asked
+        with bound(koppeling=source.name):
+            yield connector, asked
     finally:
         connector.close()
 
@@ -235,6 +237,8 @@ def _missing(
     hub: Hub, found: SchoolStanding, sources: Sequence[Source], counts: _Counts
 ) -> Iterator[Missing]:
     purpose = PgnPurpose.ECKID
+    if not sources and counts.leerlingen() and not counts.without():
+        return  # the administration delivers them all
     if not sources:
         yield Missing.KOPPELING
     elif not any(source.pgn_allowed_for(purpose) for source in sources):

@@ -370,7 +370,7 @@ class Reader:
         looked_up = self.options.kind is Kind.ONLY
         report.state = "delta" if completeness.complete or looked_up else "incomplete"
         report.waits = completeness.waits and not completeness.complete
-        if report.waits:
+        if report.waits or (looked_up and completeness.advice):  # it says what became of them
             report.reason, report.advice = completeness.reason, completeness.advice
         if looked_up or self.options.dry:
             return

@@ -37,6 +37,8 @@ from sync_engine.inputs import note_changed_inputs
 from sync_engine.known import count_known, count_schools, unread
 from sync_engine.lookout import Lookout
 from sync_engine.options import Decision, Kind, Options, Progress
+from sync_engine.outbox.making import make_due
+from sync_engine.outbox.targets import usable_targets
 from sync_engine.outcome import READ_WELL, Failure, Outcome, RunReport
 from sync_engine.plan import Planner
 from sync_engine.pseudonyms import as_pseudonyms
@@ -320,6 +322,7 @@ class _Run:
                 step_ids=Ids(self.work, dry=False),
                 apart=() if self.options.apart is None else self.options.apart.scopes,
                 same_keys=hub.settings.same_keys(source),
+                targets=() if dry else usable_targets(hub, self.row.tenant_id, self.work),
             )
             received.prepare(context)
             load_scopes(context)
@@ -527,6 +530,11 @@ class _Run:
             refuse(context, plan_id, state="held" if planned.held else "refused")
         else:
             apply(context, plan_id, state=state, correlated=self._only_cores is None)
+        for target in context.targets:
+            try:
+                make_due(self.hub, self.work, target)
+            except StoreError as error:  # the changes stand, and what is due for them does too
+                _log.error("messages wait for the next delivery: %s", error)
 
     def _read_before(self, plan_id: int) -> None:
         """What a run read to its end and stopped with is in the core now: it was a good one."""

@@ -37,7 +37,7 @@ class Item:
     """Something that waits.
 
     Attributes:
-        kind: plan, off, replacement, case, quarantine, run, event, pin or refused.
+        kind: plan, off, replacement, case, quarantine, run, event, pin, message or refused.
         what: what it is (Dutch), without personal data.
         count: how many records or cases it is.
         since: when it began to wait; empty where that is not known.
@@ -86,6 +86,7 @@ def todo(hub: Hub, chosen: Selection) -> Todo:
             )
             for name, count in quarantined(work, chosen).items()
         ]
+        items += _messages(work, chosen)
         items += _refused(work, chosen)
         items += _events(work, chosen)
     items += _pins(hub, every)
@@ -152,8 +153,8 @@ def _last_runs(hub: Hub, work: Work, chosen: Selection) -> list[Item]:
 
 
 _REPLACED: Final = {
-    "alarm": "van {0} leerlingen noemt het andere systeem een ander pseudoniem: zoek het uit",
-    "proposed": "van {0} leerlingen is een nieuw PGN voorgesteld; een collega keurt het goed",
+    "alarm": "bij {0} noemt het andere systeem een ander pseudoniem: zoek het uit",
+    "proposed": "van {0} is een ander PGN voorgesteld; een collega keurt het goed",
 }
 """State of an exchange of a PGN → what it says (Dutch)."""
 
@@ -179,7 +180,7 @@ def _replacements(work: Work, chosen: Selection) -> list[Item]:
         Item(
             "replacement",
             name,
-            _REPLACED[state].format(count),
+            _REPLACED[state].format("1 leerling" if count == 1 else f"{count} leerlingen"),
             count,
             since,
             f"koppelhub eckid replacements --source {name}",
@@ -217,6 +218,25 @@ def _cases(work: Work, chosen: Selection) -> list[Item]:
             else f"koppelhub case list --source {name} --kind {kind}",
         )
         for name, kind, count, since, first, free in rows
+    ]
+
+
+def _messages(work: Work, chosen: Selection) -> list[Item]:
+    """Corrections to a target that wait for a person's word, whatever school they are of."""
+    return [
+        Item(
+            "message",
+            chosen.koppelingen[number],
+            f"{count} correcties aan het andere systeem wachten op een besluit",
+            count,
+            since or "",
+            f"koppelhub outbox list --source {chosen.koppelingen[number]}",
+        )
+        for number, count, since in work.execute(
+            "SELECT koppeling_id, COUNT(*), MIN(made_at) FROM outbox WHERE state = 'asks' "
+            f"AND {work.many('koppeling_id')} GROUP BY koppeling_id ORDER BY koppeling_id",
+            (work.values(list(chosen.koppelingen)),),
+        )
     ]
 
 

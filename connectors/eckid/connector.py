@@ -34,6 +34,7 @@ from connectors.eckid import check, records
 from connectors.eckid.batches import Post
 from connectors.eckid.client import Nummervoorziening
 from connectors.eckid.facility import Facility
+from connectors.eckid.faults import is_by_status
 from connectors.eckid.hashing import PRODUCTION_COST, Hasher, Hpgn
 from connectors.eckid.keeping import Kept, Shelf, Stages, Stam
 from connectors.eckid.manifest import MANIFEST, SYSTEM
@@ -46,7 +47,6 @@ from connectors.eckid.reading import (
     ObtainReading,
     Run,
     Tools,
-    is_about_person,
     pieces,
 )
 from connectors.errors import (
@@ -219,7 +219,7 @@ class EckIdConnector:
             persons=counts.total(),
             obtained=counts[State.OBTAINED],
             waiting=counts[State.WAITING],
-            lacking=counts[State.TO_HASH] + counts[State.TO_EXCHANGE],
+            lacking=counts[State.TO_HASH] + counts[State.TO_EXCHANGE] + counts[State.LOOSE],
             without_pgn=counts[State.WITHOUT_PGN],
             changed=counts[State.CHANGED],
             refused=counts[State.REFUSED],
@@ -245,7 +245,7 @@ class EckIdConnector:
                 try:
                     now = self._facility.eck_id(stam)
                 except RequestRefusedError as error:
-                    if not is_about_person(error):
+                    if is_by_status(error):
                         raise
                     refused.append(key)
                 else:

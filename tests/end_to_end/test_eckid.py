@@ -212,6 +212,9 @@ def test_a_school_on_magister_gets_its_eck_ids(town: Town) -> None:
 
     town.configure()
     town.read()
+    way = town("onboarding").out
+    assert "adopt --source eck" not in way
+    assert 'source live eck --schedule "30 4 * * *"' in way  # after the administration
     before = town.status()
     assert before["missing"] == []
     without = before["leerlingen"] - len(town.numbers())

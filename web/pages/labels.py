@@ -101,6 +101,7 @@ CASE_KINDS: Final = {
     "quarantine": marked("kan niet gelezen worden"),
     "disagreement": marked("bronnen zijn het oneens"),
     "pseudonym": marked("ECK iD geleverd is niet ECK iD verkregen"),
+    "message": marked("een ander systeem weigert een bericht"),
 }
 
 STATES: Final = {
@@ -147,6 +148,7 @@ TODO_KINDS: Final = {
     "refused": marked("Afgewezen of teruggedraaide records"),
     "event": marked("Meldingen van de laatste run"),
     "pin": marked("Vastgezette velden om na te kijken"),
+    "message": marked("Correcties aan andere systemen"),
 }
 
 VERDICTS: Final = {

@@ -77,6 +77,14 @@ def obtained(made: Bench) -> set[tuple[int, str, str]]:
     }
 
 
+def periods(made: Bench) -> list[tuple[str, str | None]]:
+    """First day and end of what was obtained."""
+    return made.query(
+        "SELECT CAST(geldig_van AS TEXT), CAST(geldig_tot AS TEXT) FROM identificatie "
+        "WHERE soort = 'eck_id' AND uitgever <> 0"
+    )
+
+
 def open_pupils(made: Bench) -> set[int]:
     return {row[0] for row in made.query("SELECT id FROM leerling WHERE geldig_tot IS NULL")}
 
@@ -132,6 +140,24 @@ def test_another_period_alone_is_a_change(build: Build) -> None:
     assert made.query(
         "SELECT CAST(geldig_tot AS TEXT) FROM identificatie WHERE soort = 'eck_id'"
     ) == [("2027-01-01",)]
+
+
+def test_who_left_one_vestiging_and_is_at_another_has_an_eck_id_that_lasts(build: Build) -> None:
+    made = build()
+    school(made, "a")
+    source = made.sources["e"]
+    assert isinstance(source, AddingSource)
+    one = made.core(Entity.LEERLING, "a")
+    source.scope_keys = ("noord", "zuid", "oost")
+    source.obtain(one, ONE, scope="noord", until="2026-11-01")
+    source.obtain(one, ONE, scope="oost", until="2026-10-20")
+    source.obtain(one, ONE, scope="zuid")
+    made.sync("e")
+    assert periods(made) == [("2026-10-05", None)]
+    source.obtain(one, ONE, scope="zuid", until="2026-10-28")
+    made.later()
+    made.sync("e")
+    assert periods(made) == [("2026-10-05", "2026-11-01")]  # the last that he was at any of them
 
 
 def test_who_leaves_is_closed_although_his_eck_id_stands(build: Build) -> None:

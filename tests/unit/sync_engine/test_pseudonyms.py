@@ -96,6 +96,20 @@ def test_a_school_says_what_is_to_be_configured(store: Store, tmp_path: Path) ->
     made.close()
 
 
+def test_where_the_administration_delivers_them_all_nothing_is_to_be_configured(
+    made: Bench,
+) -> None:
+    sources = tuple(s for s in made.hub.settings.source if s.system != "pseudo")
+    settings = made.hub.settings.model_copy(update={"source": sources})
+    made.hub = replace(made.hub, settings=settings)
+    enrol(made.sources["las"], "a", eck_id=synthetic_eckid(1, 1))
+    made.sync("las")
+    assert standing(made.hub, "99XX").is_clean
+    enrol(made.sources["las"], "b")
+    made.sync("las")
+    assert Missing.KOPPELING in standing(made.hub, "99XX").missing
+
+
 def test_vestigingen_that_do_not_match_are_named(both: Bench) -> None:
     las = both.sources["las"]
     enrol(las, "a", bsn=bsn(1).reveal())

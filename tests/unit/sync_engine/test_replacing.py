@@ -14,8 +14,15 @@ import pytest
 from connectors.errors import ConnectorError, OutcomeUnknownError
 from mappings.canonical.fields import Entity
 from sector.identifiers import Vestigingsnummer
+from sync_engine import replacing
 from sync_engine.actor import Actor
-from sync_engine.errors import NoRightError, RunActiveError, SyncError
+from sync_engine.errors import (
+    MaintenanceError,
+    NoRightError,
+    RunActiveError,
+    StoreError,
+    SyncError,
+)
 from sync_engine.former_pgn import is_told_together
 from sync_engine.health import health
 from sync_engine.hubkeys import hub_key
@@ -24,6 +31,7 @@ from sync_engine.replacing import State, approve, propose, replacements, withdra
 from sync_engine.selection import select
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
+from sync_engine.switches import begin_maintenance, end_maintenance
 from sync_engine.todo import todo
 from tests.support.hubs import Bench
 from tests.support.kern import KERN, PGN, TOKEN, TOKEN_NAME, closing_bench, kern_bench
@@ -281,6 +289,27 @@ def test_a_journal_that_went_meanwhile_ends_what_was_approved(
     assert "met de hand" in ended.advice
 
 
+def test_a_number_that_is_of_another_leerling_now_is_never_replaced(
+    both: Bench, facility: Facility
+) -> None:
+    """It would be blocked for him, and cannot be undone."""
+    proposed(both)
+    enrol(both.sources["las"], "janneke", bsn=bsn(1).reveal())
+    both.later()
+    both.sync("las")
+    ended = approve(both.hub, key(both), operator="piet")
+    assert (ended.state, facility.replaced) == (State.REFUSED, [])
+    assert key(both, "janneke") in ended.advice
+    with pytest.raises(SyncError, match="another leerling") as refused:
+        proposed(both)
+    assert bsn(1).reveal() not in f"{refused.value} {refused.value.advice}"
+    enrol(both.sources["las"], "janneke", bsn=bsn(3).reveal())  # the school puts it right
+    both.later()
+    both.sync("las")
+    proposed(both)
+    assert approve(both.hub, key(both), operator="piet").state is State.DONE
+
+
 def test_another_number_than_was_approved_is_not_replaced(made: Bench, facility: Facility) -> None:
     proposed(made)
     enrol(made.sources["las"], "jip", bsn=bsn(9).reveal())
@@ -354,6 +383,34 @@ def test_a_run_goes_on_where_a_replacement_cannot(made: Bench, facility: Facilit
     assert states(made) == [State.APPROVED]
 
 
+@pytest.mark.parametrize(("differs", "state"), [(False, State.DONE), (True, State.ALARM)])
+def test_what_was_withdrawn_while_it_was_carried_out_is_told_as_it_ended(
+    made: Bench, facility: Facility, monkeypatch: pytest.MonkeyPatch, *, differs: bool, state: State
+) -> None:
+    facility.differs = differs
+    replace_ = facility.replace
+
+    def meanwhile(former: str, now: str) -> str:
+        withdraw(made.hub, key(made), why="toch niet", operator="els")
+        return replace_(former, now)
+
+    monkeypatch.setattr(facility, "replace", meanwhile)
+    proposed(made)
+    assert approve(made.hub, key(made), operator="piet").state is state
+    assert states(made) == [state]
+    assert [action for action, _ in trail(made)][-2] == "pgn withdraw"
+
+
+def test_in_maintenance_it_is_approved_and_not_carried_out(made: Bench, facility: Facility) -> None:
+    proposed(made)
+    begin_maintenance(made.hub, ["eck"], operator="els", why="onderhoud")
+    with pytest.raises(MaintenanceError):
+        approve(made.hub, key(made), operator="piet")
+    assert (states(made), facility.replaced) == ([State.APPROVED], [])
+    end_maintenance(made.hub, ["eck"], operator="els")
+    assert approve(made.hub, key(made), operator="piet").state is State.DONE
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_between_call_and_write_it_is_done_once_by_the_next(
     both: Bench, facility: Facility, *, after: bool
@@ -382,6 +439,21 @@ def test_killed_before_it_could_say_so_it_is_not_asked_again(
             approve(made.hub, key(made), operator="piet")
     made.sync("eck")
     assert (states(made), len(facility.replaced)) == ([State.DONE], 1)
+
+
+def test_a_database_that_is_in_the_way_ends_nothing(
+    made: Bench, facility: Facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: Any) -> Any:
+        raise StoreError("another writer is in the way", retryable=True)
+
+    proposed(made)
+    with monkeypatch.context() as patch:
+        patch.setattr(replacing, "former_pgns", busy)
+        with pytest.raises(StoreError):
+            approve(made.hub, key(made), operator="piet")
+    assert (states(made), facility.replaced) == ([State.APPROVED], [])
+    assert approve(made.hub, key(made), operator="piet").state is State.DONE
 
 
 def test_while_a_run_is_under_way_nothing_is_approved(made: Bench) -> None:
