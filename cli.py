@@ -31,6 +31,7 @@ from console.commands import (
     health,
     herinrichtingen,
     inbox,
+    outbox,
     pins,
     plans,
     quarantine,
@@ -57,7 +58,7 @@ app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
     *(accounts, herinrichtingen, inbox, systems, trail, upkeep, clock, health, alerts),
-    *(sources, cursors, enrolment, eckid),
+    *(sources, cursors, enrolment, eckid, outbox),
 ):
     app.add_typer(group.app)
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.hashing import HASHES
+from benchmarks.pseudonyms import PUPILS as OBTAINING
+from benchmarks.pseudonyms import READERS as OBTAINED
 from benchmarks.report import Figures, renew, write
 from benchmarks.uwlr import PUPILS as UWLR_PUPILS
 
@@ -105,10 +107,13 @@ def measure_lists(bench: Bench, arguments: argparse.Namespace) -> None:
 
 
 def measure_hashing(bench: Bench, arguments: argparse.Namespace) -> None:
-    """Hashes for ECK iD beside the bare library."""
+    """Hashes for ECK iD beside the bare library, and runs of a school that has its ECK iDs."""
+    bench.task("eckid", OBTAINING)
     for _ in range(arguments.slow_rounds):
         for name in HASHING:
             bench.task(name, HASHES)
+        for name in OBTAINED:
+            bench.task(name, OBTAINING)
 
 
 def measure_large(bench: Bench, arguments: argparse.Namespace) -> None:

@@ -133,10 +133,14 @@ TASKS: dict[str, Callable[[Path, Dataset], Result]] = {
 
 def _of_lists(root: Path, rows: int, name: str) -> Result | None:
     """A task on Magister's lists, on an answer of UWLR or on hashes; None where it is another."""
-    from benchmarks import hashing, magister, uwlr
+    from benchmarks import hashing, magister, pseudonyms, uwlr
 
     if name in hashing.READERS:
         return hashing.read(name)
+    if name == "eckid":
+        return {"files": len([pseudonyms.prepare(root)])}
+    if name in pseudonyms.READERS:
+        return pseudonyms.read(root, name)
     if name == "answer":
         return {"files": len([uwlr.prepare(root, rows)])}
     if name in uwlr.READERS:

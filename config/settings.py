@@ -35,7 +35,7 @@ from config.errors import ConfigurationError
 from config.frozen import Frozen
 from config.guards import BRIN_LENGTH, yielding
 from config.herinrichting import AnnouncedHerinrichting, clash
-from config.nearest import choice
+from config.nearest import choice, nearest
 from config.operators import Operator
 from config.policies import Freshness, Policy, default_values
 from config.politeness import Politeness
@@ -201,12 +201,38 @@ class Settings(BaseSettings):
         if len({operator.name for operator in self.operator}) != len(self.operator):
             message = "operator: two have the same name"
             raise ValueError(message)
-        tenants = {tenant.name for tenant in self.tenant}
         for operator in self.operator:
-            if not tenants.issuperset(operator.tenants or ()):
-                message = f"operator[{operator.name}].tenants: there is no tenant of that name"
-                raise ValueError(message)
+            where = f"operator[{operator.name}]"
+            self._known_tenants(f"{where}.tenants", operator.tenants)
+            for place, grant in enumerate(operator.grant):
+                self._known_tenants(f"{where}.grant[{place}].tenants", grant.tenants)
+                self._known_schools(f"{where}.grant[{place}].schools", grant.schools)
         return self
+
+    def _known_tenants(self, key: str, names: Iterable[str] | None) -> None:
+        """Raises: ValueError, which names the nearest, if one is of no tenant."""
+        known = [tenant.name for tenant in self.tenant]
+        for name in names or ():
+            if name not in known:
+                message = f"{key}: there is no tenant of that name{_near(name, known)}"
+                raise ValueError(message)
+
+    def _known_schools(self, key: str, numbers: Iterable[str] | None) -> None:
+        """Raises: ValueError, which names the nearest, if one is of no school of a tenant."""
+        brins = self._brins()
+        for number in numbers or ():
+            if number[:BRIN_LENGTH] not in brins:
+                places = [n.reveal() for s in self.source for n in s.vestigingen or ()]
+                near = _near(number, [*brins, *places])
+                message = f"{key}: is of no school of a tenant{near}"
+                raise ValueError(message)
+
+    def _brins(self) -> set[str]:
+        """BRINs of every school; one that changed its number is known by the old one too."""
+        brins = {school.brin.reveal() for tenant in self.tenant for school in tenant.school}
+        return brins | {
+            change.number[:BRIN_LENGTH] for each in self.herinrichting for change in each.nummer
+        }
 
     @model_validator(mode="after")
     def _alerts_name_tenants(self) -> Self:
@@ -233,10 +259,7 @@ class Settings(BaseSettings):
             if name not in sources:
                 message = f"policy.guards.sources.{name}: there is no koppeling of that name"
                 raise ValueError(message)
-        brins = {school.brin.reveal() for tenant in self.tenant for school in tenant.school}
-        brins |= {  # a school that changed its number is known by the old one too
-            change.number[:BRIN_LENGTH] for each in self.herinrichting for change in each.nummer
-        }
+        brins = self._brins()
         for name in guards.schools:
             kind = Brin if len(name) == BRIN_LENGTH else Vestigingsnummer
             try:
@@ -421,6 +444,12 @@ def _named(items: tuple[Named, ...], name: str, kind: str) -> Named:
             return item
     message = f"the configuration has no {kind} {name!r}"
     raise ConfigurationError(message, advice=choice(name, (item.name for item in items)))
+
+
+def _near(text: str, known: Iterable[str]) -> str:
+    """What was probably meant, for the end of a rule; names and numbers of schools, no persons."""
+    found = nearest(text, known)
+    return f"; nearest is {', '.join(found)}" if found else ""
 
 
 def example() -> str:

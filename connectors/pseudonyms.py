@@ -84,3 +84,11 @@ class Pseudonyms(Protocol):
         Raises: PseudonymDiffersError where the answer is not the pseudonym that is kept: nothing
             is written then; ConnectorError.
         """
+
+
+@runtime_checkable
+class Rehearsing(Protocol):
+    """A connector whose reading has effects elsewhere, and that can do without."""
+
+    def rehearse(self) -> None:
+        """From now on nothing is asked and nothing is kept: what is kept is read, for a preview."""

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from sync_engine.alerts.watch import Watched
     from sync_engine.alerts.weekly import Line
 
-COLUMNS: Final = (
-    *("waarom", "koppeling", "bronsoort", "bronrecord", "leerlingnummer", "veld", "wat te doen"),
-)
 _STATES: Final = {
     "pending": "wacht",
     "refused": "geweigerd; wordt opnieuw geprobeerd",
@@ -101,15 +98,12 @@ def show_watched(out: Output, done: Watched) -> ExitCode:
 
 def write_lines(target: str, lines: Iterable[Line]) -> int:
     """Write the records that a school can mend, with its own numbers; how many."""
+    from sync_engine.alerts.weekly import COLUMNS
+
     count = 0
     with sheet(target, COLUMNS) as write:
         for line in lines:
             count += 1
             if write is not None:
-                write(
-                    (
-                        *(line.what, line.koppeling, line.resource, line.source_key),
-                        *(line.leerlingnummer, line.field, line.todo),
-                    )
-                )
+                write(line.cells)
     return count

@@ -81,17 +81,24 @@ def open_hub(config: Path | None, *, debug: bool) -> Iterator[Hub]:
     from dataclasses import replace
 
     from config.clock import SystemClock
+    from config.errors import KoppelhubError
     from config.logs import setup
     from config.settings import LogFormat, Settings
     from sync_engine.hub import Hub
+    from sync_engine.rights import reminder
 
     settings = Settings.load(config)
     level = "DEBUG" if debug else str(settings.logging.level)
     setup(json=settings.logging.format is LogFormat.JSON, level=level, stream=sys.stderr)
     with closing(Hub.open(settings, SystemClock())) as hub:
-        hub = replace(hub, actor=this_actor(settings))
-        _check_role(hub)
-        yield hub
+        person = this_actor(settings)
+        hub = _as_allowed(replace(hub, actor=person))
+        try:
+            yield hub
+        except KoppelhubError as error:
+            if said := reminder(hub.actor, person):
+                error.advice = f"{error.advice} {said}".strip()
+            raise
 
 
 def this_actor(settings: Settings) -> Actor:
@@ -109,19 +116,20 @@ def allowed_actor(settings: Settings) -> Actor:
     """
     from console.roles import check
 
-    actor = this_actor(settings)
-    check(actor, COMMAND.get())
-    return actor
+    return check(this_actor(settings), COMMAND.get())
 
 
-def _check_role(hub: Hub) -> None:
+def _as_allowed(hub: Hub) -> Hub:
+    """The hub as this person may use it for his command. Raises: NoRightError."""
+    from dataclasses import replace
+
     from console.roles import check
     from sync_engine.audit import note
     from sync_engine.errors import NoRightError
 
     command = COMMAND.get()
     try:
-        check(hub.actor, command)
+        return replace(hub, actor=check(hub.actor, command))
     except NoRightError as error:
         with hub.store.work() as work:
             note(
@@ -234,9 +242,13 @@ _ANSWERS = {"j": True, "ja": True, "y": True, "yes": True, "n": False, "nee": Fa
 
 
 def _says_yes(question: str) -> bool:
-    """Ask until the answer is one; an empty line is no."""
+    """Ask until the answer is one; an empty line is no, and so is none at all."""
     while True:
-        told = typer.prompt(f"{question} [j/N]", default="n", show_default=False, err=True)
+        try:
+            told = typer.prompt(f"{question} [j/N]", default="n", show_default=False, err=True)
+        except typer.Abort:  # the end of standard input, or Ctrl-C: nothing was begun
+            typer.echo("", err=True)
+            return False
         answer = _ANSWERS.get(str(told).strip().lower())
         if answer is not None:
             return answer

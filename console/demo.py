@@ -242,7 +242,7 @@ def serve_sandbox(
             for name, value in eckid.options.items():
                 told = f'{{ file = "{salt}" }}' if name == "salt" else f'"{value}"'
                 out.line(f"{name} = {told}")
-            out.line(f"In dat bestand staat: {eckid.options['salt']}")
+            out.line(f"In het bestand van salt staat: {eckid.options['salt']}")
 
         serve(server, announce)
 

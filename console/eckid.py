@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
 from console.arguments import COMMAND
@@ -22,7 +22,7 @@ WITHOUT_PGN: Final = "niet verkrijgbaar: geen PGN"
 
 MISSING: Final = {
     Missing.KOPPELING: "Voor deze school haalt de hub geen ECK iD's op: er is geen koppeling van "
-    'system = "eckid". Vraag ops die te maken (docs/eckid.md, Inrichten).',
+    'system = "eckid". Vraag ops die te maken (docs/eckid-school.md, Inrichten).',
     Missing.PURPOSE: "De koppeling die ECK iD's ophaalt mag het PGN niet gebruiken: zet er een "
     '[[source.pgn]] met purpose = "eckid" bij, met grondslag en dag van de afspraak.',
     Missing.TELLER: "Geen administratie van deze school mag het PGN voor het ECK iD leveren: zet "
@@ -31,6 +31,13 @@ MISSING: Final = {
     Missing.VESTIGING: "Er zijn leerlingen zonder vestiging; van hen wordt geen ECK iD opgehaald. "
     "Laat de administratie de vestiging bij hun inschrijving leveren.",
     Missing.READ: "De kern kent nog geen vestiging van deze school: lees eerst de administratie.",
+    Missing.UNKNOWN: "Een koppeling die ECK iD's ophaalt noemt vestigingen die de kern niet kent; "
+    "kijk haar `vestigingen` na",
+    Missing.UNSERVED: "Op deze vestigingen haalt geen koppeling ECK iD's op, en er zijn leerlingen "
+    "zonder: zet ze bij `vestigingen` van de koppeling van hun sector",
+    Missing.PGN: "Van niemand van deze school heeft de kern een PGN. Lees eerst de administratie "
+    "opnieuw, nu zij het mag leveren: `koppelhub sync --source NAAM`. Helpt dat niet: maakt de "
+    "beheerder bij Magister de lijst presentis-pgn, en deelt hij bij Somtoday het veld BSN?",
 }
 """What is missing → what to do, and who."""
 
@@ -66,7 +73,7 @@ _NEXT: Final = {
     "op die dag.",
     State.DONE: "De leerling houdt zijn ECK iD onder het nieuwe PGN; de zaak sluit bij de "
     "volgende run.",
-    State.WITHDRAWN: "Er is niets vervangen.",
+    State.WITHDRAWN: "De hub heeft niets gewijzigd.",
 }
 _ALONE: Final = (
     "De bron levert beide nummers bij deze ene leerling: één persoon is genoeg. Voer het uit met "
@@ -95,8 +102,9 @@ def note_school(hub: Hub, school: str, *, operator: str, keys: Sequence[str] = (
 
 def show_standing(out: Output, found: SchoolStanding) -> None:
     """Per koppeling and vestiging the counts; below it what to do about what is not zero."""
-    told = [asdict(place) | {"todo": todo(place)} for place in found.places]
-    missing = [{"what": str(one), "advice": MISSING[one]} for one in found.missing]
+    lines = [(place, _todo_of(found, place)) for place in found.places]
+    told = [asdict(place) | {"todo": each} for place, each in lines]
+    missing = [{"what": str(one), "advice": _advice(found, one)} for one in found.missing]
     if out.data(asdict(found) | {"places": told, "missing": missing}):
         return
     out.line(
@@ -106,11 +114,23 @@ def show_standing(out: Output, found: SchoolStanding) -> None:
     if found.nowhere:
         out.line(f"Leerlingen zonder vestiging: {found.nowhere}")
     out.table(COLUMNS, [_row(place) for place in found.places])
-    for place in found.places:
-        for line in todo(place):
+    for place, each in lines:
+        for line in each:
             out.line(f"{place.name}: {line}")
-    for one in found.missing:
-        out.line(MISSING[one])
+    for one in missing:
+        out.line(one["advice"])
+
+
+def _todo_of(found: SchoolStanding, place: PlaceStanding) -> list[str]:
+    """What is to be done at one vestiging; no school is to mend what the koppeling lacks."""
+    if {Missing.PURPOSE, Missing.TELLER, Missing.PGN}.isdisjoint(found.missing):
+        return todo(place)
+    return todo(replace(place, standing=replace(place.standing, without_pgn=0)))
+
+
+def _advice(found: SchoolStanding, one: Missing) -> str:
+    names = {Missing.UNKNOWN: found.unknown, Missing.UNSERVED: found.unserved}.get(one, ())
+    return f"{MISSING[one]}: {', '.join(names)}." if names else MISSING[one]
 
 
 def _row(place: PlaceStanding) -> tuple[object, ...]:
@@ -132,7 +152,7 @@ def todo(place: PlaceStanding) -> list[str]:
     if place.differing:
         found.append(
             f"{place.differing} met een ander ECK iD van de administratie dan de hub verkreeg: "
-            f"`koppelhub case list --source {place.koppeling}`."
+            f"`koppelhub case list --kind pseudonym --school {place.place}`."
         )
     return found
 

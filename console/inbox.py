@@ -10,8 +10,9 @@ from config.sources import Source
 from connectors import registry
 from connectors.base import Endpoint, Keeps
 from console.output import Output
-from sync_engine.hub import Hub, link_of
+from sync_engine.hub import Hub
 from sync_engine.inbox import InboxState, inbox_state
+from sync_engine.linking import link_of
 from web.app import application
 from web.server import Address, listen, server
 

@@ -10,6 +10,7 @@ from typing import Final
 from config.operators import Role
 from sync_engine.actor import Actor
 from sync_engine.errors import NoRightError
+from sync_engine.rights import acting
 
 _READ, _DESK, _ADMIN = Role.READ, Role.HELPDESK, Role.ADMIN
 
@@ -43,6 +44,8 @@ LEAST: Final[dict[str, Role | None]] = {
     "jobs": _READ,
     "keys": _READ,
     "onboarding": _READ,
+    "outbox list": _READ,
+    "outbox show": _READ,
     "pin list": _READ,
     "plan list": _READ,
     "plan show": _READ,
@@ -71,6 +74,9 @@ LEAST: Final[dict[str, Role | None]] = {
     "eckid verify": _DESK,
     "eckid withdraw": _DESK,
     "herinrichting preview": _DESK,
+    "outbox approve": _DESK,
+    "outbox deliver": _DESK,
+    "outbox refuse": _DESK,
     "pin lift": _DESK,
     "pin set": _DESK,
     "plan apply": _DESK,
@@ -134,8 +140,8 @@ def least_of(command: str) -> Role | None:
     return LEAST.get(group if group in _GROUPS else command, _ADMIN)
 
 
-def check(actor: Actor, command: str) -> None:
-    """Do nothing where this person may give this command.
+def check(actor: Actor, command: str) -> Actor:
+    """Who gives this command, as he may: for the tenants and schools for which he has the role.
 
     Raises: NoRightError.
     """
@@ -146,11 +152,13 @@ def check(actor: Actor, command: str) -> None:
             f"{actor.name} ({has}) may not give the command {command!r}: it needs the role {least}",
             advice=_advice(actor, least or _READ),
         )
-    if command in OF_ALL_TENANTS and actor.tenants is not None:
+    found = acting(actor, command, least)
+    if command in OF_ALL_TENANTS and found.tenants is not None:
         raise NoRightError(
             f"{actor.name} may act for some tenants only; {command!r} is about all of them",
             advice="Vraag het aan een beheerder die voor alle besturen mag werken.",
         )
+    return found
 
 
 def _advice(actor: Actor, least: Role) -> str:

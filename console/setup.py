@@ -16,7 +16,8 @@ from config.settings import Settings, example
 from sync_engine.actor import Actor
 from sync_engine.audit import anchor_former, is_unanchored, note, note_within
 from sync_engine.doctor import never_keyed
-from sync_engine.hub import Hub, connector
+from sync_engine.hub import Hub
+from sync_engine.linking import connector
 from sync_engine.sessions import end_within
 from sync_engine.store.backup import restore
 from sync_engine.store.engine import Store

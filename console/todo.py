@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 _KINDS: Final = {
     "plan": "plannen die wachten",
     "run": "runs die mislukten",
+    "replacement": "vervangingen van een PGN",
     "case": "open zaken",
     "quarantine": "records in quarantaine",
     "refused": "afgewezen of teruggedraaide records",
     "event": "meldingen van de laatste run",
     "pin": "vastgezette velden om na te kijken",
+    "message": "correcties aan andere systemen",
 }
 
 

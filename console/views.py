@@ -6,9 +6,11 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from console.output import Output, pairs
+from sync_engine.cells import obtained_text
 from sync_engine.outcome import READ_WELL, ExitCode, Outcome, ReadingReport, RunReport
 
 if TYPE_CHECKING:
+    from connectors.base import Setting
     from connectors.registry import Found
     from sync_engine.checks import SourceCheck, Trial
     from sync_engine.doctor import Finding
@@ -202,9 +204,19 @@ def show_connectors(out: Output, found: Found) -> None:
             ],
         )
         out.line(f"rechten van de school: {'; '.join(manifest.rights)}")
+        if manifest.settings:
+            out.table(
+                ("instelling", "nodig", "betekenis"), [_setting(s) for s in manifest.settings]
+            )
         out.line(f"aannames: {len(manifest.assumptions)}")
     for name, why in found.broken.items():
         out.line(f"{name}: niet bruikbaar, {why}")
+
+
+def _setting(setting: Setting) -> tuple[str, str, str]:
+    default = f"nee; {setting.default}" if setting.default is not None else "nee"
+    needed = "ja" if setting.required else default
+    return (setting.name, f"{needed}; geheim" if setting.secret else needed, setting.meaning)
 
 
 def show_checks(out: Output, checks: list[SourceCheck]) -> ExitCode:
@@ -220,7 +232,7 @@ def show_checks(out: Output, checks: list[SourceCheck]) -> ExitCode:
             [(r.layer, "goed" if r.ok else "FOUT", r.message) for r in check.results],
         )
         for result in check.results:
-            if not result.ok:
+            if result.advice:
                 out.line(f"Wat te doen: {result.advice}")
     return code
 
@@ -275,6 +287,8 @@ def cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, dict):
+        if "keten" in value:
+            return obtained_text(value)
         shown = [str(v) for k, v in value.items() if v and k not in {"index", "geheim"}]
         return " ".join(shown) + (" (geheim)" if value.get("geheim") else "")
     if isinstance(value, list):

@@ -24,14 +24,25 @@ NOTES: Final = (
     "holds. An ECK iD that an administration delivers is another field (`eck_id`).",
     "`van` is the day on which it was obtained. `tot` is the last day on which the person is at "
     "the vestiging; the core has the day after it.",
+    "A record without `eck_id` is of somebody whose ECK iD turned out to be of another: it is "
+    "taken back.",
     "A record with a question (`vraag`) is set apart: a PGN or e-mail address that is another one "
     "than the ECK iD was obtained with, or a person whom the facility refuses time and again.",
 )
 """What was decided and no single row shows; part of the documentation."""
 
 
-def verkregen(eck_id: str, keten: str, sector: str, van: date, tot: date | None) -> VerkregenEckId:
-    """The ECK iD with its chain and sector, from its first day to the day after its last."""
+def verkregen(
+    eck_id: str | None, keten: str, sector: str, van: date | None, tot: date | None
+) -> VerkregenEckId | None:
+    """The ECK iD with its chain and sector, from its first day to the day after its last.
+
+    Empty where what was obtained turned out to be of somebody else.
+    """
+    if eck_id is None:
+        return None
+    if van is None:
+        raise RuleBrokenError("must have a first day")
     end = None if tot is None else tot + timedelta(days=1)
     if end is not None and end < van:
         end = van

@@ -34,7 +34,8 @@ from sync_engine.candidates import HIGHEST, TAKEN, clashing, find_candidates
 from sync_engine.context import Context, ScopeRow
 from sync_engine.doubles import Doubles
 from sync_engine.find import hub_key
-from sync_engine.hub import Hub, dropped_fields
+from sync_engine.hub import Hub
+from sync_engine.linking import dropped_fields
 from sync_engine.nodes import KEY_COLUMNS
 from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import ReadingReport, RunReport

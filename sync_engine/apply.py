@@ -10,6 +10,7 @@ from mappings.canonical.fields import Entity
 from sync_engine import former_numbers, rows
 from sync_engine.asked import keep_cases
 from sync_engine.context import Context
+from sync_engine.outbox.touching import Touched
 from sync_engine.project import head_columns
 
 _SAME = (
@@ -25,13 +26,15 @@ def apply(context: Context, plan_id: int, *, state: str, correlated: bool = True
 
     Where nothing was correlated, no doubt is over: open cases stay.
     """
-    work = context.work
+    work, touched = context.work, Touched(context, plan_id)
     with work.transaction():
+        touched.before()
         forget_keys(context)
         links(context)
         rows_of_entities(context)
         parts(context)
         memberships(context)
+        touched.after()
         references(context)
         accept(context)
         if correlated:
@@ -330,12 +333,20 @@ def cases(context: Context, *, only: str | None = None) -> None:
     work, own = context.work, context.koppeling.id
     marks = ", ".join("?" for _ in _CORRELATION_CASES)
     judged = "" if only is None else f" AND (entity, source_key) IN (SELECT * FROM {only})"
+    params: list[object] = [context.run_id, own, *_CORRELATION_CASES]
+    if context.apart:  # what waits there was not looked at
+        judged += (
+            " AND NOT EXISTS (SELECT 1 FROM shadow s WHERE s.koppeling_id = zaak.koppeling_id "
+            "AND s.entity = zaak.entity AND s.source_key = zaak.source_key AND s.pending "
+            f"AND {work.many('s.scope_id')})"
+        )
+        params.append(work.values(context.apart))
     work.execute(
         "UPDATE zaak SET state = 'closed', closed_run = ? WHERE koppeling_id = ? "
         f"AND state = 'open' AND kind IN ({marks}){judged} AND NOT EXISTS "
         "(SELECT 1 FROM w_case w WHERE "
         "w.kind = zaak.kind AND w.entity = zaak.entity AND w.source_key = zaak.source_key)",
-        (context.run_id, own, *_CORRELATION_CASES),
+        params,
     )
     work.execute(
         "INSERT INTO zaak (tenant_id, koppeling_id, kind, entity, source_key, state, rule, detail, "

@@ -12,6 +12,7 @@ from sync_engine.context import Context
 from sync_engine.doubles import close_merged, open_again
 from sync_engine.errors import StalePlanError
 from sync_engine.options import Verdict
+from sync_engine.outbox.touching import Touched
 from sync_engine.retention import referrers
 from sync_engine.vault import hold
 
@@ -23,8 +24,9 @@ def apply_act(context: Context, plan_id: int, act: Act, *, operator: str, why: s
 
     Raises: StalePlanError if something came to lean on a record that would go.
     """
-    work = context.work
+    work, touched = context.work, Touched(context, plan_id)
     with work.transaction():
+        touched.before()
         _unlink(context)
         apply.forget_keys(context)
         apply.links(context)
@@ -38,6 +40,7 @@ def apply_act(context: Context, plan_id: int, act: Act, *, operator: str, why: s
         _members(context)
         apply.memberships(context)
         _remove(context)
+        touched.after(undone=act.turn.undone)
         apply.references(context)
         _restore(context, refuse=act.lifted is None)
         apply.accept(context)

@@ -17,19 +17,25 @@ from sync_engine.cases import (
     QUARANTINE,
     CaseNote,
     CaseRow,
+    as_seen,
+    candidates_of,
     find_case,
     notes_of,
 )
+from sync_engine.cells import obtained_text
 from sync_engine.claims import accepted
 from sync_engine.context import Context, KoppelingRow
 from sync_engine.explain import explain, veiled
 from sync_engine.find import hub_key
 from sync_engine.fold import Json, Reference, fold
 from sync_engine.hub import Hub
+from sync_engine.hubkeys import key_number
 from sync_engine.matching import EXCHANGED
 from sync_engine.nearby import checked_field
 from sync_engine.nodes import load_nodes, lookup_links
 from sync_engine.options import Verdict
+from sync_engine.outbox.message_cases import MESSAGE, said
+from sync_engine.outbox.states import OPEN, State, listed
 from sync_engine.plans import names_of
 from sync_engine.pseudonym_cases import PSEUDONYM, pairs
 from sync_engine.rules import advice
@@ -39,6 +45,10 @@ from sync_engine.view import store_context
 AGREES: Final = "gelijk"
 DIFFERS: Final = "ANDERS"
 ABSENT: Final = "ontbreekt"
+_ELSEWHERE: Final = (
+    "Dit record lijkt ook op een record van een andere school van het bestuur. Vraag het aan een "
+    "collega die voor al die scholen mag beslissen."
+)
 _ROWS: Final = 20
 """So many groepen, inschrijvingen and koppelingen of a candidate are told."""
 
@@ -124,6 +134,9 @@ def read_case(hub: Hub, number: int) -> CaseView:
             _disagreeing(context, case, view)
         elif case.kind == PSEUDONYM:
             _differing(context, case, view)
+        elif case.kind == MESSAGE:
+            _undelivered(context.work, case, view)
+        as_seen(context.work, case)
     view.choices += [
         Choice("geef de zaak aan een collega", f"koppelhub case assign {number} --to NAAM"),
         Choice("schrijf op wat u nagevraagd hebt", f"koppelhub case note {number}"),
@@ -176,6 +189,9 @@ class _Side:
             candidate = self._candidate(told, said, node.core_id)
             if candidate is not None:
                 view.candidates.append(candidate)
+        if self._context.work.is_limited and len(view.candidates) < len(candidates_of(case.detail)):
+            view.facts.append(_ELSEWHERE)
+            return
         adding = [context.koppelingen[number] for number in sorted(context.adding)]
         view.choices = _choices(case, view.candidates, str(self._entity), adding=adding)
 
@@ -472,11 +488,12 @@ def _differing(context: Context, case: CaseRow, view: CaseView) -> None:
             if name not in told:
                 continue
             view.record[name] = told[name].value
-            view.facts += [
+            lines = [
                 f"{claim.koppeling} {verb} {_shown(claim.value)} (sinds {claim.since})"
                 for claim in told[name].claims
                 if claim.value is not None
             ]
+            view.facts += dict.fromkeys(lines)  # a source may say it of more schooljaren
         view.choices.append(
             Choice(
                 "laat de school het ECK iD in haar administratie opnieuw ophalen of weghalen; de "
@@ -497,8 +514,7 @@ def _differing(context: Context, case: CaseRow, view: CaseView) -> None:
 def _shown(value: Json) -> str:
     if not isinstance(value, dict):
         return str(value)
-    where = ", ".join(f"{name} {value[name]}" for name in ("sector", "keten") if value.get(name))
-    return f"{value.get('waarde')} ({where})" if where else str(value.get("waarde"))
+    return obtained_text(value) if "keten" in value else str(value.get("waarde"))
 
 
 def _core_of(context: Context, entity: Entity, key: str) -> int | None:
@@ -508,3 +524,34 @@ def _core_of(context: Context, entity: Entity, key: str) -> int | None:
         (context.koppeling.id, str(entity), key),
     )
     return int(rows[0][0]) if rows else None
+
+
+# -- a message that a target refused ---------------------------------------------------------------
+
+
+def _undelivered(work: Work, case: CaseRow, view: CaseView) -> None:
+    """What the target said, what goes now, and what a person can do about it."""
+    view.facts.append(f"Het andere systeem zei: {case.rule}.")
+    core_id = key_number(case.source_key) or 0
+    rows = work.execute(
+        "SELECT id, state, code, error FROM outbox WHERE koppeling_id = ? AND entity = ? "
+        f"AND core_id = ? AND state IN ({listed(OPEN)}) ORDER BY id",
+        (case.koppeling_id, case.entity, core_id),
+    )
+    for number, state, code, rule in rows:
+        if state != State.UNDELIVERABLE:
+            view.facts.append(f"Bericht {number} is onderweg; komt het aan, dan sluit de zaak.")
+            continue
+        view.facts.append(f"Bericht {number} is geweigerd ({said(code, rule)}).")
+        again = f"koppelhub outbox deliver --again {number}"
+        view.choices += [
+            Choice("bekijk wat er in het bericht staat", f"koppelhub outbox show {number}"),
+            Choice("het andere systeem is verbeterd: stuur het opnieuw", again),
+            Choice(
+                "stuur het niet, tot er iets verandert",
+                f'koppelhub outbox refuse {number} --why "..."',
+            ),
+        ]
+    view.facts.append(
+        "Verbeter het gegeven in de bron: de run daarna maakt vanzelf een nieuw bericht."
+    )

@@ -7,18 +7,23 @@ it gone, by itself or because a person decided. Cases of quarantined records are
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
+
+import msgspec
 
 from config.clock import local_minute
 from config.nearest import choice
+from sync_engine.actor import Actor, named_actor
 from sync_engine.asked import DISAGREEMENT
 from sync_engine.audit import note, note_within
 from sync_engine.context import Context
 from sync_engine.errors import SyncError
 from sync_engine.hub import Hub
 from sync_engine.nearby import near_numbers
+from sync_engine.outbox.message_cases import MESSAGE
 from sync_engine.pseudonym_cases import PSEUDONYM
+from sync_engine.reach import seen_among
 from sync_engine.rows import new_salt
 from sync_engine.selection import Selection
 from sync_engine.store.values import instant
@@ -33,6 +38,7 @@ KINDS: Final = {
     QUARANTINE: "kan niet gelezen worden",
     DISAGREEMENT: "bronnen zijn het oneens",
     PSEUDONYM: "ECK iD geleverd is niet ECK iD verkregen",
+    MESSAGE: "een ander systeem weigert een bericht",
 }
 """Kind → what it is, for people."""
 CORRELATION: Final = ("contradiction", "match", "score", "unmatched")
@@ -51,6 +57,8 @@ _CLOSES: Final = {
     "vast te zetten: `koppelhub pin set`.",
     PSEUDONYM: "Deze zaak sluit vanzelf zodra de administratie het ECK iD levert dat de hub "
     "verkreeg, of geen meer; of door het geleverde vast te zetten: `koppelhub pin set`.",
+    MESSAGE: "Deze zaak sluit vanzelf zodra het bericht is afgeleverd of niet meer nodig is: "
+    "verbeter het gegeven in de bron, of stuur het opnieuw of niet met `koppelhub outbox`.",
 }
 """Kinds that follow from the data → how such a case closes."""
 
@@ -115,7 +123,7 @@ def list_cases(
     condition, params = _asked(work, chosen, kind=kind, state=state, assignee=assignee)
     source = f"FROM zaak z JOIN koppeling k ON k.id = z.koppeling_id WHERE {condition}"
     total = int(work.execute(f"SELECT COUNT(*) {source}", params)[0][0])
-    found = _rows(work, condition, params, limit=limit)
+    found = [as_seen(work, case) for case in _rows(work, condition, params, limit=limit)]
     return found, total - len(found)
 
 
@@ -129,7 +137,8 @@ def each_case(
 ) -> Generator[CaseRow, None, None]:
     """All of them, oldest first, in bounded memory; see `list_cases`."""
     condition, params = _asked(work, chosen, kind=kind, state=state, assignee=assignee)
-    yield from _each(work, condition, params)
+    for case in _each(work, condition, params):
+        yield as_seen(work, case)
 
 
 def _asked(
@@ -192,6 +201,23 @@ def _row(row: Row) -> CaseRow:
     return case
 
 
+def candidates_of(detail: str) -> set[int]:
+    """Core ids of the records that a case names."""
+    told = msgspec.json.decode(detail)
+    listed = told if isinstance(told, list) else []
+    return {item["core_id"] for item in listed if isinstance(item, dict) and "core_id" in item}
+
+
+def as_seen(work: Work, case: CaseRow) -> CaseRow:
+    """A case without the candidates that are not seen."""
+    if work.is_limited:
+        listed = msgspec.json.decode(case.detail)
+        seen = seen_among(work, candidates_of(case.detail))
+        kept = [one for one in listed if isinstance(one, dict) and one.get("core_id") in seen]
+        case.detail = msgspec.json.encode(kept).decode()
+    return case
+
+
 def open_cases(work: Work, koppelingen: Sequence[int]) -> dict[int, tuple[int, str | None]]:
     """Koppeling id → (open cases, since when the oldest is), quarantine aside; only if any."""
     return {
@@ -229,9 +255,22 @@ def _open_case(hub: Hub, work: Work, number: int) -> CaseRow:
 
 
 def colleagues(hub: Hub, work: Work, case: CaseRow) -> list[str]:
-    """The operators of the configuration who may act for the tenant of a case."""
+    """The operators of the configuration who may see a case."""
     tenant = hub.tenants(work).get(case.tenant_id)
-    return [o.name for o in hub.settings.operator if o.tenants is None or tenant in o.tenants]
+    found = []
+    for operator in hub.settings.operator:
+        actor = named_actor(hub.settings, operator.name, origin="")
+        if actor.tenants is None or tenant in actor.tenants or _is_seen_by(hub, actor, case):
+            found.append(operator.name)
+    return found
+
+
+def _is_seen_by(hub: Hub, actor: Actor, case: CaseRow) -> bool:
+    """Whether a case is of a school of somebody who may act for some schools."""
+    if not actor.is_limited:
+        return False
+    with replace(hub, actor=actor).store.work() as own:
+        return bool(own.execute("SELECT 1 FROM zaak WHERE id = ?", (case.id,)))
 
 
 def assign(hub: Hub, number: int, *, to: str | None, operator: str) -> CaseRow:
@@ -246,7 +285,7 @@ def assign(hub: Hub, number: int, *, to: str | None, operator: str) -> CaseRow:
         if to is not None and hub.settings.operator and to not in known:
             raise SyncError(f"there is no operator {to!r}", advice=choice(to, known))
         with work.transaction():
-            work.execute("UPDATE zaak SET assignee = ? WHERE id = ?", (to, number))
+            work.execute(f"UPDATE {work.real('zaak')} SET assignee = ? WHERE id = ?", (to, number))
             note_within(
                 hub,
                 work,
@@ -323,7 +362,7 @@ def close(hub: Hub, number: int, *, why: str, operator: str) -> None:
     closable(hub, number)
     with hub.store.work() as work, work.transaction():
         work.execute(
-            "UPDATE zaak SET state = 'closed', closed_by = ?, closed_at = ? "
+            f"UPDATE {work.real('zaak')} SET state = 'closed', closed_by = ?, closed_at = ? "
             "WHERE id = ? AND state = 'open'",
             (operator, hub.clock.now(), number),
         )

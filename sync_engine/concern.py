@@ -25,12 +25,17 @@ def find_pending(context: Context, entity: Entity, *, chosen: bool) -> None:
     """
     work = context.work
     only = f"AND source_key IN (SELECT source_key FROM w_chosen WHERE entity = '{entity}') "
+    params: list[object] = [context.koppeling.id, str(entity)]
+    mine = ""
+    if context.apart:
+        mine = f"AND NOT ({work.many('scope_id')}) "
+        params.append(work.values(context.apart))
     work.execute(
         # not DISTINCT: that would lead SQLite away from the index of what is pending
         "INSERT INTO w_pending SELECT source_key, id FROM v_shadow "
         f"WHERE koppeling_id = ? AND entity = ? AND pending {only if chosen else ''}"
-        "ON CONFLICT (source_key) DO NOTHING",
-        (context.koppeling.id, str(entity)),
+        f"{mine}ON CONFLICT (source_key) DO NOTHING",
+        params,
     )
     work.execute(
         "INSERT INTO w_pending SELECT w.source_key, s.id FROM w_rekey w CROSS JOIN v_shadow s "

@@ -11,6 +11,7 @@ from config.policies import Policy
 from connectors.base import Connector, Scope
 from mappings.canonical.fields import Entity
 from mappings.mapping import Mapping, Strength
+from mappings.outward import Outward
 from sync_engine.fold import FoldRules
 from sync_engine.renumbering import Herinrichting, Renumbering
 from sync_engine.store.cipher import TenantCipher
@@ -37,6 +38,30 @@ class KoppelingRow:
     name: str
     system: str
     tenant_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A koppeling to which objects of the core are delivered.
+
+    Attributes:
+        outward: says what it should have.
+        confirms: it can be asked what became of a message.
+    """
+
+    koppeling: KoppelingRow
+    outward: Outward
+    confirms: bool = False
+
+    @property
+    def resource(self) -> str:
+        """What is delivered, as its manifest calls it."""
+        return self.outward.resource
+
+    @property
+    def kind(self) -> str:
+        """Of the exchanges that say what it confirmed last."""
+        return f"outward {self.resource}"
 
 
 @dataclass(slots=True)
@@ -136,7 +161,9 @@ class Context:
     lifting: frozenset[int] = frozenset()  # decisions that this run takes back
     evidence: dict[tuple[str, str], bytes] = field(default_factory=dict)  # of what it decides
     events: list[tuple[int | None, str, dict[str, object]]] = field(default_factory=list)
+    apart: tuple[int, ...] = ()  # scopes of which nothing that waits is used in this run
     same_keys: frozenset[str] = frozenset()  # koppelingen whose persons have our keys
+    targets: tuple[Target, ...] = ()  # of the tenant, to which what changes is delivered
 
     @property
     def connector(self) -> Connector:

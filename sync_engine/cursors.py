@@ -124,7 +124,7 @@ def clear(
             raise _no_scope(scope, [view.scope for view in _read(work, row, resources)])
         for view in gone:
             work.execute(
-                "DELETE FROM source_cursor WHERE scope_id IN (SELECT id FROM scope "
+                f"DELETE FROM {work.real('source_cursor')} WHERE scope_id IN (SELECT id FROM scope "
                 "WHERE koppeling_id = ? AND resource = ? AND key = ?)",
                 (row.id, view.resource, view.scope),
             )

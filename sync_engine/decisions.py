@@ -14,6 +14,7 @@ from sync_engine.hub import Hub
 from sync_engine.hubkeys import hub_key, read_hub_key
 from sync_engine.nearby import near_numbers
 from sync_engine.plans import approvable
+from sync_engine.rights import check_plan
 from sync_engine.store.locks import lease
 
 
@@ -207,7 +208,8 @@ def put_away(hub: Hub, plan_id: int, *, operator: str) -> None:
     Raises: StalePlanError if somebody decided on it meanwhile; RunActiveError while a run of its
         koppeling is under way, for that may be carrying it out.
     """
-    approvable(hub, plan_id)
+    head = approvable(hub, plan_id)
+    check_plan(hub, head.koppeling, plan_id)
     with hub.store.work() as work:
         ((koppeling_id,),) = work.execute(
             "SELECT r.koppeling_id FROM plan p JOIN run r ON r.id = p.run_id WHERE p.id = ?",
@@ -215,8 +217,8 @@ def put_away(hub: Hub, plan_id: int, *, operator: str) -> None:
         )
         with lease(hub.store, f"koppeling-{koppeling_id}", on=work), work.transaction():
             work.execute(
-                "UPDATE plan SET state = 'refused', decided_by = ?, decided_at = ?, "
-                "decided_why = 'niet bevestigd' WHERE id = ? AND state = 'open'",
+                f"UPDATE {work.real('plan')} SET state = 'refused', decided_by = ?, "
+                "decided_at = ?, decided_why = 'niet bevestigd' WHERE id = ? AND state = 'open'",
                 (operator, hub.clock.now(), plan_id),
             )
             if work.changes:

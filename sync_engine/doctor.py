@@ -70,9 +70,16 @@ def examine(config: Path | None) -> list[Finding]:
 
 def _operators(settings: Settings) -> Iterator[Finding]:
     """Who may do what; nobody may what nobody has the role for."""
-    held = {operator.role for operator in settings.operator}
-    if held:
-        told = ", ".join(f"{o.name} ({o.role})" for o in settings.operator)
+    held = {
+        grant.role
+        for operator in settings.operator
+        for grant in operator.grants
+        if grant.schools is None
+    }
+    if settings.operator:
+        told = ", ".join(
+            f"{one.name} ({'; '.join(map(str, one.grants))})" for one in settings.operator
+        )
         missing = "" if Role.ADMIN in held else "niemand heeft de rol admin"
         level, advice = ("let op", _NAME_ONE) if missing else ("goed", "")
         yield Finding(level, "medewerkers", missing or told, advice)

@@ -8,9 +8,9 @@ the raw record that holds it, so that the school can mend it where it is wrong.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -27,6 +27,7 @@ from sync_engine.options import Options, Progress
 from sync_engine.outcome import ExitCode, Outcome, RunReport
 from sync_engine.pinned import PinRow, in_force
 from sync_engine.places import Place, own_keys, places
+from sync_engine.reach import ELSEWHERE, seen_among
 from sync_engine.runs import run
 
 _SLICE: Final = 500
@@ -151,7 +152,7 @@ def drift(
     Raises: as `runs.run`; what goes wrong later is in the report.
     """
     whole = not (options.brins or options.resources or options.only)
-    teller = _Teller(limit, each, whole=whole)
+    teller = _Teller(limit, each, whole=whole, seen=_seen_by(hub))
     report = run(hub, koppeling, options, progress=progress, inspect=teller.inspect)
     with hub.store.work() as work:
         subject = f"plan {report.plan_id}"
@@ -163,6 +164,22 @@ def drift(
             for pin in found.pinned:
                 each(_of_pin(pin, koppeling))
     return found
+
+
+Seen: TypeAlias = Callable[[Sequence[int]], Collection[int]]
+"""Of these core ids those that the actor may see."""
+
+
+def _seen_by(hub: Hub) -> Seen:
+    """What tells who may be told of: the run itself compares everything."""
+    if not hub.actor.is_limited:
+        return lambda cores: cores
+
+    def seen(cores: Sequence[int]) -> set[int]:
+        with hub.store.work() as work:
+            return seen_among(work, cores)
+
+    return seen
 
 
 def _pinned(hub: Hub, koppeling: str, brins: Sequence[str]) -> list[PinRow]:
@@ -189,9 +206,14 @@ class _Teller:
     """Reads the plan of a dry run and counts."""
 
     def __init__(
-        self, limit: int, each: Callable[[RecordDrift], None] | None, *, whole: bool
+        self,
+        limit: int,
+        each: Callable[[RecordDrift], None] | None,
+        *,
+        whole: bool,
+        seen: Seen,
     ) -> None:
-        self._limit = limit
+        self._limit, self._seen = limit, seen
         self._each = each
         self._whole = whole
         self._elsewhere: list[Elsewhere] = []
@@ -206,10 +228,12 @@ class _Teller:
             self._rows[str(row.entity), row.target].append(row)
         for steps in _steps(context, plan_id):
             by_entity: dict[Entity, list[_Step]] = defaultdict(list)
+            mine = self._seen([step.core_id for step in steps if step.op != "create"])
             for step in steps:
-                by_entity[step.entity].append(step)
+                if step.op == "create" or step.core_id in mine:
+                    by_entity[step.entity].append(step)
             for entity, some in by_entity.items():
-                self._take(_Slice(context, entity, some, self._rows))
+                self._take(_Slice(context, entity, some, self._rows, seen=self._seen))
         if self._whole:
             self._elsewhere = [found for e in _PERSONS if (found := self._missing(context, e))]
 
@@ -225,7 +249,8 @@ class _Teller:
             f"AND EXISTS ({own.format('link', '<>')}) ORDER BY c.id",
             (context.koppeling.tenant_id, context.today, *named * 3),
         )
-        keys = [hub_key(core_id) for (core_id,) in rows]
+        mine = self._seen([core_id for (core_id,) in rows])
+        keys = [hub_key(core_id) for (core_id,) in rows if core_id in mine]
         if self._each is not None:
             for key in keys:
                 self._each(RecordDrift(str(entity), "elsewhere", key, "", "", ""))
@@ -306,7 +331,10 @@ class _Slice:
         entity: Entity,
         steps: Sequence[_Step],
         rows: dict[tuple[str, str], list[DescribedRow]],
+        *,
+        seen: Seen,
     ) -> None:
+        self._seen = seen
         self._context, self._entity, self._steps, self._rows = context, entity, steps, rows
         self._own = _keys(context, entity, [step.core_id for step in steps])
         self._places: dict[str, Place] = {}
@@ -322,11 +350,14 @@ class _Slice:
                 target = target_of(self._entity, key)
                 if target is not None:
                     wanted[target].update(numbers_in(key, pair))
-        return {
+        mine = self._seen(sorted({n for some in wanted.values() for n in some if n > 0}))
+        found = {
             (target, number): key
             for target, numbers in wanted.items()
             for number, key in _keys(self._context, target, sorted(numbers)).items()
         }
+        others = ((target, n) for target, some in wanted.items() for n in some if n > 0)
+        return found | {one: ELSEWHERE for one in others if one[1] not in mine}
 
     def records(self) -> Iterator[RecordDrift]:
         """Each step, told."""

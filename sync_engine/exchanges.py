@@ -164,7 +164,7 @@ class Exchanges:
                     core_id,
                     kind,
                     state,
-                    _written(detail or {}),
+                    encode_detail(detail or {}),
                     self._clock.now(),
                     operator,
                 ),
@@ -217,7 +217,7 @@ class Exchanges:
                 f"AND koppeling_id = ? AND state = ? AND revision = ? RETURNING {_COLUMNS}",
                 (
                     state,
-                    _written(exchange.detail if detail is None else detail),
+                    encode_detail(exchange.detail if detail is None else detail),
                     exchange.message_id if message_id is None else message_id,
                     self._clock.now(),
                     operator,
@@ -259,8 +259,14 @@ def alarms(work: Work, koppelingen: Sequence[int]) -> dict[int, int]:
     )
 
 
-def _written(detail: Detail) -> str:
+def encode_detail(detail: Detail) -> str:
+    """A detail as the store keeps it."""
     return msgspec.json.encode(dict(detail)).decode()
+
+
+def decode_detail(text: str) -> Detail:
+    """A detail that the store kept."""
+    return msgspec.json.decode(text, type=dict[str, str | int | bool | None])
 
 
 def _exchange(row: Row) -> Exchange:
@@ -271,7 +277,7 @@ def _exchange(row: Row) -> Exchange:
         kind=row[3],
         state=row[4],
         revision=row[5],
-        detail=msgspec.json.decode(row[6], type=dict[str, str | int | bool | None]),
+        detail=decode_detail(row[6]),
         message_id=row[7],
         changed_at=instant(row[8]),
         operator=row[9],

@@ -16,13 +16,14 @@ import msgspec
 from config.operators import SYSTEM
 from config.sources import Source
 from connectors import registry
-from connectors.base import CircuitState, Manifest
+from connectors.base import Capability, CircuitState, Manifest
 from sync_engine import expiry
 from sync_engine.admission import CIRCUIT, MAINTENANCE, SWITCHED_OFF
 from sync_engine.cases import open_cases
 from sync_engine.exchanges import alarms
 from sync_engine.hub import Hub
 from sync_engine.lately import Lately, lately
+from sync_engine.outbox import states
 from sync_engine.plans import Waiting, waiting_plans
 from sync_engine.politeness import circuits, hosts_of
 from sync_engine.quarantine import counts as quarantined
@@ -96,7 +97,7 @@ class _Known:
                 "GROUP BY koppeling"
             )
         )
-        self.outbox = _outbox(work)
+        self.outbox = _outbox(work, ids)
         self.alarms = alarms(work, ids)
         self.totals = totals(work, ids)
 
@@ -113,7 +114,7 @@ def _facts(
     plans = known.plans.get(number)
     cases, since = known.cases.get(number, (0, None))
     clock = outlook(hub, source, number, known.clock, now=known.at, since=runs.good_at)
-    waiting, oldest = known.outbox.get((source.tenant, source.name), (0, None))
+    waiting, oldest = known.outbox.get(number, (0, None))
     return KoppelingFacts(
         name=source.name,
         system=source.system,
@@ -136,6 +137,7 @@ def _facts(
         quarantine=known.quarantine.get(source.name, 0),
         outbox=waiting,
         outbox_oldest=oldest,
+        reads=_reads(source, manifest),
         inbox_refused=known.refused.get(source.name, 0),
         alarms=known.alarms.get(number, 0),
         expiries=expiry.of_source(hub, source, manifest),
@@ -187,16 +189,25 @@ def _schools(work: Work, ids: Sequence[int]) -> dict[int, set[str]]:
     return found
 
 
-def _outbox(work: Work) -> dict[tuple[str, str], tuple[int, datetime | None]]:
-    """(tenant, target) → messages that are not confirmed, and since when the oldest waits."""
+def _outbox(work: Work, ids: Sequence[int]) -> dict[int, tuple[int, datetime | None]]:
+    """Koppeling id → messages that are not over, and since when the oldest waits; only if any."""
     return {
-        (tenant, target): (count, since and instant(since))
-        for tenant, target, count, since in work.execute(
-            "SELECT t.name, o.target, COUNT(*), MIN(r.started_at) FROM outbox o "
-            "JOIN tenant t ON t.id = o.tenant_id LEFT JOIN run r ON r.id = o.run_id "
-            "WHERE o.state <> 'confirmed' GROUP BY t.name, o.target"
+        number: (count, since and instant(since))
+        for number, count, since in work.execute(
+            "SELECT koppeling_id, COUNT(*), MIN(made_at) FROM outbox "
+            f"WHERE state IN ({states.listed(states.OPEN)}) AND {work.many('koppeling_id')} "
+            "GROUP BY koppeling_id",
+            (work.values(ids),),
         )
     }
+
+
+def _reads(source: Source, manifest: Manifest | None) -> bool:
+    """Whether anything is read from a koppeling, or it is only delivered to."""
+    if manifest is None or not source.resources:
+        return True
+    chosen = [r for r in manifest.resources if r.name in source.resources]
+    return not chosen or any(Capability.SNAPSHOT in r.capabilities for r in chosen)
 
 
 def _not_begun(clock: Outlook, runs: Lately) -> tuple[str, str, datetime] | None:

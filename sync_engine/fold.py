@@ -79,7 +79,7 @@ class Claim(msgspec.Struct, frozen=True):
         return self.issuer or self.koppeling_id
 
 
-_Key: TypeAlias = tuple[bool, bool, bool, bool, int, str, int, str, str]
+_Key: TypeAlias = tuple[bool, bool, bool, bool, int, str, int, int, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +248,8 @@ def _take_only(folded: Folded, claim: Claim) -> None:
 
 
 def _order(entity: str, name: str, rules: FoldRules) -> Callable[[Claim], _Key]:
+    obtained = fields_of(Entity(entity))[name].kind is Kind.PSEUDONYM
+
     def key(claim: Claim) -> _Key:
         retained = name in claim.form.get(RETAINED, ())  # type: ignore[operator] # a list of names
         authority = rules.authority(entity, name, claim.koppeling)
@@ -258,12 +260,21 @@ def _order(entity: str, name: str, rules: FoldRules) -> Callable[[Claim], _Key]:
             retained,
             authority,
             claim.koppeling,
+            _shortness(claim.form[name]) if obtained else 0,
             claim.rank,
             claim.scope,
             claim.source_key,
         )
 
     return key
+
+
+def _shortness(pseudonym: Json) -> int:
+    """Less for what lasts longer: who left one vestiging may be at another still."""
+    if not isinstance(pseudonym, dict):
+        return date.max.toordinal()
+    until = pseudonym.get("geldig_tot")
+    return 0 if until is None else (date.max - date.fromisoformat(str(until))).days
 
 
 def _winner(

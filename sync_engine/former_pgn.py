@@ -74,6 +74,20 @@ def _number(kind: str, text: str) -> Iterator[Pgn]:
         return  # of a release that checked otherwise: it is nobody's number
 
 
+def whose_now(hub: Hub, tenant_id: int, core_id: int, number: Pgn) -> int | None:
+    """Another leerling of the tenant whom a source gives this number now."""
+    digest = hub.cipher(tenant_id).index(f"{_LEERLING}/{_kind(number)}", number.reveal())
+    with hub.store.work() as work:
+        rows = work.execute(
+            "SELECT MIN(COALESCE(a.survivor_id, m.core_id)) FROM match_key m "
+            "JOIN koppeling k ON k.id = m.koppeling_id AND k.tenant_id = ? "
+            "LEFT JOIN alias a ON a.core_id = m.core_id WHERE m.digest = ? AND m.entity = ? "
+            "AND COALESCE(a.survivor_id, m.core_id) <> ?",
+            (tenant_id, digest, _LEERLING, core_id),
+        )
+    return None if rows[0][0] is None else int(rows[0][0])
+
+
 # -- what a source says of them --------------------------------------------------------------------
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -17,22 +16,19 @@ from config.herinrichting import MovedPart
 from config.keyring import Keyring
 from config.nearest import choice, nearest
 from config.settings import Settings
-from config.sources import PgnPurpose, Source
+from config.sources import PgnPurpose, School, Source, Tenant
 from connectors import registry as connector_registry
 from connectors.base import (
     Connector,
-    DataClass,
     Inbox,
     Keeps,
-    Link,
     Manifest,
-    Manners,
 )
-from connectors.stores import Batches, People, Vault
 from mappings import registry as mapping_registry
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from mappings.mapping import Mapping
+from mappings.outward import Outward
 from sector.identifiers import Brin, Identifier, InvalidIdentifierError, Vestigingsnummer
 from sync_engine import herinrichtingen
 from sync_engine.actor import Actor
@@ -43,8 +39,10 @@ from sync_engine.context import KoppelingRow
 from sync_engine.errors import NoRightError
 from sync_engine.exchanges import Exchanges
 from sync_engine.inbox import StoreInbox
+from sync_engine.linking import Stores, connector
 from sync_engine.people import Purpose, StorePeople
 from sync_engine.politeness import StoreManners
+from sync_engine.reach import Reach, lay, reach_of
 from sync_engine.renumbering import Renumbering
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.engine import Store
@@ -66,6 +64,7 @@ class Hub:
     Attributes:
         connect: makes the connector of a source; tests and the demo may replace it.
         find_mapping: finds the mapping of a system; tests may replace it.
+        find_outward: finds what says what a system should have of the core, if anything does.
         actor: who acts; the system itself where no person does.
         tracing: where traces of runs go; None, the default, is nowhere.
     """
@@ -76,13 +75,52 @@ class Hub:
     clock: Clock
     connect: Callable[[Source, Clock], Connector]
     find_mapping: Callable[[str], Mapping] = mapping_registry.mapping_of
+    find_outward: Callable[[str], Outward | None] = mapping_registry.outward_of
     actor: Actor = field(default_factory=Actor)
     tracing: Tracing | None = None
 
     def __post_init__(self) -> None:
-        """The same installation by other settings or for another actor makes connectors its own."""
+        """Connectors of its own, and a store that shows no more than its actor may see.
+
+        The same installation by other settings or for another actor is made by `replace`.
+        """
+        store = self.store.whole
+        if self.actor.is_limited:
+            store = store.under(self._lay)
+        object.__setattr__(self, "store", store)
         if getattr(self.connect, "__func__", None) is Hub.connector:
             object.__setattr__(self, "connect", self.connector)
+
+    def _lay(self, work: Work) -> None:
+        lay(
+            work,
+            self.settings,
+            tenants=self.actor.tenants or frozenset(),
+            schools=self.actor.schools,
+            on=local_date(self.clock.now(), self.settings.timezone),
+            operator=self.actor.name,
+        )
+
+    @property
+    def whole(self) -> Hub:
+        """The same as the system uses it, for what the actor may do: his is its name.
+
+        Whoever takes it has judged what was asked: nothing of what it reads may be shown.
+        """
+        return replace(self, actor=self.actor.unlimited()) if self.actor.is_limited else self
+
+    @property
+    def reach(self) -> Reach | None:
+        """What the actor may act for where that is a part of some tenant; None where it is not."""
+        if not self.actor.is_limited:
+            return None
+        with self.store.whole.work() as work:
+            return reach_of(
+                work,
+                tenants=self.actor.tenants or frozenset(),
+                schools=self.actor.schools,
+                on=local_date(self.clock.now(), self.settings.timezone),
+            )
 
     @classmethod
     def open(
@@ -214,7 +252,7 @@ class Hub:
 
     def _has_gone(self, part: MovedPart) -> bool:
         """Whether the koppeling that gets a part has it."""
-        with self.store.work() as work:
+        with self.store.whole.work() as work:
             return bool(
                 work.execute(
                     "SELECT 1 FROM scope s JOIN koppeling k ON k.id = s.koppeling_id "
@@ -255,8 +293,25 @@ class Hub:
 
     def sources(self) -> tuple[Source, ...]:
         """The configured koppelingen that the actor may act for."""
-        allowed = self.actor.tenants
+        allowed, reach = self.actor.tenants, self.reach
+        if reach is not None:
+            mine = self.settings.source
+            return tuple(s for s in mine if reach.has_source(self.settings, s))
         return tuple(s for s in self.settings.source if allowed is None or s.tenant in allowed)
+
+    def own_schools(self) -> list[tuple[Tenant, School]]:
+        """The configured schools that the actor may act for, or for a part, each of its tenant."""
+        allowed, reach = self.actor.tenants, self.reach
+        return [
+            (tenant, school)
+            for tenant in self.settings.tenant
+            for school in tenant.school
+            if (
+                (allowed is None or tenant.name in allowed)
+                if reach is None
+                else reach.has_school(tenant.name, school.brin.reveal())
+            )
+        ]
 
     def source(self, name: str) -> Source:
         """The koppeling of that name.
@@ -280,13 +335,15 @@ class Hub:
 
         Raises: ConfigurationError if no school of his has that number; it names the nearest.
         """
-        mine = self.sources()
+        mine, reach = self.sources(), self.reach
         tenants = {source.tenant for source in mine}
         wanted = school.strip().upper()
         brins = {
             s.brin.reveal() for t in self.settings.tenant if t.name in tenants for s in t.school
         }
         names = [n for n in self.names_of(wanted) if n[:_BRIN_LENGTH] in brins]
+        if reach is not None and not self._has_school(reach, names):
+            names = []
         if not names:
             raise ConfigurationError(
                 "there is no school with that BRIN or vestigingsnummer",
@@ -294,6 +351,11 @@ class Hub:
             )
         serving = [source for name in names for source in self.settings.sources_of(name)]
         return tuple(s for s in mine if s in serving)
+
+    def _has_school(self, reach: Reach, names: Iterable[str]) -> bool:
+        tenants = [t for t in self.settings.tenant if t.name in reach.tenants]
+        whole = {school.brin.reveal() for tenant in tenants for school in tenant.school}
+        return any(reach.touches(name) or name[:_BRIN_LENGTH] in whole for name in names)
 
     def names_of(self, school: str) -> tuple[str, ...]:
         """Every number of a school, in the tenants that the actor may act for; its own first."""
@@ -320,14 +382,16 @@ class Hub:
                 (work.values([source.name for source in sources]),),
             ):
                 numbers += msgspec.json.decode(listed, type=list[str])
-        return list(dict.fromkeys([*brins, *numbers]))
+        reach, found = self.reach, list(dict.fromkeys([*brins, *numbers]))
+        return found if reach is None else [n for n in found if self._has_school(reach, [n])]
 
     def tenants(self, work: Work, *, only: str | None = None) -> dict[int, str]:
-        """Id → name of the tenants that the actor may act for, those of the past included.
+        """Id → name of the tenants that the actor may act for, or for a part; the past included.
 
         Raises: ConfigurationError if `only` names none of them; it names the nearest.
         """
-        allowed = self.actor.tenants
+        reach = self.reach
+        allowed = self.actor.tenants if reach is None else reach.tenant_names(self.settings)
         mine = {
             number: name
             for number, name in work.execute("SELECT id, name FROM tenant ORDER BY id")
@@ -342,7 +406,7 @@ class Hub:
         return chosen
 
     def check_tenant(self, tenant_id: int) -> None:
-        """Do nothing where the actor may act for this tenant. Raises: NoRightError."""
+        """Do nothing where the actor may act for something of this tenant. Raises: NoRightError."""
         if self.actor.tenants is None:
             return
         with self.store.work() as work:
@@ -353,8 +417,12 @@ class Hub:
     # -- one tenant --------------------------------------------------------------------------------
 
     def koppelingen(self, tenant_id: int) -> dict[int, str]:
-        """Id → name of every koppeling of a tenant, those of the past included."""
-        with self.store.work() as work:
+        """Id → name of every koppeling of a tenant, those of the past included.
+
+        Of a record that is his the actor sees each koppeling that knows it: their names are told to
+        who may see a part of the tenant too.
+        """
+        with self.store.whole.work() as work:
             return dict(
                 work.execute("SELECT id, name FROM koppeling WHERE tenant_id = ?", (tenant_id,))
             )
@@ -384,7 +452,7 @@ class Hub:
             koppeling=source.name,
             system=source.system,
             policy=self.settings.politeness,
-            probe=2 * _timeout(self.settings),
+            probe=2 * self.settings.policy.limits.request_timeout,
             clock=clock,
         )
         return connector(
@@ -494,109 +562,9 @@ def _mirrored(work: Work) -> tuple[dict[str, int], dict[str, tuple[int, str]]]:
     return {row[0]: row[1] for row in tenants}, {row[0]: (row[1], row[2]) for row in sources}
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """The stores of the engine that a connector is handed; None where it declares no need."""
-
-    inbox: Inbox | None = None
-    vault: Vault | None = None
-    batches: Batches | None = None
-    people: People | None = None
-
-
-NO_STORES: Final = Stores()
-
-
-def connector(
-    settings: Settings,
-    source: Source,
-    clock: Clock,
-    *,
-    stores: Stores = NO_STORES,
-    manners: Manners | None = None,
-) -> Connector:
-    """The connector of a configured source, its secrets resolved.
-
-    Args:
-        settings: of the installation.
-        source: the koppeling.
-        clock: of the connector.
-        stores: those that it needs.
-        manners: how its system is spared, with all who ask it.
-
-    Raises: ConfigurationError if the system is unknown, a setting misses, or a secret is not there.
-    """
-    factory = connector_registry.factory(source.system)
-    _refuse_unacknowledged(settings, factory.manifest)
-    _refuse_unagreed(settings, source, factory.manifest)
-    link = link_of(settings, source, factory.manifest, stores=stores, manners=manners)
-    return factory.connect(link, clock=clock)
-
-
-def link_of(
-    settings: Settings,
-    source: Source,
-    manifest: Manifest,
-    *,
-    stores: Stores = NO_STORES,
-    manners: Manners | None = None,
-) -> Link:
-    """What the configuration gives a connector. Raises: ConfigurationError."""
-    secret = {setting.name for setting in manifest.settings if setting.secret}
-    return Link(
-        name=source.name,
-        options=source.resolve_options(secret=secret),
-        resources=source.resources,
-        timeout=_timeout(settings),
-        drop=dropped_fields(settings, source, manifest),
-        inbox=stores.inbox,
-        manners=manners,
-        vault=stores.vault,
-        batches=stores.batches,
-        people=stores.people,
-    )
-
-
-def dropped_fields(settings: Settings, source: Source, manifest: Manifest) -> frozenset[str]:
-    """The fields (`leerling.BSN`) that the configuration keeps out of the hub, as it stands now."""
-    special = {
-        f"{resource.name}.{name}"
-        for resource in manifest.resources
-        for name, data_class in resource.fields.items()
-        if data_class is DataClass.SPECIAL
-    }
-    return settings.drop_for(source, special=special)
-
-
-def _refuse_unacknowledged(settings: Settings, manifest: Manifest) -> None:
-    """Production rests on no contract that nobody confirmed and nobody accepted."""
-    missing = settings.unacknowledged(a.name for a in manifest.assumptions)
-    if settings.production and missing:
-        names = ", ".join(sorted(missing))
-        raise ConfigurationError(
-            f"{manifest.system}: these assumed contracts are not acknowledged: {names}",
-            advice="Lees ze met `koppelhub assumptions` en neem ze op in `acknowledged`.",
-        )
-
-
-def _refuse_unagreed(settings: Settings, source: Source, manifest: Manifest) -> None:
-    """In production no key of a school is used before it agreed."""
-    has_key = any(setting.secret for setting in manifest.settings)
-    if settings.production and has_key and source.agreement is None:
-        raise ConfigurationError(
-            f"source[{source.name}].agreement: nobody recorded that the school agreed",
-            advice=f'Leg het vast: `koppelhub source agree {source.name} --basis "..." '
-            '--purpose "..." --on JJJJ-MM-DD`.',
-        )
-
-
 def _resource_names() -> set[str]:
     return {
         resource.name
         for factory in connector_registry.find().installed.values()
         for resource in factory.manifest.resources
     }
-
-
-def _timeout(settings: Settings) -> timedelta:
-    return settings.policy.limits.request_timeout

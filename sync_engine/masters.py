@@ -17,7 +17,8 @@ from config.settings import Settings
 from sync_engine.actor import Actor
 from sync_engine.audit import note
 from sync_engine.errors import RunActiveError
-from sync_engine.hub import Hub, connector
+from sync_engine.hub import Hub
+from sync_engine.linking import connector
 from sync_engine.schedule.heartbeat import processes
 from sync_engine.store.engine import Store
 from sync_engine.store.keys import record_keys, rewrap_tenant_keys, verify_keys

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mappings.canonical.fields import Entity
 from sync_engine.hub import Hub
-from sync_engine.options import Options
+from sync_engine.options import Kind, Options
 from sync_engine.pseudonyms import obtaining, some
-from sync_engine.resync import Part, adding
+from sync_engine.resync import Part
 
 
 def obtain(hub: Hub, school: str, *, keys: Sequence[str] = ()) -> list[Part]:
@@ -24,10 +25,10 @@ def obtain(hub: Hub, school: str, *, keys: Sequence[str] = ()) -> list[Part]:
     parts: list[Part] = []
     for source in some(obtaining(hub, school), school):
         brins = hub.schools(source.name, [school])
+        options, who = Options(brins=brins, by_hand=True), f"iedereen van {school}"
         if keys:
-            part = adding(source, *keys)
-            parts.append(replace(part, options=replace(part.options, brins=brins)))
-        else:
-            options = Options(brins=brins, by_hand=True)
-            parts.append(Part(source.name, f"iedereen van {school}", options))
+            resources = (str(Entity.LEERLING),)
+            options = replace(options, kind=Kind.ONLY, only=tuple(keys), resources=resources)
+            who = ", ".join(keys)
+        parts.append(Part(source.name, who, options))
     return parts

@@ -6,7 +6,7 @@ Nothing is kept for it: each step follows from the configuration, the runs and t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -14,6 +14,7 @@ from config.errors import ConfigurationError
 from config.nearest import choice
 from config.settings import Settings
 from config.sources import School, Source
+from connectors import registry
 from sync_engine.hub import Hub
 from sync_engine.store.work import Work
 
@@ -61,6 +62,7 @@ _COMMANDS: Final = {
     Step.APPLY: "koppelhub plan list",
     Step.LIVE: 'koppelhub source live {source} --schedule "15 2 * * *"',
 }
+_LATER: Final = 'koppelhub source live {source} --schedule "30 4 * * *"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,18 @@ class Way:
 
 @dataclass(slots=True)
 class Facts:
-    """What the database says of koppelingen, by name."""
+    """What the database says of koppelingen, by name.
+
+    Attributes:
+        adding: those that only add to what others say: there is nothing of theirs to adopt, and
+            they are read after the others.
+    """
 
     checked: set[str] = field(default_factory=set)
     adopted: set[str] = field(default_factory=set)
     planned: set[str] = field(default_factory=set)
     applied: set[str] = field(default_factory=set)
+    adding: set[str] = field(default_factory=set)
 
 
 def ways(hub: Hub, *, school: str | None = None) -> list[Way]:
@@ -112,13 +120,7 @@ def ways(hub: Hub, *, school: str | None = None) -> list[Way]:
 
     Raises: ConfigurationError if there is no such school.
     """
-    tenants = hub.actor.tenants
-    schools = [
-        (tenant.name, one)
-        for tenant in hub.settings.tenant
-        if tenants is None or tenant.name in tenants
-        for one in tenant.school
-    ]
+    schools = [(tenant.name, one) for tenant, one in hub.own_schools()]
     if school is not None:
         wanted = school.strip().upper()[:4]
         known = [one.brin.reveal() for _, one in schools]
@@ -173,7 +175,17 @@ def steps_of(
         Step.APPLY: name in facts.applied,
         Step.LIVE: source.schedule is not None,
     }
-    return _steps(done, source=name, school=school, needs_agreement=production)
+    steps = _steps(done, source=name, school=school, needs_agreement=production)
+    return _adding(steps, name) if name in facts.adding else steps
+
+
+def _adding(steps: Iterable[StepView], source: str) -> tuple[StepView, ...]:
+    """Of a koppeling that only adds to what others say."""
+    return tuple(
+        replace(one, command=_LATER.format(source=source)) if one.step is Step.LIVE else one
+        for one in steps
+        if one.step is not Step.ADOPT
+    )
 
 
 def _steps(
@@ -235,9 +247,13 @@ def _facts(work: Work) -> Facts:
         "JOIN run r ON r.id = p.run_id JOIN koppeling k ON k.id = r.koppeling_id "
         "WHERE p.state <> 'planning' GROUP BY k.name"
     )
+    installed = registry.find().installed
+    adding = {system for system, factory in installed.items() if factory.manifest.adds}
+    systems = work.execute("SELECT name, system FROM koppeling")
     return Facts(
         checked={subject.removeprefix("koppeling ") for subject, why in checked if why == PASSED},
         adopted={name for (name,) in adopted},
         planned={name for name, _ in plans},
         applied={name for name, applied in plans if applied},
+        adding={name for name, system in systems if system in adding},
     )

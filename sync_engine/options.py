@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from mappings.canonical.fields import Entity
 from sync_engine.guard import Allowance
-from sync_engine.renumbering import Herinrichting
+from sync_engine.renumbering import Herinrichting, places
 
 Progress = Callable[[str, str, int], None]
 """Called with (phase, what, records so far); for progress bars."""
@@ -61,6 +61,27 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Apart:
+    """Some schools, apart from the others of their koppeling.
+
+    Attributes:
+        scopes: those of other schools, or of these and others: what waits there is left.
+        schools: BRINs and vestigingsnummers of these.
+        unsaid: a scope that says of no school that it is of it is of these.
+    """
+
+    scopes: tuple[int, ...] = ()
+    schools: tuple[str, ...] = ()
+    unsaid: bool = False
+
+    def has(self, numbers: Sequence[str]) -> bool:
+        """Whether all that a scope says it is of is of these schools."""
+        if not numbers:
+            return self.unsaid
+        return all(any(n.startswith(s) for s in self.schools) for n in places(numbers))
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What to run.
 
@@ -90,6 +111,8 @@ class Options:
         time_limit: after this the run ends by itself, cleanly.
         due: the instant of its schedule, of a run by the clock; it is carried out once.
         operator: who asked for it.
+        apart: what is left as it is, where who asked may act for some schools of a tenant only;
+            None where he may for all.
         allowed: what may pass the guards in this run alone, where a person said so.
     """
 
@@ -118,6 +141,7 @@ class Options:
     due: datetime | None = None
     operator: str = "system"
     allowed: tuple[Allowance, ...] = ()
+    apart: Apart | None = None
 
     @property
     def is_whole(self) -> bool:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from config.sources import PgnPurpose
 from connectors.stores import Place, Pupil, Teacher
@@ -35,6 +35,7 @@ KINDS: Final[Mapping[str, type[Bsn] | type[Onderwijsnummer]]] = {
 }
 """Roles of identifiers that are a PGN, the first that there is counts."""
 
+_Told: TypeAlias = tuple[int, str, bytes]
 _BRIN: Final = 4
 _FEW: Final = 5
 """So many persons are named in the audit trail; of more it says how many."""
@@ -162,24 +163,13 @@ class StorePeople:
         """Hub id → PGN, of whom it may be handed out.
 
         A BSN goes before an onderwijsnummer, also where it is the onderwijsnummer alone that may be
-        used: that is not his PGN then, and he gets none.
+        used: that is not his PGN then, and he gets none. Nor does he where the number is told for
+        another purpose only.
         """
         if not self._purpose.is_given:
             return {}
-        told = {
-            (core_id, kind)
-            for core_id, kind in work.execute(
-                "SELECT DISTINCT core_id, kind FROM match_key WHERE entity = ? "
-                f"AND {work.many('core_id')} AND {work.many('kind')} "
-                f"AND {work.many('koppeling_id')}",
-                (
-                    str(Entity.LEERLING),
-                    work.values(cores),
-                    work.values(list(KINDS)),
-                    work.values(self._purpose.tellers),
-                ),
-            )
-        }
+        told, elsewhere = self._told(work, cores)
+        kinds = {(core_id, kind) for core_id, kind, _ in told}
         rows = work.execute(
             "SELECT e.eigenaar_id, e.soort, e.waarde, s.salt FROM identificatie e "
             "JOIN core_salt s ON s.core_id = e.eigenaar_id WHERE e.uitgever = 0 "
@@ -190,11 +180,30 @@ class StorePeople:
         first = {row[0]: row for row in reversed(rows)}
         found: dict[int, Bsn | Onderwijsnummer] = {}
         for core_id, (_, kind, sealed, salt) in first.items():
-            if (core_id, kind) in told:
-                number = self._opened(core_id, kind, sealed, salt)
-                if number is not None:
-                    found[core_id] = number
+            if (core_id, kind) not in kinds:
+                continue
+            number = self._opened(core_id, kind, sealed, salt)
+            if number is None:
+                continue
+            if elsewhere:
+                digest = self._keys().index(f"{Entity.LEERLING}/{kind}", number.reveal())
+                if (core_id, kind, digest) in elsewhere:
+                    continue
+            found[core_id] = number
         return found
+
+    def _told(self, work: Work, cores: Sequence[int]) -> tuple[set[_Told], set[_Told]]:
+        """What is told for this purpose, and what for others: hub id, kind, blind index."""
+        told: set[_Told] = set()
+        elsewhere: set[_Told] = set()
+        for core_id, kind, digest, koppeling_id in work.execute(
+            "SELECT core_id, kind, digest, koppeling_id FROM match_key WHERE entity = ? "
+            f"AND {work.many('core_id')} AND {work.many('kind')}",
+            (str(Entity.LEERLING), work.values(cores), work.values(list(KINDS))),
+        ):
+            mine = koppeling_id in self._purpose.tellers
+            (told if mine else elsewhere).add((core_id, kind, bytes(digest)))
+        return told, elsewhere - told
 
     def _opened(
         self, core_id: int, kind: str, sealed: bytes, salt: bytes
@@ -265,11 +274,12 @@ _NOT_EMPTY: Final = "(i.geldig_van IS NULL OR i.geldig_tot IS NULL OR i.geldig_t
 """Who left before his first day was never there."""
 
 _PUPILS: Final = (
+    # CROSS JOIN: SQLite takes them in this order, and not every leerling of every school first
     f"SELECT p.id, MAX(i.geldig_tot), {_LASTS.format('i.geldig_tot')} FROM vestiging v "
-    "JOIN inschrijving i ON i.vestiging_id = v.id "
-    "LEFT JOIN alias a ON a.core_id = i.leerling_id "
-    "JOIN leerling p ON p.id = COALESCE(a.survivor_id, i.leerling_id) "
-    "WHERE v.tenant_id = ? AND v.vestigingsnummer = ? AND p.tenant_id = ? AND p.id > ? "
+    "CROSS JOIN inschrijving i LEFT JOIN alias a ON a.core_id = i.leerling_id "
+    "CROSS JOIN leerling p WHERE i.vestiging_id = v.id "
+    "AND p.id = COALESCE(a.survivor_id, i.leerling_id) "
+    "AND v.tenant_id = ? AND v.vestigingsnummer = ? AND p.tenant_id = ? AND p.id > ? "
     f"AND {_NOT_EMPTY} {{only}}GROUP BY p.id ORDER BY p.id LIMIT {BATCH}"
 )
 _TEACHES: Final = (

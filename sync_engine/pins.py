@@ -115,17 +115,21 @@ def pin(
             rows = work.execute("SELECT salt FROM core_salt WHERE core_id = ?", (core_id,))
             salt = rows[0][0] if rows else new_salt()
             if not rows:
-                work.execute("INSERT INTO core_salt (core_id, salt) VALUES (?, ?)", (core_id, salt))
+                work.execute(
+                    f"INSERT INTO {work.real('core_salt')} (core_id, salt) VALUES (?, ?)",
+                    (core_id, salt),
+                )
             sealed = cipher.person(salt).encrypt(msgspec.json.encode(value), b"pin|%d" % core_id)
             work.execute(
-                "UPDATE pin SET lifted_at = ? "
+                f"UPDATE {work.real('pin')} SET lifted_at = ? "
                 "WHERE field = ? AND lifted_at IS NULL AND (core_id = ? OR core_id IN "
                 "(SELECT core_id FROM alias WHERE survivor_id = ?))",
                 (hub.clock.now(), field, core_id, core_id),
             )
             made = work.execute(
-                "INSERT INTO pin (tenant_id, core_id, entity, field, value, reason, operator, "
-                "until, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                f"INSERT INTO {work.real('pin')} (tenant_id, core_id, entity, field, value, "
+                "reason, operator, until, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "RETURNING id",
                 (
                     tenant_id,
                     core_id,
@@ -166,7 +170,10 @@ def lift(hub: Hub, pin_id: int, *, operator: str = "system") -> None:
         tenant_id, entity, core_id = rows[0]
         hub.check_tenant(tenant_id)
         with tenant_lock(hub.store, tenant_id, on=work), work.transaction():
-            work.execute("UPDATE pin SET lifted_at = ? WHERE id = ?", (hub.clock.now(), pin_id))
+            work.execute(
+                f"UPDATE {work.real('pin')} SET lifted_at = ? WHERE id = ?",
+                (hub.clock.now(), pin_id),
+            )
             _refold(work, tenant_id, Entity(entity), core_id)
             note_within(
                 hub,
@@ -275,7 +282,7 @@ def _tenant_of(work: Work, entity: Entity, core_id: int) -> int:
 
 def _refold(work: Work, tenant_id: int, entity: Entity, core_id: int) -> None:
     work.execute(
-        "INSERT INTO refold (core_id, tenant_id, entity, reason) VALUES (?, ?, ?, 'pin') "
-        "ON CONFLICT (core_id) DO NOTHING",
+        f"INSERT INTO {work.real('refold')} (core_id, tenant_id, entity, reason) "
+        "VALUES (?, ?, ?, 'pin') ON CONFLICT (core_id) DO NOTHING",
         (core_id, tenant_id, str(entity)),
     )

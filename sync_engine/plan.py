@@ -30,6 +30,7 @@ from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator
 from sync_engine.fold import Claim, Folded, FoldRules, Json, Reference, fold
 from sync_engine.guard import MEMBERS, Schools
+from sync_engine.memberships import Touched, members_of, put_back
 from sync_engine.nodes import load_nodes, lookup_links
 from sync_engine.project import State, difference, has_parts, project, references
 from sync_engine.rows import Prepared, States
@@ -46,7 +47,6 @@ from sync_engine.steps import (
 )
 from sync_engine.store.cipher import PersonCipher
 from sync_engine.succession import left_behind
-from sync_engine.turn import Touched, members_of, put_back
 
 
 def _references(step: Step) -> list[list[Json]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from hashlib import sha256
@@ -22,6 +22,7 @@ from sync_engine.flat import field_of, numbers_in, target_of
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
 from sync_engine.nearby import near_numbers
+from sync_engine.reach import ELSEWHERE, seen_among
 from sync_engine.store.values import instant
 from sync_engine.store.work import Row, Work
 from sync_engine.view import store_context
@@ -355,7 +356,9 @@ def labels_of(work: Work, entity: Entity, changes: dict[str, list[Json]]) -> dic
 
 
 def _label(work: Work, steps: Sequence[StepView]) -> None:
-    labels = _labels(work, steps)
+    named = _named(steps)
+    labels = _labels(work, named)
+    seen = seen_among(work, {number for some in named.values() for number in some})
     for step in steps:
         entity = Entity(step.entity)
         for key, pair in step.changes.items():
@@ -364,10 +367,11 @@ def _label(work: Work, steps: Sequence[StepView]) -> None:
                 continue
             for number in numbers_in(key, pair):
                 unnamed = hub_key(number) if number > 0 else "nieuw"
+                unnamed = unnamed if number in seen or number <= 0 else ELSEWHERE
                 step.labels[str(number)] = labels.get((target, number), unnamed)
         often = Counter(step.labels.values())
         for written, name in step.labels.items():
-            if often[name] > 1 and int(written) > 0:  # two of one name are told apart
+            if often[name] > 1 and int(written) in seen:  # two of one name are told apart
                 step.labels[written] = f"{name} {hub_key(int(written))}"
 
 
@@ -385,17 +389,22 @@ def _decode(plain: bytes) -> dict[str, list[Json]]:
     return msgspec.json.decode(plain, type=dict[str, list[Any]])
 
 
-def _labels(work: Work, steps: Sequence[StepView]) -> dict[tuple[Entity, int], str]:
-    """What people call the other records that these steps name."""
+def _named(steps: Sequence[StepView]) -> dict[Entity, set[int]]:
+    """The other records that these steps name."""
     wanted: dict[Entity, set[int]] = defaultdict(set)
     for step in steps:
         for key, pair in step.changes.items():
             target = target_of(Entity(step.entity), key)
             if target is not None:
                 wanted[target].update(numbers_in(key, pair))
+    return wanted
+
+
+def _labels(work: Work, named: Mapping[Entity, set[int]]) -> dict[tuple[Entity, int], str]:
+    """What people call these records."""
     return {
         (target, number): name
-        for target, numbers in wanted.items()
+        for target, numbers in named.items()
         for number, name in names_of(work, target, sorted(numbers)).items()
     }
 
@@ -504,7 +513,8 @@ def _of_state(state: str, now: datetime) -> tuple[list[str], list[object]]:
 _LATER: Final = (
     "FROM plan q JOIN run s ON s.id = q.run_id WHERE s.koppeling_id = r.koppeling_id "
     "AND q.id > p.id AND q.state NOT IN ('dry', 'planning') "
-    "AND s.kind NOT IN ('undo', 'decide')"  # a plan of one act shows that alone
+    "AND s.kind NOT IN ('undo', 'decide') "  # a plan of one act shows that alone
+    "AND s.options NOT LIKE '%\"apart\":true%'"  # one of some schools shows those alone
 )
 """A later plan of the same koppeling: each looks at all that waits, and shows it again."""
 _WAITING_STEPS: Final = (

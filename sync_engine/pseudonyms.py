@@ -7,26 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from config.logs import bound
 from config.sources import PgnPurpose, Source
 from connectors.base import Connector, Scope
 from connectors.pseudonyms import Pseudonyms, Standing, Verification
 from mappings.canonical.fields import Entity
-from sync_engine.asked import DISAGREEMENT
 from sync_engine.errors import SyncError
 from sync_engine.find import find_leerlingen, hub_key
 from sync_engine.hub import Hub
+from sync_engine.pseudonym_cases import PSEUDONYM
 from sync_engine.store.work import Work
 from sync_engine.switches import read_switch, refuse_in_maintenance
 
 ECK_ID: Final = "eck_id"
 """Role of the identifier that is obtained, in the core."""
 
-_TO_CONFIGURE: Final = "Zie docs/eckid.md: een koppeling van systeem eckid voor deze school."
+_TO_CONFIGURE: Final = "Zie docs/eckid-school.md: een koppeling van systeem eckid voor deze school."
 
 
 class Missing(StrEnum):
@@ -37,6 +38,9 @@ class Missing(StrEnum):
     TELLER = "teller"  # no administration of the school may tell a PGN for it
     VESTIGING = "vestiging"  # pupils stand at no vestiging of the core
     READ = "read"  # the core knows no vestiging of it yet
+    UNKNOWN = "unknown"  # a koppeling names a vestiging that the core does not know
+    UNSERVED = "unserved"  # no koppeling obtains any at a vestiging where pupils have none
+    PGN = "pgn"  # the core knows a PGN of nobody there
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ class SchoolStanding:
             of an administration, `without` have none at all.
         nowhere: leerlingen of now of the whole bevoegd gezag who stand at no vestiging.
         missing: what is to be configured or read first.
+        unknown: vestigingen that a koppeling names and the core does not know.
+        unserved: vestigingen where pupils have none and no koppeling obtains any.
     """
 
     school: str
@@ -80,6 +86,8 @@ class SchoolStanding:
     without: int = 0
     nowhere: int = 0
     missing: tuple[Missing, ...] = ()
+    unknown: tuple[str, ...] = ()
+    unserved: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -125,7 +133,8 @@ def pseudonyms_of(hub: Hub, source: Source) -> Iterator[tuple[Connector, Pseudon
         if asked is None:
             message = f"{source.name} obtains no pseudonyms"
             raise SyncError(message, advice=_TO_CONFIGURE)
-        yield connector, asked
+        with bound(koppeling=source.name):
+            yield connector, asked
     finally:
         connector.close()
 
@@ -160,23 +169,57 @@ def standing(hub: Hub, school: str) -> SchoolStanding:
             ]
     with hub.store.work() as work:
         counts = _Counts(hub, work, school)
-        return SchoolStanding(
+        found = SchoolStanding(
             school.strip().upper(),
             tuple(places),
             leerlingen=counts.leerlingen(),
             delivered=counts.delivered(),
             without=counts.without(),
             nowhere=counts.nowhere(),
-            missing=tuple(_missing(hub, school, sources, counts)),
+            unknown=_unknown(sources, counts),
+            unserved=_unserved(hub, work, sources, counts),
         )
+        return replace(found, missing=tuple(_missing(hub, found, sources, counts)))
+
+
+def without_one(hub: Hub, school: str) -> tuple[int, int] | None:
+    """Leerlingen of now of a school, and those without any pseudonym; None if nothing obtains any.
+
+    Raises: ConfigurationError if there is no such school.
+    """
+    if not obtaining(hub, school):
+        return None
+    with hub.store.work() as work:
+        counts = _Counts(hub, work, school)
+        return counts.leerlingen(), counts.without()
+
+
+def _unknown(sources: Sequence[Source], counts: _Counts) -> tuple[str, ...]:
+    known = counts.numbers()
+    named = [number.reveal() for source in sources for number in source.vestigingen or ()]
+    ours = [number for number in named if known and counts.is_of_it(number)]
+    return tuple(sorted({number for number in ours if number not in known}))
+
+
+def _unserved(hub: Hub, work: Work, sources: Sequence[Source], counts: _Counts) -> tuple[str, ...]:
+    if not sources:
+        return ()  # that is what is missing
+    found = [
+        number
+        for number in counts.numbers()
+        if not any(source.includes(hub.names_of(number)) for source in sources)
+        and _Counts(hub, work, number).without()
+    ]
+    return tuple(sorted(found))
 
 
 def _place(hub: Hub, source: Source, scope: Scope, found: Standing) -> PlaceStanding:
     delivered = differing = 0
     with hub.store.work() as work:
         if scope.resource == Entity.LEERLING:
-            delivered = _Counts(hub, work, scope.key).delivered()
-            differing = _differing(hub, work, source, scope)
+            counts = _Counts(hub, work, scope.key)
+            delivered = counts.delivered()
+            differing = counts.differing(hub.koppeling(source.name).id)
     option = source.options.get("sector", "")
     return PlaceStanding(
         source.name,
@@ -190,33 +233,36 @@ def _place(hub: Hub, source: Source, scope: Scope, found: Standing) -> PlaceStan
     )
 
 
-def _differing(hub: Hub, work: Work, source: Source, scope: Scope) -> int:
-    """Leerlingen of one scope of whom a person must say which of two pseudonyms is right."""
-    rows = work.execute(
-        "SELECT COUNT(DISTINCT z.source_key) FROM zaak z WHERE z.koppeling_id = ? "
-        "AND z.state = 'open' AND z.kind = ? AND z.entity = ? AND EXISTS (SELECT 1 FROM shadow s "
-        "JOIN scope p ON p.id = s.scope_id WHERE s.koppeling_id = z.koppeling_id "
-        "AND s.entity = z.entity AND s.source_key = z.source_key AND p.key = ?)",
-        (hub.koppeling(source.name).id, DISAGREEMENT, str(Entity.LEERLING), scope.key),
-    )
-    return int(rows[0][0])
-
-
 def _missing(
-    hub: Hub, school: str, sources: Sequence[Source], counts: _Counts
+    hub: Hub, found: SchoolStanding, sources: Sequence[Source], counts: _Counts
 ) -> Iterator[Missing]:
     purpose = PgnPurpose.ECKID
+    if not sources and counts.leerlingen() and not counts.without():
+        return  # the administration delivers them all
     if not sources:
         yield Missing.KOPPELING
     elif not any(source.pgn_allowed_for(purpose) for source in sources):
         yield Missing.PURPOSE
-    others = [source for source in hub.sources_of(school) if source not in sources]
+    others = [source for source in hub.sources_of(found.school) if source not in sources]
     if not any(source.pgn_allowed_for(purpose) for source in others):
         yield Missing.TELLER
+    elif _all_without_pgn(found):
+        yield Missing.PGN
     if not counts.places():
         yield Missing.READ
     if counts.nowhere():
         yield Missing.VESTIGING
+    if found.unknown:
+        yield Missing.UNKNOWN
+    if found.unserved:
+        yield Missing.UNSERVED
+
+
+def _all_without_pgn(found: SchoolStanding) -> bool:
+    """Whether that is no matter of single pupils."""
+    told = [one.standing for one in found.places if one.resource == Entity.LEERLING]
+    persons = sum(one.persons for one in told)
+    return persons > 0 and sum(one.without_pgn for one in told) == persons
 
 
 class _Counts:
@@ -229,15 +275,23 @@ class _Counts:
 
     def places(self) -> list[int]:
         """Core ids of the vestigingen."""
-        found = []
-        for number, called in self._work.execute(
+        return [number for number, _ in self._vestigingen()]
+
+    def numbers(self) -> list[str]:
+        """Their vestigingsnummers."""
+        return [called for _, called in self._vestigingen()]
+
+    def is_of_it(self, called: str) -> bool:
+        """Whether a vestigingsnummer is one of this school."""
+        return any(called.startswith(name) for name in self._names)
+
+    def _vestigingen(self) -> list[tuple[int, str]]:
+        rows = self._work.execute(
             "SELECT id, vestigingsnummer FROM vestiging WHERE vestigingsnummer IS NOT NULL "
             f"AND {self._work.many('tenant_id')}",
             (self._work.values(self._tenants),),
-        ):
-            if any(called.startswith(name) for name in self._names):
-                found.append(number)
-        return found
+        )
+        return [(int(number), called) for number, called in rows if self.is_of_it(called)]
 
     def leerlingen(self) -> int:
         """All of them."""
@@ -246,6 +300,11 @@ class _Counts:
     def delivered(self) -> int:
         """Those with a pseudonym that an administration delivers."""
         return self._count(f"EXISTS ({_HAS} AND e.uitgever = 0)")
+
+    def differing(self, koppeling_id: int) -> int:
+        """Those of whom a person must say which of two is right, one of them of that koppeling."""
+        obtained = f"EXISTS ({_HAS} AND e.uitgever = {koppeling_id:d})"
+        return self._count(f"i.leerling_id IN ({_DIFFERS}) AND {obtained}")
 
     def without(self) -> int:
         """Those with none, delivered or obtained."""
@@ -281,6 +340,11 @@ class _Counts:
 
 
 _LASTS: Final = "(i.geldig_tot IS NULL OR i.geldig_tot > ?)"
+_DIFFERS: Final = (
+    "SELECT l.core_id FROM zaak z JOIN link l ON l.koppeling_id = z.koppeling_id "
+    "AND l.entity = z.entity AND l.source_key = z.source_key "
+    f"WHERE z.state = 'open' AND z.kind = '{PSEUDONYM}' AND z.entity = '{Entity.LEERLING}'"
+)
 _HAS: Final = (
     f"SELECT 1 FROM identificatie e WHERE e.eigenaar_id = i.leerling_id AND e.soort = '{ECK_ID}'"
 )

@@ -19,6 +19,7 @@ from sync_engine.batches import expire, overdue
 from sync_engine.context import chunks
 from sync_engine.find import hub_key
 from sync_engine.hub import Hub
+from sync_engine.outbox.states import HAS_IT
 from sync_engine.retention import Aged, Ages, Params, refers_to_itself, run_columns
 from sync_engine.store.locks import tenant_lock
 from sync_engine.store.work import Work
@@ -46,7 +47,6 @@ _PARTS: Final = (
     ("core_salt", "core_id"),
     ("vault", "core_id"),
     ("batch_person", "core_id"),
-    ("exchange", "core_id"),
     ("refold", "core_id"),
     ("outbox", "core_id"),
     ("alias", "core_id"),
@@ -283,8 +283,15 @@ class _Purge:
         """What hangs on these core records; of the journal the skeleton stays."""
         work = self.work
         batch = "(SELECT core_id FROM k_batch)"
+        has = f"core_id IN {batch} AND {HAS_IT}"
+        work.execute(  # who still has one of them is told that it goes
+            f"UPDATE koppeling SET outward = '' WHERE id IN (SELECT koppeling_id FROM exchange "
+            f"WHERE {has})"
+        )
+        work.execute(f"UPDATE exchange SET salt = NULL, body = NULL WHERE {has}")
         for table, column in _PARTS:
             work.execute(f"DELETE FROM {table} WHERE {column} IN {batch}")
+        work.execute(f"DELETE FROM exchange WHERE core_id IN {batch} AND NOT ({HAS_IT})")
         work.execute(
             f"UPDATE step SET salt = NULL, change = ?, source = '' WHERE core_id IN {batch}", (b"",)
         )

@@ -106,8 +106,7 @@ class Reader:
         wanted.sort(key=lambda scope: (order[scope.resource], scope.rank, scope.key))
         if not wanted:
             raise SyncError(
-                "the source has nothing to read for this selection",
-                advice="Controleer de school en de rechten: `koppelhub connectors check`.",
+                "the source has nothing to read for this selection", advice=self._nothing()
             )
         if not self.options.resources and self.options.kind is not Kind.ONLY:
             self.listed = listed
@@ -115,6 +114,12 @@ class Reader:
             self._read_all(context, wanted, resources)
         finally:
             self._tell_drift(context)
+
+    def _nothing(self) -> str:
+        chosen = self.hub.settings.find_source(self.row.name).vestigingen
+        names = ", ".join(number.reveal() for number in chosen or ())
+        named = f", de `vestigingen` van de koppeling ({names})" if names else ""
+        return f"Controleer de school{named} en de rechten: `koppelhub connectors check`."
 
     def _read_all(
         self, context: Context, scopes: Sequence[Scope], resources: Mapping[str, Resource]
@@ -217,7 +222,9 @@ class Reader:
         numbers = self.context.renumbering.every_name(scope.brins)
         if scope.brins and not source.includes(numbers):
             return False
-        wanted = self.options.brins
+        wanted, apart = self.options.brins, self.options.apart
+        if apart is not None and self.options.kind is not Kind.ONLY and not apart.has(scope.brins):
+            return False
         return (
             not wanted or not scope.brins or any(b.startswith(w) for b in numbers for w in wanted)
         )
@@ -363,7 +370,7 @@ class Reader:
         looked_up = self.options.kind is Kind.ONLY
         report.state = "delta" if completeness.complete or looked_up else "incomplete"
         report.waits = completeness.waits and not completeness.complete
-        if report.waits:
+        if report.waits or (looked_up and completeness.advice):  # it says what became of them
             report.reason, report.advice = completeness.reason, completeness.advice
         if looked_up or self.options.dry:
             return

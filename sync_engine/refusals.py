@@ -145,7 +145,8 @@ def _lift(work: Work, koppeling_id: int, run_id: int | None, key: tuple[str, str
         (koppeling_id, *params),
     )[0][0]
     work.execute(
-        "UPDATE shadow SET pending = true, refused_fp = NULL, refused_run = NULL " + condition,
+        f"UPDATE {work.real('shadow')} SET pending = true, refused_fp = NULL, refused_run = NULL "
+        f"WHERE id IN (SELECT id FROM shadow {condition})",
         (koppeling_id, *params),
     )
     return int(records)

@@ -32,14 +32,15 @@ from connectors.stores import Pupil
 from mappings.canonical.fields import Entity
 from sync_engine.audit import note, note_within
 from sync_engine.context import KoppelingRow
-from sync_engine.errors import NoRightError, StalePlanError, SyncError
+from sync_engine.errors import NoRightError, StalePlanError, StoreError, SyncError
 from sync_engine.exchanges import Detail, Exchange, Exchanges
 from sync_engine.find import find_leerlingen, hub_key
-from sync_engine.former_pgn import Pgn, former_pgns, is_told_together
+from sync_engine.former_pgn import Pgn, former_pgns, is_told_together, whose_now
 from sync_engine.hub import Hub
 from sync_engine.pseudonyms import pseudonyms_of
 from sync_engine.store.locks import lease
 from sync_engine.store.work import Work
+from sync_engine.switches import read_switch, refuse_in_maintenance
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ OPEN: Final = frozenset({State.PROPOSED, State.APPROVED, State.ALARM})
 _BY_HAND: Final = (
     "Het vorige PGN staat niet (meer) in het journaal van de hub, dus het kan niet worden "
     "vervangen. Laat de school het oude en het nieuwe nummer zelf aan de Nummervoorziening melden "
-    "(docs/eckid.md, Vervangen met de hand). Tot die tijd houdt deze leerling zijn ECK iD."
+    "(docs/eckid-school.md, Vervangen met de hand). Tot die tijd houdt deze leerling zijn ECK iD."
 )
 _NOT_CHANGED: Final = (
     "Van deze leerling is geen ECK iD met een ander PGN verkregen: er valt niets te vervangen. Zie "
@@ -176,8 +177,8 @@ def approve(hub: Hub, text: str, *, operator: str) -> Replacement:
     One that is approved already is carried out; whoever asks for that decides nothing.
 
     Raises: NoRightError to who proposed it; SyncError if there is none to approve; RunActiveError
-        while a run of the koppeling is under way; ConnectorError where it could not be carried out
-        now: it stays approved.
+        while a run of the koppeling is under way; MaintenanceError, ConnectorError where it could
+        not be carried out now: it stays approved.
     """
     _refuse_system(operator)
     source, exchange = _open(hub, text, {State.PROPOSED, State.APPROVED})
@@ -187,6 +188,7 @@ def approve(hub: Hub, text: str, *, operator: str) -> Replacement:
             exchange = _approved(hub, work, exchanges, exchange, operator)
         if not _has_come(hub, exchange):
             return _shown(source.name, exchange)
+        refuse_in_maintenance(read_switch(work, row.id), koppeling=row.name, now=hub.clock.now())
         with pseudonyms_of(hub, source) as (_, asked):
             carried = _Carrier(hub, source, asked, operator=operator)
             return _shown(source.name, carried.carry_out(work, exchange))
@@ -277,6 +279,8 @@ class _Carrier:
         marks = msgspec.json.decode(self._exchanges.body(exchange), type=Marks)
         try:
             pupil, former = _present(self._hub, self._source, self._asked, core_id)
+        except StoreError:
+            raise
         except SyncError as error:
             return self._end(work, exchange, State.REFUSED, error)
         now = _marks(self._hub, self._source, pupil, former)
@@ -311,6 +315,8 @@ class _Carrier:
         told = {"error": "" if error is None else str(error)}
         told["advice"] = "" if error is None else error.advice
         over = state in {State.DONE, State.REFUSED}
+        if state in {State.DONE, State.ALARM}:  # so it is, whatever was decided meanwhile
+            exchange = self._exchanges.read(exchange.number)
         with work.transaction():
             moved = self._exchanges.move(
                 exchange,
@@ -378,6 +384,18 @@ def _sources(hub: Hub, tenant_id: int) -> list[Source]:
     return [s for s in hub.sources() if s.name in names and hub.manifest(s).adds]
 
 
+def _nearest(hub: Hub, tenant_id: int, core_id: int) -> list[Source]:
+    """Those koppelingen, first the ones that serve a vestiging of his: theirs is his OIN."""
+    with hub.store.work() as work:
+        rows = work.execute(
+            "SELECT v.vestigingsnummer FROM inschrijving i JOIN vestiging v "
+            "ON v.id = i.vestiging_id WHERE i.leerling_id = ? AND v.vestigingsnummer IS NOT NULL",
+            (core_id,),
+        )
+    numbers = [name for (number,) in rows for name in hub.names_of(number)]
+    return sorted(_sources(hub, tenant_id), key=lambda source: not source.includes(numbers))
+
+
 def _changed(hub: Hub, core_id: int, tenant_id: int) -> tuple[Source, Pupil, Pgn, bool]:
     """The koppeling whose pseudonym was obtained with another PGN, and both numbers.
 
@@ -385,10 +403,12 @@ def _changed(hub: Hub, core_id: int, tenant_id: int) -> tuple[Source, Pupil, Pgn
     Raises: SyncError if there is none, or the former one is not known any more.
     """
     refused: SyncError | None = None
-    for source in _sources(hub, tenant_id):
+    for source in _nearest(hub, tenant_id, core_id):
         with pseudonyms_of(hub, source) as (_, asked):
             try:
                 pupil, former = _present(hub, source, asked, core_id)
+            except StoreError:
+                raise
             except SyncError as error:
                 refused = error
                 continue
@@ -403,7 +423,8 @@ def _present(hub: Hub, source: Source, asked: Pseudonyms, core_id: int) -> tuple
     """The leerling with the PGN that he has now, and the one that his pseudonym was obtained with.
 
     None where those are the same.
-    Raises: SyncError if he has no pseudonym or no PGN, or the former one is not known any more.
+    Raises: SyncError if he has no pseudonym or no PGN, or the former one is not known any more or
+        is that of another leerling now.
     """
     pupil = hub.people(source).find(core_id)
     if pupil is None or pupil.pgn is None:
@@ -416,8 +437,22 @@ def _present(hub: Hub, source: Source, asked: Pseudonyms, core_id: int) -> tuple
     tenant_id = hub.koppeling(source.name).tenant_id
     for number in former_pgns(hub, tenant_id, core_id):
         if asked.obtained_with(pupil, number):
+            _refuse_taken(hub, tenant_id, core_id, number)
             return pupil, number
     raise SyncError("the former PGN is not known any more", advice=_BY_HAND)
+
+
+def _refuse_taken(hub: Hub, tenant_id: int, core_id: int, former: Pgn) -> None:
+    """Who replaces a number blocks it for whom it is of by now. Raises: SyncError."""
+    other = whose_now(hub, tenant_id, core_id, former)
+    if other is not None:
+        raise SyncError(
+            "the former PGN is that of another leerling now",
+            advice=f"Het vorige PGN van deze leerling is nu van {hub_key(other)}. Wordt het "
+            "vervangen, dan kan die er nooit meer een ECK iD mee krijgen. Laat de school nakijken "
+            "van wie welk nummer is; zijn twee nummers verwisseld, vraag dan Kennisnet wat te doen "
+            "(docs/eckid-school.md, Verwisseld).",
+        )
 
 
 def _marks(hub: Hub, source: Source, pupil: Pupil, former: Pgn | None) -> Marks:

@@ -21,7 +21,8 @@ from sync_engine.archive import NO_TERMS, Archive, Payload, common, narrowed
 from sync_engine.context import SCHEMA_VERSION, Context, ScopeRow, chunks
 from sync_engine.deadline import Deadline
 from sync_engine.errors import SyncError
-from sync_engine.hub import Hub, dropped_fields
+from sync_engine.hub import Hub
+from sync_engine.linking import dropped_fields
 from sync_engine.options import Options, Progress
 from sync_engine.outcome import ReadingReport, RunReport
 from sync_engine.reading import keep_reading
@@ -397,7 +398,8 @@ def _own_scopes(context: Context, resources: Sequence[str]) -> list[Scope]:
         (
             scope
             for number, scope in context.scopes.items()
-            if context.scope_koppeling[number] == context.koppeling.id
+            if number not in context.apart
+            and context.scope_koppeling[number] == context.koppeling.id
             and scope.resource in (chosen or order)
         ),
         key=lambda scope: (order[scope.resource], scope.rank, scope.key),

@@ -21,7 +21,6 @@ from sync_engine.admission import at_the_keyboard
 from sync_engine.audit import note
 from sync_engine.errors import SyncError
 from sync_engine.hub import Hub
-from sync_engine.hubkeys import hub_key
 from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import ExitCode, RunReport
 from sync_engine.runs import run
@@ -96,9 +95,6 @@ def of_leerling(hub: Hub, core_id: int) -> list[Part]:
         numbers = [n for n in schools if source in hub.sources_of(n)]
         if source in known or not numbers or source.tenant not in {s.tenant for s in known}:
             continue
-        if hub.manifest(source).adds:  # it knows him by the key of the hub itself
-            parts.append(adding(source, hub_key(core_id)))
-            continue
         resources = resources_of(hub, source, Entity.LEERLING)
         if resources and hub.manifest(source).adds:  # it knows him by his hub key
             parts.append(_known_pupil(hub, source, core_id))
@@ -107,12 +103,6 @@ def of_leerling(hub: Hub, core_id: int) -> list[Part]:
             options = Options(resources=resources, brins=tuple(numbers), by_hand=True)
             parts.append(Part(source.name, says, options))
     return _some(parts, "no koppeling of the configuration knows this leerling")
-
-
-def adding(source: Source, *keys: str) -> Part:
-    """What a koppeling that only adds to what others say is asked about some leerlingen."""
-    options = Options(kind=Kind.ONLY, only=keys, resources=(str(Entity.LEERLING),), by_hand=True)
-    return Part(source.name, f"{len(keys)} leerlingen" if len(keys) > 1 else "1 leerling", options)
 
 
 def _known_pupil(hub: Hub, source: Source, core_id: int) -> Part:

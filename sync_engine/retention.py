@@ -21,6 +21,7 @@ from config.clock import local_date
 from config.policies import Retention
 from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
+from sync_engine.outbox.states import OPEN, OVER, listed
 
 Params = tuple[object, ...]
 
@@ -155,7 +156,7 @@ class Ages:
             "WHERE s.core_id = c.id AND NOT (s.state = 'planned' AND p.applied) "
             "AND p.state IN ('open', 'held', 'planning') AND p.expires_at >= ?) "
             "AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.core_id = c.id "
-            "AND o.state <> 'confirmed')",
+            f"AND o.state IN ({listed(OPEN)}))",
             (self.now,),
         )
 
@@ -184,6 +185,7 @@ class Ages:
         yield self._messages()
         yield self._batches()
         yield self._exchanges()
+        yield self._delivered()
 
     def left(self) -> Iterator[Aged]:
         """Every kind of rows that go after the records, in order."""
@@ -264,6 +266,14 @@ class Ages:
             (self.before(self.retention.longest()),),
         )
         return Aged("exchange", "exchange", where, "DELETE FROM exchange")
+
+    def _delivered(self) -> Aged:
+        """Messages to targets that are over; what was confirmed last stands in its exchange."""
+        where = Condition(
+            f"t.state IN ({listed(OVER)}) AND t.tenant_id = ? AND t.settled_at < ?",
+            (self.tenant_id, self.before(self.retention.run)),
+        )
+        return Aged("outbox", "outbox", where, "DELETE FROM outbox")
 
     def _plan_values(self) -> Aged:
         where = Condition(

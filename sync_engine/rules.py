@@ -44,8 +44,21 @@ _DUTCH: Final = {
     "must be a Dutch number of ten digits, or an international one": "moet een telefoonnummer zijn",
     "must be two years with a slash between them": "moet twee jaren met een schuine streep zijn",
     "must be two years that follow each other": "moet twee opeenvolgende jaren zijn",
+    "is another one than the pseudonym was obtained with": "is een ander dan waarmee het ECK iD "
+    "is verkregen",
+    "was refused by the number facility, time and again": "is telkens geweigerd door de "
+    "Nummervoorziening",
     "onbekend veld; dit beleid weigert de rij": "is nieuw en door het beleid geweigerd",
 }
+_TODO: Final = {
+    "is another one than the pseudonym was obtained with": "Kijk of dit nog dezelfde leerling is. "
+    "Zo ja: `koppelhub eckid replace SLEUTEL --why REDEN`; een collega keurt het goed. Zo nee: de "
+    "school verbetert het PGN in haar administratie.",
+    "was refused by the number facility, time and again": "Laat de school het PGN van deze "
+    "leerling nakijken. Klopt het, meld het dan bij ops.",
+}
+"""Rules that a record of ours breaks, and no source can mend → what to do (Dutch)."""
+
 _ONE_OF: Final = re.compile(r"must be one of (.+)")
 _WHOLE: Final = "$"
 """Path of a record as a whole."""
@@ -61,6 +74,8 @@ def in_dutch(rule: str) -> str:
 
 def advice(system: str, path: str, rule: str) -> str:
     """What the school is to do (Dutch): where, which field, and what is wrong with it."""
+    if rule in _TODO:
+        return f"{path}: {in_dutch(rule)}. {_TODO[rule]}"
     what = "dit record" if path == _WHOLE else f"het veld {path}"
     return (
         f"Verbeter in {system} {what}: {in_dutch(rule)}. "

@@ -19,6 +19,7 @@ from config.logs import bound
 from connectors.base import Scope
 from connectors.errors import ConnectorError
 from connectors.protocols.watching import watched_by
+from connectors.pseudonyms import Rehearsing
 from sync_engine import received, totals
 from sync_engine.acts import Act, act_of
 from sync_engine.apply import apply, refuse
@@ -36,6 +37,8 @@ from sync_engine.inputs import note_changed_inputs
 from sync_engine.known import count_known, count_schools, unread
 from sync_engine.lookout import Lookout
 from sync_engine.options import Decision, Kind, Options, Progress
+from sync_engine.outbox.making import make_due
+from sync_engine.outbox.targets import usable_targets
 from sync_engine.outcome import READ_WELL, Failure, Outcome, RunReport
 from sync_engine.plan import Planner
 from sync_engine.pseudonyms import as_pseudonyms
@@ -43,6 +46,7 @@ from sync_engine.reading import Reader, fail
 from sync_engine.renumbering import Herinrichting
 from sync_engine.replacing import carry_out_due
 from sync_engine.replay import Replayer, retry_quarantine
+from sync_engine.rights import as_seen, checked_run
 from sync_engine.scopes import end_vanished, load_scopes
 from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
@@ -93,6 +97,8 @@ def run(
         later is in the report.
     """
     row = hub.koppeling(koppeling)
+    options = checked_run(hub, koppeling, options)
+    asked, hub = hub, hub.whole
     with (
         hub.store.work() as work,
         _allowed(hub, work, row, options),
@@ -103,7 +109,7 @@ def run(
         shown = progress or (lambda *_: None)
         made = _Run(hub, row, options, work=work, progress=shown, stop=stop)
         made.inspect, made.receive = inspect, receive
-        return made.execute()
+        return as_seen(asked, made.execute())
 
 
 def _refuse_done(work: Work, row: KoppelingRow, options: Options) -> None:
@@ -254,6 +260,8 @@ class _Run:
         options["groups"] = len(self.options.groups)
         options["cores"] = len(self.options.cores)
         options["pupils"] = len(self.options.pupils)
+        if options.pop("apart") is not None:
+            options["apart"] = True
         with self.work.transaction():
             self.work.execute(
                 "UPDATE run SET state = 'failed', finished_at = ?, error = 'stopped from outside', "
@@ -295,6 +303,8 @@ class _Run:
         connector = hub.connect(source, hub.clock)
         try:
             dry = self.options.dry
+            if dry and isinstance(connector, Rehearsing):
+                connector.rehearse()
             context = Context(
                 work=self.work,
                 cipher=hub.cipher(self.row.tenant_id),
@@ -310,7 +320,9 @@ class _Run:
                 dry=dry,
                 ids=Ids(self.work, dry=dry),
                 step_ids=Ids(self.work, dry=False),
+                apart=() if self.options.apart is None else self.options.apart.scopes,
                 same_keys=hub.settings.same_keys(source),
+                targets=() if dry else usable_targets(hub, self.row.tenant_id, self.work),
             )
             received.prepare(context)
             load_scopes(context)
@@ -518,6 +530,11 @@ class _Run:
             refuse(context, plan_id, state="held" if planned.held else "refused")
         else:
             apply(context, plan_id, state=state, correlated=self._only_cores is None)
+        for target in context.targets:
+            try:
+                make_due(self.hub, self.work, target)
+            except StoreError as error:  # the changes stand, and what is due for them does too
+                _log.error("messages wait for the next delivery: %s", error)
 
     def _read_before(self, plan_id: int) -> None:
         """What a run read to its end and stopped with is in the core now: it was a good one."""

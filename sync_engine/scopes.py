@@ -28,16 +28,16 @@ def load_scopes(context: Context) -> None:
     Other koppelingen make and end scopes while this one reads: what is planned under the lock of
     the tenant is planned after loading again under it.
     """
-    tenant = context.koppeling.tenant_id
+    tenant, koppeling = context.koppeling.tenant_id, context.work.real("koppeling")
     koppelingen = context.work.execute(
-        "SELECT id, name, adds FROM koppeling WHERE tenant_id = ?", (tenant,)
+        f"SELECT id, name, adds FROM {koppeling} WHERE tenant_id = ?", (tenant,)
     )
     context.koppelingen = {row[0]: row[1] for row in koppelingen}
     context.adding = _adding(context, {row[0] for row in koppelingen if row[2]})
     rows = context.work.execute(
         "SELECT s.id, s.koppeling_id, s.resource, s.key, s.rank, s.schooljaar, s.label, s.brins, "
-        "s.ended_run, s.numbers_of, s.adopted FROM scope s "
-        "JOIN koppeling k ON k.id = s.koppeling_id WHERE k.tenant_id = ?",
+        f"s.ended_run, s.numbers_of, s.adopted FROM {context.work.real('scope')} s "
+        f"JOIN {koppeling} k ON k.id = s.koppeling_id WHERE k.tenant_id = ?",
         (tenant,),
     )
     left = [n for n, k in context.scope_koppeling.items() if k not in context.koppelingen]

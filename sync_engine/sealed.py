@@ -150,7 +150,7 @@ def sealed_columns() -> tuple[Sealed, ...]:
             salt="t.salt",
             tenant="t.tenant_id = ?",
             parts=("message_id",),
-            context=lambda message_id: b"outbox|%s" % message_id.encode(),
+            context=outbox_context,
         ),
         Sealed(
             "vault",
@@ -200,6 +200,11 @@ def batch_context(number: int) -> bytes:
 def exchange_context(number: int) -> bytes:
     """What the body of an exchange is bound to."""
     return b"exchange|%d" % number
+
+
+def outbox_context(message_id: str) -> bytes:
+    """What the body of a message to a target is bound to."""
+    return b"outbox|%s" % message_id.encode()
 
 
 def inbox_context(koppeling_id: int, message_id: str) -> bytes:

@@ -58,21 +58,31 @@ def select(hub: Hub, work: Work, *, source: str | None, school: str | None) -> S
     numbers = {
         scope_id: msgspec.json.decode(listed, type=list[str])
         for scope_id, listed in work.execute(
-            f"SELECT id, brins FROM scope WHERE {work.many('koppeling_id')}",
+            # those too that he shares with other schools: of what stands there he sees his own
+            f"SELECT id, brins FROM {work.real('scope')} WHERE {work.many('koppeling_id')}",
             (work.values(list(chosen)),),
         )
     }
     known = list(dict.fromkeys(brin for brins in numbers.values() for brin in brins))
     if known and not any(brin.startswith(names) for brin in known):
-        raise ConfigurationError(
-            f"nothing was ever read of school {wanted}", advice=choice(wanted, known)
-        )
+        message = f"nothing was ever read of school {wanted}"
+        raise ConfigurationError(message, advice=choice(wanted, _told(work, chosen)))
     mine = (
         scope_id
         for scope_id, brins in numbers.items()
         if not brins or any(brin.startswith(names) for brin in brins)
     )
     return Selection(chosen, list(mine))
+
+
+def _told(work: Work, chosen: dict[int, str]) -> list[str]:
+    """The schools of the scopes that the actor sees."""
+    rows = work.execute(
+        f"SELECT brins FROM scope WHERE {work.many('koppeling_id')}",
+        (work.values(list(chosen)),),
+    )
+    told = [brin for (listed,) in rows for brin in msgspec.json.decode(listed, type=list[str])]
+    return list(dict.fromkeys(told))
 
 
 def koppelingen_of(hub: Hub, work: Work, *, only: str | None = None) -> dict[int, str]:

@@ -22,6 +22,7 @@ from sync_engine.errors import MaintenanceError, SyncError
 from sync_engine.hub import Hub
 from sync_engine.options import Kind, Options
 from sync_engine.outcome import Failure
+from sync_engine.rights import check_source
 from sync_engine.store.values import instant
 from sync_engine.store.work import Work
 
@@ -133,8 +134,8 @@ def begin_maintenance(
     """Put koppelingen in maintenance: from now on nobody asks their sources.
 
     A run that is under way ends as it does. Due runs wait, and go on when it is over.
-    Raises: ConfigurationError if the actor may not act for one; SyncError without a reason, or
-        with an end that is past.
+    Raises: ConfigurationError if the actor may not act for one; NoRightError if he may for a part
+        of its schools only; SyncError without a reason, or with an end that is past.
     """
     _needs_reason(why)
     now = hub.clock.now()
@@ -197,7 +198,9 @@ def _set(
     why: str,
 ) -> None:
     rows = [hub.koppeling(name) for name in names]
-    with hub.store.work() as work, work.transaction():
+    for row in rows:
+        check_source(hub, row.name)
+    with hub.store.whole.work() as work, work.transaction():
         for row in rows:
             _put(work, row.id, values)
             note_within(

@@ -37,7 +37,7 @@ class Item:
     """Something that waits.
 
     Attributes:
-        kind: plan, off, case, quarantine, run, event, pin or refused.
+        kind: plan, off, replacement, case, quarantine, run, event, pin, message or refused.
         what: what it is (Dutch), without personal data.
         count: how many records or cases it is.
         since: when it began to wait; empty where that is not known.
@@ -73,6 +73,7 @@ def todo(hub: Hub, chosen: Selection) -> Todo:
     with hub.store.work() as work:
         items += _off(work, chosen)
         items += _last_runs(hub, work, chosen)
+        items += _replacements(work, chosen)
         items += _cases(work, chosen)
         items += [
             Item(
@@ -85,6 +86,7 @@ def todo(hub: Hub, chosen: Selection) -> Todo:
             )
             for name, count in quarantined(work, chosen).items()
         ]
+        items += _messages(work, chosen)
         items += _refused(work, chosen)
         items += _events(work, chosen)
     items += _pins(hub, every)
@@ -150,6 +152,43 @@ def _last_runs(hub: Hub, work: Work, chosen: Selection) -> list[Item]:
     ]
 
 
+_REPLACED: Final = {
+    "alarm": "bij {0} noemt het andere systeem een ander pseudoniem: zoek het uit",
+    "proposed": "van {0} is een ander PGN voorgesteld; een collega keurt het goed",
+}
+"""State of an exchange of a PGN → what it says (Dutch)."""
+
+
+def _replacements(work: Work, chosen: Selection) -> list[Item]:
+    """What a second person must look at of PGNs that changed (replacing.py), alarms first."""
+    condition, params = "true", []
+    if chosen.scopes is not None:
+        condition = (
+            "EXISTS (SELECT 1 FROM link l JOIN shadow s ON s.koppeling_id = l.koppeling_id "
+            "AND s.entity = l.entity AND s.source_key = l.source_key WHERE l.core_id = e.core_id "
+            f"AND l.koppeling_id = e.koppeling_id AND {work.many('s.scope_id')})"
+        )
+        params = [work.values(chosen.scopes)]
+    rows = work.execute(
+        "SELECT k.name, e.state, COUNT(*), MIN(e.changed_at) FROM exchange e "
+        "JOIN koppeling k ON k.id = e.koppeling_id WHERE e.kind = 'pgn' "
+        f"AND {work.many('e.state')} AND {work.many('k.id')} AND {condition} "
+        "GROUP BY k.name, e.state ORDER BY e.state, k.name",
+        (work.values(list(_REPLACED)), work.values(list(chosen.koppelingen)), *params),
+    )
+    return [
+        Item(
+            "replacement",
+            name,
+            _REPLACED[state].format("1 leerling" if count == 1 else f"{count} leerlingen"),
+            count,
+            since,
+            f"koppelhub eckid replacements --source {name}",
+        )
+        for name, state, count, since in rows
+    ]
+
+
 def _cases(work: Work, chosen: Selection) -> list[Item]:
     condition, params = "true", []
     if chosen.scopes is not None:
@@ -179,6 +218,25 @@ def _cases(work: Work, chosen: Selection) -> list[Item]:
             else f"koppelhub case list --source {name} --kind {kind}",
         )
         for name, kind, count, since, first, free in rows
+    ]
+
+
+def _messages(work: Work, chosen: Selection) -> list[Item]:
+    """Corrections to a target that wait for a person's word, whatever school they are of."""
+    return [
+        Item(
+            "message",
+            chosen.koppelingen[number],
+            f"{count} correcties aan het andere systeem wachten op een besluit",
+            count,
+            since or "",
+            f"koppelhub outbox list --source {chosen.koppelingen[number]}",
+        )
+        for number, count, since in work.execute(
+            "SELECT koppeling_id, COUNT(*), MIN(made_at) FROM outbox WHERE state = 'asks' "
+            f"AND {work.many('koppeling_id')} GROUP BY koppeling_id ORDER BY koppeling_id",
+            (work.values(list(chosen.koppelingen)),),
+        )
     ]
 
 

@@ -62,6 +62,7 @@ class KoppelingFacts:
         not_begun: (error, advice, when) of what was due last, where it failed before it was a run.
         gates: what keeps its runs from starting.
         unacknowledged: assumed contracts that production refuses to rest on.
+        reads: something is read from it; else it is only delivered to.
         inbox_refused: messages that stand refused in the table view.
         alarms: exchanges in which another system contradicts what the hub keeps.
         totals: counters of all its runs, by name; nothing is judged by them.
@@ -88,6 +89,7 @@ class KoppelingFacts:
     quarantine: int = 0
     outbox: int = 0
     outbox_oldest: datetime | None = None
+    reads: bool = True
     inbox_refused: int = 0
     alarms: int = 0
     expiries: tuple[Expiry, ...] = ()
@@ -238,7 +240,8 @@ def _promise(known: KoppelingFacts) -> Promise | None:
 def _freshness(known: KoppelingFacts, at: datetime, *, idle: bool) -> Iterator[Problem]:
     promise = _promise(known)
     if promise is None:
-        yield _never(known)
+        if known.reads:
+            yield _never(known)
         return
     if at <= promise.until:
         return
@@ -260,7 +263,7 @@ def _never(known: KoppelingFacts) -> Problem:
     last = known.lately.last
     if last is not None:
         text, state = f"nog nooit een goede run; {_ended(last)}", CRITICAL
-        if known.closed_by("maintenance") is not None:
+        if known.closed_by("maintenance") is not None or _only_waits(last):
             state = WARNING
         return Problem(Trouble.NEVER, state, text, f"koppelhub run show {last.id}", last.started_at)
     now = " (er is er nu een bezig)" if known.lately.running_since is not None else ""
@@ -298,6 +301,11 @@ _GATES: Final = {
     "patience": "de bron vroeg om later terug te komen",
     "stopped": "haar run werd onderbroken en gaat zo verder",
 }
+
+
+def _only_waits(last: LastRun) -> bool:
+    """Whether nothing is wrong with it but that answers are not there yet."""
+    return last.outcome == "partial" and not last.unread and last.waits > 0
 
 
 def _ended(last: LastRun) -> str:
@@ -430,7 +438,7 @@ def _waiting(known: KoppelingFacts, rules: Rules, at: datetime) -> Iterator[Prob
             Trouble.OUTBOX,
             CRITICAL if at - oldest > known.critical else WARNING,
             f"{known.outbox} berichten wachten op aflevering, het oudste al {span(at - oldest)}",
-            f"koppelhub todo --source {known.name}",
+            f"koppelhub outbox list --source {known.name}",
             oldest,
             known.outbox,
         )

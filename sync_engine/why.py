@@ -13,7 +13,7 @@ from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from sync_engine.context import Context
 from sync_engine.explain import Explanation, FieldReason, PinReason, Waiting, shown, veiled
-from sync_engine.fold import Json
+from sync_engine.fold import Json, kept_of_each
 from sync_engine.renumbering import HERINRICHTING
 from sync_engine.store.values import instant
 
@@ -241,6 +241,8 @@ def _by_sources(context: Context, told: Explanation, reason: FieldReason) -> str
         return f"{said}, of zodra {_listed(others)} het zelf invult"
     if not others:
         return said
+    if kept_of_each(fields_of(told.entity)[reason.name]):
+        return f"{said}; wat {_listed(others)} zegt staat ernaast"
     if any(_rank(context, told, reason, o) < _rank(context, told, reason, winner) for o in others):
         return f"{said}, of als {_listed(others)} het (weer) levert"
     return f"{said}; {_listed(others)} telt pas als {winner} dit veld niet meer heeft"

@@ -8,7 +8,7 @@ that of `static/`: the Content-Security-Policy allows nothing else.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.resources import files
 from typing import Final
@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from config.clock import AMSTERDAM
 from web.texts import Language, catalogue, texts_of
+from web.words import broken, plainly, spoken
 
 _TYPES: Final = {"koppelhub.css": "text/css; charset=utf-8", "koppelhub.svg": "image/svg+xml"}
 """The files that are served, and what they are."""
@@ -44,6 +45,9 @@ def environment(language: Language) -> Environment:
     )
     made.globals["asset"] = asset
     made.filters["ticked"] = ticked
+    made.filters["broken"] = broken
+    made.filters["plainly"] = plainly
+    made.filters["spoken"] = partial(spoken, texts.gettext)
     return made
 
 

@@ -117,6 +117,10 @@ class Texts:
         on = date.fromisoformat(value[:10]) if isinstance(value, str) else value
         return format_date(on, "d MMM y", locale=str(self.language))
 
+    def last_day(self, end: datetime) -> str:
+        """The last day of what no longer holds from this instant on."""
+        return self.day((end - timedelta(seconds=1)).astimezone(zone(self.zone)).date())
+
     def moment(self, value: datetime | str | None, now: datetime) -> str:
         """Vandaag 02:15, gisteren 23:00, do 19 nov 02:15, 3 aug 2025 02:15; a dash for none."""
         at = instant_of(value)

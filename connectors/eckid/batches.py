@@ -22,9 +22,10 @@ from connectors.eckid.faults import (
     DailyLimitError,
     NotReadyError,
     WrongEnvironmentError,
+    is_by_status,
 )
 from connectors.eckid.hashing import Hpgn
-from connectors.eckid.keeping import Asked, Eck, Refused, Shelf, Stage, Stam
+from connectors.eckid.keeping import Asked, Eck, Refused, Shelf, Stage, Stam, tie
 from connectors.eckid.obtaining import (
     Around,
     Verdict,
@@ -173,7 +174,7 @@ class Post:
     def submit_stampseudoniemen(self, stage: Stage, values: Mapping[int, Stampseudoniem]) -> bool:
         """Send the stampseudoniemen of some persons, as `submit_hashes`."""
         indexed = dict(enumerate(values.values(), start=1))
-        marks = dict.fromkeys(values, "")
+        marks = {person: tie(value.reveal()) for person, value in values.items()}
         return self._submit(stage, marks, lambda: self._facility.submit_stampseudoniemen(indexed))
 
     def _submit(self, stage: Stage, marks: Mapping[int, str], send: Callable[[], str]) -> bool:
@@ -235,6 +236,8 @@ class Post:
         except AuthenticationError:
             raise
         except RequestRefusedError as error:
+            if is_by_status(error):
+                return self._in_vain(batch, error)
             _log.warning("a batch is refused: %s", error)
             self.problems["a batch is refused"] += 1
             nobody = Verdict({}, frozenset(batch.persons), {})
@@ -337,7 +340,7 @@ class Post:
         today = local_date(self._clock.now())
         if stage.hashes:
             return {p: Stam(value, asked[p].mark, today) for p, value in fresh.items()}
-        return {p: Eck(value, today) for p, value in fresh.items()}
+        return {p: Eck(value, today, asked[p].mark) for p, value in fresh.items()}
 
     def _refuse(
         self, stage: Stage, batch: Batch, asked: Mapping[int, Asked], verdict: Verdict
@@ -354,13 +357,14 @@ class Post:
         return Came(batch.persons, frozenset(batch.persons))
 
     def _close(self, batch: Batch, outcome: str, counts: Mapping[str, int] | None = None) -> None:
-        """Over; who was in it is no longer in a batch."""
+        """Over; who was in it is no longer in a batch.
+
+        That comes first: closing forgets who they were.
+        """
+        stage = Stage(batch.kind)
+        self._shelf.forget(stage.asked, self._asked(stage, batch))
         self._batches.close(batch, outcome=outcome, counts=counts or {})
         self._open.pop(batch.number, None)
-        stage = Stage(batch.kind)
-        asked = self._shelf.read(stage.asked, Asked, batch.persons)
-        mine = [p for p, was in asked.items() if was.batch == batch.number]
-        self._shelf.forget(stage.asked, mine)
 
 
 def _word(stage: Stage) -> str:

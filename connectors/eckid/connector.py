@@ -13,7 +13,7 @@ import secrets
 import ssl
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -34,6 +34,7 @@ from connectors.eckid import check, records
 from connectors.eckid.batches import Post
 from connectors.eckid.client import Nummervoorziening
 from connectors.eckid.facility import Facility
+from connectors.eckid.faults import is_by_status
 from connectors.eckid.hashing import PRODUCTION_COST, Hasher, Hpgn
 from connectors.eckid.keeping import Kept, Shelf, Stages, Stam
 from connectors.eckid.manifest import MANIFEST, SYSTEM
@@ -46,7 +47,6 @@ from connectors.eckid.reading import (
     ObtainReading,
     Run,
     Tools,
-    is_about_person,
     pieces,
 )
 from connectors.errors import (
@@ -64,6 +64,10 @@ _CHANCE: Final = timedelta(seconds=5)
 _BLOCKED: Final = "BlockedHPgnException"
 _RANDOM: Final = secrets.SystemRandom()
 _REPLACE: Final = "replaceStampseudonym"
+_NOT_ANSWERED: Final = (
+    "Het is niet bekend of de vervanging is doorgevoerd. De hub heeft niets gewijzigd; wordt zij "
+    "nog eens gevraagd, dan blijkt het, en zij werkt geen tweede keer."
+)
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +111,7 @@ class EckIdConnector:
     ) -> None:
         self._link, self._options, self._people = link, options, stores.people
         self._facility, self._hasher, self._close = facility, hasher, close
+        self._rehearses = False
         self._shelf = Shelf(stores.vault)
         self._post = Post(
             link.name,
@@ -172,6 +177,10 @@ class EckIdConnector:
         """Some persons, by hub key; who has no ECK iD is asked for at once, before others."""
         return self._reading(scope, keys=keys)
 
+    def rehearse(self) -> None:
+        """Read what is kept; hash nobody, and ask the facility nothing."""
+        self._rehearses = True
+
     def parse(self, resource: str, body: bytes) -> Parsed:
         """Turn one raw body into its record of records.py."""
         return records.parse(resource, body)
@@ -185,6 +194,7 @@ class EckIdConnector:
             stages=self._stages(scope),
             contract=DeliveryContract(fields, MANIFEST.specification),
             keys=keys,
+            rehearses=self._rehearses,
         )
 
     def _stages(self, scope: Scope) -> Stages:
@@ -209,7 +219,7 @@ class EckIdConnector:
             persons=counts.total(),
             obtained=counts[State.OBTAINED],
             waiting=counts[State.WAITING],
-            lacking=counts[State.TO_HASH] + counts[State.TO_EXCHANGE],
+            lacking=counts[State.TO_HASH] + counts[State.TO_EXCHANGE] + counts[State.LOOSE],
             without_pgn=counts[State.WITHOUT_PGN],
             changed=counts[State.CHANGED],
             refused=counts[State.REFUSED],
@@ -235,7 +245,7 @@ class EckIdConnector:
                 try:
                     now = self._facility.eck_id(stam)
                 except RequestRefusedError as error:
-                    if not is_about_person(error):
+                    if is_by_status(error):
                         raise
                     refused.append(key)
                 else:
@@ -271,7 +281,8 @@ class EckIdConnector:
         """Let a pupil keep his pseudonyms under another PGN: replace first, compare, then keep.
 
         No date goes with it: it works at once, and cannot be undone. Asked once more, after a
-        crash, it finds that the former PGN is blocked, and compares what the new one leads to.
+        crash or without an answer, it finds that the former PGN is blocked, and compares what the
+        new one leads to.
         Spec: eckid.md, section 12.
         Raises: PseudonymDiffersError where the answer is not the pseudonym that is kept: nothing is
             written then; ConnectorError.
@@ -306,11 +317,18 @@ class EckIdConnector:
         return marked(self._people.mark(number.reveal()))
 
     def _replaced(self, old: Hpgn, new: Hpgn) -> Stampseudoniem:
-        """The pseudonym that the new hash leads to from now on."""
+        """The pseudonym that the new hash leads to from now on.
+
+        What it leads to is asked only where the former one is known to be replaced: asked before
+        that, the new one would get a pseudonym of its own. So where no answer came, the same
+        replacement is asked once more, later: it has no second effect.
+        """
         try:
             return self._facility.replace(old, new)
-        except OutcomeUnknownError:
-            _log.warning("no answer to a replacement: what the new PGN leads to is asked")
+        except OutcomeUnknownError as error:
+            raise OutcomeUnknownError(
+                str(error), system=SYSTEM, operation=_REPLACE, advice=_NOT_ANSWERED
+            ) from error
         except RequestRefusedError as error:
             if error.code != _BLOCKED:
                 raise
@@ -365,7 +383,7 @@ class EckIdFactory:
             options,
             stores=_stores_of(link),
             facility=Nummervoorziening(options, transport=transport, clock=clock),
-            hasher=Hasher(options.salt, cost, options.workers),
+            hasher=replace(options.hasher, cost=cost),
             clock=clock,
             close=transport.close,
         )

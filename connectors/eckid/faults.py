@@ -7,12 +7,14 @@ NotAdmittedError(AuthenticationError)      our certificate or this school is not
 OutOfOrderError(SourceUnavailableError)    its own settings are wrong: later, and tell ops
 WrongEnvironmentError(ProtocolViolation…)  a pseudonym of the other environment: keep nothing
 
-A `faultstring` may repeat what was sent: it is never read, kept or logged.
+A `faultstring` may repeat what was sent: it is never read, kept or logged; nor is an actor that is
+no name of an exception.
 Spec: eckid.md, section 11.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from connectors.eckid.manifest import SYSTEM
@@ -28,6 +30,7 @@ from connectors.protocols.soap import Fault
 INVALID_CHAIN: Final = "InvalidChainIdException"
 INVALID_SECTOR: Final = "InvalidSectorIdException"
 _UNKNOWN: Final = "fault"
+_NAME: Final = re.compile(r"[A-Za-z]{1,60}Exception").fullmatch
 _PASSING: Final = frozenset({502, 503, 504})
 
 
@@ -107,8 +110,9 @@ _GONE: Final = frozenset({"ContentAlreadyRetrievedException", "ContentRemovedExc
 
 def judge(fault: Fault, *, status: int, operation: str) -> ConnectorError:
     """The error that a fault is; one that is not known is final, but for a passing status."""
-    actor = fault.actor or _UNKNOWN
-    text = f"{operation}: {actor}" if fault.actor else f"{operation}: a fault without an actor"
+    known = _NAME(fault.actor) is not None
+    actor = fault.actor if known else _UNKNOWN
+    text = f"{operation}: {actor}" if known else f"{operation}: a fault without a name"
     names = {"system": SYSTEM, "operation": operation}
     if actor in _NOT_READY:
         return NotReadyError(text, **names)
@@ -126,3 +130,8 @@ def judge(fault: Fault, *, status: int, operation: str) -> ConnectorError:
         case _:
             advice = _ADVICE.get(actor, _OF_UNKNOWN)
             return RequestRefusedError(text, code=actor, advice=advice, **names)
+
+
+def is_by_status(error: RequestRefusedError) -> bool:
+    """Whether HTTP alone refused: that is no matter of a person or a batch, and may pass."""
+    return error.code.isdigit()

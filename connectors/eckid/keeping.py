@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from hashlib import sha256
 from typing import Final, TypeVar
 
 import msgspec
@@ -34,14 +35,20 @@ class Stam(msgspec.Struct, frozen=True):
 
 
 class Eck(msgspec.Struct, frozen=True):
-    """An ECK iD, with the day on which it was obtained."""
+    """An ECK iD, with the day on which it was obtained, and what ties it to its stampseudoniem."""
 
     v: str
     sinds: date
+    van: str
 
     def __repr__(self) -> str:
         """No value: it names one person."""
         return "<Eck>"
+
+
+def tie(stampseudoniem: str) -> str:
+    """What ties an ECK iD to the stampseudoniem that it was exchanged for."""
+    return sha256(stampseudoniem.encode()).hexdigest()[:16]
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -52,6 +59,10 @@ class Asked(msgspec.Struct, frozen=True):
     batch: int
     op: datetime
 
+    def __repr__(self) -> str:
+        """No mark: it tells one number from another."""
+        return f"<Asked in {self.koppeling} {self.batch}>"
+
 
 class Refused(msgspec.Struct, frozen=True):
     """How often he was refused, under which mark; `batch` is the last one, 0 for a single call."""
@@ -59,6 +70,10 @@ class Refused(msgspec.Struct, frozen=True):
     mark: str
     keer: int
     batch: int = 0
+
+    def __repr__(self) -> str:
+        """No mark: it tells one number from another."""
+        return f"<Refused {self.keer}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +154,12 @@ def _tail(identifier: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Everything that is kept of one person."""
+    """Everything that is kept of one person.
+
+    Attributes:
+        is_loose: there is an ECK iD that was not exchanged for the stampseudoniem that he has now:
+            that one turned out to be somebody else's.
+    """
 
     stam: Stam | None = field(default=None, repr=False)
     eck: Eck | None = field(default=None, repr=False)
@@ -147,6 +167,7 @@ class Kept:
     asked_eck: Asked | None = None
     refused_stam: Refused | None = None
     refused_eck: Refused | None = None
+    is_loose: bool = False
 
 
 class Shelf:
@@ -162,7 +183,13 @@ class Shelf:
         """
         stam = self.read(stages.stam.kind, Stam, persons)
         eck = self.read(stages.eck.kind, Eck, persons)
-        none = [person for person in persons if person not in stam and person not in eck]
+        loose = {
+            person
+            for person, value in eck.items()
+            if person not in stam or value.van != tie(stam[person].v)
+        }
+        eck = {person: value for person, value in eck.items() if person not in loose}
+        none = [person for person in persons if person not in stam]
         half = [person for person in persons if person in stam and person not in eck]
         asked_stam = self.read(stages.stam.asked, Asked, none)
         refused_stam = self.read(stages.stam.refused, Refused, none)
@@ -176,6 +203,7 @@ class Shelf:
                 asked_eck.get(person),
                 refused_stam.get(person),
                 refused_eck.get(person),
+                person in loose,
             )
             for person in persons
         }

@@ -16,6 +16,7 @@ from connectors.eckid.manifest import SYSTEM
 
 _SHOWN: Final = 12
 _LONGEST_NAME: Final = 60
+_LONGEST_ID: Final = 120
 
 
 def confirm(facility: Facility, *, keten: str, sector: str) -> None:
@@ -47,5 +48,9 @@ def _choice(wanted: str, listed: Sequence[Listed]) -> str:
 
 
 def _shown(one: Listed) -> str:
-    name = "".join(sign for sign in one.name if sign.isprintable())[:_LONGEST_NAME]
-    return f"{one.id} ({name})"
+    """As text: what the facility lists is as hostile as anything that comes in."""
+    return f"{_text(one.id, _LONGEST_ID)} ({_text(one.name, _LONGEST_NAME)})"
+
+
+def _text(told: str, longest: int) -> str:
+    return "".join(sign for sign in told[:longest] if sign.isprintable())

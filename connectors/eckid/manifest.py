@@ -104,6 +104,11 @@ _ASSUMPTIONS: Final = (
         "eckid.md, sections 2 and 18",
     ),
     Assumption(
+        "eckid-pgn",
+        "Of a pupil the BSN is hashed, or the onderwijsnummer where he has no BSN: nine digits.",
+        "eckid.md, sections 1 and 2",
+    ),
+    Assumption(
         "eckid-oin",
         "The OIN of a school or board is given to us and sent as it is; it is not computed from "
         "its BRIN, and only its form is checked.",

@@ -15,7 +15,7 @@ from typing import Final
 
 from config.clock import AMSTERDAM, local_date, zone
 from connectors.eckid.facility import BatchResult
-from connectors.eckid.keeping import Kept, Refused, Stage
+from connectors.eckid.keeping import Kept, Refused, Stage, tie
 from connectors.eckid.persons import Person
 from connectors.stores import Batch
 from sector.identifiers import EckId, InvalidIdentifierError, Stampseudoniem
@@ -39,6 +39,7 @@ class State(StrEnum):
     WITHOUT_PGN = "without pgn"
     TO_HASH = "to hash"
     TO_EXCHANGE = "to exchange"  # he has a stampseudoniem, and no ECK iD yet
+    LOOSE = "loose"  # his ECK iD turned out to be somebody else's
     OVER = "over"  # he left, and never had an ECK iD: it is not obtained any more
 
 
@@ -50,11 +51,13 @@ class Around:
         koppeling: its name.
         open: numbers of its batches that were sent and are not closed.
         now: this instant.
+        insists: somebody names this person, so that he is asked for however often he was refused.
     """
 
     koppeling: str
     open: Collection[int]
     now: datetime
+    insists: bool = False
 
     @property
     def today(self) -> date:
@@ -64,6 +67,8 @@ class Around:
 
 def state_of(person: Person, kept: Kept, around: Around) -> State:
     """Where a person stands."""
+    if kept.is_loose:
+        return State.LOOSE
     if kept.eck is None and person.until is not None and person.until < around.today:
         return State.OVER
     if kept.stam is not None and person.mark and person.mark != kept.stam.mark:
@@ -73,12 +78,30 @@ def state_of(person: Person, kept: Kept, around: Around) -> State:
     if kept.stam is not None:
         if _is_asked(kept, around, hashes=False):
             return State.WAITING
-        return State.REFUSED if _is_given_up(kept.refused_eck, "") else State.TO_EXCHANGE
+        return (
+            State.REFUSED
+            if _is_given_up(kept.refused_eck, tie(kept.stam.v), around)
+            else State.TO_EXCHANGE
+        )
     if _is_asked(kept, around, hashes=True):
         return State.WAITING
     if not person.mark:
         return State.WITHOUT_PGN
-    return State.REFUSED if _is_given_up(kept.refused_stam, person.mark) else State.TO_HASH
+    return State.REFUSED if _is_given_up(kept.refused_stam, person.mark, around) else State.TO_HASH
+
+
+def is_orphan(person: Person, kept: Kept) -> bool:
+    """Whether the number that his stampseudoniem was obtained with is not, or no longer, his."""
+    return kept.stam is not None and person.mark != kept.stam.mark
+
+
+def belongs_to(mark: str, person: Person, kept: Kept) -> bool:
+    """Whether what was obtained under a mark is of this person.
+
+    He has that number now, and nothing that was obtained with another one: two who exchanged their
+    numbers are a matter for people.
+    """
+    return person.mark == mark and (kept.stam is None or kept.stam.mark == mark)
 
 
 def _is_asked(kept: Kept, around: Around, *, hashes: bool) -> bool:
@@ -94,8 +117,10 @@ def _is_asked(kept: Kept, around: Around, *, hashes: bool) -> bool:
     return around.now - asked.op < GIVEN_UP
 
 
-def _is_given_up(refused: Refused | None, mark: str) -> bool:
-    return refused is not None and refused.mark == mark and refused.keer >= MOST_REFUSALS
+def _is_given_up(refused: Refused | None, mark: str, around: Around) -> bool:
+    if refused is None or around.insists:
+        return False
+    return refused.mark == mark and refused.keer >= MOST_REFUSALS
 
 
 # -- batches ---------------------------------------------------------------------------------------

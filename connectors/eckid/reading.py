@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Final, TypeVar, assert_never
@@ -19,11 +19,12 @@ from config.errors import KoppelhubError
 from connectors.base import Completeness, DeliveryContract, Page, Scope
 from connectors.eckid.batches import Post
 from connectors.eckid.facility import Facility
+from connectors.eckid.faults import is_by_status
 from connectors.eckid.hashing import Hasher, Hpgn
-from connectors.eckid.keeping import Eck, Refused, Shelf, Stage, Stages, Stam
+from connectors.eckid.keeping import Eck, Kept, Refused, Shelf, Stage, Stages, Stam, tie
 from connectors.eckid.lists import confirm
 from connectors.eckid.manifest import SYSTEM
-from connectors.eckid.obtaining import State, once_more, state_of
+from connectors.eckid.obtaining import Around, State, belongs_to, is_orphan, once_more, state_of
 from connectors.eckid.persons import LEERLING, Person, who
 from connectors.eckid.records import Body, Vraag
 from connectors.errors import (
@@ -97,7 +98,9 @@ class ObtainReading:
         vestiging: its number.
         stages: the two steps, of this scope.
         contract: what is delivered.
-        keys: only these, by hub key; of them it waits for no batch.
+        keys: only these, by hub key; of them it waits for no batch, and asks once more also who
+            was refused too often.
+        rehearses: it asks for nobody, and keeps nothing.
     """
 
     def __init__(
@@ -109,7 +112,9 @@ class ObtainReading:
         stages: Stages,
         contract: DeliveryContract,
         keys: Collection[str] | None = None,
+        rehearses: bool = False,
     ) -> None:
+        self._rehearses = rehearses
         self._tools, self._scope, self._vestiging = tools, scope, vestiging
         self._stages, self._keys = stages, keys
         self.contract = contract
@@ -117,7 +122,8 @@ class ObtainReading:
         self._to_hash: dict[int, Person] = {}
         self._to_exchange: dict[int, Person] = {}
         self._waiting: dict[int, Person] = {}
-        self._left = self._refused = 0
+        self._orphans: dict[int, tuple[Person, Kept]] = {}
+        self._left = self._refused = self._without_pgn = 0
 
     def __iter__(self) -> Iterator[Page]:
         """Each page once; some are empty.
@@ -126,26 +132,55 @@ class ObtainReading:
             ConnectorError.
         """
         tools = self._tools
+        if self._rehearses:
+            yield from self._rehearsed()
+            return
         tools.post.look(f"{self._scope.resource} {self._scope.key}")
         yield from self._collect()
         found = who(tools.people, self._scope, self._vestiging, keys=self._keys)
         for some in pieces(found, PAGE):
             yield self._sort(some)
             yield from self._work(least=tools.amounts.batch_size)
+        yield from self._settle()
         yield from self._work(least=1)
         yield from self._wait()
         self.completeness = self._told()
 
+    def _rehearsed(self) -> Iterator[Page]:
+        """What is kept, and how many would be asked for."""
+        around = self._tools.post.seen()
+        found = who(self._tools.people, self._scope, self._vestiging, keys=self._keys)
+        for some in pieces(found, PAGE):
+            yield self._sort(some, around)
+            yield from self._settle(around)
+            self._left += len(self._to_hash) + len(self._to_exchange)
+            self._to_hash.clear()
+            self._to_exchange.clear()
+        self.completeness = self._told()
+
     # -- who stands where --------------------------------------------------------------------------
 
-    def _sort(self, persons: Sequence[Person]) -> Page:
-        """What is known of some persons, as records; the others are put where they belong."""
+    def _sort(
+        self,
+        persons: Sequence[Person],
+        around: Around | None = None,
+        *,
+        settled: bool = False,
+    ) -> Page:
+        """What is known of some persons, as records; the others are put where they belong.
+
+        Whose pseudonym was obtained with a number that is not his now waits until it is `settled`
+        whose that is.
+        """
         kept = self._tools.shelf.kept(self._stages, [person.number for person in persons])
-        around = self._tools.post.around
+        around = self._tools.post.around if around is None else around
+        around = replace(around, insists=self._keys is not None)
         keys: list[str] = []
         bodies: list[bytes] = []
         for person in persons:
             state = state_of(person, kept[person.number], around)
+            if not settled and self._is_aside(person, kept[person.number], state):
+                continue
             match state:
                 case State.OBTAINED | State.CHANGED | State.REFUSED:
                     keys.append(person.key)
@@ -154,11 +189,70 @@ class ObtainReading:
                     self._waiting[person.number] = person.without_text()
                 case State.TO_HASH | State.TO_EXCHANGE:
                     self._put(person, state)
-                case State.WITHOUT_PGN | State.OVER:
+                case State.WITHOUT_PGN:
+                    self._without_pgn += self._keys is not None  # `standing` tells it of a school
+                case State.LOOSE:
+                    keys.append(person.key)
+                    bodies.append(self._taken_back(person))
+                case State.OVER:
                     pass
                 case _:
                     assert_never(state)
         return Page(keys, bodies)
+
+    def _is_aside(self, person: Person, kept: Kept, state: State) -> bool:
+        """Whether it is to be looked up first whose number his pseudonym was obtained with."""
+        of_pupils = self._scope.resource == LEERLING
+        if not of_pupils or state in {State.OVER, State.LOOSE} or not is_orphan(person, kept):
+            return False
+        self._orphans[person.number] = person.without_text(), kept
+        return True
+
+    def _settle(self, around: Around | None = None) -> Iterator[Page]:
+        """What was obtained with a number that is another pupil's now goes: it is his.
+
+        So it is after records that were taken for one pupil were parted. Who has a number of his
+        own is asked for in the next run.
+        """
+        orphans, self._orphans = self._orphans, {}
+        if not orphans:
+            return
+        others = self._of_others(orphans)
+        if others:
+            _log.warning("%d pseudonyms are of another pupil, and are taken back", len(others))
+        theirs = [person for number, (person, _) in orphans.items() if number in others]
+        for some in pieces(theirs, PAGE):
+            yield Page([one.key for one in some], [self._taken_back(one) for one in some])
+        rest = [person for number, (person, _) in orphans.items() if number not in others]
+        for some in pieces(rest, PAGE):
+            yield self._sort(some, around, settled=True)
+
+    def _of_others(self, orphans: Mapping[int, tuple[Person, Kept]]) -> set[int]:
+        """Those of them whose pseudonym was obtained with a number that is another pupil's."""
+        tools = self._tools
+        by_mark: dict[str, set[int]] = {}
+        for number, (_, kept) in orphans.items():
+            by_mark.setdefault("" if kept.stam is None else kept.stam.mark, set()).add(number)
+        found: set[int] = set()
+        for place in tools.people.places():
+            for some in pieces(who(tools.people, self._scope, place.vestiging), PAGE):
+                named = [one for one in some if one.mark in by_mark and one.number not in orphans]
+                held = tools.shelf.kept(self._stages, [one.number for one in named])
+                for one in named:
+                    if belongs_to(one.mark, one, held[one.number]):
+                        found |= by_mark[one.mark]
+        return found
+
+    def _taken_back(self, person: Person) -> bytes:
+        """The record of one whose pseudonym is somebody else's: he has none."""
+        if not self._rehearses:
+            stam, eck = self._stages.stam, self._stages.eck
+            kept = self._tools.shelf.read(stam.kind, Stam, [person.number]).get(person.number)
+            if kept is not None and kept.mark != person.mark:
+                self._tools.shelf.forget(stam.kind, [person.number])
+            for kind in (eck.kind, eck.asked):
+                self._tools.shelf.forget(kind, [person.number])
+        return self._body(person, None, State.LOOSE)
 
     def _put(self, person: Person, state: State) -> None:
         """To be asked for; not twice in one run."""
@@ -309,10 +403,10 @@ class ObtainReading:
         try:
             eck_id = self._tools.facility.eck_id(stam)
         except RequestRefusedError as error:
-            self._turn_down(person, stage, "", error)
+            self._turn_down(person, stage, tie(stam.reveal()), error)
             return _EMPTY
         self._tools.run.in_a_row = 0
-        eck = Eck(eck_id.reveal(), self._today())
+        eck = Eck(eck_id.reveal(), self._today(), tie(stam.reveal()))
         self._tools.shelf.write(stage.kind, {person.number: eck})
         return Page([person.key], [self._body(person, eck, State.OBTAINED)])
 
@@ -322,7 +416,7 @@ class ObtainReading:
         """Remember that the facility refused one person; raise what is no matter of persons."""
         run = self._tools.run
         run.in_a_row += 1
-        if not is_about_person(error) or run.in_a_row >= _STRANGE:
+        if is_by_status(error) or run.in_a_row >= _STRANGE:
             raise error
         _log.warning("one person is refused: %s", error)
         former = self._tools.shelf.read(stage.refused, Refused, [person.number])
@@ -415,8 +509,6 @@ class ObtainReading:
 
     def _told(self) -> Completeness:
         """How complete it was: whoever waits is no absence, and no success either."""
-        if self._keys is not None:
-            return Completeness(False, "only some records were asked")
         post = self._tools.post
         reasons = [
             f"{amount} {what}"
@@ -424,13 +516,15 @@ class ObtainReading:
                 (len(self._waiting), "wait for the answer to a batch"),
                 (self._left, "are not asked for yet"),
                 (self._refused, "were refused in this run"),
+                (self._without_pgn, "have no PGN"),
             )
             if amount
         ]
         reasons += [f"{rule} ({times})" for rule, times in sorted(post.problems.items())]
         if not reasons:
-            return Completeness(True)
-        waits = not (self._refused or post.problems)
+            some = self._keys is not None
+            return Completeness(not some, "only some records were asked" if some else "")
+        waits = not (self._refused or self._without_pgn or post.problems)
         return Completeness(False, "; ".join(reasons), self._advice(), waits=waits)
 
     def _advice(self) -> str:
@@ -438,6 +532,11 @@ class ObtainReading:
             return (
                 "De Nummervoorziening gaf een antwoord dat niet klopt of niet aankwam. Wat goed "
                 "was is bewaard; de rest vraagt de hub opnieuw. Komt dit terug, meld het bij ops."
+            )
+        if self._without_pgn:
+            return (
+                "Niet verkrijgbaar: geen PGN. Laat de beheerder van de school het BSN of "
+                "onderwijsnummer in de administratie invullen, en het laten leveren."
             )
         if self._tools.post.is_limited:
             return (
@@ -448,11 +547,6 @@ class ObtainReading:
             "Niet iedereen heeft al een ECK iD; de volgende run gaat vanzelf verder. Er is niets "
             "afgesloten."
         )
-
-
-def is_about_person(error: RequestRefusedError) -> bool:
-    """Whether a refusal may be due to the person that was asked for; one by HTTP alone is not."""
-    return not error.code.isdigit()
 
 
 def pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -46,7 +46,8 @@ RULES: Final = {
         "eck_id",
         "was refused by the number facility, time and again",
         "De Nummervoorziening gaf deze persoon drie keer geen ECK iD. Laat de school het nummer "
-        "nakijken; klopt het, meld dit dan bij ops.",
+        "nakijken; klopt het, meld dit dan bij ops. Lag het aan de Nummervoorziening, vraag dan "
+        "opnieuw: `koppelhub eckid obtain --school BRIN --pupil SLEUTEL`.",
     ),
 }
 """Question → the field that it is about, the rule that is broken, and what to do."""
@@ -57,15 +58,16 @@ class Verkregen(SourceModel):
 
     Attributes:
         key: hub key of the person.
+        eck_id: None where the one that was obtained turned out to be of somebody else.
         van: the day on which it was obtained.
         tot: the last day on which the person is there, once that is over.
     """
 
     key: Key
-    eck_id: Text
+    eck_id: Text | None
     keten: Text
     sector: Text
-    van: Day
+    van: Day | None = None
     tot: Day | None = None
 
 

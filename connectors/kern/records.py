@@ -131,7 +131,11 @@ class Medewerker(Record):
 
 
 class Leerling(Record):
-    """A pupil. The numbers are cut off before they get here, unless a purpose is configured."""
+    """A pupil. The numbers are cut off before they get here, unless a purpose is configured.
+
+    `pgn_gecorrigeerd` is no field of the core: it says that another bsn or onderwijsnummer than
+    before is still of this one pupil, whose pseudonyms may then go on under it.
+    """
 
     achternaam: Text
     voorvoegsel: Text | None = None
@@ -146,6 +150,7 @@ class Leerling(Record):
     eck_id: Text | None = None
     bsn: Text | None = None
     onderwijsnummer: Text | None = None
+    pgn_gecorrigeerd: bool | None = None
     email: Text | None = None
     mobiel: Text | None = None
     telefoon: Text | None = None
@@ -297,6 +302,9 @@ MODELS: Final[dict[str, type[Record]]] = {
 
 SPECIAL: Final = frozenset({"bsn", "onderwijsnummer"})
 """Fields that are never read unless the configuration names a purpose."""
+
+ASIDE: Final = frozenset({"pgn_gecorrigeerd"})
+"""Fields that say something of a message, and are none of the core."""
 
 PERSONAL: Final = SPECIAL | {"eck_id"}
 """Numbers that name one person everywhere: they never stand in the table view."""

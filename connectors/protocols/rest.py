@@ -306,16 +306,18 @@ class RestTransport:
         intake: Intake[T],
         repeats: bool = True,
         total: timedelta | None = None,
+        method: str = "POST",
     ) -> T:
         """Post a document and take the answer while it comes in.
 
         `repeats` says that asking twice has no other effect than asking once; without it nothing
-        is repeated. `total` is another bound on this one request than `Limits.total`.
+        is repeated. `total` is another bound on this one request than `Limits.total`. `method` is
+        another one that carries a document: PUT, DELETE.
         Raises: ConnectorError.
         """
         seconds = (total if total is not None else self._limits.total).total_seconds()
         request = self._client.build_request(
-            "POST",
+            method,
             url,
             content=document,
             headers=dict(headers),

@@ -53,6 +53,14 @@ def _eck_ids(report: Weekly) -> str:
     count = report.without_eck_id
     if not count:
         return ""
+    if report.obtains:
+        who = "1 leerling heeft" if count == 1 else f"{count} leerlingen hebben"
+        return (
+            f"ECK iD: {who} er geen. Koppelhub vraagt ze zelf aan bij de Nummervoorziening, maar "
+            "dat kan alleen met een persoonsgebonden nummer.\n"
+            "Doe dit: vul bij leerlingen zonder BSN of onderwijsnummer dat nummer in uw systeem "
+            "in. De anderen volgen vanzelf."
+        )
     if count == report.leerlingen:
         return (
             "ECK iD: geen enkele leerling heeft er een. Waarschijnlijk levert uw systeem ze niet, "

@@ -114,17 +114,16 @@ def at_each_board(hub: Hub, school: str) -> Iterator[Hub]:
 
 
 def _at(hub: Hub, board: str) -> Hub:
-    return replace(hub, actor=replace(hub.actor, tenants=frozenset({board})))
+    if hub.actor.is_limited and board not in (hub.actor.tenants or ()):
+        return hub  # he acts for some schools of it, and for no more than that
+    return replace(hub, actor=replace(hub.actor, tenants=frozenset({board}), schools=frozenset()))
 
 
 def _schools(hub: Hub, *, with_contact: bool = False) -> list[tuple[str, str]]:
     """(board, BRIN) of every school that the actor may act for."""
-    allowed = hub.actor.tenants
     return [
         (tenant.name, school.brin.reveal())
-        for tenant in hub.settings.tenant
-        if allowed is None or tenant.name in allowed
-        for school in tenant.school
+        for tenant, school in hub.own_schools()
         if school.contact is not None or not with_contact
     ]
 

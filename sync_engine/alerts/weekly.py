@@ -18,6 +18,7 @@ from sync_engine.cases import KINDS, QUARANTINE
 from sync_engine.condition import Health, KoppelingHealth
 from sync_engine.health import health
 from sync_engine.hub import Hub
+from sync_engine.pseudonyms import obtaining
 from sync_engine.quarantine import ERROR, listed
 from sync_engine.rows import identifier_context
 from sync_engine.rules import in_dutch
@@ -57,6 +58,7 @@ class Weekly:
         in_doubt: pupils of whom a person must decide who they are.
         cases: kind of case, in Dutch → how many are open, over all that the sources deliver.
         koppelingen: of the school.
+        obtains: the hub obtains ECK iDs of this school itself.
     """
 
     school: str
@@ -69,6 +71,7 @@ class Weekly:
     cases: dict[str, int]
     faults: tuple[Fault, ...]
     koppelingen: tuple[KoppelingHealth, ...]
+    obtains: bool = False
 
     @property
     def quarantined(self) -> int:
@@ -79,6 +82,12 @@ class Weekly:
     def is_clean(self) -> bool:
         """Whether the school has nothing to mend."""
         return not (self.without_eck_id or self.in_doubt or self.cases or self.faults)
+
+
+COLUMNS: Final = (
+    *("waarom", "koppeling", "bronsoort", "bronrecord", "leerlingnummer", "veld", "wat te doen"),
+)
+"""Heading of the records that a school can mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,14 @@ class Line:
     leerlingnummer: str
     field: str
     todo: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Under `COLUMNS`."""
+        return (
+            *(self.what, self.koppeling, self.resource, self.source_key),
+            *(self.leerlingnummer, self.field, self.todo),
+        )
 
 
 def weekly(hub: Hub, school: str, *, found: Health | None = None) -> Weekly:
@@ -134,6 +151,7 @@ def weekly(hub: Hub, school: str, *, found: Health | None = None) -> Weekly:
         cases=_by_kind(cases),
         faults=faults,
         koppelingen=tuple(one for one in state.koppelingen if one.name in names),
+        obtains=bool(obtaining(hub, wanted)),
     )
 
 
@@ -145,13 +163,8 @@ def week_of(at: datetime, zone: str) -> str:
 
 def school_name(hub: Hub, school: str) -> str:
     """What the configuration calls a school; the number itself where it names none."""
-    brin, allowed = school[:4], hub.actor.tenants
-    schools = (
-        one
-        for tenant in hub.settings.tenant
-        if allowed is None or tenant.name in allowed
-        for one in tenant.school
-    )
+    brin = school[:4]
+    schools = (one for _, one in hub.own_schools())
     return next((one.name for one in schools if one.brin.reveal() == brin), school)
 
 
@@ -163,7 +176,7 @@ def _chosen(hub: Hub, work: Work, school: str) -> Selection:
     going = {
         row[0]
         for row in work.execute(
-            "SELECT id FROM scope WHERE ended_run IS NULL AND NOT adopted "
+            f"SELECT id FROM {work.real('scope')} WHERE ended_run IS NULL AND NOT adopted "
             f"AND {work.many('koppeling_id')}",
             (work.values(list(mine)),),
         )
@@ -173,6 +186,15 @@ def _chosen(hub: Hub, work: Work, school: str) -> Selection:
 
 # -- counts ----------------------------------------------------------------------------------------
 
+_THEIRS: Final = "Vraag in het administratiesysteem een ECK iD aan voor deze leerling."
+_OURS: Final = "Koppelhub vraagt het aan bij de Nummervoorziening; u hoeft niets te doen."
+_NO_PGN: Final = (
+    "Niet verkrijgbaar: geen PGN. Vul het BSN of onderwijsnummer in het administratiesysteem in."
+)
+_HAS_PGN: Final = (
+    "CASE WHEN EXISTS (SELECT 1 FROM identificatie g WHERE g.eigenaar_id = c.id "
+    "AND g.soort IN ('bsn', 'onderwijsnummer')) THEN 1 ELSE 0 END"
+)
 _WITHOUT: Final = (
     "NOT EXISTS (SELECT 1 FROM identificatie e WHERE e.eigenaar_id = c.id AND e.soort = 'eck_id')"
 )
@@ -239,11 +261,12 @@ def lines(hub: Hub, work: Work, school: str) -> Iterator[Line]:
     Raises: as `weekly`.
     """
     chosen = _chosen(hub, work, school.strip().upper())
-    columns = "DISTINCT k.name, k.tenant_id, l.source_key, c.id, t.salt, n.waarde"
+    columns = f"DISTINCT k.name, k.tenant_id, l.source_key, c.id, t.salt, n.waarde, {_HAS_PGN}"
+    obtains = bool(obtaining(hub, school))
     rest = f"AND {_WITHOUT} ORDER BY k.name, l.source_key"
     number = _Numbers(hub).of
     for row in work.rows(*_pupils(hub, work, chosen, columns, rest)):
-        name, tenant_id, key, core_id, salt, sealed = row
+        name, tenant_id, key, core_id, salt, sealed, has_pgn = row
         yield Line(
             what="geen ECK iD",
             koppeling=name,
@@ -251,7 +274,7 @@ def lines(hub: Hub, work: Work, school: str) -> Iterator[Line]:
             source_key=key,
             leerlingnummer=number(tenant_id, core_id, salt, sealed),
             field="eckId",
-            todo="Vraag in het administratiesysteem een ECK iD aan voor deze leerling.",
+            todo=(_OURS if has_pgn else _NO_PGN) if obtains else _THEIRS,
         )
     yield from _doubts(hub, work, chosen)
     for broken in listed(hub, work, chosen):

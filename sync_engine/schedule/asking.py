@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from sync_engine.audit import note
 from sync_engine.hub import Hub
 from sync_engine.options import Options
+from sync_engine.rights import checked_run
 from sync_engine.schedule.heartbeat import ProcessKind, processes
 from sync_engine.schedule.jobs import Job
 from sync_engine.schedule.planner import Dispatcher
@@ -46,8 +47,10 @@ def ask(
         action: the command.
         subject: what it is about, by its hub key or number.
 
-    Raises: ConfigurationError if one may not be queued; StoreError.
+    Raises: NoRightError; ConfigurationError if one may not be queued; StoreError.
     """
+    for name, options in wanted:
+        checked_run(hub, name, options)
     jobs = [Job.by_hand_of(hub.source(name).name, options) for name, options in wanted]
     with hub.store.work() as work:
         note(hub, work, operator=hub.actor.name, action=action, subject=subject)

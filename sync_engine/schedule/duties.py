@@ -32,12 +32,14 @@ class Duty:
         schedule: when, in the time zone of the settings; blackouts are not for it.
         carry_out: does it.
         light: takes no time, and is done by the process that plans.
+        needed: whether an installation has it at all; asks no system.
     """
 
     name: str
     schedule: Schedule
     carry_out: Callable[[Hub], None]
     light: bool = False
+    needed: Callable[[Hub], bool] = lambda hub: True
 
 
 def _purge(hub: Hub) -> None:
@@ -74,6 +76,25 @@ def _reports(hub: Hub) -> None:
         _log.info("weekly reports of %s schools were written", count)
 
 
+def _delivers(hub: Hub) -> bool:
+    from sync_engine.outbox.targets import may_deliver
+
+    return any(may_deliver(hub, source) for source in hub.settings.source)
+
+
+def _deliver(hub: Hub) -> None:
+    from sync_engine.outbox.delivering import deliver_all
+
+    for found in deliver_all(hub):
+        if found.confirmed or found.refused:
+            _log.info(
+                "%s: %s messages confirmed, %s refused",
+                found.koppeling,
+                found.confirmed,
+                found.refused,
+            )
+
+
 def _forget_jobs(hub: Hub) -> None:
     if hub.store.path is None:
         from sync_engine.schedule.workers import Queue
@@ -85,6 +106,7 @@ def _forget_jobs(hub: Hub) -> None:
 DUTIES: Final[tuple[Duty, ...]] = (
     Duty("purge", parse_schedule("15 5 * * *"), _purge),
     Duty("queue", parse_schedule("45 5 * * *"), _forget_jobs),
+    Duty("outbox", parse_schedule("every 2m"), _deliver, needed=_delivers),
     Duty("processes", parse_schedule("every 1h"), _forget_processes, light=True),
     Duty("answers", parse_schedule("every 15m"), _forget_answers, light=True),
     Duty("alerts", parse_schedule("every 2m"), _alerts, light=True),

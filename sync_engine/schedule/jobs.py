@@ -20,6 +20,7 @@ from sync_engine.errors import AlreadyDoneError, RunActiveError
 from sync_engine.hub import Hub
 from sync_engine.options import Kind, Options
 from sync_engine.outcome import ExitCode, Outcome, RunReport
+from sync_engine.rights import as_asked
 from sync_engine.runs import run
 from sync_engine.schedule import state
 from sync_engine.schedule.duties import Duty, duty_of
@@ -156,6 +157,8 @@ def perform(
     Raises: RunActiveError if the koppeling is busy; AlreadyDoneError if what was due was done;
         ConfigurationError and StoreError.
     """
+    if job.by_hand:
+        hub = as_asked(hub, job.operator)
     source = hub.source(job.koppeling)
     with admitted(hub, source, by_hand=job.by_hand) as postponed:
         if postponed is not None:

@@ -84,6 +84,8 @@ def entries(hub: Hub) -> list[Entry]:
     sources = sorted(hub.sources(), key=lambda source: source.system in adding)
     found = [entry for source in sources for entry in _of(hub, source, ids[source.name])]
     for duty in DUTIES:
+        if not duty.needed(hub):
+            continue
         task = DutyJob(duty.name)
         place = Place(OF_THE_HUB, duty.name)
         found.append(Entry(task.key, place, duty.schedule, task, light=duty.light))

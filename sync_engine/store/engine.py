@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
@@ -42,6 +43,11 @@ _WRITES: Final = "koppelhub_writes"
 _UPGRADE_LOCK: Final = 0x6B6F7070656C6875  # "koppelhu", as an advisory lock
 
 
+_Under: TypeAlias = (
+    "tuple[Sessions[sqlite3.Connection] | None, Sessions[psycopg.Connection[Row]] | None]"
+)
+
+
 class Store:
     """One database. Safe to share between threads; each thread takes a Work of its own.
 
@@ -53,16 +59,21 @@ class Store:
     def __init__(self, url: URL, *, busy: timedelta = BUSY) -> None:
         self.dialect: Dialect = _DRIVERS[url.drivername]
         self._url = url
+        self._lay: Callable[[Work], None] | None = None
+        self._all: Store = self
         self._busy = busy
         self.engine: Engine = self._engine()
         self._on_sqlite: Sessions[sqlite3.Connection] | None = None
         self._on_postgres: Sessions[psycopg.Connection[Row]] | None = None
+        self._under: _Under
         if self.path is not None:
             self._on_sqlite = sqlite.sessions(self.path, busy=busy)
+            self._under = (sqlite.sessions(self.path, busy=busy), None)
         else:
             from sync_engine.store import postgres  # here: a quarter of the time to start on SQLite
 
             self._on_postgres = postgres.sessions(url, busy=busy)
+            self._under = (None, postgres.sessions(url, busy=busy))
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, busy: timedelta = BUSY) -> Self:
@@ -119,11 +130,41 @@ class Store:
 
         Raises: StoreError if the database cannot be reached.
         """
+        made = self._work()
+        if self._lay is not None:
+            try:
+                made.is_limited = True
+                self._lay(made)
+            except BaseException:
+                made.close()
+                raise
+        return made
+
+    def _work(self) -> Work:
         if self._on_sqlite is not None:
             return sqlite.SqliteWork(self._on_sqlite)
         from sync_engine.store import postgres
 
         return postgres.PostgresWork(self._postgres())
+
+    @property
+    def whole(self) -> Store:
+        """The database with nothing laid over it."""
+        return self._all
+
+    def under(self, lay: Callable[[Work], None]) -> Store:
+        """The same database, each Work of it with something laid over its tables.
+
+        Its connections are none of those of other Works, for what lies over them stays there.
+
+        Args:
+            lay: fills the temporary tables of a Work, and makes the views that it has not yet; the
+                same views whoever it is for.
+        """
+        made = copy(self._all)
+        made._lay = lay
+        made._on_sqlite, made._on_postgres = self._all._under
+        return made
 
     @contextmanager
     def session_lock(self, name: str, *, wait: timedelta) -> Iterator[bool]:
@@ -161,7 +202,7 @@ class Store:
     def close(self) -> None:
         """Release all connections but those in use, which are released when they are let go."""
         self.engine.dispose()
-        for sessions in (self._on_sqlite, self._on_postgres):
+        for sessions in (self._on_sqlite, self._on_postgres, *self._all._under):
             if sessions is not None:
                 sessions.close()
 

@@ -155,6 +155,7 @@ class PostgresWork(Work):
         self._sessions = sessions
         self._session: Session[psycopg.Connection[Row]] | None = sessions.take()
         self._streamed = 0
+        self._tables = ""  # the schema that they stand in, once it was asked
         self._open: set[psycopg.ServerCursor[Row]] = set()
         super().__init__(self._session.temporary)
 
@@ -186,6 +187,11 @@ class PostgresWork(Work):
             self._end(cursor)
             raise
         return self._stream(cursor)
+
+    def _schema(self) -> str:
+        if not self._tables:
+            ((self._tables,),) = self.execute("SELECT quote_ident(current_schema())")
+        return self._tables
 
     def many(self, column: str) -> str:
         """`column` is one of an array."""

@@ -145,9 +145,38 @@ class Step(SQLModel, table=True):
 
 
 class Outbox(SQLModel, table=True):
-    """A message to another system, written with the change that caused it; `body` is encrypted."""
+    """A message to a target, written with the change that caused it; `body` is encrypted.
+
+    One message of an object waits at most (`due`: its body is still to be made; `ready`; `asks`: a
+    person decides), and one at most is under way (`sent`, `taken`, `unknown`). `undeliverable` was
+    refused by the target, `declined` by a person; `confirmed` and `withdrawn` are over, without a
+    body. `stale` says that its object changed since its body was made. `undone` is the run that was
+    turned round, where it is the message by which a target is to hear of that.
+    """
 
     __tablename__ = "outbox"
+    __table_args__ = (
+        Index(
+            "ux_outbox_waiting",
+            "koppeling_id",
+            "resource",
+            "core_id",
+            unique=True,
+            sqlite_where=text("state IN ('due', 'ready', 'asks')"),
+            postgresql_where=text("state IN ('due', 'ready', 'asks')"),
+        ),
+        Index(
+            "ux_outbox_under_way",
+            "koppeling_id",
+            "resource",
+            "core_id",
+            unique=True,
+            sqlite_where=text("state IN ('sent', 'taken', 'unknown')"),
+            postgresql_where=text("state IN ('sent', 'taken', 'unknown')"),
+        ),
+        Index("ix_outbox_state", "koppeling_id", "state"),
+        Index("ix_outbox_core_id", "core_id"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     message_id: str = Field(unique=True)
@@ -160,6 +189,19 @@ class Outbox(SQLModel, table=True):
     run_id: int
     attempts: int = 0
     next_at: datetime | None = Field(default=None, sa_column=instant())
+    koppeling_id: int | None = None
+    resource: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    entity: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    action: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    stale: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    undone: int | None = None
+    code: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    error: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    reference: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    made_at: datetime | None = Field(default=None, sa_column=instant())
+    settled_at: datetime | None = Field(default=None, sa_column=instant())
+    operator: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    why: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
 
 
 class FormerForm(SQLModel, table=True):

@@ -197,6 +197,9 @@ class SqliteWork(Work):
         self._streams.add(stream)
         return iter(stream)
 
+    def _schema(self) -> str:
+        return "main"
+
     def many(self, column: str) -> str:
         """`column` is one of a JSON list."""
         return f"{column} IN (SELECT value FROM json_each(?))"

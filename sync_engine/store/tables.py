@@ -84,7 +84,10 @@ class IdBlock(SQLModel, table=True):
 
 
 class Koppeling(SQLModel, table=True):
-    """One connection of one source; of one that `adds` no record is made, kept or closed."""
+    """One connection of one source; of one that `adds` no record is made, kept or closed.
+
+    `outward` says by which mapping, and on which day, everything that it should have was made last.
+    """
 
     __tablename__ = "koppeling"
 
@@ -93,6 +96,7 @@ class Koppeling(SQLModel, table=True):
     name: str = Field(unique=True)
     system: str
     adds: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    outward: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
 
 
 class Scope(SQLModel, table=True):

@@ -37,6 +37,7 @@ class Work(ABC):
         dialect: the database's kind.
         blob_type: its type of bytes, for SQL of one's own.
         changes: rows that the last `execute` inserted, updated or deleted; 0 after a query.
+        is_limited: views that show a part hide its tables; see `Store.under`.
         longest_hold: seconds of the longest transaction so far, from its begin to its end.
     """
 
@@ -49,6 +50,7 @@ class Work(ABC):
         self, temporary: dict[str, str], *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self.changes = 0
+        self.is_limited = False
         self.longest_hold = 0.0
         self._monotonic = monotonic
         self._in_transaction = False
@@ -74,6 +76,14 @@ class Work(ABC):
 
         Raises: StoreError, at once or while iterating.
         """
+
+    def real(self, table: str) -> str:
+        """A table as SQL names it, whole also on a Work that is limited."""
+        return f"{self._schema()}.{checked_name(table)}" if self.is_limited else table
+
+    @abstractmethod
+    def _schema(self) -> str:
+        """The schema of the real tables."""
 
     @abstractmethod
     def many(self, column: str) -> str:

@@ -3,7 +3,7 @@
 A value of the vault goes with its person, and of one who becomes two each has it. A batch that is
 not closed is closed as lost: its answer is of people of both tenants, and asking again does no
 harm. An exchange stands with its koppeling: where its object is on the other side from now on, it
-ends.
+ends. Messages to targets are made again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Final
 import msgspec
 
 from sync_engine.batches import LOST, close_as
+from sync_engine.errors import StalePlanError
+from sync_engine.outbox.states import HAS_IT, UNDER_WAY, listed
 from sync_engine.rows import identifier_context
 from sync_engine.sealed import vault_context
 from sync_engine.store.cipher import TenantCipher
@@ -110,8 +112,29 @@ def prepare_twins(
     work.load("t_vault", _COLUMNS.split(", "), rows)
 
 
+def _messages(work: Work, parting: Parting) -> None:
+    """Messages to targets are made again, from what each confirmed.
+
+    Raises: StalePlanError while one is under way: its answer would find nobody.
+    """
+    gone = f"koppeling_id IN {GOING} OR core_id IN (SELECT core_id FROM t_core) "
+    gone += f"OR core_id IN {OWNED}"
+    if work.execute(f"SELECT 1 FROM outbox WHERE state IN ({listed(UNDER_WAY)}) AND ({gone})"):
+        raise StalePlanError(
+            "messages to another system are under way",
+            advice="Er zijn berichten onderweg naar een ander systeem. Lever eerst af met "
+            "`koppelhub outbox deliver`, en probeer het dan opnieuw.",
+        )
+    work.execute(f"DELETE FROM outbox WHERE {gone}")
+    work.execute(
+        f"UPDATE koppeling SET outward = '' WHERE id IN {GOING} OR tenant_id IN (?, ?)",
+        (parting.old, parting.new),
+    )
+
+
 def write_kept(work: Work, parting: Parting, *, now: datetime) -> None:
     """All of it but the values that were sealed anew, within the transaction that is open."""
+    _messages(work, parting)
     work.execute(f"UPDATE vault SET tenant_id = ? WHERE core_id IN {OWNED}", (parting.new,))
     work.execute(f"INSERT INTO vault ({_COLUMNS}) SELECT {_COLUMNS} FROM t_vault")
     asked = "(SELECT p.batch_id FROM batch_person p WHERE p.core_id IN {})"
@@ -127,11 +150,14 @@ def write_kept(work: Work, parting: Parting, *, now: datetime) -> None:
         own += "(SELECT id FROM koppeling WHERE tenant_id = ?)"
         there = f"(SELECT t.{side}_id FROM t_core t WHERE t.core_id = exchange.core_id)"
         both = "(SELECT core_id FROM t_core)"
-        work.execute(  # an object that is merged, or no more, stands where it is owned
-            f"DELETE FROM exchange WHERE {own} AND ((core_id IN {both} AND {there} IS NULL) "
-            f"OR (core_id NOT IN {both} AND core_id {other} {OWNED}))",
+        # an object that is merged, or no more, stands where it is owned
+        ends = f"{own} AND ((core_id IN {both} AND {there} IS NULL) "
+        ends += f"OR (core_id NOT IN {both} AND core_id {other} {OWNED}))"
+        work.execute(  # whom a target has, and is not on its side any more, it is told to remove
+            f"UPDATE exchange SET salt = NULL, body = NULL WHERE {ends} AND {HAS_IT}",
             (parting.old,),
         )
+        work.execute(f"DELETE FROM exchange WHERE {ends} AND NOT {HAS_IT}", (parting.old,))
         work.execute(
             f"UPDATE exchange SET core_id = {there} WHERE {own} AND core_id IN {both} "
             f"AND core_id <> {there}",

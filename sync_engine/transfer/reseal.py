@@ -41,7 +41,7 @@ GOES: Final[Mapping[str, str]] = {
     "vault": f"t.core_id IN {OWNED}",
     "batch": "false",  # it is closed
     "exchange": f"k.id IN {GOING}",
-    "outbox": f"t.core_id IN {OWNED}",
+    "outbox": "false",  # its messages are made again
     "identificatie": "t.eigenaar_id IN (SELECT b_id FROM t_core WHERE b_id = core_id)",
 }
 """Table → condition of its sealed rows that go; another column fails a test until it is here."""

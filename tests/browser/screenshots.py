@@ -69,6 +69,7 @@ PICTURES: Final = (
         dark=True,
         who="baas",
     ),
+    Picture("zoek", "/zoek"),
     Picture("inloggen", "/inloggen", who=""),
 )
 

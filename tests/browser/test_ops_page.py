@@ -21,7 +21,8 @@ def looks(home: House) -> list[str]:
     run = home.rows("SELECT MAX(id) FROM run")[0][0]
     return [
         *("/", "/wacht", "/plannen?alle=1", "/zaken", "/runs", "/trends", "/quarantaine"),
-        "/aansluiten?alle=1",
+        *("/aansluiten?alle=1", "/aansluiten/nieuw", "/aansluiten/scholen/98XX?systeem=somtoday"),
+        *(f"/aansluiten/koppelingen/{MAIN}", "/zoek", "/besluiten", "/wachtwoord", "/nergens"),
         *(f"/plannen/{plan}", f"/zaken/{case}", f"/runs/{run}", "/scholen/99XX"),
         *(f"/koppelingen/{MAIN}", "/plannen/9999", "/?school=niets"),
     ]

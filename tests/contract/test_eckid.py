@@ -30,7 +30,7 @@ from fixtures.sandbox.eckid import EckIdSandbox
 from mappings.canonical.fields import Entity
 from mappings.eckid import MAPPING
 from sync_engine.hubkeys import hub_key
-from sync_engine.options import Kind
+from sync_engine.options import Decision, Kind, Verdict
 from sync_engine.outcome import Outcome, RunReport
 from sync_engine.store.engine import Store
 from tests.contract.suite import Fault, Harness, ReadingSuite
@@ -215,6 +215,33 @@ def test_one_pupil_is_looked_up_by_his_hub_key(town: Town) -> None:
 
 
 @ON_SQLITE
+def test_who_is_looked_up_and_has_no_pgn_is_told_so(town: Town) -> None:
+    town.enrol(1)
+    enrol(town.las, "zonder")
+    town.bench.sync("las")
+    core = town.bench.core(Entity.LEERLING, "zonder", "las")
+    report = town.run(kind=Kind.ONLY, only=(hub_key(core),))
+    assert report.outcome is Outcome.PARTIAL
+    (reading,) = [reading for reading in report.readings if reading.scope.endswith(VMBO)]
+    assert reading.reason == "1 have no PGN"
+    assert "geen PGN" in reading.advice
+    assert not town.facility.counts.hpgns
+
+
+@ON_SQLITE
+def test_a_preview_asks_for_nobody_and_says_how_many_it_would(town: Town) -> None:
+    town.enrol(1, 2, 3)
+    report = town.run(dry=True)
+    assert not town.facility.counts.operations
+    assert not town.facility.counts.hpgns
+    (reading,) = [reading for reading in report.readings if reading.scope.endswith(VMBO)]
+    assert "3 are not asked for yet" in reading.reason
+    assert town.bench.hub.count("vault") == town.bench.hub.count("batch") == 0
+    town.run()
+    town.everybody(1, 2, 3)
+
+
+@ON_SQLITE
 def test_a_changed_pgn_is_set_apart_and_keeps_what_was_obtained(town: Town) -> None:
     town.enrol(1, 2)
     town.run()
@@ -225,6 +252,25 @@ def test_a_changed_pgn_is_set_apart_and_keeps_what_was_obtained(town: Town) -> N
     assert sum(reading.quarantined for reading in report.readings) == 1
     assert town.obtained() == before
     assert len(town.facility.counts.hpgns) == 2, "the new number was not hashed"
+
+
+def test_records_that_are_parted_leave_the_eck_id_with_the_number(town: Town) -> None:
+    town.enrol(1)
+    enrol(town.las, "p2")
+    town.bench.sync("las")
+    one, two = town.core(1), town.core(2)
+    merge = Decision(Verdict.MERGE, Entity.LEERLING, core_id=one, other=two)
+    town.bench.sync("las", kind=Kind.DECIDE, decision=merge, operator="petra", why="dezelfde")
+    town.run()
+    assert list(town.obtained()) == [town.core(1)] == [town.core(2)]
+    split = Decision(Verdict.SPLIT, Entity.LEERLING, source_key="p1")
+    town.bench.sync("las", kind=Kind.DECIDE, decision=split, operator="petra", why="toch niet")
+    assert town.core(1) != town.core(2)
+    town.run()
+    town.everybody(1)
+    assert town.bench.hub.count("zaak") == 0
+    assert town.run().outcome is Outcome.DONE
+    town.everybody(1)
 
 
 def test_killed_with_real_stores_everybody_gets_his_own(town: Town) -> None:
@@ -242,6 +288,19 @@ def test_killed_with_real_stores_everybody_gets_his_own(town: Town) -> None:
     town.everybody(*range(48))
 
 
+@ON_SQLITE
+def test_a_run_whose_time_is_up_leaves_its_batches_to_the_next_one(town: Town) -> None:
+    town.enrol(*range(PUPILS))
+    report = town.run(time_limit=timedelta(seconds=12))
+    assert report.outcome is not Outcome.DONE
+    assert town.clock.now() - report.started_at < timedelta(seconds=30)
+    assert town.facility.counts.operations["submitStampseudonymBatch"] > 0
+    assert town.run().outcome is Outcome.DONE
+    assert town.repeated() == 0
+    town.everybody(*range(PUPILS))
+
+
+@pytest.mark.assumed("eckid-daily-limit")
 def test_the_limit_of_the_day_ends_at_midnight(town: Town) -> None:
     town.facility.set_rules({"per_day": 1})
     town.enrol(*range(PUPILS))

@@ -9,6 +9,7 @@ import re
 import ssl
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,6 +61,7 @@ WSDL = (
 NOW = datetime(2026, 11, 2, 3, tzinfo=UTC)
 PROCESSING = timedelta(seconds=30)
 
+CANARY = "099990019"  # a number that stands where only a name belongs
 PUPIL = Hpgn("9735dfd2235eaeb5f0300886bcc99c82ffc1d6420c4e0bde8de7218def2135fa")
 TEACHER = Hpgn("0b870ff044775ef0360655c40d5b284b7e3ae2b72207a6894794d787eb019e60")
 PUPIL_STAM = (
@@ -214,6 +216,7 @@ def test_a_replacement_leads_the_new_hash_to_the_former_pseudonym(
 
 
 @pytest.mark.parametrize("count", [0, 5001])
+@pytest.mark.assumed("eckid-batch")
 def test_a_batch_of_nobody_or_of_too_many_is_not_sent(
     client: Nummervoorziening, sandbox: Watched, count: int
 ) -> None:
@@ -360,6 +363,21 @@ def test_an_id_that_is_not_listed_names_the_setting_and_the_nearest(
     assert sandbox.asked("submitEckIdBatch") == 0
     assert (sandbox.asked("retrieveChains"), sandbox.asked("retrieveSectors")) == (1, 1)
     desk.transport.close()
+
+
+def test_what_a_list_holds_is_shown_as_text_and_no_longer_than_an_id(
+    sandbox: Watched, clock: FixedClock
+) -> None:
+    kept = sandbox.facility.sectors
+    strange = replace(kept[0], id="\n\u202e" + "x" * 5000, name="y" * 5000)
+    sandbox.facility.sectors = (strange, *kept[1:])
+    desk = Desk(sandbox, clock, sector=f"{SECTOR[:-4]}ffff")
+    with pytest.raises(ConfigurationError) as caught:
+        desk.client.submit_stampseudoniemen({1: Stampseudoniem(PUPIL_STAM)})
+    assert caught.value.advice.isprintable()
+    assert len(caught.value.advice) < 1500
+    desk.transport.close()
+    sandbox.facility.sectors = kept
 
 
 # -- what goes wrong on the way --------------------------------------------------------------------
@@ -551,6 +569,8 @@ def test_nothing_of_a_person_is_logged_or_in_an_error(
             faults.SoapFault(actor="InvalidHPgnException"),
             faults.SoapFault(actor="BlockedHPgnException", status=200),
             faults.SoapFault(actor=None),
+            faults.SoapFault(actor=hpgn(13).reveal()),
+            faults.SoapFault(actor=CANARY),
             faults.WrongPseudonym(how="malformed"),
             faults.WrongPseudonym(how="environment"),
             faults.TruncatedXml(),
@@ -573,7 +593,7 @@ def test_nothing_of_a_person_is_logged_or_in_an_error(
     told = "\n".join((heard.getvalue(), *shown, repr(desk.options), repr(client)))
     assert "submitStampseudonymBatch: 1 persons" in told
     assert "urn:uuid:" in told
-    for secret in (*(hpgn(n).reveal() for n in (11, 12, 13)), *pseudonyms, "Voorbeeld"):
+    for secret in (*(hpgn(n).reveal() for n in (11, 12, 13)), *pseudonyms, "Voorbeeld", CANARY):
         assert secret not in told
         assert secret[-64:] not in told
 

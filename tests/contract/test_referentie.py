@@ -141,10 +141,17 @@ def scope(name: str = "leerling") -> Scope:
 
 
 def test_it_reads_and_maps_every_entity_of_the_source() -> None:
-    assert {resource.name for resource in MANIFEST.resources} == set(ENTITIES)
+    read = [one for one in MANIFEST.resources if Capability.SNAPSHOT in one.capabilities]
+    assert {resource.name for resource in read} == set(ENTITIES)
     assert set(MAPPING.resources) == set(ENTITIES)
-    for resource in MANIFEST.resources:
+    for resource in read:
         assert Capability.DELTA in resource.capabilities
+
+
+def test_what_it_delivers_is_not_read_and_only_where_it_is_asked_for() -> None:
+    (delivered,) = [one for one in MANIFEST.resources if one.name not in ENTITIES]
+    assert delivered.optional
+    assert delivered.capabilities == {Capability.DELIVER, Capability.CONFIRM}
 
 
 def test_every_record_of_the_source_is_mapped_without_problems(

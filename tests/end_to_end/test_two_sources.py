@@ -27,7 +27,7 @@ from koppelhub_referentie.connector import REFERENTIE
 from koppelhub_referentie.mapping import MAPPING
 from mappings import registry as mappings
 from mappings.mapping import Mapping
-from sync_engine import hub as hubs
+from sync_engine import linking
 from sync_engine.explain import Explanation, FieldReason
 from sync_engine.history import explain_leerling
 from sync_engine.hub import Hub
@@ -192,7 +192,7 @@ def _hub(
 
     def connect(source: Source, at: Clock) -> Connector:
         if source.system != MAPPING.system:
-            return hubs.connector(settings, source, at)
+            return linking.connector(settings, source, at)
         options = {"base_url": reference.url, "token": reference.reference.token, "limit": "3"}
         link = Link(source.name, options, source.resources, drop=frozenset({"leerling.bsn"}))
         return REFERENTIE.connect(link, clock=at)

@@ -28,6 +28,11 @@ class DoomedStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
+    @property
+    def whole(self) -> DoomedStore:
+        """Itself: a hub takes the whole of its store, which must go on dying."""
+        return self
+
     def work(self) -> Work:
         work = self._store.work()
         for name in ("execute", "rows", "_load"):

@@ -23,6 +23,7 @@ from sync_engine.current import Current
 from sync_engine.hub import Hub
 from sync_engine.schedule.embedded import Threads
 from sync_engine.store.work import Row
+from tests.support.template import sqlite_template
 from web.pages.desk import House
 
 BRIN: Final = "99XX"
@@ -90,6 +91,8 @@ def newcomer(folder: Path, *, pupils: int = 8) -> Iterator[Newcomer]:
     with ExitStack() as ends:
         sandbox = SomtodaySandbox(School(plan_school(pupils, brin=BRIN)))
         ends.enter_context(sandbox)
+        folder.mkdir(exist_ok=True)
+        sqlite_template(folder / "koppelhub.db")
         initialise(folder, configuration=_HEAD)
         hub = Hub.open(Settings.load(folder / "koppelhub.toml", env={}), SystemClock())
         ends.callback(hub.close)

@@ -26,6 +26,7 @@ from sync_engine.errors import SyncError
 from sync_engine.flat import SECRET
 from sync_engine.fold import Json
 from sync_engine.previews import choice_of, preview
+from sync_engine.rights import may_touch
 from sync_engine.selection import koppelingen_of, select
 from sync_engine.told import plain
 from web.pages import labels
@@ -121,6 +122,7 @@ def _shown(
         record=record(view),
         decisions=[choice for choice in view.choices if choice.verdict],
         others=[c for c in view.choices if not c.verdict and " case " not in c.command],
+        touches=may_touch(desk.hub, number),
         operators=operators,
         wrong=wrong,
         unchosen=unchosen,

@@ -22,11 +22,12 @@ from starlette.routing import Route
 
 from config.errors import KoppelhubError
 from config.operators import Role
-from sync_engine.actor import Actor
+from sync_engine.actor import Actor, named_actor
 from sync_engine.audit import note
 from sync_engine.current import Current
 from sync_engine.errors import NoRightError, RunActiveError
 from sync_engine.hub import Hub
+from sync_engine.rights import acting, reminder
 from sync_engine.schedule.planner import Dispatcher
 from web.pages.checks import Checks
 from web.rendering import shown
@@ -189,38 +190,50 @@ def _answer(house: House, made: Page, request: Request, form: Mapping[str, str])
     if not isinstance(actor, Actor):  # nobody came in by the door: nothing is told
         return _REFUSED.show(request)
     hub = house.current.hub()
+    if actor.grants:  # he came in by the configuration of then: what he may do is as it says now
+        actor = named_actor(hub.settings, actor.name, origin=actor.origin)
     mine = replace(hub, actor=actor)
     texts = texts_of(request, zone=hub.settings.timezone)
     desk = Desk(house, mine, request, form, texts, hub.clock.now())
     try:
-        _check(desk, made)
-        return made.answer(desk)
+        return made.answer(_allowed(desk, made))
     except KoppelhubError as error:
-        return _problem(desk, error)
+        return _problem(desk, error, made)
     except Exception as error:  # noqa: BLE001 - the outermost edge of a page
         _log.error("a page failed: %s", type(error).__name__)
         return _FAILED.show(request)
 
 
-def _check(desk: Desk, made: Page) -> None:
-    """Raises: NoRightError where his role is less than this needs; the audit trail has it."""
-    if not desk.may(made.least):
-        has = desk.hub.actor.role or "geen rol"
-        error = NoRightError(
-            f"{desk.operator} ({has}) may not do what {made.command!r} does: it needs {made.least}"
-        )
-    elif made.of_all and not desk.is_of_all:
-        error = NoRightError(
-            f"{desk.operator} may act for some tenants only; {made.command!r} is about all of them",
-            advice="Vraag het aan een beheerder die voor alle besturen mag werken.",
-        )
-    else:
-        return
+def _allowed(desk: Desk, made: Page) -> Desk:
+    """His desk for this page: only for the tenants and schools for which he has the role.
+
+    Raises: NoRightError where his role is less than this needs; the audit trail has it.
+    """
+    actor = desk.hub.actor
+    try:
+        if not actor.may(made.least):
+            has = actor.role or "geen rol"
+            error = NoRightError(
+                f"{actor.name} ({has}) may not do what {made.command!r} does: it needs {made.least}"
+            )
+        else:
+            own = replace(
+                desk, hub=replace(desk.hub, actor=acting(actor, made.command, made.least))
+            )
+            if own.is_of_all or not made.of_all:
+                return own
+            error = NoRightError(
+                f"{actor.name} may act for some tenants only; {made.command!r} is about all of "
+                "them",
+                advice="Vraag het aan een beheerder die voor alle besturen mag werken.",
+            )
+    except NoRightError as for_schools_alone:
+        error = for_schools_alone
     desk.note("refused", f"command {made.command}", why=str(error))
     raise error
 
 
-def _problem(desk: Desk, error: KoppelhubError) -> Response:
+def _problem(desk: Desk, error: KoppelhubError, made: Page) -> Response:
     """Why a page cannot be shown or a thing not be done, with what to do next."""
     again = getattr(error, "retryable", False) is True
     if isinstance(error, NoRightError):
@@ -233,8 +246,15 @@ def _problem(desk: Desk, error: KoppelhubError) -> Response:
         status, title = 404, marked("Dit is er niet")
     else:
         status, title = 409, marked("Dit kan niet zo")
-    told = {"title": title, "says": error.advice, "error": str(error), "again": again}
+    says = f"{error.advice} {_reminder(desk, made)}".strip()
+    told = {"title": title, "says": says, "error": str(error), "again": again}
     return desk.show("problem.html", status=status, **told)
+
+
+def _reminder(desk: Desk, made: Page) -> str:
+    """For whom he has which role, where that is less for this than for what he may see."""
+    actor = desk.hub.actor
+    return reminder(actor.acting(made.least), actor)
 
 
 @dataclass(frozen=True, slots=True)

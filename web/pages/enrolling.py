@@ -21,9 +21,8 @@ from sync_engine.enrolment import (
     link_source,
 )
 from sync_engine.errors import SyncError
-from sync_engine.history import list_runs
 from sync_engine.options import Options
-from sync_engine.schedule.asking import ask
+from web.pages.asking import queued
 from web.pages.desk import Desk, act
 from web.pages.joining import (
     asked_settings,
@@ -184,29 +183,6 @@ def plan(desk: Desk) -> Response:
         return shown_koppeling(desk, name, error=error)
     # no fragment: a browser does not renew a page that is asked by one
     return desk.go(f"{of_joining(name)}?na={newest}")
-
-
-def queued(desk: Desk, name: str, options: Options) -> int:
-    """Hand a run to who carries it out; the newest run of the koppeling before it.
-
-    Raises: SyncError where this process has nobody who does; ConfigurationError where the koppeling
-        lacks something; StoreError.
-    """
-    if desk.house.dispatcher is None:
-        raise SyncError(
-            "this process carries out no runs",
-            advice=f"Geef de opdracht zelf: `koppelhub sync --source {name} --plan`.",
-        )
-    desk.hub.connect(desk.hub.source(name), desk.hub.clock).close()  # what it lacks is told here
-    runs = list_runs(desk.hub, koppeling=name, limit=1)
-    ask(
-        desk.hub,
-        desk.house.dispatcher,
-        [(name, options)],
-        action="sync",
-        subject=f"koppeling {name}",
-    )
-    return runs[0].id if runs else 0
 
 
 def live(desk: Desk) -> Response:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from sync_engine.history import list_runs
 from sync_engine.onboarding import Standing, Step, Way, ways
 from sync_engine.plans import list_plans
 from web.pages import labels
+from web.pages.asking import AGAIN, waits
 from web.pages.desk import Desk, Page
 from web.pages.links import of_koppeling
 from web.pages.switching import standing
@@ -60,7 +60,6 @@ LAYERS: Final = {
 """Layer of a check → what people call it."""
 SCHEDULE: Final = "15 2 * * *"
 _RUNS: Final = 3
-_AGAIN: Final = timedelta(seconds=4)
 
 
 def joining(desk: Desk) -> Response:
@@ -224,28 +223,26 @@ def shown_koppeling(
     source = desk.hub.source(name)
     runs = list_runs(desk.hub, koppeling=name, limit=_RUNS)
     checked = desk.house.checks.last(name)
-    waits = _waits_after(desk, runs[0].id if runs and runs[0].state != "running" else 0)
-    busy = waits or (checked is not None and not checked.is_over)
+    waiting = waits(desk, runs[0] if runs else None)
+    busy = waiting or (checked is not None and not checked.is_over)
     plans = list_plans(desk.hub, koppelingen=[name], limit=1)
     switch = standing(desk, name)
     return desk.show(
         "joining_koppeling.html",
         status=200 if error is None else 409,
-        refresh=int(_AGAIN.total_seconds()) if busy and desk.request.method == "GET" else 0,
+        refresh=int(AGAIN.total_seconds()) if busy and desk.request.method == "GET" else 0,
         source=source,
         way=_way_of(desk, source),
         secrets=_secrets(source),
         checked=checked,
         layers=LAYERS,
         runs=runs,
-        waits=waits,
-        last=runs[0].id if runs else 0,
+        waits=waiting,
         plan=plans[0] if plans else None,
         adopts=Keeps.INBOX in desk.hub.manifest(source).keeps,
         adoption=adoption,
         switch=switch,
         in_maintenance=switch.in_maintenance(desk.now),
-        queues=desk.house.dispatcher is not None,
         given=given or {},
         schedule=SCHEDULE,
         error=error,
@@ -256,12 +253,6 @@ def shown_koppeling(
 def _way_of(desk: Desk, source: Source) -> Way:
     """Its way, of the first of the schools that it serves."""
     return next(way for way in ways(desk.hub) if way.source == source.name)
-
-
-def _waits_after(desk: Desk, newest: int) -> bool:
-    """Whether a run was asked for after this one, and is not over: `?na=12`."""
-    asked = desk.asked("na")
-    return asked.isdecimal() and len(asked) < 10 and newest <= int(asked)
 
 
 def _secrets(source: Source) -> list[Kept]:

@@ -101,12 +101,19 @@ CASE_KINDS: Final = {
     "quarantine": marked("kan niet gelezen worden"),
     "disagreement": marked("bronnen zijn het oneens"),
     "pseudonym": marked("ECK iD geleverd is niet ECK iD verkregen"),
+    "message": marked("een ander systeem weigert een bericht"),
 }
 
 STATES: Final = {
     "critical": marked("kritiek"),
     "warning": marked("let op"),
     "good": marked("goed"),
+}
+
+ENDS: Final = {
+    "certificate": marked("certificaat"),
+    "credential": marked("toegangsgegeven"),
+    "mandate": marked("toestemming"),
 }
 
 TROUBLES: Final = {
@@ -135,11 +142,13 @@ TROUBLES: Final = {
 TODO_KINDS: Final = {
     "plan": marked("Plannen die wachten"),
     "run": marked("Runs die mislukten"),
+    "replacement": marked("Vervangingen van een PGN"),
     "case": marked("Open zaken"),
     "quarantine": marked("Records in quarantaine"),
     "refused": marked("Afgewezen of teruggedraaide records"),
     "event": marked("Meldingen van de laatste run"),
     "pin": marked("Vastgezette velden om na te kijken"),
+    "message": marked("Correcties aan andere systemen"),
 }
 
 VERDICTS: Final = {

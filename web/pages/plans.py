@@ -21,6 +21,7 @@ from sync_engine.plans import (
     read_plan,
 )
 from sync_engine.previews import act_of_plan, action_of, carry_out, subject_of
+from sync_engine.rights import may_decide
 from sync_engine.runs import run
 from sync_engine.told import changes_of, plain
 from web.pages import labels
@@ -92,6 +93,7 @@ def _shown(
         plain=plain,
         doubts=made.counts.get("doubts", 0) if answerable else 0,
         asked="" if asked is None else f"{action_of(asked)} {subject_of(asked)}".strip(),
+        decides=may_decide(desk.hub, view.koppeling, plan_id),
         answerable=answerable and (asked is not None or made.run.kind not in _DECISIONS),
         changed=changed,
         missing=missing,

@@ -8,8 +8,10 @@ from starlette.routing import Route
 
 from web import rendering, texts
 from web.pages import (
+    asking,
     cases,
     enrolling,
+    finding,
     joining,
     overview,
     plans,
@@ -32,6 +34,8 @@ PAGES: Final[tuple[Page, ...]] = (
     *switching.PAGES,
     *joining.PAGES,
     *enrolling.PAGES,
+    *asking.PAGES,
+    *finding.PAGES,
 )
 
 

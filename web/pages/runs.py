@@ -17,6 +17,7 @@ from sync_engine.history import RunDetail, list_runs, look_at_run
 from sync_engine.options import Kind
 from sync_engine.outcome import READ_WELL, ReadingReport
 from sync_engine.previews import preview_undo
+from sync_engine.rights import may_undo
 from sync_engine.rules import advice
 from sync_engine.selection import koppelingen_of
 from web.pages import labels
@@ -110,7 +111,8 @@ def _is_undoable(desk: Desk, detail: RunDetail) -> bool:
     run = detail.run
     configured = {source.name for source in desk.hub.sources()}
     done = any(changes(detail.counts.get("applied")).values())
-    return done and run.kind not in _KEPT and run.koppeling in configured
+    offered = done and run.kind not in _KEPT and run.koppeling in configured
+    return offered and may_undo(desk.hub, run.koppeling, run.id)
 
 
 def undo(desk: Desk) -> Response:

@@ -22,10 +22,7 @@ def title_of(system: str) -> str:
 
 def schools_of(hub: Hub) -> list[School]:
     """The schools that the actor may see, as configured."""
-    allowed = hub.actor.tenants
     return [
         School(school.brin.reveal(), school.name, tenant.title)
-        for tenant in hub.settings.tenant
-        if allowed is None or tenant.name in allowed
-        for school in tenant.school
+        for tenant, school in hub.own_schools()
     ]

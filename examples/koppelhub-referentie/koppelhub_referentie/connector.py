@@ -1,4 +1,4 @@
-"""The connector of the Referentiebron: what it declares, and how it is asked.
+"""The connector of the Referentiebron: what it declares, how it is asked, and what it is told.
 
 `REFERENTIE` at the end is what the entry point names. The hub reads its manifest, and asks it for a
 connector per koppeling. Time-outs, repetition, `Retry-After`, rate and size limits are those of the
@@ -7,7 +7,7 @@ hub's own transport: a connector adds only what its system is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -41,10 +41,13 @@ from connectors.errors import (
 )
 from connectors.protocols.parsing import field_paths
 from connectors.protocols.rest import Answer, Limits, Query, RestTransport, check_url
+from connectors.targets import Answered, Outgoing
+from koppelhub_referentie.delivering import Deliveries
 from koppelhub_referentie.reading import Changes, Fetch, Snapshot, Some, read_cursor
 from koppelhub_referentie.records import MODELS, Persoon, parse
 
 SYSTEM: Final = "referentie"
+DELIVERED: Final = "leerlingen"
 EVERYTHING: Final = "alles"
 """The key of each scope: this source has no parts, so each entity is one scope."""
 
@@ -76,15 +79,26 @@ MANIFEST: Final = Manifest(
     system=SYSTEM,
     title="Referentiebron",
     specification="Referentiebron v1",
-    resources=tuple(
+    resources=(
+        *(
+            Resource(
+                name,
+                "key",
+                _CAN,
+                DeletionSign.TOMBSTONE,
+                {path: _data_class(name, path) for path in field_paths(model)},
+            )
+            for name, model in MODELS.items()
+        ),
+        # Not read but delivered to, and only where the koppeling names it in `resources`.
         Resource(
-            name,
+            DELIVERED,
             "key",
-            _CAN,
-            DeletionSign.TOMBSTONE,
-            {path: _data_class(name, path) for path in field_paths(model)},
-        )
-        for name, model in MODELS.items()
+            frozenset({Capability.DELIVER, Capability.CONFIRM}),
+            DeletionSign.NEVER,
+            {},
+            optional=True,
+        ),
     ),
     budget=Budget(per_second=20.0, simultaneous=2),
     settings=(
@@ -107,6 +121,9 @@ class ReferentieConnector:
         self._token = options["token"]
         self._limit = int(options["limit"])
         self._transport = transport
+        self._deliveries = Deliveries(
+            SYSTEM, f"{self._base}/v1", token=self._token, transport=transport
+        )
 
     @property
     def manifest(self) -> Manifest:
@@ -154,6 +171,14 @@ class ReferentieConnector:
     def parse(self, resource: str, body: bytes) -> Parsed:
         """Turn one raw body into its record of records.py."""
         return REFERENTIE.parse(resource, body)
+
+    def deliver(self, messages: Sequence[Outgoing]) -> Iterator[Answered]:
+        """Deliver leerlingen, one after another; what was delivered before is not done again."""
+        return self._deliveries.deliver(messages)
+
+    def confirm(self, message_ids: Sequence[str]) -> Iterator[Answered]:
+        """Ask what became of messages."""
+        return self._deliveries.confirm(message_ids)
 
     def _terms(self, scope: Scope) -> tuple[Fetch, DeliveryContract, frozenset[str]]:
         """How this entity is asked, under which terms, and what is cut off at intake."""

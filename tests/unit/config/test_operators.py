@@ -51,9 +51,34 @@ def test_operators_are_read_with_role_and_tenants(load: Load) -> None:
     ]
 
 
+def grant(text: str) -> str:
+    return f'[[operator]]\nname = "jan"\n[[operator.grant]]\nrole = "read"\n{text}\n'
+
+
+def test_an_operator_may_have_more_roles_each_for_some(load: Load) -> None:
+    text = operator("jan", more='tenants = ["bestuur"]')
+    text += '[[operator.grant]]\nrole = "helpdesk"\nschools = ["99xx", " 99XX01 "]\n'
+    (one,) = load(text).operator
+    assert [(g.role, g.tenants, g.schools) for g in one.grants] == [
+        (Role.READ, ("bestuur",), None),
+        (Role.HELPDESK, None, ("99XX", "99XX01")),
+    ]
+    (one,) = load(grant("")).operator
+    assert [(g.role, g.tenants, g.schools) for g in one.grants] == [(Role.READ, None, None)]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (grant('schools = ["99XY"]'), "grant[0].schools: is of no school of a tenant; nearest is"),
+        (grant('schools = ["99XY"]'), "99XX"),
+        (grant('schools = ["school"]'), "grant[0].schools[0]: must be a BRIN (99XX) or"),
+        (grant("schools = []"), "grant[0].schools: names none; leave the key out for all"),
+        (grant('tenants = ["bestur"]'), "there is no tenant of that name; nearest is bestuur"),
+        (grant('tenants = ["bestuur"]\nschools = ["99XX"]'), "names tenants and schools"),
+        (grant('kleur = "rood"'), "operator[jan].grant[0].kleur: unknown key"),
+        ('[[operator]]\nname = "jan"', "operator[jan]: role: is required"),
+        ('[[operator]]\nname = "jan"\ntenants = ["bestuur"]', "operator[jan]: role: is required"),
         (operator("jan", "baas"), "operator[jan].role: "),
         (operator("jan", more="kleur = 1"), "operator[jan].kleur: unknown key"),
         (operator("jan") + operator("jan"), "operator: two have the same name"),

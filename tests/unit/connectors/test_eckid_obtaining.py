@@ -13,7 +13,11 @@ import pytest
 from config.errors import ConfigurationError
 from connectors.base import Scope
 from connectors.eckid import records
+from connectors.eckid.connector import EckIdConnector
+from connectors.eckid.facility import Listed
 from connectors.eckid.faults import WrongEnvironmentError
+from connectors.eckid.keeping import Asked, Kept, Refused, Stam, tie
+from connectors.eckid.obtaining import once_more
 from connectors.eckid.persons import marked
 from connectors.errors import (
     ConnectorError,
@@ -45,6 +49,8 @@ from tests.support.eckid import (
 
 TWENTY = range(1, 21)
 DAY = "2026-11-01"
+OTHER = SECTOR[:-4] + "ffff"
+MARK = "bWFyayBvZiBhIG51bWJlcg=="
 
 
 @pytest.fixture
@@ -129,7 +135,7 @@ def test_a_new_pupil_alone_is_asked_for(koppeling: Koppeling) -> None:
 def test_another_chain_asks_no_hash_again(koppeling: Koppeling) -> None:
     koppeling.pupils(*TWENTY)
     obtain(koppeling)
-    other = koppeling.beside("eckid-vo", sector=SECTOR[:-4] + "ffff")
+    other = koppeling.beside("eckid-vo", sector=OTHER)
     with pytest.raises(ConfigurationError, match="sector"):
         obtain(other)
     assert koppeling.hasher.hashed.total() == 20
@@ -177,6 +183,83 @@ def test_a_changed_pgn_is_neither_hashed_nor_asked_and_becomes_a_question(
     koppeling.people.put(pupil(1))  # it was a mistake, and is put right
     found, _ = obtain(koppeling)
     assert "vraag" not in found["K-1"]
+
+
+def test_what_was_obtained_with_the_number_of_another_pupil_is_his(
+    koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records that were taken for one pupil were parted: the number went along, to K-2."""
+    koppeling.pupils(1, 3)
+    elsewhere = beside_of_another_sector(koppeling, monkeypatch)
+    obtain(koppeling)
+    obtain(elsewhere)
+    koppeling.people.put(Pupil(1, "K-1"))
+    koppeling.people.put(Pupil(2, "K-2", bsn(1)))
+    (preview,) = pages_of(_rehearsed(koppeling).snapshot(SCOPE))[-1:]
+    assert json.loads(preview.bodies[-1])["eck_id"] is None
+    assert koppeling.obtained().keys() == {1, 3}, "a preview takes nothing back"
+    for one in (koppeling, elsewhere):
+        found, completeness = obtain(one)
+        assert completeness.complete
+        assert found["K-1"]["eck_id"] is None
+        assert found["K-2"]["eck_id"] == one.eck_of(bsn(1))
+        parsed = one.connect().parse("leerling", json.dumps(found["K-1"]).encode())
+        assert not parsed.problems
+    assert koppeling.connect().standing(SCOPE) == Standing(persons=3, obtained=2, without_pgn=1)
+    koppeling.people.put(pupil(1, bsn(101)))
+    found, _ = obtain(koppeling)
+    assert found["K-1"]["eck_id"] == koppeling.eck_of(bsn(101))
+    found, _ = obtain(elsewhere)
+    assert found["K-1"]["eck_id"] == elsewhere.eck_of(bsn(101))
+
+
+def test_who_exchanged_numbers_are_a_matter_for_people(koppeling: Koppeling) -> None:
+    koppeling.pupils(1, 2)
+    obtain(koppeling)
+    koppeling.people.put(pupil(1, bsn(2)))
+    koppeling.people.put(pupil(2, bsn(1)))
+    found, _ = obtain(koppeling)
+    assert [found[key]["vraag"] for key in ("K-1", "K-2")] == ["pgn", "pgn"]
+    assert koppeling.obtained().keys() == {1, 2}
+
+
+def test_who_has_no_pgn_any_more_keeps_what_is_nobody_elses(koppeling: Koppeling) -> None:
+    koppeling.pupils(1, 2)
+    obtain(koppeling)
+    koppeling.people.put(Pupil(1, "K-1"))
+    found, _ = obtain(koppeling)
+    assert found["K-1"]["eck_id"] == koppeling.eck_of(bsn(1))
+
+
+def test_what_was_exchanged_for_another_stampseudoniem_is_not_his(
+    koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other koppeling did not read while he lost one pseudonym and got another."""
+    koppeling.pupils(1)
+    elsewhere = beside_of_another_sector(koppeling, monkeypatch)
+    obtain(koppeling)
+    obtain(elsewhere)
+    koppeling.people.put(pupil(1, bsn(101)))
+    koppeling.people.put(Pupil(2, "K-2", bsn(1)))
+    for _ in range(2):
+        obtain(koppeling)
+    found, _ = obtain(elsewhere)
+    assert found["K-1"]["eck_id"] is None
+    found, _ = obtain(elsewhere)
+    assert found["K-1"]["eck_id"] == elsewhere.eck_of(bsn(101))
+
+
+def beside_of_another_sector(koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch) -> Koppeling:
+    """A second koppeling over the same pupils, for a sector that the facility knows too."""
+    listed = [Listed(SECTOR, "een"), Listed(OTHER, "ander")]
+    monkeypatch.setattr(koppeling.facility, "sectors", lambda: listed)
+    return koppeling.beside("eckid-elders", sector=OTHER)
+
+
+def _rehearsed(koppeling: Koppeling) -> EckIdConnector:
+    connector = koppeling.connect()
+    connector.rehearse()
+    return connector
 
 
 def test_a_pgn_that_changed_while_the_batch_was_under_way_is_seen(koppeling: Koppeling) -> None:
@@ -230,18 +313,26 @@ def test_a_replacement_that_was_cut_off_is_finished_the_next_time(
     assert koppeling.hasher.hashed.total() == hashed, "it was done: nothing is sent"
 
 
-def test_a_replacement_without_an_answer_is_asked_after(
-    koppeling: Koppeling,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("done", [False, True])
+def test_a_replacement_without_an_answer_is_asked_for_once_more(
+    koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch, done: bool
 ) -> None:
     now = renumbered(koppeling)
     real = koppeling.facility.replace
 
     def unanswered(*args: Any) -> Any:
-        real(*args)
+        if done:
+            real(*args)
         raise OutcomeUnknownError("no answer", system="eckid", operation="replace")
 
-    monkeypatch.setattr(koppeling.facility, "replace", unanswered)  # a wire that breaks
+    monkeypatch.setattr(koppeling.facility, "replace", unanswered)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        koppeling.connect().renumber(now, former=bsn(1))
+    assert "tweede keer" in caught.value.advice
+    assert koppeling.hasher.of(bsn(101)) not in koppeling.facility.submitted, (
+        "it would get a pseudonym of its own"
+    )
+    monkeypatch.setattr(koppeling.facility, "replace", real)
     koppeling.connect().renumber(now, former=bsn(1))
     koppeling.people.put(now)
     assert koppeling.connect().standing(SCOPE).obtained == 1
@@ -351,13 +442,34 @@ def test_who_is_refused_is_asked_three_times_and_then_becomes_a_question(
     assert found["K-3"]["eck_id"] == koppeling.eck_of(bsn(103))
 
 
-def test_reading_twice_in_one_run_asks_nobody_twice(koppeling: Koppeling) -> None:
+def test_who_was_refused_too_often_is_asked_again_where_he_is_named(koppeling: Koppeling) -> None:
     koppeling.pupils(*range(1, 11))
+    koppeling.facility.refusing = {koppeling.hasher.of(bsn(n)) for n in (3, 4)}
+    for _ in range(4):
+        obtain(koppeling)
+    reading = koppeling.connect().lookup(SCOPE, keys=["K-3"])
+    assert records_of(reading) == {}
+    assert "1 were refused" in reading.completeness.reason
+    assert koppeling.hasher.hashed[bsn(3).reveal()] == 4
+    found, _ = obtain(koppeling)
+    assert found["K-3"]["vraag"] == "geweigerd"
+    koppeling.facility.refusing = set()  # it was the facility's own fault
+    found = records_of(koppeling.connect().lookup(SCOPE, keys=["K-3"]))
+    assert found["K-3"]["eck_id"] == koppeling.eck_of(bsn(3))
+    found, _ = obtain(koppeling)
+    assert "vraag" not in found["K-3"]
+    assert found["K-4"]["vraag"] == "geweigerd"
+    assert koppeling.hasher.hashed[bsn(4).reveal()] == 3
+
+
+@pytest.mark.parametrize("amount", [3, 10])
+def test_reading_twice_in_one_run_asks_nobody_twice(koppeling: Koppeling, amount: int) -> None:
+    koppeling.pupils(*range(1, amount + 1))
     koppeling.facility.refusing = {koppeling.hasher.of(bsn(3))}
     connector = koppeling.connect()
     for _ in range(2):
         reading = connector.snapshot(SCOPE)
-        assert len(records_of(reading)) == 9
+        assert len(records_of(reading)) == amount - 1
         assert not reading.completeness.complete
     assert koppeling.hasher.hashed[bsn(3).reveal()] == 1
 
@@ -404,8 +516,11 @@ def test_an_answer_that_cannot_be_read_is_kept_for_a_day(
 
     monkeypatch.setattr(koppeling.facility, "read", unreadable)  # another version
     _, completeness = obtain(koppeling)
-    assert "cannot be read" in completeness.reason
-    assert koppeling.hasher.hashed.total() == 10
+    assert "cannot be read (1)" in completeness.reason
+    koppeling.pupils(*range(11, 21))
+    _, completeness = obtain(koppeling)
+    assert "cannot be read (2)" in completeness.reason, "each once a run"
+    assert koppeling.hasher.hashed.total() == 20
     koppeling.clock.advance(timedelta(hours=25))
     obtain(koppeling)
     assert koppeling.batches.closed[0][1] == "onleesbaar"
@@ -414,7 +529,7 @@ def test_an_answer_that_cannot_be_read_is_kept_for_a_day(
         koppeling.clock.advance(timedelta(hours=1))
         _, completeness = obtain(koppeling)
     assert completeness.complete
-    everybody(koppeling, *range(1, 11))
+    everybody(koppeling, *range(1, 21))
 
 
 def test_one_person_who_is_in_the_hub_twice_has_one_pseudonym_twice(koppeling: Koppeling) -> None:
@@ -425,9 +540,35 @@ def test_one_person_who_is_in_the_hub_twice_has_one_pseudonym_twice(koppeling: K
     assert koppeling.obtained()[1] == koppeling.obtained()[2] == koppeling.eck_of(bsn(1))
 
 
+def test_a_pseudonym_that_is_kept_is_never_written_over(koppeling: Koppeling) -> None:
+    koppeling.pupils(*range(1, 11))
+    koppeling.facility.ready_after = 20
+    obtain(koppeling)
+    (kind,) = [kind for kind in koppeling.vault.values if kind.startswith("gevraagd/")]
+    mark = json.loads(koppeling.vault.values[kind][1])["mark"]
+    kept = {"v": f"https://ketenid.nl/sppilot/{'b' * 128}", "mark": mark, "sinds": DAY}
+    koppeling.vault.write(kind.removeprefix("gevraagd/"), {1: json.dumps(kept).encode()})
+    koppeling.facility.ready_after = 0
+    koppeling.clock.advance(timedelta(minutes=10))
+    _, completeness = obtain(koppeling)
+    assert "differs from the one that is kept (1)" in completeness.reason
+    assert not completeness.waits
+    assert koppeling.vault.kind("stampseudoniem")[1] == kept
+
+
+def test_a_refusal_of_a_batch_is_counted_once_however_often_it_is_taken_in() -> None:
+    first = once_more(None, "m", batch=7)
+    assert first == Refused("m", 1, 7)
+    assert once_more(first, "m", batch=7) is None
+    assert once_more(first, "m", batch=8) == Refused("m", 2, 8)
+    assert once_more(first, "m") == Refused("m", 2)
+    assert once_more(first, "another", batch=7) == Refused("another", 1, 7)
+
+
 # -- waiting ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.assumed("eckid-polling")
 def test_a_slow_facility_is_left_to_the_next_run(koppeling: Koppeling) -> None:
     koppeling.pupils(*TWENTY)
     koppeling.facility.ready_after = 15
@@ -503,6 +644,26 @@ def test_a_batch_that_is_refused_counts_against_its_persons(
     assert koppeling.connect().standing(SCOPE).refused == 10
 
 
+@pytest.mark.parametrize("status", ["404", "429", "400"])
+def test_a_status_without_a_fault_is_asked_again_and_counts_against_nobody(
+    koppeling: Koppeling, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    koppeling.pupils(*range(1, 11))
+    fetch, koppeling.facility.ready_after = koppeling.facility.fetch, 0
+    times = iter(range(3))
+
+    def gateway(reference: str) -> bytes:
+        if next(times, None) is not None:  # what stands before the facility is being mended
+            raise RequestRefusedError("status", code=status, system="eckid")
+        return fetch(reference)
+
+    monkeypatch.setattr(koppeling.facility, "fetch", gateway)
+    _, completeness = obtain(koppeling)
+    assert "an answer could not be fetched" in completeness.reason
+    everybody(koppeling, *range(1, 11))
+    assert koppeling.hasher.hashed.total() == 10
+
+
 def test_so_many_batches_are_under_way_and_no_more(koppeling: Koppeling) -> None:
     koppeling.pupils(*range(1, 301))
     koppeling.facility.ready_after = 1000
@@ -544,10 +705,16 @@ def test_at_the_limit_of_the_day_nobody_is_hashed_for_nothing(koppeling: Koppeli
     assert "middernacht" in completeness.advice
     assert koppeling.hasher.hashed.total() == 20, "a batch, and the piece that was refused"
     assert len(koppeling.obtained()) == 10, "what was hashed goes by single calls"
+    assert koppeling.vault.kind("gevraagd") == {}
     for _ in range(3):
         koppeling.clock.advance(timedelta(hours=1))
         obtain(koppeling)
     assert koppeling.hasher.hashed.total() == 20
+    for number in range(33, 41):
+        koppeling.people.pupils_of[VESTIGING].pop(number)
+    obtain(koppeling)
+    assert koppeling.hasher.hashed.total() == 20, "12 are no handful, though their last piece is"
+    koppeling.pupils(*range(33, 41))
     for _ in range(8):
         koppeling.clock.advance(timedelta(days=1))
         _, completeness = obtain(koppeling)
@@ -643,6 +810,8 @@ def test_killed_at_any_call_nobody_is_lost_or_asked_twice_without_need(
             koppeling.clock.advance(timedelta(minutes=6))
             _, completeness = obtain(koppeling)
         assert completeness.complete, (call, fuse.what)
+        assert koppeling.batches.waiting() == []
+        assert koppeling.vault.kind("gevraagd") == {}
         everybody(koppeling, *range(1, amount + 1))
         hashed = koppeling.hasher.hashed.total() - amount
         asked = [n for n in koppeling.facility.submitted.values() if n > 1]
@@ -675,6 +844,23 @@ def test_some_persons_are_looked_up_by_single_calls(koppeling: Koppeling) -> Non
     assert not reading.completeness.complete
     assert koppeling.facility.submissions == []
     everybody(koppeling, 3, 4)
+
+
+def test_a_lookup_says_what_became_of_who_has_none(koppeling: Koppeling) -> None:
+    koppeling.pupils(*TWENTY)
+    koppeling.people.put(without_pgn(21))
+    koppeling.facility.ready_after = 1000
+    _, completeness = obtain(koppeling)
+    assert completeness.waits
+    connector = koppeling.connect()
+    reading = connector.lookup(SCOPE, keys=["K-21"])
+    assert records_of(reading) == {}
+    assert (reading.completeness.reason, reading.completeness.waits) == ("1 have no PGN", False)
+    assert "Niet verkrijgbaar: geen PGN" in reading.completeness.advice
+    reading = connector.lookup(SCOPE, keys=["K-3"])
+    assert records_of(reading) == {}
+    assert "1 wait for the answer to a batch" in reading.completeness.reason
+    assert reading.completeness.waits
 
 
 def test_a_lookup_waits_for_no_batch(koppeling: Koppeling) -> None:
@@ -733,6 +919,7 @@ STAFF = Scope("medewerker", VESTIGING)
 
 
 @pytest.mark.assumed("a teacher is hashed by BRIN, a space and e-mail address")
+@pytest.mark.assumed("eckid-docent")
 def test_docenten_are_asked_for_by_school_and_address() -> None:
     koppeling = Koppeling(docenten=True)
     koppeling.people.teachers_of[VESTIGING] = [
@@ -777,7 +964,8 @@ class Crowd(MemoryPeople):
                 for n, m in marks.items()
             }
         found = kind.startswith("eck_id/")
-        return {n: json.dumps({"v": "e", "sinds": DAY}).encode() for n in persons if found}
+        value = json.dumps({"v": "e", "sinds": DAY, "van": tie("s")}).encode()
+        return dict.fromkeys(persons, value) if found else {}
 
 
 def test_memory_does_not_grow_with_the_school(
@@ -811,6 +999,10 @@ def test_no_pseudonym_or_number_is_shown(
     bodies = [body for page in pages_of(reading) for body in page.bodies]
     shown = [repr(records.parse("leerling", body)) for body in bodies]
     shown += [repr(reading.completeness), *(record.getMessage() for record in caplog.records)]
+    asked = Asked(MARK, "eckid-noord", 1, koppeling.clock.now())
+    shown += [repr(asked), repr(Refused(MARK, 1)), repr(Stam("v", MARK, date(2026, 11, 1)))]
+    shown += [repr(Kept(asked_stam=asked, refused_stam=Refused(MARK, 1)))]
     text = "\n".join(shown)
     assert "ketenid.nl" not in text
+    assert MARK not in text
     assert not any(bsn(n).reveal() in text for n in range(1, 11))

@@ -15,6 +15,7 @@ from console.setup import initialise
 from sync_engine.current import Current
 from sync_engine.hub import Hub
 from tests.support.lines import START, PatientClock
+from tests.support.template import sqlite_template
 
 TENANT = {"name": "b", "title": "Bestuur", "school": [{"brin": "99XX", "name": "School"}]}
 SOURCE = {"name": "kern", "system": "kern", "tenant": "b", "options": {}}
@@ -23,6 +24,7 @@ HEAD = '[database]\nurl = "sqlite:///koppelhub.db"\n[keys]\nfile = "koppelhub.ke
 
 @pytest.fixture
 def current(tmp_path: Path) -> Iterator[Current]:
+    sqlite_template(tmp_path / "koppelhub.db")
     initialise(tmp_path, configuration=HEAD)
     hub = Hub.open(Settings.load(tmp_path / "koppelhub.toml", env={}), PatientClock(START))
     yield Current(hub)

@@ -122,11 +122,7 @@ def test_what_is_hers_alone_goes_and_who_is_elsewhere_too_stays(made: Bench) -> 
     left = made.query("SELECT vestigingsnummer FROM vestiging ORDER BY 1")
     assert left == [(f"{STAYS}21",), (f"{STAYS}22",)]
     sound(made)
-
-
-def test_what_is_left_is_what_the_other_schools_say_and_stays_so(made: Bench) -> None:
-    without(made)
-    leave_school(made.hub, BOARD, LEAVES, **WHO)
+    # what is left is what the other schools say, and stays so
     made.sources["c"].scope_keys = ("hier",)
     tenant = int(made.query("SELECT id FROM tenant WHERE name = ?", BOARD)[0][0])
     told = core(made, tenant)

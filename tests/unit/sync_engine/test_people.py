@@ -98,6 +98,7 @@ def test_pupils_are_those_who_are_or_were_at_the_vestiging(made: Bench) -> None:
     assert at(made, "99XX09") == {}
 
 
+@pytest.mark.assumed("eckid-pgn")
 def test_a_bsn_goes_before_an_onderwijsnummer(made: Bench) -> None:
     las = made.sources["las"]
     enrol(las, "bsn", bsn=bsn(1).reveal())
@@ -133,6 +134,21 @@ def test_what_another_purpose_brought_is_not_used(made: Bench) -> None:
         "b": bsn(2),
         "c": None,
     }
+
+
+def test_a_number_that_only_another_purpose_brought_is_not_used(made: Bench) -> None:
+    """A person decided that it is one leerling, of whom two sources tell two numbers."""
+    enrol(made.sources["las"], "a", bsn=bsn(1).reveal())
+    made.sync("las")
+    core = made.core(Entity.LEERLING, "a", "las")
+    assert at(made)["a"].pgn == bsn(1)
+    enrol(made.sources["anders"], "a", bsn=bsn(2).reveal())
+    made.sync("anders")
+    decision = Decision(Verdict.LINK, Entity.LEERLING, "a", core_id=core)
+    made.sync("anders", kind=Kind.DECIDE, decision=decision, operator="els", why="dezelfde")
+    made.settle("las", "anders")
+    assert made.identifiers()[core, "bsn", 0] == bsn(2).reveal(), "the first by name is believed"
+    assert [p.pgn for p in people(made).pupils(VMBO, keys=[hub_key(core)])] == [None]
 
 
 def test_who_asks_without_the_purpose_gets_nobodys_number(store: Store, tmp_path: Path) -> None:

@@ -12,15 +12,17 @@ from config.errors import ConfigurationError
 from connectors.pseudonyms import Verification
 from fixtures.school.keys import synthetic_eckid
 from mappings.canonical.fields import Entity
+from sector.identifiers import Vestigingsnummer
 from sync_engine.errors import SyncError
-from sync_engine.health import health
+from sync_engine.health import State, health
 from sync_engine.hubkeys import hub_key
 from sync_engine.options import Kind
 from sync_engine.outcome import ExitCode, Outcome
-from sync_engine.pseudonyms import Missing, pupil_keys, standing, verify
+from sync_engine.pseudonyms import Missing, pupil_keys, standing, verify, without_one
+from sync_engine.schedule.planner import entries
 from sync_engine.store.engine import Store
-from tests.support.hubs import Bench
-from tests.support.people import HAVO, VMBO, bsn, enrol
+from tests.support.hubs import Bench, bench
+from tests.support.people import ASKS, CONFIGURATION, HAVO, VMBO, administration, bsn, enrol
 from tests.support.pseudonyms import Facility, pseudo_bench
 
 
@@ -90,8 +92,59 @@ def test_a_school_says_what_is_to_be_configured(store: Store, tmp_path: Path) ->
     assert found.missing == (Missing.KOPPELING, Missing.TELLER, Missing.VESTIGING)
     with pytest.raises(SyncError) as refused:
         verify(made.hub, "99XX")
-    assert "docs/eckid.md" in refused.value.advice
+    assert "docs/eckid-school.md" in refused.value.advice
     made.close()
+
+
+def test_where_the_administration_delivers_them_all_nothing_is_to_be_configured(
+    made: Bench,
+) -> None:
+    sources = tuple(s for s in made.hub.settings.source if s.system != "pseudo")
+    settings = made.hub.settings.model_copy(update={"source": sources})
+    made.hub = replace(made.hub, settings=settings)
+    enrol(made.sources["las"], "a", eck_id=synthetic_eckid(1, 1))
+    made.sync("las")
+    assert standing(made.hub, "99XX").is_clean
+    enrol(made.sources["las"], "b")
+    made.sync("las")
+    assert Missing.KOPPELING in standing(made.hub, "99XX").missing
+
+
+def test_vestigingen_that_do_not_match_are_named(both: Bench) -> None:
+    las = both.sources["las"]
+    enrol(las, "a", bsn=bsn(1).reveal())
+    enrol(las, "b", HAVO, bsn=bsn(2).reveal())
+    both.sync("las")
+    choose(both, VMBO, "99XX77")
+    found = standing(both.hub, "99XX")
+    assert (found.unknown, found.unserved) == (("99XX77",), (HAVO,))
+    assert found.missing == (Missing.UNKNOWN, Missing.UNSERVED)
+    assert not found.is_clean
+    choose(both, "99XX77")
+    assert "99XX77" in both.sync("eck").advice
+
+
+def test_where_the_core_knows_no_pgn_at_all_that_is_what_is_missing(made: Bench) -> None:
+    las = made.sources["las"]
+    enrol(las, "a")
+    enrol(las, "b")
+    made.sync("las")
+    assert standing(made.hub, "99XX").missing == (Missing.PGN,)
+    assert without_one(made.hub, "99XX") == (2, 2)
+    enrol(las, "b", bsn=bsn(2).reveal())
+    made.later()
+    made.sync("las")
+    assert standing(made.hub, "99XX").missing == ()
+
+
+def choose(bench: Bench, *numbers: str) -> None:
+    """The vestigingen of the koppeling that obtains."""
+    chosen = {"vestigingen": tuple(Vestigingsnummer(number) for number in numbers)}
+    sources = tuple(
+        s.model_copy(update=chosen) if s.name == "eck" else s for s in bench.hub.settings.source
+    )
+    settings = bench.hub.settings.model_copy(update={"source": sources})
+    bench.hub = replace(bench.hub, settings=settings)
 
 
 def test_a_school_that_is_not_there_is_refused(made: Bench) -> None:
@@ -142,6 +195,17 @@ def test_a_run_in_which_everybody_waits_is_partial_and_says_so(
     assert made.sync("eck").outcome is Outcome.DONE
 
 
+def test_a_first_run_in_which_everybody_waits_is_no_failure(
+    made: Bench, facility: Facility
+) -> None:
+    enrol(made.sources["las"], "a", bsn=bsn(1).reveal())
+    made.sync("las")
+    facility.slow = {bsn(1).reveal()}
+    made.sync("eck")
+    (one,) = [k for k in health(made.hub).koppelingen if k.name == "eck"]
+    assert {problem.state for problem in one.problems} == {State.WARNING}
+
+
 def test_what_waits_is_not_asked_for_twice_in_one_run(made: Bench, facility: Facility) -> None:
     enrol(made.sources["las"], "a", bsn=bsn(1).reveal())
     enrol(made.sources["las"], "b", bsn=bsn(2).reveal())
@@ -163,6 +227,20 @@ def test_who_waits_keeps_nobody_from_being_fresh(made: Bench, facility: Facility
     assert [(p.kind, p.text.split(" ", 2)[2]) for p in one.problems] == [
         ("partial", "wacht nog op antwoorden; die komen vanzelf")
     ]
+
+
+def test_of_what_falls_due_at_once_the_administration_goes_first(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    first, *rest = CONFIGURATION.split("[[source]]", 1)
+    adds = ASKS.replace("pseudo", "eckid") + 'schedule = "0 3 * * *"\n'
+    las = rest[0].replace('tenant = "bestuur"', 'tenant = "bestuur"\nschedule = "0 3 * * *"')
+    text = f"{first}{adds}[[source]]{las}"
+    made = bench(sqlite_store, tmp_path, sources={"las": administration()}, configuration=text)
+    names = [entry.key.koppeling for entry in entries(made.hub)]
+    assert made.hub.sources()[0].name == "eck"
+    assert names.index("las") < names.index("anders") < names.index("eck")
+    made.close()
 
 
 def test_one_pupil_who_waits_is_told_too(made: Bench, facility: Facility) -> None:

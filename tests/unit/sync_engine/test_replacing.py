@@ -13,16 +13,29 @@ import pytest
 
 from connectors.errors import ConnectorError, OutcomeUnknownError
 from mappings.canonical.fields import Entity
+from sector.identifiers import Vestigingsnummer
+from sync_engine import replacing
 from sync_engine.actor import Actor
-from sync_engine.errors import NoRightError, RunActiveError, SyncError
+from sync_engine.errors import (
+    MaintenanceError,
+    NoRightError,
+    RunActiveError,
+    StoreError,
+    SyncError,
+)
+from sync_engine.former_pgn import is_told_together
 from sync_engine.health import health
 from sync_engine.hubkeys import hub_key
 from sync_engine.outcome import Outcome
 from sync_engine.replacing import State, approve, propose, replacements, withdraw
+from sync_engine.selection import select
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
+from sync_engine.switches import begin_maintenance, end_maintenance
+from sync_engine.todo import todo
 from tests.support.hubs import Bench
-from tests.support.people import bsn, enrol, onderwijsnummer
+from tests.support.kern import KERN, PGN, TOKEN, TOKEN_NAME, closing_bench, kern_bench
+from tests.support.people import HAVO, bsn, enrol, onderwijsnummer
 from tests.support.pseudonyms import Facility, KilledError, pseudo_bench
 
 
@@ -82,6 +95,16 @@ def trail(made: Bench) -> list[tuple[str, str]]:
             "SELECT action, operator FROM audit WHERE action LIKE 'pgn %' ORDER BY id"
         )
     ]
+
+
+def test_the_koppeling_of_his_own_vestiging_is_asked(made: Bench) -> None:
+    eck = made.hub.settings.find_source("eck")
+    other = {"name": "ander", "vestigingen": (Vestigingsnummer(HAVO),)}
+    sources = (eck.model_copy(update=other), *made.hub.settings.source)
+    settings = made.hub.settings.model_copy(update={"source": sources})
+    made.hub = replace(made.hub, settings=settings)
+    made.hub.mirror()
+    assert proposed(made).koppeling == "eck"
 
 
 # -- two persons -----------------------------------------------------------------------------------
@@ -150,6 +173,22 @@ def test_there_is_one_at_a_time_and_it_can_be_withdrawn(made: Bench, facility: F
     assert approve(made.hub, key(made), operator="els").state is State.DONE
     assert len(facility.replaced) == 1
     assert made.query("SELECT COUNT(*) FROM exchange WHERE body IS NOT NULL") == [(0,)]
+
+
+def test_what_a_colleague_must_look_at_waits_for_the_helpdesk(both: Bench) -> None:
+    def waiting(school: str | None = None) -> list[tuple[str, str, int, str]]:
+        with both.hub.store.work() as work:
+            chosen = select(both.hub, work, source=None, school=school)
+        found = [item for item in todo(both.hub, chosen).items if item.kind == "replacement"]
+        return [(i.koppeling, i.what, i.count, i.command) for i in found]
+
+    assert waiting() == []
+    proposed(both)
+    ((name, what, count, command),) = waiting()
+    assert (name, count, command) == ("eck", 1, "koppelhub eckid replacements --source eck")
+    assert "een collega keurt het goed" in what
+    approve(both.hub, key(both), operator="piet")
+    assert waiting() == []
 
 
 # -- one person ------------------------------------------------------------------------------------
@@ -250,6 +289,27 @@ def test_a_journal_that_went_meanwhile_ends_what_was_approved(
     assert "met de hand" in ended.advice
 
 
+def test_a_number_that_is_of_another_leerling_now_is_never_replaced(
+    both: Bench, facility: Facility
+) -> None:
+    """It would be blocked for him, and cannot be undone."""
+    proposed(both)
+    enrol(both.sources["las"], "janneke", bsn=bsn(1).reveal())
+    both.later()
+    both.sync("las")
+    ended = approve(both.hub, key(both), operator="piet")
+    assert (ended.state, facility.replaced) == (State.REFUSED, [])
+    assert key(both, "janneke") in ended.advice
+    with pytest.raises(SyncError, match="another leerling") as refused:
+        proposed(both)
+    assert bsn(1).reveal() not in f"{refused.value} {refused.value.advice}"
+    enrol(both.sources["las"], "janneke", bsn=bsn(3).reveal())  # the school puts it right
+    both.later()
+    both.sync("las")
+    proposed(both)
+    assert approve(both.hub, key(both), operator="piet").state is State.DONE
+
+
 def test_another_number_than_was_approved_is_not_replaced(made: Bench, facility: Facility) -> None:
     proposed(made)
     enrol(made.sources["las"], "jip", bsn=bsn(9).reveal())
@@ -283,7 +343,7 @@ def test_another_pseudonym_is_an_alarm_and_nothing_is_written(
     proposed(both)
     ended = approve(both.hub, key(both), operator="piet")
     assert ended.state is State.ALARM
-    assert "Kennisnet" in ended.advice
+    assert "meld dit bij ops" in ended.advice
     assert both.query("SELECT value FROM vault ORDER BY core_id") == before
     (one,) = [k for k in health(both.hub).koppelingen if k.name == "eck"]
     (alarm,) = [p for p in one.problems if p.kind == "alarm"]
@@ -323,6 +383,34 @@ def test_a_run_goes_on_where_a_replacement_cannot(made: Bench, facility: Facilit
     assert states(made) == [State.APPROVED]
 
 
+@pytest.mark.parametrize(("differs", "state"), [(False, State.DONE), (True, State.ALARM)])
+def test_what_was_withdrawn_while_it_was_carried_out_is_told_as_it_ended(
+    made: Bench, facility: Facility, monkeypatch: pytest.MonkeyPatch, *, differs: bool, state: State
+) -> None:
+    facility.differs = differs
+    replace_ = facility.replace
+
+    def meanwhile(former: str, now: str) -> str:
+        withdraw(made.hub, key(made), why="toch niet", operator="els")
+        return replace_(former, now)
+
+    monkeypatch.setattr(facility, "replace", meanwhile)
+    proposed(made)
+    assert approve(made.hub, key(made), operator="piet").state is state
+    assert states(made) == [state]
+    assert [action for action, _ in trail(made)][-2] == "pgn withdraw"
+
+
+def test_in_maintenance_it_is_approved_and_not_carried_out(made: Bench, facility: Facility) -> None:
+    proposed(made)
+    begin_maintenance(made.hub, ["eck"], operator="els", why="onderhoud")
+    with pytest.raises(MaintenanceError):
+        approve(made.hub, key(made), operator="piet")
+    assert (states(made), facility.replaced) == ([State.APPROVED], [])
+    end_maintenance(made.hub, ["eck"], operator="els")
+    assert approve(made.hub, key(made), operator="piet").state is State.DONE
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_between_call_and_write_it_is_done_once_by_the_next(
     both: Bench, facility: Facility, *, after: bool
@@ -353,6 +441,21 @@ def test_killed_before_it_could_say_so_it_is_not_asked_again(
     assert (states(made), len(facility.replaced)) == ([State.DONE], 1)
 
 
+def test_a_database_that_is_in_the_way_ends_nothing(
+    made: Bench, facility: Facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: Any) -> Any:
+        raise StoreError("another writer is in the way", retryable=True)
+
+    proposed(made)
+    with monkeypatch.context() as patch:
+        patch.setattr(replacing, "former_pgns", busy)
+        with pytest.raises(StoreError):
+            approve(made.hub, key(made), operator="piet")
+    assert (states(made), facility.replaced) == ([State.APPROVED], [])
+    assert approve(made.hub, key(made), operator="piet").state is State.DONE
+
+
 def test_while_a_run_is_under_way_nothing_is_approved(made: Bench) -> None:
     proposed(made)
     row = made.hub.koppeling("eck")
@@ -381,3 +484,29 @@ def test_who_may_not_act_for_the_tenant_knows_of_no_leerling(made: Bench) -> Non
     proposed(made)
     with pytest.raises(SyncError):
         approve(stranger, key(made), operator="piet")
+
+
+# -- what an application says ----------------------------------------------------------------------
+
+
+def test_an_application_may_say_that_it_corrected_a_number(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN_NAME, TOKEN)
+    with closing_bench(kern_bench(sqlite_store, tmp_path, more=PGN)) as kern:
+        person = {"achternaam": "A", "geboortedatum": "2012-01-01"}
+        kern.say("leerling", "l1", **person, bsn=bsn(1).reveal())
+        kern.bench.sync(KERN)
+        core = kern.bench.core(Entity.LEERLING, "l1", KERN)
+        tenant = kern.bench.hub.koppeling(KERN).tenant_id
+
+        def corrected(number: int, **flag: bool) -> bool:
+            kern.say("leerling", "l1", **person, bsn=bsn(number).reveal(), **flag)
+            report = kern.bench.sync(KERN)
+            assert (report.error, report.quarantine, report.events) == ("", 0, [])
+            return is_told_together(kern.bench.hub, tenant, core, former=bsn(1), now=bsn(2))
+
+        assert not corrected(2)
+        assert corrected(2, pgn_gecorrigeerd=True)
+        assert not corrected(2, pgn_gecorrigeerd=False)
+        assert not corrected(3, pgn_gecorrigeerd=True)  # of another number than is meant

@@ -18,12 +18,12 @@ from mappings.canonical.fields import Entity
 from sync_engine import audit, pins
 from sync_engine.actor import Actor
 from sync_engine.cases import write_note
-from sync_engine.errors import NoRightError, RunActiveError, SyncError
+from sync_engine.errors import NoRightError, RunActiveError, StalePlanError, SyncError
 from sync_engine.former_numbers import former_holders
 from sync_engine.options import Decision, Kind, Verdict
 from sync_engine.outcome import Outcome
 from sync_engine.renumbering import Change, Herinrichting
-from sync_engine.sealed import sealed_columns
+from sync_engine.sealed import exchange_context, sealed_columns
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
 from sync_engine.transfer import move
@@ -534,6 +534,41 @@ def test_what_cannot_be_is_refused_and_says_what_to_do(make: Make) -> None:
     assert {t: r for t, r in now.items() if t not in {"scope", "koppeling"}} == {
         t: r for t, r in before.items() if t not in {"scope", "koppeling"}
     }
+
+
+def test_messages_to_targets_are_made_again_and_whom_one_has_is_remembered(
+    make_on_both: Make,
+) -> None:
+    board = make_on_both(s0=(OLD, NOORD), s1=(OLD, APART), s2=(NEW, WEST))
+    made, old = board.made, board.tenant(OLD)
+    ((stays,),) = made.query("SELECT id FROM koppeling WHERE name = 's0'")
+    mine, gone = made.core(Entity.LEERLING, "a", "s0"), made.core(Entity.LEERLING, "o", "s1")
+    made.query("UPDATE koppeling SET outward = 'gemaakt'")
+    for number, core_id in enumerate((mine, gone), 1):
+        cipher = made.hub.cipher(old).person(bytes(16))
+        made.query(
+            "INSERT INTO exchange (id, koppeling_id, entity, core_id, kind, state, revision, "
+            "changed_at, operator, salt, body) VALUES (?, ?, 'leerling', ?, 'outward leerlingen', "
+            "'present', 1, ?, 'system', ?, ?)",
+            *(number, stays, core_id, made.clock.now(), bytes(16)),
+            cipher.encrypt(b"wie hij is", exchange_context(number)),
+        )
+        made.query(
+            "INSERT INTO outbox (message_id, tenant_id, target, koppeling_id, resource, entity, "
+            "core_id, state, body, run_id, attempts) "
+            "VALUES (?, ?, 's0', ?, 'leerlingen', 'leerling', ?, ?, ?, 1, 0)",
+            *(f"m{number}", old, stays, core_id, "ready" if number == 1 else "sent", b""),
+        )
+    with pytest.raises(StalePlanError, match="under way"):
+        board.move("s1")
+    made.query("UPDATE outbox SET state = 'confirmed' WHERE state = 'sent'")
+    board.configure()
+    board.move("s1")
+    sound(made)
+    assert made.query("SELECT message_id FROM outbox ORDER BY id") == [("m1",)]
+    kept = made.query("SELECT core_id, state, body IS NULL FROM exchange ORDER BY id")
+    assert kept == [(mine, "present", 0), (gone, "present", 1)]  # it is told to remove him
+    assert made.query("SELECT DISTINCT outward FROM koppeling") == [("",)]
 
 
 def test_a_value_that_does_not_open_stops_it(make: Make) -> None:

@@ -12,12 +12,15 @@ import pytest
 from config.alerts import Alerts, Weekday
 from config.clock import zone
 from config.errors import ConfigurationError
-from fixtures.school.keys import synthetic_eckid
+from connectors.eckid.records import RULES, Vraag
+from fixtures.school.keys import synthetic_bsn, synthetic_eckid
 from mappings.canonical.fields import Entity
 from sync_engine.alerts import notices
+from sync_engine.alerts import weekly as weekly_module
 from sync_engine.alerts.letter import letter
 from sync_engine.alerts.post import _due, post_report, post_reports
 from sync_engine.alerts.weekly import Line, Weekly, lines, weekly
+from sync_engine.rules import advice
 from sync_engine.store.engine import Store
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
@@ -96,6 +99,35 @@ def test_a_school_and_each_vestiging_are_counted(made: Bench) -> None:
     assert counted(weekly(made.hub, KLEIN)) == (3, 1, 0)
     (line,) = listed(made, KLEIN)
     assert (line.source_key, line.leerlingnummer, line.field) == ("klein0", "1070", "eckId")
+
+
+def test_a_school_whose_eck_ids_the_hub_obtains_is_told_what_it_can_do(
+    made: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.sync()
+    assert not weekly(made.hub, KLEIN).obtains
+    monkeypatch.setattr(weekly_module, "obtaining", lambda *_: [made.hub.source("s0")])
+    report = weekly(made.hub, KLEIN)
+    text = letter(report, zone="Europe/Amsterdam")["text"]
+    assert (report.obtains, "Koppelhub vraagt ze zelf aan" in text) == (True, True)
+    (line,) = listed(made, KLEIN)
+    assert line.todo.startswith("Niet verkrijgbaar: geen PGN.")
+    made.sources["s0"].put(
+        Entity.LEERLING, "klein0", scope="klein", achternaam="Naam0", bsn=synthetic_bsn(1)
+    )
+    made.later()
+    made.sync()
+    (line,) = listed(made, KLEIN)
+    assert line.todo.endswith("u hoeft niets te doen.")
+
+
+@pytest.mark.parametrize("vraag", [Vraag.PGN, Vraag.GEWEIGERD])
+def test_what_a_school_must_do_about_an_eck_id_is_said_in_dutch(vraag: Vraag) -> None:
+    path, rule, *_ = RULES[vraag]
+    told = advice("ECK iD (Nummervoorziening)", path, rule)
+    assert rule not in told
+    assert "Verbeter in ECK iD" not in told
+    assert told.startswith(f"{path}: is ")
 
 
 def test_who_left_is_counted_no_more(made: Bench) -> None:

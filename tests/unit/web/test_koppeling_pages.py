@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
+import pytest
+
+from config.sources import Ends, Expires
 from sync_engine.onboarding import Standing, Step
 from tests.support.hubs import Bench
 from tests.unit.web.conftest import JAN, Visit, held, trail
@@ -42,6 +46,16 @@ def test_what_is_no_reason_or_no_moment_changes_nothing(one: Bench, seated: Visi
     desk.does("/koppelingen/s0/uit", status=409, why="")
     desk.does("/koppelingen/anders/uit", status=409, why="iets")
     assert [row for row in states(one) if row[0] or row[2]] == []
+
+
+@pytest.mark.parametrize("path", ["/koppelingen/s0", "/scholen/99XX"])
+def test_what_ends_is_told_with_its_last_day(one: Bench, seated: Visit, path: str) -> None:
+    held(one)
+    ends = Expires(what=Ends.MANDATE, on=date(2027, 8, 1), label="verwerkersovereenkomst")
+    sources = tuple(s.model_copy(update={"expires": (ends,)}) for s in one.hub.settings.source)
+    one.hub = replace(one.hub, settings=one.hub.settings.model_copy(update={"source": sources}))
+    page = seated(one).sees(path)
+    assert "toestemming verwerkersovereenkomst, 1 aug 2027" in " ".join(page.split())
 
 
 def test_off_and_on_again(one: Bench, seated: Visit) -> None:

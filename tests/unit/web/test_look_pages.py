@@ -17,7 +17,7 @@ from web.rendering import ticked
 
 ELSEWHERE = Actor("noor", Role.HELPDESK, frozenset({"elders"}))
 LOOKS = ("/", "/wacht", "/plannen", "/zaken", "/runs", "/trends", "/quarantaine")
-JOINING = "/aansluiten", "/aansluiten/nieuw"
+OTHERS = "/aansluiten", "/aansluiten/nieuw", "/zoek", "/besluiten"
 
 
 def test_every_page_is_shown_in_both_languages_and_holds_no_script_or_style(
@@ -27,10 +27,10 @@ def test_every_page_is_shown_in_both_languages_and_holds_no_script_or_style(
     desk = seated(one)
     koppeling = ("/koppelingen/s0", "/aansluiten/koppelingen/s0")
     school = ("/scholen/99XX", "/aansluiten/scholen/99XX")
-    pages = (*LOOKS, *JOINING, f"/plannen/{plan}", "/runs/1", *school, *koppeling)
+    pages = (*LOOKS, *OTHERS, f"/plannen/{plan}", "/runs/1", *school, *koppeling)
     assert {page.path for page in routes.PAGES if page.method == "GET"} == {
         *LOOKS,
-        *JOINING,
+        *OTHERS,
         "/aansluiten/scholen/{brin}",
         "/aansluiten/koppelingen/{koppeling}",
         "/plannen/{id:int}",
