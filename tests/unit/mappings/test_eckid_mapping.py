@@ -66,7 +66,13 @@ def test_the_last_day_counts_in(tot: date, end: date) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [body(TEST.upper()), body(TEST.replace("pilot", "sppilot")), body(keten="")]
+    "raw",
+    [
+        body(TEST.upper()),
+        body(TEST.replace("pilot", "sppilot")),
+        body(keten=""),
+        body(van=None),
+    ],
 )
 def test_what_is_no_eck_id_of_a_chain_is_not_kept(raw: bytes) -> None:
     record = parse("leerling", raw).record
@@ -84,8 +90,6 @@ def test_what_is_no_eck_id_of_a_chain_is_not_kept(raw: bytes) -> None:
         (body(vraag=Vraag.PGN), "pgn"),
         (body(vraag=Vraag.EMAIL), "email"),
         (body(None, van=None, vraag=Vraag.GEWEIGERD), "eck_id"),
-        (body(None), "eck_id"),
-        (body(van=None), "van"),
         (b"[]", "$"),
         (b'{"vraag": "iets"}', "$"),
     ],
@@ -96,6 +100,15 @@ def test_a_record_with_a_question_is_set_apart(raw: bytes, path: str) -> None:
     assert caught.value.path == path
     assert caught.value.source_key in {"K-12", None}
     assert caught.value.advice
+
+
+def test_an_eck_id_that_is_taken_back_is_empty() -> None:
+    record = parse("leerling", body(None, van=None)).record
+    found = MAPPING.map("leerling", record, contract=CONTRACT, scope=Scope("leerling", "99XX00"))
+    (leerling,) = found.records
+    assert isinstance(leerling, Leerling)
+    assert leerling.eck_verkregen is None
+    assert not found.problems
 
 
 def test_a_record_without_eck_id_makes_nothing() -> None:
