@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from console.events import event_text, text_of
 from console.output import Output, pairs
 from sync_engine.cells import obtained_text
 from sync_engine.outcome import READ_WELL, ExitCode, Outcome, ReadingReport, RunReport
@@ -72,7 +73,7 @@ def show_report(out: Output, report: RunReport) -> None:
     for hold in report.holds:
         out.line(f"  vastgehouden: {hold.reason}")
     for event in report.events:
-        out.line(f"  let op: {event}")
+        out.line(f"  let op: {event_text(event)}")
     if report.error:
         out.line(f"Fout: {report.error}")
         out.line(report.advice)
@@ -174,7 +175,7 @@ def show_run(out: Output, detail: RunDetail) -> None:
     out.line(f"begonnen {out.moment(run.started_at)}, klaar {ended}, door {detail.operator}")
     show_readings(out, detail.readings)
     for event in detail.events:
-        out.line(f"  let op: {event['kind']} {event['detail']}")
+        out.line(f"  let op: {text_of(str(event['kind']), str(event['detail']))}")
     rows = [tuple(row.values()) for row in detail.quarantine]
     out.table(("resource", "bronsleutel", "veld", "regel", "sinds run"), rows)
     for plan in detail.plans:

@@ -52,7 +52,7 @@ _SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     (r"the inbox can be read", marked("de inbox is te lezen")),
     (
         r"chain and sector are listed, and hashing gives the published values",
-        marked("keten en sector staan in de lijst, en het versleutelen klopt"),
+        marked("keten en sector staan in de lijst, en het hashen klopt"),
     ),
     (
         r"the number facility says that it is not available",

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -200,8 +202,14 @@ def _answer(house: House, made: Page, request: Request, form: Mapping[str, str])
     except KoppelhubError as error:
         return _problem(desk, error, made)
     except Exception as error:  # noqa: BLE001 - the outermost edge of a page
-        _log.error("a page failed: %s", type(error).__name__)
+        _log.error("a page failed: %s at %s", type(error).__name__, _where(error))
         return _FAILED.show(request)
+
+
+def _where(error: BaseException) -> str:
+    """File and line where it was raised: a message could hold what somebody typed."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return f"{Path(last.filename).name}:{last.lineno}"
 
 
 def _allowed(desk: Desk, made: Page) -> Desk:

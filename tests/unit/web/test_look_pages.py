@@ -173,6 +173,7 @@ def test_what_breaks_in_the_middle_is_told_without_what_broke(
     assert "Er ging iets mis" in page
     assert "Jansen" not in page
     assert "Jansen" not in caplog.text
+    assert "a page failed: RuntimeError at test_look_pages.py:" in caplog.text
 
 
 def test_every_form_that_changes_something_carries_the_token(one: Bench, seated: Visit) -> None:
