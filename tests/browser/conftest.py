@@ -15,9 +15,12 @@ from tests.browser.house import House, house
 Visit = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser of this machine. Without one these tests are skipped, and fail in CI."""
+    """The browser of this machine. Without one these tests are skipped, and fail in CI.
+
+    It ends with its module: while it runs, an event loop runs in this thread.
+    """
     found = shutil.which("chromium")
     if found is None:
         message = "there is no chromium here: `apt-get install chromium`"

@@ -38,6 +38,8 @@ def bron(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReferenceSandbox]:
 
 def _with_referentie(*, group: str) -> EntryPoints:
     part = {"koppelhub.connectors": "connector:REFERENTIE", "koppelhub.mappings": "mapping:MAPPING"}
+    if group not in part:
+        return entry_points(group=group)
     value = f"koppelhub_referentie.{part[group]}"
     return EntryPoints([*entry_points(group=group), EntryPoint("referentie", value, group)])
 
