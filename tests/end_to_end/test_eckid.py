@@ -188,6 +188,10 @@ class Town:
         raise AssertionError(leer_id)
 
 
+ON_SQLITE: Final = pytest.mark.parametrize("ready_url", ["sqlite"], indirect=True)
+"""Where databases differ in nothing that is looked at."""
+
+
 @pytest.fixture
 def town(ready_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
     clock = FixedClock(START)
@@ -250,6 +254,7 @@ def test_a_school_on_magister_gets_its_eck_ids(town: Town) -> None:
     assert not any(number in str(looks) for number in town.numbers().values())
 
 
+@ON_SQLITE
 def test_a_pupil_whose_number_changed_keeps_his_eck_id(town: Town) -> None:
     town.configure()
     town.read()
@@ -281,6 +286,7 @@ def test_a_pupil_whose_number_changed_keeps_his_eck_id(town: Town) -> None:
     assert town("audit", "verify").code == 0
 
 
+@ON_SQLITE
 def test_one_pupil_is_obtained_alone(town: Town) -> None:
     town.configure()
     town.read()

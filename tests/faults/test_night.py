@@ -53,13 +53,9 @@ def own_server() -> Iterator[PostgresServer]:
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize(
-    "plan",
-    [
-        pytest.param(QUICK, id="quick"),
-        pytest.param(WHOLE, id="whole", marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("plan", [pytest.param(QUICK, id="quick"), pytest.param(WHOLE, id="whole")])
 def test_all_schools_are_fresh_by_morning(
     plan: Plan, own_server: PostgresServer, tmp_path: Path
 ) -> None:
