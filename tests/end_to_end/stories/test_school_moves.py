@@ -141,7 +141,7 @@ def test_a_school_moves_and_moves_back_and_nobody_is_doubled_or_lost(move: Move)
     move.configure(move.somtoday_source, move.order_of(ENDED))
     move.later()
     said = follow(move, ENDED)
-    assert "koppeling ended" in said["koppelhub sync --source somtoday"]
+    assert "staat niet meer in de configuratie" in said["koppelhub sync --source somtoday"]
     same(now, move.there())
     gone = move.school.population.leerling(0, 6, year=0)
     move.changes.leave(gone)
