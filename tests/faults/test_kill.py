@@ -188,7 +188,7 @@ def test_a_run_killed_at_any_boundary_leaves_before_or_after(
 ) -> None:
     wanted = undisturbed(arena, school, kind=kind)
     judge = Judge(arena, school, wanted, kind)
-    places = _places(wanted.result.boundaries, chosen, step=1 if chosen == "all" else 5)
+    places = _places(wanted.result.boundaries, chosen, step=1 if chosen == "all" else 3)
     for place in places:
         arena.database.restore()
         arena.server.start(arena.job("las", school, kind=kind, kill=place))
