@@ -50,7 +50,7 @@ _DUTCH: Final = {
     "Nummervoorziening",
     "onbekend veld; dit beleid weigert de rij": "is nieuw en door het beleid geweigerd",
 }
-_TODO: Final = {
+_NEXT: Final = {
     "is another one than the pseudonym was obtained with": "Kijk of dit nog dezelfde leerling is. "
     "Zo ja: `koppelhub eckid replace SLEUTEL --why REDEN`; een collega keurt het goed. Zo nee: de "
     "school verbetert het PGN in haar administratie.",
@@ -74,8 +74,8 @@ def in_dutch(rule: str) -> str:
 
 def advice(system: str, path: str, rule: str) -> str:
     """What the school is to do (Dutch): where, which field, and what is wrong with it."""
-    if rule in _TODO:
-        return f"{path}: {in_dutch(rule)}. {_TODO[rule]}"
+    if rule in _NEXT:
+        return f"{path}: {in_dutch(rule)}. {_NEXT[rule]}"
     what = "dit record" if path == _WHOLE else f"het veld {path}"
     return (
         f"Verbeter in {system} {what}: {in_dutch(rule)}. "

@@ -274,7 +274,7 @@ def test_records_that_are_parted_leave_the_eck_id_with_the_number(town: Town) ->
 
 
 def test_killed_with_real_stores_everybody_gets_his_own(town: Town) -> None:
-    """At some calls; tests/unit/connectors/test_eckid_obtaining.py does it at each."""
+    """At some calls; tests/unit/connectors/test_eckid_batches.py does it at each."""
     for number, (call, after) in enumerate([(9, True), (12, False), (20, True), (30, False)]):
         town.enrol(*range(12 * number, 12 * number + 12))
         town.fuse = Fuse(call, after=after)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from config.clock import FixedClock, local_date
 from connectors.base import Link, Page, Reading, Scope
@@ -455,3 +455,17 @@ def records_of(reading: Reading) -> dict[str, dict[str, Any]]:
             assert key not in found
             found[key] = json.loads(body)
     return found
+
+
+TWENTY: Final = range(1, 21)
+
+
+def obtain(koppeling: Koppeling, fuse: Fuse | None = None) -> tuple[dict[str, Any], Any]:
+    """One reading by a process of its own: records, and how complete it was."""
+    reading = koppeling.connect(fuse).snapshot(SCOPE)
+    return records_of(reading), reading.completeness
+
+
+def everybody(koppeling: Koppeling, *numbers: int) -> None:
+    """Each of these has the facility's pseudonym, and nobody else has one."""
+    assert koppeling.obtained() == {n: koppeling.eck_of(bsn(n)) for n in numbers}
