@@ -41,7 +41,7 @@ MISSING: Final = {
 }
 """What is missing → what to do, and who."""
 
-_NEXT: Final = {
+_ADVICE: Final = {
     "without_pgn": f"{WITHOUT_PGN}. Voor de beheerder van de school: vul bij deze leerlingen het "
     "BSN of onderwijsnummer in het administratiesysteem in, en laat het aan de hub leveren.",
     "changed": "PGN veranderd sinds het ECK iD werd verkregen: kijk in de zaak of het dezelfde "
@@ -146,7 +146,7 @@ def todo(place: PlaceStanding) -> list[str]:
     """What is to be done at one vestiging, and how many it is about (Dutch)."""
     found = [
         f"{count} {text.replace('SCHOOL', place.place)}"
-        for name, text in _NEXT.items()
+        for name, text in _ADVICE.items()
         if (count := getattr(place.standing, name))
     ]
     if place.differing:
