@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -167,6 +168,12 @@ class _Sealed:
     query: tuple[tuple[str, str], ...] = field(repr=False)
 
 
+@cache
+def _own_trust() -> ssl.SSLContext:
+    """Whom this machine trusts, read once a process: that takes longer than many requests."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class _SealedWire(httpx.HTTPTransport):
     """Puts a sealed query into the address below all that httpx logs, raises and remembers."""
 
@@ -222,7 +229,7 @@ class RestTransport:
         total = self._limits.total.total_seconds()
         self._client = httpx.Client(
             transport=_SealedWire(
-                verify=tls if tls is not None else True,
+                verify=tls if tls is not None else _own_trust(),
                 limits=httpx.Limits(max_connections=budget.simultaneous),
                 trust_env=False,
                 proxy=proxy,

@@ -26,6 +26,7 @@ from fixtures.school.keys import synthetic_bsn
 from sync_engine.options import Kind
 from sync_engine.store.engine import Store
 from tests.support.kern import KERN, PGN, TOKEN, TOKEN_NAME, KernBench, closing_bench, kern_bench
+from tests.support.served import served
 from web.app import application
 from web.server import Address, listen, server
 
@@ -44,7 +45,8 @@ class Caller:
         return self.post(body.encode(), headers=headers)
 
     def post(self, body: bytes, *, headers: dict[str, str] | None = None) -> httpx.Response:
-        return httpx.post(self.path, content=body, headers=HEADERS if headers is None else headers)
+        given = HEADERS if headers is None else headers
+        return httpx.post(self.path, content=body, headers=given, verify=False)  # noqa: S501 - no TLS here
 
     def states(self, *messages: Any) -> list[str]:
         return [result["state"] for result in self.send(*messages).json()["results"]]
@@ -53,19 +55,9 @@ class Caller:
 @contextmanager
 def serving(kern: KernBench, *, body_seconds: float = 30.0) -> Iterator[Caller]:
     """The server in a thread, on a free port."""
-    address = Address(port=0)
     app = application(endpoints(kern.bench.hub, KERN), body_seconds=body_seconds)
-    running = server(app, address)
-    with listen(address) as listening:
-        port = listening.getsockname()[1]
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        try:
-            yield Caller(kern, f"http://127.0.0.1:{port}")
-        finally:
-            running.should_exit = True
-            thread.join(timeout=10)
-    assert not thread.is_alive()
+    with served(app) as url:
+        yield Caller(kern, url)
 
 
 @pytest.fixture
