@@ -8,6 +8,7 @@ Whatever a Somtoday sandbox answers in any test is judged by the published descr
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -41,10 +42,21 @@ BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 LONGEST = frozenset({"test_kill.py", "test_convergence.py"})
 
+gc.disable()  # until all is collected, of which nothing is garbage
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: one that began last would keep the other workers waiting."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """What was collected stays until the end: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
