@@ -24,6 +24,9 @@ from tests.support.judge import Court, published
 from tests.support.postgres import PostgresServer, quick_folder
 from tests.support.template import sqlite_template
 
+if memory := quick_folder():  # SQLite waits for the disk at every close
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)
+
 settings.register_profile(
     "ci",
     derandomize=True,
