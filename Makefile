@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
+# Some machines forbid it; then every process of the tests would compile all of its modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check test-long bench mutants package lock clean
 
 .venv/runtime: requirements/runtime.lock pyproject.toml
@@ -43,15 +46,19 @@ check: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The wheel alone, in an empty environment: help and demo.
-package: .venv/dev
-	rm -rf build/package dist
+# The wheel alone, in an environment that holds nothing but its dependencies: help and demo.
+package: .venv/dev build/package/runtime
+	rm -rf dist
 	$(BIN)/python -m build --quiet --no-isolation --wheel --outdir dist .
-	$(PYTHON) -m venv build/package
-	build/package/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/runtime.lock
-	build/package/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
+	build/package/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/*.whl
 	cd build && package/bin/koppelhub --help > /dev/null && package/bin/koppelhub demo demo --no-eckid --json > /dev/null
 	rm -rf build/package build/demo
+
+build/package/runtime: requirements/runtime.lock
+	rm -rf build/package build/demo
+	$(PYTHON) -m venv build/package
+	build/package/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/runtime.lock
+	touch $@
 
 # Renew the locks; needs `uv` on the path.
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
