@@ -23,6 +23,8 @@ from console.arguments import (
     School,
     Source,
     TimeLimit,
+    Yes,
+    must_ask,
     open_hub,
     operator_name,
     queued,
@@ -115,6 +117,7 @@ def replay(
     dry_run: DryRun = False,
     plan: PlanOnly = False,
     time_limit: TimeLimit = None,
+    yes: Yes = False,
     json: Json = False,
     config: Config = None,
     debug: Debug = False,
@@ -122,11 +125,15 @@ def replay(
     """Map what the archive and the quarantine hold again; the source is not asked."""
     from datetime import timedelta
 
+    from console.acts import preview_and_run
     from sync_engine.options import Kind, Options
 
     out = Output(json=json)
     if dry_run and plan:
         raise typer.BadParameter("--dry-run and --plan exclude each other")
+    applies = not (dry_run or plan)
+    if applies:
+        must_ask(out, yes=yes)
     with open_hub(config, debug=debug) as hub:
         options = Options(
             kind=Kind.REPLAY,
@@ -137,6 +144,8 @@ def replay(
             time_limit=None if time_limit is None else timedelta(seconds=time_limit),
             operator=operator_name(),
         )
+        if applies and not yes:
+            raise typer.Exit(preview_and_run(out, hub, source, options, question="Toepassen?"))
         raise typer.Exit(run_and_show(out, hub, source, options))
 
 
