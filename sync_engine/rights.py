@@ -86,6 +86,21 @@ def check_source(hub: Hub, name: str) -> None:
         _check_source(hub, name)
 
 
+def check_whole(hub: Hub, subject: str) -> None:
+    """Do nothing where the actor may act for tenants whole; what is delivered is of all of one.
+
+    Raises: NoRightError.
+    """
+    if hub.actor.is_limited:
+        with _noted(hub, subject):
+            raise NoRightError(
+                f"{hub.actor.name} may act for some schools only; {subject} is about all of a "
+                "tenant",
+                advice="Een koppeling levert voor een heel bestuur. Vraag het aan een collega die "
+                "voor het hele bestuur mag werken.",
+            )
+
+
 def check_plan(hub: Hub, name: str, plan_id: int) -> None:
     """Do nothing where the actor may decide on what waits in a plan of a koppeling.
 
