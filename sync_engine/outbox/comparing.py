@@ -28,7 +28,7 @@ from sync_engine.outbox.making import BATCH
 from sync_engine.outbox.states import OPEN, State, listed
 from sync_engine.outbox.targets import targets_of
 from sync_engine.outcome import ExitCode
-from sync_engine.rights import check_whole
+from sync_engine.rights import check_tenant_of
 from sync_engine.selection import select
 from sync_engine.store.work import Work
 
@@ -133,9 +133,9 @@ def compare(
     Raises: NoRightError for who may act for a part of its tenant; ConfigurationError if nothing is
         delivered to it, or it serves no such school.
     """
-    check_whole(hub, f"target {name}")
+    check_tenant_of(hub, name)
+    numbers, hub = hub.schools(name, schools), hub.whole
     target = _find(hub, name)
-    numbers = hub.schools(name, schools)
     found = TargetDrift(name, target.resource)
     with hub.store.work() as work:
         note(hub, work, operator=operator, action="diff", subject=f"target {name}")
@@ -153,7 +153,7 @@ def compare(
 
 def _count(found: TargetDrift, record: ObjectDrift) -> None:
     found.ops[record.op] += 1
-    found.fields.update(record.fields)
+    found.fields.update(list(record.fields))
     found.states.update(way.state for way in record.ways)
     found.unseen += not record.ways
 

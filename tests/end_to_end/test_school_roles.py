@@ -121,6 +121,8 @@ def lines(mine: dict[str, int], other: dict[str, int], both: int) -> dict[str, l
             "! --source samen",
             "- --source kanarie-las",
             "- --source samen --school 98XX",
+            "! --target samen",
+            "- --target kanarie-las",
         ],
         "explain leerling": [
             own,
