@@ -105,6 +105,7 @@ def lines(mine: dict[str, int], other: dict[str, int], both: int) -> dict[str, l
         ],
         "case split": [f"- --source samen --record {CANARY} --yes"],
         "connectors check": ["--source samen", "- --source kanarie-las"],
+        "correlation try": ["! --source samen", "! --source kanarie-las"],
         "cursor clear": [
             "--source eigen --why proef --yes",
             "- --source kanarie-las --why proef --yes",
