@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from console.output import Output
 from console.sheet import sheet
+from console.views import show_readings
+from sync_engine.outcome import Outcome
 from sync_engine.trial.answers import Answer, Change
 
 if TYPE_CHECKING:
@@ -42,9 +44,11 @@ def show_simulation(out: Output, found: Simulation) -> None:
         return
     left_out = f", zonder {', '.join(found.without)}" if found.without else ""
     out.title(f"Regels geprobeerd op {found.koppeling}{left_out}")
-    if found.report is not None and found.report.error:
-        out.line(f"Fout: {found.report.error}")
-        out.line(found.report.advice)
+    if found.report is not None and found.report.outcome is not Outcome.DONE:
+        show_readings(out, found.report.readings)
+        if found.report.error:
+            out.line(f"Fout: {found.report.error}")
+            out.line(found.report.advice)
     out.table(
         ("entiteit", "antwoord", "regel", "records", "anders dan nu"),
         [

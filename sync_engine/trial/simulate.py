@@ -119,10 +119,16 @@ class Simulation:
 
     @property
     def exit_code(self) -> ExitCode:
-        """0 where the rules answer as it stands, or nothing stands yet; 1 where they do not."""
-        if self.report is not None and self.report.outcome is Outcome.FAILED:
+        """0 where the rules answer as it stands, or nothing stands yet; 1 where they do not.
+
+        Also 1 where not all of the source was read.
+        """
+        outcome = Outcome.DONE if self.report is None else self.report.outcome
+        if self.report is not None and outcome is Outcome.FAILED:
             return self.report.exit_code
-        other = any(self.changes[c] for c in Change if c not in {Change.SAME, Change.FRESH})
+        other = outcome is Outcome.PARTIAL or any(
+            self.changes[c] for c in Change if c not in {Change.SAME, Change.FRESH}
+        )
         return ExitCode.PARTIAL if other else ExitCode.DONE
 
 

@@ -22,8 +22,9 @@ from sync_engine.outcome import ExitCode, Outcome
 from sync_engine.store.engine import Store
 from sync_engine.trial.answers import Answer, Change
 from sync_engine.trial.simulate import Answered, Simulation, Trial, Wanted, simulate
+from tests.support.adding import AddingMapping, AddingSource, eck_ids
 from tests.support.hubs import Bench, bench
-from tests.support.memory import MemoryConnector
+from tests.support.memory import MemoryConnector, MemorySource
 
 Make = Callable[..., Bench]
 ECK, OTHER, THIRD = (f"https://ketenid.nl/pilot/{digit * 128}" for digit in "abc")
@@ -337,6 +338,23 @@ def test_two_records_of_one_source_part_or_stay_together(make: Make) -> None:
     assert {r.change for r in ask(made, "s0").records} == {Change.SAME}
     parted = ask(made, "s0", trial=Trial(frozenset({"leerlingnummer"})))
     assert {r.change for r in parted.records} == {Change.PARTS}
+
+
+def test_who_only_adds_brings_nobody_and_is_answered_by_its_hub_keys(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    adds = AddingSource()
+    kinds = {"s0": MemorySource((Entity.LEERLING,)), "e": adds}
+    made = bench(sqlite_store, tmp_path, sources=kinds, mappings=[AddingMapping()])
+    put(made, "s0", Entity.LEERLING, "a", **ANNA)
+    made.sync("s0")
+    adds.obtain(made.core(Entity.LEERLING, "a"), eck_ids(1)[0])
+    made.sync("e")
+    key = hub_key(made.core(Entity.LEERLING, "a"))
+    of_adding = of(ask(made, "e"), key)
+    assert (of_adding.answer, of_adding.rule, of_adding.key) == (Answer.LINKED, "hub key", key)
+    assert of_adding.change is Change.SAME
+    assert told(ask(made, "s0"))["a"] == (Answer.NEW, "new", Change.SAME)
 
 
 # -- what is asked ---------------------------------------------------------------------------------
