@@ -117,23 +117,22 @@ def alike_cases(hub: Hub, koppeling: str, entity: str, *, school: str | None = N
         if why:
             result.left[why] += 1
             continue
-        [one], [weighed] = view.candidates, told[view.case.id]
-        differs = tuple(pair.name for pair in one.fields if _differs(pair))
-        sure = kind in WEIGHED and _is_sure(scale, weighed, one.fields)
-        if differs and not sure:
+        found = _alike(view, told[view.case.id][0], scale)
+        if found is None:
             result.left[_OTHER] += 1
-            continue
-        result.found.append(
-            Alike(
-                view.case.id,
-                view.case.source_key,
-                one.key,
-                one.name,
-                weighed.score,
-                differs=differs,
-            )
-        )
+        else:
+            result.found.append(found)
     return result
+
+
+def _alike(view: CaseView, weighed: _Told, scale: Scale) -> Alike | None:
+    """A case about two records, as it may be answered with others; None where it may not."""
+    [one], case = view.candidates, view.case
+    differs = tuple(pair.name for pair in one.fields if _differs(pair))
+    sure = case.entity in WEIGHED and _is_sure(scale, weighed, one.fields)
+    if differs and not sure:
+        return None
+    return Alike(case.id, case.source_key, one.key, one.name, weighed.score, differs=differs)
 
 
 def _not_alike(view: CaseView, told: Sequence[_Told], offered: Counter[int]) -> str:

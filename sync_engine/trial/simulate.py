@@ -22,7 +22,7 @@ from config.policies import Policy, Reactions
 from config.toml import laid_over
 from mappings.canonical.fields import Entity
 from sync_engine.audit import note
-from sync_engine.context import Context, Ids
+from sync_engine.context import Context
 from sync_engine.correlate import DECISION, SCORE
 from sync_engine.hub import Hub
 from sync_engine.hubkeys import hub_key
@@ -177,9 +177,8 @@ def simulate(
     """
     check_tenant_of(hub, koppeling)
     hub = hub.whole
-    row, source = hub.koppeling(koppeling), hub.source(koppeling)
     _check(trial, wanted)
-    policy = tried(hub.settings.policy_of(source), trial, koppeling)
+    policy = tried(hub.settings.policy_of(hub.source(koppeling)), trial, koppeling)
     found = Simulation(koppeling, tuple(sorted(trial.without)))
     with hub.store.work() as work:
         subject = f"koppeling {koppeling}"
@@ -193,7 +192,14 @@ def simulate(
     if read:
         options = Options(dry=True, operator=operator)
         found.report = run(hub, koppeling, options, progress=progress, inspect=inspect)
-        return found
+    else:
+        _look(hub, koppeling, inspect)
+    return found
+
+
+def _look(hub: Hub, koppeling: str, inspect: Callable[[Context], None]) -> None:
+    """Look at what the store has of a koppeling, as a dry run that reads nothing would."""
+    row = hub.koppeling(koppeling)
     with (
         hub.store.work() as work,
         tenant_lock(hub.store, row.tenant_id, on=work),
@@ -201,12 +207,10 @@ def simulate(
         context = replace(
             reading_context(hub, work, row.tenant_id, koppeling=row),
             dry=True,
-            ids=Ids(work, dry=True),
-            same_keys=hub.settings.same_keys(source),
+            same_keys=hub.settings.same_keys(hub.source(koppeling)),
         )
         load_scopes(context)
         inspect(context)
-    return found
 
 
 def tried(policy: Policy, trial: Trial, koppeling: str) -> Policy:
