@@ -12,6 +12,7 @@ import pytest
 from config.errors import ConfigurationError
 from config.operators import Role
 from connectors.errors import SourceUnavailableError
+from fixtures.school.keys import synthetic_bsn
 from mappings.canonical.fields import Entity
 from sync_engine.actor import Actor
 from sync_engine.errors import NoRightError
@@ -327,6 +328,23 @@ def test_where_the_rules_would_move_or_join_is_told(make: Make) -> None:
     decide(made, Verdict.LINK, "y", made.core(Entity.LEERLING, "z"))
     moved = told(ask(made, trial=Trial(frozenset({"decision"}))))
     assert moved["y"] == (Answer.LINKED, "exact: eck_id", Change.MOVES)
+
+
+def test_who_would_lose_a_record_and_whom_of_others_it_would_join_is_told(make: Make) -> None:
+    made = make(3)
+    put(made, "s0", Entity.LEERLING, "a", achternaam="Jansen", bsn=synthetic_bsn(1))
+    put(made, "s1", Entity.LEERLING, "b", achternaam="Jansen", eck_id=ECK)
+    both = {"bsn": synthetic_bsn(1), "eck_id": ECK}
+    put(made, "s2", Entity.LEERLING, "c", achternaam="Jansen", **both)
+    put(made, "s2", Entity.LEERLING, "alone", achternaam="Smit")
+    made.sync("s0")
+    made.sync("s1")
+    first = ask(made, "s2", read=True)
+    assert (first.merges, told(first)["c"][0]) == (1, Answer.LINKED)
+    made.sync("s2")
+    ignoring = ask(made, "s2", trial=Trial(policy={"reactions": {"unmatched": "ignore"}}))
+    assert told(ignoring)["alone"] == (Answer.LEFT, "", Change.LOST)
+    assert told(ignoring)["c"][2] is Change.SAME
 
 
 def test_two_records_of_one_source_part_or_stay_together(make: Make) -> None:
