@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,7 @@ from console.arguments import (
     TimeLimit,
     Yes,
     must_ask,
+    not_both,
     open_hub,
     operator_name,
     queued,
@@ -32,6 +33,9 @@ from console.arguments import (
     typed_keys,
 )
 from console.output import Output
+
+if TYPE_CHECKING:
+    from sync_engine.hub import Hub
 
 app = typer.Typer()
 run_app = typer.Typer(help="Runs: what was done.", no_args_is_help=True)
@@ -151,7 +155,13 @@ def replay(
 
 @app.command()
 def diff(
-    source: Source,
+    source: Annotated[
+        str | None, typer.Option("--source", help="The koppeling that is read.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", help="Instead: the koppeling that the hub delivers to."),
+    ] = None,
     school: School = None,
     entity: Resources = None,
     csv: Annotated[
@@ -163,15 +173,20 @@ def diff(
     config: Config = None,
     debug: Debug = False,
 ) -> None:
-    """Say what differs now between the core and the source, field by field; changes nothing."""
+    """Say what differs now between the core and a source or a target; changes nothing."""
     from console.drift import csv_file, show_drift, show_failure
     from sync_engine.drift import drift
     from sync_engine.options import Options
 
     out = Output(json=json)
-    if json and csv == "-":
-        raise typer.BadParameter("--json and --csv - both want standard output")
+    not_both(json=json, csv=csv)
+    if target is not None and (source or entity):
+        raise typer.BadParameter("--target goes without --source and --entity")
+    if target is None and source is None:
+        raise typer.BadParameter("diff needs --source or --target")
     with open_hub(config, debug=debug) as hub:
+        if source is None:
+            raise typer.Exit(_diff_target(out, hub, str(target), school or [], csv, limit))
         options = Options(
             resources=tuple(entity or ()),
             brins=hub.schools(source, school or []),
@@ -185,6 +200,22 @@ def diff(
         else:
             show_drift(out, found)
         raise typer.Exit(found.exit_code)
+
+
+def _diff_target(
+    out: Output, hub: Hub, target: str, schools: list[str], csv: str | None, limit: int
+) -> int:
+    """What a target should have beside what it confirmed, and the exit code."""
+    from console.target_drift import csv_file, show_target_drift
+    from sync_engine.outbox.comparing import compare
+
+    with csv_file(csv) as each:
+        found = compare(
+            hub, target, operator=operator_name(), schools=schools, limit=limit, each=each
+        )
+    if csv != "-":
+        show_target_drift(out, found)
+    return found.exit_code
 
 
 @app.command()

@@ -105,6 +105,7 @@ def lines(mine: dict[str, int], other: dict[str, int], both: int) -> dict[str, l
         ],
         "case split": [f"- --source samen --record {CANARY} --yes"],
         "connectors check": ["--source samen", "- --source kanarie-las"],
+        "correlation try": ["! --source samen", "! --source kanarie-las"],
         "cursor clear": [
             "--source eigen --why proef --yes",
             "- --source kanarie-las --why proef --yes",
@@ -121,6 +122,8 @@ def lines(mine: dict[str, int], other: dict[str, int], both: int) -> dict[str, l
             "! --source samen",
             "- --source kanarie-las",
             "- --source samen --school 98XX",
+            "! --target samen",
+            "- --target kanarie-las",
         ],
         "explain leerling": [
             own,
