@@ -207,6 +207,8 @@ class Planner:
             self._made = correlated.new
             self._note(entity, correlated)
             refold_referrers(self.context, entity, correlated)
+        if self.act is not None:
+            self.act.turn.keep_keys(entity)
         concerned(self.context, entity, has_pending=has_pending)
         for cores in self._batches():
             self._fold_batch(entity, cores)
