@@ -376,6 +376,6 @@ def test_who_comes_to_an_inschrijving_that_moved_is_not_taken_for_its_former_pup
     bench.sources["s0"].put(Entity.INSCHRIJVING, "j", **place)
     bench.sync("s0")
     one, other = bench.core(Entity.LEERLING, "a"), bench.core(Entity.LEERLING, "a", "s1")
-    found = dict(bench.query("SELECT id, leerling_id FROM inschrijving"))
+    found: dict[int, int] = dict(bench.query("SELECT id, leerling_id FROM inschrijving"))
     assert found[bench.core(Entity.INSCHRIJVING, "j")] == one
     assert found[bench.core(Entity.INSCHRIJVING, "i", "s1")] == other
