@@ -254,7 +254,7 @@ class Correlator:
             self.context,
             entity,
             overlap=overlap,
-            settled=self._settled | self._moved(entity),
+            settled=self._settled,
             going_on=self._going_on,
         )
         matched = matcher.match(self._of_new)
@@ -265,18 +265,6 @@ class Correlator:
         self._follows = matched.follows
         following = [key for twins in matched.follows.values() for key in twins]
         self._not_new([*matched.linked, *matched.disputes, *following])
-
-    def _moved(self, entity: Entity) -> set[str]:
-        """Records that a person's act moves, of a koppeling that only adds: they ask nothing."""
-        context = self.context
-        if not (context.adds and context.turned):
-            return set()
-        rows = context.work.execute(
-            "SELECT source_key FROM w_key WHERE koppeling_id = ? AND entity = ? "
-            "AND source_key NOT IN (SELECT source_key FROM w_pending)",
-            (context.koppeling.id, str(entity)),
-        )
-        return {row[0] for row in rows}
 
     def _of_new(self, keys: Collection[str]) -> set[str]:
         """Those of these source keys for which a new record would be made."""

@@ -197,6 +197,8 @@ class Planner:
         if correlated is not None:
             self._made = correlated.new
             self._note(entity, correlated)
+        if self.act is not None:
+            self.act.turn.keep_keys(entity)
         concerned(self.context, entity, has_pending=correlated is not None)
         for cores in self._batches():
             self._fold_batch(entity, cores)

@@ -394,6 +394,25 @@ def test_a_group_whose_vestiging_arrives_late_is_matched_again(make: Make) -> No
     assert len(bench.query("SELECT id FROM groep")) == 1
 
 
+def test_a_group_is_not_matched_again_because_a_member_arrives(make: Make) -> None:
+    """Nothing that it is known by is another; a namesake that came meanwhile is no doubt of it."""
+    bench = make(2)
+    vestigingen(bench)
+    put(bench, "s0", Entity.GROEP, "g", **GROEP, leerlingen=["komt nog"])
+    put(bench, "s1", Entity.GROEP, "h", **GROEP)
+    bench.sync("s0")
+    bench.sync("s1")
+    put(bench, "s1", Entity.GROEP, "namesake", **GROEP)
+    bench.sync("s1")
+    put(bench, "s0", Entity.LEERLING, "komt nog", achternaam="Jansen")
+    bench.sync("s0")
+    assert bench.cases() == []
+    member = bench.core(Entity.LEERLING, "komt nog")
+    assert bench.query("SELECT groep_id, persoon_id FROM groepsdeelname") == [
+        (bench.core(Entity.GROEP, "g"), member)
+    ]
+
+
 # -- merging ---------------------------------------------------------------------------------------
 
 
