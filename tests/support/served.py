@@ -40,7 +40,9 @@ class _Prompt(uvicorn.Server):
         ticking.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for listening in (*self.servers, *(sockets or ())):
+        for accepting in self.servers:
+            accepting.close()
+        for listening in sockets or ():
             listening.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
