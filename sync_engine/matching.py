@@ -68,9 +68,11 @@ class Matched:
         linked: source key → core id that exists.
         follows: source key of a new record → source keys that are the same.
         merges: younger core id → older core id.
+        kinds: source key → the kind of the key that joined it.
     """
 
     linked: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
     follows: dict[str, list[str]] = field(default_factory=dict)
     disputes: dict[str, Dispute] = field(default_factory=dict)
     merges: dict[int, int] = field(default_factory=dict)
@@ -431,6 +433,7 @@ class Matcher:
             for younger in everyone[1:]:
                 self._merge(younger, everyone[0])
             if own is None:
+                self.matched.kinds[key] = found.get(everyone[0]) or found[min(found)]
                 self._assign(key, everyone[0])
 
     def _candidates(self, key: str, own: int | None) -> dict[int, str]:
