@@ -63,6 +63,8 @@ def show_report(out: Output, report: RunReport) -> None:
         ("in twijfel, en zo gelaten", len(report.doubts)),
         ("wacht op een verwijzing", report.waiting),
         ("verwijzing nog niet gevonden", report.unresolved),
+        ("van gewiste personen, niet bewaard", report.suppressed),
+        ("verwijzing naar een gewiste persoon", report.withheld),
         ("in quarantaine", report.quarantine),
         ("open zaken", report.cases),
     ):

@@ -22,6 +22,7 @@ from connectors.base import DeliveryContract, FieldProblem, Page
 from connectors.errors import ParseError, ProtocolViolationError
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import ENTITY_OF, encode
+from mappings.mapping import Mapped
 from sync_engine.bounds import check_bounds
 from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
 from sync_engine.expected import Expected
@@ -65,6 +66,7 @@ class Received:
     gone: int = 0
     returned: int = 0
     warnings: int = 0
+    suppressed: int = 0
     shrunk: bool = False
     blocked: bool = False
 
@@ -245,11 +247,12 @@ class Stager:
         for position, (key, (body, digest)) in enumerate(new.items()):
             salt = salts[16 * position : 16 * position + 16]
             record_id = next(numbers)
+            if not self._map(record_id, key, body, salt=salt, digest=digest, old={}, batch=batch):
+                continue  # of an erased person: nothing of it is written
             self.seen.add(record_id)
             batch.new_records.append((record_id, self.scope.id, key, digest, salt, None, False))
-            self._map(record_id, key, body, salt=salt, digest=digest, old={}, batch=batch)
-        batch.keys.update(new)
-        self.received.added += len(new)
+            batch.keys.add(key)
+            self.received.added += 1
 
     def _take_changed(self, changed: Sequence[_Changed], batch: Batch) -> None:
         if not changed:
@@ -260,9 +263,11 @@ class Stager:
         old = self._shadows(numbers)
         for number, was_gone, key, body, digest in changed:
             salt = salts.get(number) or token_bytes(16)
-            batch.records.append((number, self.scope.id, key, digest, salt, None, False))
             shadows = old.get(number, {})
-            self._map(number, key, body, salt=salt, digest=digest, old=shadows, batch=batch)
+            if not self._map(number, key, body, salt=salt, digest=digest, old=shadows, batch=batch):
+                self._remove(number, key)
+                continue
+            batch.records.append((number, self.scope.id, key, digest, salt, None, False))
             self.received.changed += 1
             self.received.returned += was_gone
 
@@ -304,8 +309,11 @@ class Stager:
         digest: bytes,
         old: dict[tuple[str, str], ShadowRow],
         batch: Batch,
-    ) -> None:
-        """Parse and map one new or changed record into the rows to write."""
+    ) -> bool:
+        """Parse and map one new or changed record into the rows to write.
+
+        Returns: False of a new record that is of an erased person: nothing is to be written.
+        """
         context = self.context
         person = context.cipher.person(salt)
         problems: Sequence[FieldProblem] = ()
@@ -323,18 +331,25 @@ class Stager:
             for record, form in zip(mapped.records, forms, strict=True):
                 check_bounds(record, form)
         except RecordError as error:
+            if not old and self._is_erased(key, body):
+                return False
             cause = _cause(error, problems)
             self._quarantine(key, body, cause, digest=digest, salt=salt, batch=batch)
-            return
+            return True
+        erased = self._erased(mapped, forms, linked=bool(old))
+        if erased is None:
+            self._forget(key)
+            return False
         self._warn(key, problems)
         self._warn(key, mapped.problems)
-        sealed = person.encrypt(body, b"raw|%d" % record_id, compress=True)
-        batch.raw.append((record_id, context.run_id, self.contract_fp, context.today, sealed))
+        if not forms or len(erased) < len(forms):
+            sealed = person.encrypt(body, b"raw|%d" % record_id, compress=True)
+            batch.raw.append((record_id, context.run_id, self.contract_fp, context.today, sealed))
         batch.resolved.append(key)
         said: set[tuple[str, str]] = set()
         for record, form in zip(mapped.records, forms, strict=True):
             identity = (str(ENTITY_OF[type(record)]), record.key)
-            if identity in said:
+            if identity in said or identity in erased:
                 continue
             if identity not in old and identity in batch.held:
                 self.received.duplicates += 1
@@ -349,6 +364,62 @@ class Stager:
                 continue  # the list that held it is not shared any more: that says nothing
             self._gone(shadow)
             batch.shadows.append(shadow)
+        return True
+
+    # -- of erased persons -----------------------------------------------------------------------
+
+    def _erased(
+        self, mapped: Mapped, forms: Sequence[bytes], *, linked: bool
+    ) -> set[tuple[str, str]] | None:
+        """The canonical records of a source record that are not stored; None: none of it is."""
+        suppressions = self.context.erased
+        if not suppressions:  # nobody was erased, most of the time
+            return set()
+        said = [
+            (ENTITY_OF[type(record)], record.key, msgspec.json.decode(form))
+            for record, form in zip(mapped.records, forms, strict=True)
+        ]
+        judged = suppressions.judge(
+            said,
+            self.context.koppeling.id,
+            issuer=self.context.issuer(self.scope.id),
+            linked=linked,
+        )
+        if judged.whole and not linked:
+            suppressions.count({(entity, key) for entity, key, _ in said})
+            return None
+        suppressions.count(judged.erased)
+        return {(str(entity), key) for entity, key in judged.erased}
+
+    def _is_erased(self, key: str, body: bytes) -> bool:
+        """Whether a record that cannot be read is of an erased person; then it is forgotten."""
+        context, resource, erased = self.context, self.scope.scope.resource, self.context.erased
+        if not erased or not erased.holds_unread(resource, context.koppeling.id, key, body):
+            return False
+        self._forget(key)
+        return True
+
+    def _remove(self, record_id: int, key: str) -> None:
+        """What could not be read until now, and turns out to be of an erased person."""
+        work, scope = self.context.work, self.scope.id
+        if self.context.dry:
+            return
+        with work.transaction():
+            work.execute("DELETE FROM raw_payload WHERE record_id = ?", (record_id,))
+            work.execute(
+                "DELETE FROM quarantine WHERE scope_id = ? AND source_key = ?", (scope, key)
+            )
+            work.execute("DELETE FROM source_record WHERE id = ?", (record_id,))
+
+    def _forget(self, key: str) -> None:
+        """A record is of an erased person: it is counted; what a program sent of it goes."""
+        self.received.suppressed += 1
+        context = self.context
+        if key and not context.dry:
+            context.work.execute(
+                "DELETE FROM inbox WHERE koppeling_id = ? AND resource = ? AND source_key = ?",
+                (context.koppeling.id, self.scope.scope.resource, key),
+            )
 
     def _shadow(
         self,
@@ -408,6 +479,9 @@ class Stager:
     def _reject(self, error: ParseError, body: bytes) -> None:
         """A record without a usable key: named by its fingerprint, so that nothing is lost."""
         if self._raw_fp is None:
+            return
+        if self._is_erased("", body):
+            self.received.read += 1
             return
         digest = self._raw_fp(body)
         batch = Batch()

@@ -122,6 +122,11 @@ def lines(mine: dict[str, int], other: dict[str, int], both: int) -> dict[str, l
             "- --source kanarie-las",
             "- --source samen --school 98XX",
         ],
+        "erase leerling": [f"! {own} --why proef --yes"],
+        "erase lift": ["! 1 --why proef --yes"],
+        "erase list": ["!"],
+        "erase medewerker": ["! P1 --why proef --yes"],
+        "erase verzorger": ["! K-11 --why proef --yes"],
         "explain leerling": [
             own,
             shared,
