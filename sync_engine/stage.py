@@ -31,6 +31,7 @@ from sync_engine.received import RECORD_COLUMNS, WHOLE_COLUMNS, Batch, ShadowRow
 from sync_engine.scopes import of_former_years, under_another_key
 from sync_engine.store.cipher import PersonCipher
 from sync_engine.store.values import instant
+from sync_engine.suppression import PERSONS
 
 Fingerprint: TypeAlias = Callable[[bytes], bytes]
 
@@ -342,7 +343,7 @@ class Stager:
             return False
         self._warn(key, problems)
         self._warn(key, mapped.problems)
-        if not forms or len(erased) < len(forms):
+        if not erased or (len(erased) < len(forms) and not any(e in PERSONS for e, _ in erased)):
             sealed = person.encrypt(body, b"raw|%d" % record_id, compress=True)
             batch.raw.append((record_id, context.run_id, self.contract_fp, context.today, sealed))
         batch.resolved.append(key)

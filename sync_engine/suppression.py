@@ -218,12 +218,11 @@ class Suppressions:
             return judged
         self._return(said, koppeling_id, issuer=issuer)
         for entity, key, form in said:
-            if entity not in PERSONS:
-                continue
+            if entity not in PERSONS or linked:
+                continue  # an existing link answers first
             known = self.holds(entity, koppeling_id, key)
-            if known or (not linked and self._recognised(entity, koppeling_id, key, form, issuer)):
+            if known or self._recognised(entity, koppeling_id, key, form, issuer):
                 judged.erased.add((entity, key))
-        judged.whole = bool(judged.erased)
         for entity, key, form in said:
             for name in required_references(entity):
                 target, value = fields_of(entity)[name].target, form.get(name)
@@ -232,8 +231,10 @@ class Suppressions:
                 theirs = (target, str(value))
                 if theirs in judged.erased or self.holds(target, koppeling_id, str(value)):
                     judged.erased.add((entity, key))
-        judged.whole = judged.whole or (
-            bool(said) and len(judged.erased) == len({(entity, key) for entity, key, _ in said})
+        every = [(entity, key) for entity, key, _ in said]
+        judged.whole = bool(every) and (  # whom a record is about, its source says first
+            (every[0][0] in PERSONS and every[0] in judged.erased)
+            or judged.erased.issuperset(every)
         )
         return judged
 
@@ -386,7 +387,7 @@ def sweep(
         "JOIN source_record r ON r.id = s.record_id "
         "WHERE s.koppeling_id = ? AND s.pending AND NOT EXISTS (SELECT 1 FROM link l "
         "WHERE l.koppeling_id = s.koppeling_id AND l.entity = s.entity "
-        "AND l.source_key = s.source_key) ORDER BY s.record_id",
+        "AND l.source_key = s.source_key) ORDER BY s.record_id, s.id",
         (koppeling_id,),
     )
     doomed: list[int] = []

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Final
+
+from sqlalchemy import inspect
 
 from mappings.canonical.fields import Entity
 from sync_engine.erasure.gathering import Found
 from sync_engine.erasure.listing import Erasure, list_path, read_list
 from sync_engine.erasure.removing import Eraser
 from sync_engine.erasure.telling import ErasureReport
-from sync_engine.errors import RunActiveError
+from sync_engine.errors import RunActiveError, StoreError
 from sync_engine.hub import Hub
 from sync_engine.hubkeys import key_number
+from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease, tenant_lock
 from sync_engine.store.work import Work
 from sync_engine.suppression import PERSONS, Mark, digest, identifier_parts, key_parts
@@ -25,6 +29,13 @@ LIFTED: Final = "was opgeheven; een teruggezette back-up wist dat niet"
 _BUSY: Final = (
     "Er loopt iets van dit bestuur: {name}. Wissen kan alleen als er niets gelezen, toegepast of "
     "verstuurd wordt. Wacht tot het klaar is (`koppelhub status`) en geef deze opdracht opnieuw."
+)
+
+_OTHER_LIST: Final = (
+    "De lijst van wissingen hoort niet bij deze back-up, of is ouder: wie na de back-up gewist is "
+    "zou terugkomen. Zet de lijst die naast het sleutelbestand stond terug en probeer het weer. Is "
+    "zij echt verloren, zoek dan in het logboek wie er gewist is, geef `--without-erasures`, en "
+    "wis hen opnieuw."
 )
 
 
@@ -96,7 +107,8 @@ def _met(one: Eraser, line: Erasure) -> Found:
     told: dict[bytes, Mark] = {mark.digest: mark for mark, _ in line.each()}
     work, key = one.work, one.cipher.suppression_key
     met: dict[Entity, set[int]] = defaultdict(set)
-    along: set[int] = set()
+    named = {mark.digest: key_ for mark, key_ in line.each()}
+    guardians: dict[int, str] = {}
     for entity in PERSONS:
         for koppeling_id, source_key, core_id in work.rows(
             "SELECT l.koppeling_id, l.source_key, l.core_id FROM link l "
@@ -104,18 +116,14 @@ def _met(one: Eraser, line: Erasure) -> Found:
             (one.tenant_id, str(entity)),
         ):
             mark = told.get(digest(key, *key_parts(entity, koppeling_id, source_key)))
-            if mark is not None:
+            if mark is not None and mark.along:  # with the pupil, where nobody else has him
+                guardians[core_id] = named[mark.digest]
+            elif mark is not None:
                 met[entity].add(core_id)
-                if mark.along:
-                    along.add(core_id)
         if entity is not Entity.VERZORGER:
             met[entity] |= _met_by_number(one, entity, told)
     found = Found()
     for entity, cores in met.items():
-        if entity is Entity.VERZORGER:
-            cores = {
-                c for c in cores if c not in along
-            }  # with the pupil, where nobody else has him
         if not cores:
             continue
         part = one.gatherer.gather(entity, sorted(cores))
@@ -126,10 +134,11 @@ def _met(one: Eraser, line: Erasure) -> Found:
         found.records |= part.records
         found.keys |= part.keys
         found.numbers |= part.numbers
+    needed = {key_ for core_id, key_ in guardians.items() if core_id not in found.along}
     have = {mark.digest for marks in found.marks.values() for mark in marks}
-    for mark, hub_key_ in line.each():
-        if mark.digest not in have:
-            found.marks[key_number(hub_key_) or 0][mark] = None
+    for mark, key_ in line.each():
+        if mark.digest not in have and key_ not in needed:
+            found.marks[key_number(key_) or 0][mark] = None
     return found
 
 
@@ -156,3 +165,25 @@ def catch_up_all(hub: Hub, *, operator: str) -> int:
     with hub.store.work() as work:
         tenants = list(hub.tenants(work))
         return sum(catch_up(hub, work, number, operator=operator) for number in tenants)
+
+
+def check_list(store: Store, path: Path) -> None:
+    """Do nothing where the list knows every erasure that this database knows, of any release.
+
+    Raises: StoreError if it does not: it is another list, or an older one, and who was erased
+        after the backup would come back.
+    """
+    columns = {column["name"] for column in inspect(store.engine).get_columns("suppression")}
+    if "erasure" not in columns:
+        return
+    listed = read_list(path)
+    with store.work() as work:
+        unknown = [
+            row[0]
+            for row in work.execute("SELECT DISTINCT erasure FROM suppression ORDER BY erasure")
+            if row[0] not in listed
+        ]
+    if unknown:
+        raise StoreError(
+            f"{path}: does not know {len(unknown)} erasures of this backup", advice=_OTHER_LIST
+        )

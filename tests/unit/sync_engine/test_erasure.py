@@ -20,6 +20,7 @@ from sync_engine.options import Kind
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
 from tests.support.hubs import Bench, bench
+from tests.unit.sync_engine.conftest import Make
 
 ECK = "https://ketenid.nl/pilot/"
 CANARY = "Wisselingk"
@@ -27,11 +28,17 @@ CANARY_KEY = "lkanarie77"
 
 
 @pytest.fixture
-def made(store: Store, tmp_path: Path) -> Iterator[Bench]:
+def both(store: Store, tmp_path: Path) -> Iterator[Bench]:
     """Two sources on each of the two databases."""
     one = bench(store, tmp_path, sources=2)
     yield one
     one.close()
+
+
+@pytest.fixture
+def made(make: Make) -> Bench:
+    """Two sources on SQLite."""
+    return make(2)
 
 
 def pupil(number: int, **values: Any) -> dict[str, Any]:
@@ -100,7 +107,8 @@ def traces(made: Bench, *texts: str) -> list[str]:
     return found
 
 
-def test_a_person_goes_with_all_that_is_his_and_does_not_come_back(made: Bench) -> None:
+def test_a_person_goes_with_all_that_is_his_and_does_not_come_back(both: Bench) -> None:
+    made = both
     school(made)
     made.settle("s0", rounds=2)
     core_id = made.core(Entity.LEERLING, CANARY_KEY)
@@ -209,7 +217,8 @@ def test_a_guardian_comes_back_with_another_child(made: Bench) -> None:
     assert made.query("SELECT COUNT(*) FROM leerling") == [(2,)]
 
 
-def test_lifted_he_comes_back_whole_as_a_new_record(made: Bench) -> None:
+def test_lifted_he_comes_back_whole_as_a_new_record(both: Bench) -> None:
+    made = both
     school(made)
     made.sync("s0")
     core_id = made.core(Entity.LEERLING, CANARY_KEY)
@@ -235,7 +244,8 @@ def test_lifted_he_comes_back_whole_as_a_new_record(made: Bench) -> None:
     assert not any(report.unresolved for report in made.reports[-1:])
 
 
-def test_a_medewerker_leaves_groepen_and_inschrijvingen_without_him(made: Bench) -> None:
+def test_a_medewerker_leaves_groepen_and_inschrijvingen_without_him(both: Bench) -> None:
+    made = both
     school(made)
     made.sync("s0")
     core_id = made.core(Entity.MEDEWERKER, "m")
@@ -269,7 +279,8 @@ def test_nothing_is_erased_while_a_source_is_read(made: Bench) -> None:
     assert "s1" in caught.value.advice
 
 
-def test_the_list_has_no_word_of_him_and_erases_him_again_after_a_restore(made: Bench) -> None:
+def test_the_list_has_no_word_of_him_and_erases_him_again_after_a_restore(both: Bench) -> None:
+    made = both
     school(made)
     made.sync("s0")
     core_id = made.core(Entity.LEERLING, CANARY_KEY)
