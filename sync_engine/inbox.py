@@ -254,6 +254,8 @@ class StoreInbox:
                 work.execute(
                     "UPDATE kern_inbox SET fout = ?, body = NULL WHERE id = ?", (reason, number)
                 )
+        if Receipt.SUPPRESSED in receipts:  # what stood there was plain
+            work.forget_freed(("kern_inbox",))
         return len(good) - sum(number in refused for number, _ in good)
 
 
