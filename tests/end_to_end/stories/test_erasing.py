@@ -153,6 +153,7 @@ def test_a_backup_of_before_does_not_bring_him_back(story: Story, tmp_path: Path
     said = story.types("db", "restore", str(file))
     assert "Opnieuw gewist: 1" in said.out
     assert len(story.rows("leerling")) == 39
+    assert "wissingen" in story.shell("doctor").out
     assert number.encode() not in listed.read_bytes()
     assert story.night()["outcome"] == "done"
     assert len(story.rows("leerling")) == 39

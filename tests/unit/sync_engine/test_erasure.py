@@ -20,6 +20,7 @@ from sync_engine.options import Kind
 from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
 from tests.support.hubs import Bench, bench
+from tests.support.keeping import keeping
 from tests.unit.sync_engine.conftest import Make
 
 ECK = "https://ketenid.nl/pilot/"
@@ -115,6 +116,7 @@ def test_a_person_goes_with_all_that_is_his_and_does_not_come_back(both: Bench) 
     pin: Any = {"entity": Entity.LEERLING, "reason": "test", "operator": "test"}
     pins.pin(made.hub, core_id, field="roepnaam", value=f"Pin{CANARY}", **pin)
     made.sync("s0")
+    keeping(made).fill(core_id)
     assert made.query("SELECT 1 FROM leerling WHERE achternaam = ?", CANARY)
     before = made.dump(without=frozenset({"audit", "audit_anchor"}))
     seen = erased(made, core_id, dry=True)
@@ -133,6 +135,8 @@ def test_a_person_goes_with_all_that_is_his_and_does_not_come_back(both: Bench) 
     )
     assert (seen.rows, seen.dry, done.dry) == (done.rows, True, False)
     assert (len(done.along), len(done.stay), done.sources) == (1, 1, ["s0"])
+    assert (done.batches, done.rows["vault"], done.rows["batch_person"]) == (1, 1, 1)
+    assert not made.query("SELECT 1 FROM exchange UNION ALL SELECT 1 FROM batch_person")
     assert traces(made, CANARY, CANARY_KEY) == []
     assert not made.query("SELECT 1 FROM step WHERE core_id = ? AND salt IS NOT NULL", core_id)
     assert made.query("SELECT 1 FROM step WHERE core_id = ?", core_id)
