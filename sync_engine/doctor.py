@@ -246,6 +246,7 @@ def _erasures(hub: Hub) -> Iterator[Finding]:
         return
     with hub.store.whole.work() as work:
         rows = work.execute("SELECT DISTINCT erasure FROM suppression ORDER BY erasure")
+        here = {row[0] for row in work.execute("SELECT DISTINCT tenant_id FROM koppeling")}
     known = {row[0] for row in rows}
     if unlisted := [name for name in known if name not in listed]:
         yield Finding(
@@ -255,7 +256,9 @@ def _erasures(hub: Hub) -> Iterator[Finding]:
             "Zet de lijst terug die naast het sleutelbestand stond: zonder brengt een back-up "
             "terug wie gewist is.",
         )
-    elif undone := [name for name in listed.standing if name not in known]:
+    elif undone := [
+        name for name, one in listed.standing.items() if name not in known and one.tenant in here
+    ]:
         yield Finding(
             "let op",
             "wissingen",

@@ -23,9 +23,9 @@ from sync_engine.store.locks import lease, tenant_lock
 from sync_engine.store.work import Work
 from sync_engine.suppression import PERSONS, Mark, digest, identifier_parts, key_parts
 
-AGAIN: Final = "een teruggezette back-up bevatte hem weer"
-"""Why somebody is erased again."""
-LIFTED: Final = "was opgeheven; een teruggezette back-up wist dat niet"
+AGAIN: Final = "stond op de lijst van wissingen, en hier nog niet"
+"""Why somebody is erased whom the database does not know of: it was put back, or broken off."""
+LIFTED: Final = "stond op de lijst van wissingen als opgeheven"
 _BUSY: Final = (
     "Er loopt iets van dit bestuur: {name}. Wissen kan alleen als er niets gelezen, toegepast of "
     "verstuurd wordt. Wacht tot het klaar is (`koppelhub status`) en geef deze opdracht opnieuw."
@@ -68,6 +68,8 @@ def catch_up(hub: Hub, work: Work, tenant_id: int, *, operator: str) -> int:
         cannot be read.
     """
     hub = hub.whole
+    if not work.execute("SELECT 1 FROM koppeling WHERE tenant_id = ? LIMIT 1", (tenant_id,)):
+        return 0  # it left, or has nothing yet
     listed_ = read_list(list_path(hub.settings.keys.file))
     known = {
         row[0]

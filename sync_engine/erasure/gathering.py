@@ -126,7 +126,8 @@ class Gatherer:
             f"{work.many('core_id')} ORDER BY koppeling_id, source_key",
             (str(entity), work.values(list(names))),
         ):
-            add(KEY, key_parts(entity, koppeling_id, key))
+            for number in (koppeling_id, *self._same_keys(entity, koppeling_id)):
+                add(KEY, key_parts(entity, number, key))
             found.keys.add(key)
         for form, issuer, where in self._forms(entity, names):
             found.records.add(where)
@@ -138,6 +139,16 @@ class Gatherer:
             self._numbers(found, form)
             for parts in identifier_parts(entity, form, issuer):
                 add(parts[0].partition("/")[2], parts)
+
+    def _same_keys(self, entity: Entity, koppeling_id: int) -> list[int]:
+        """The koppelingen whose persons have the keys of this one's."""
+        if entity is Entity.VERZORGER:
+            return []
+        every = self.hub.koppelingen(self.tenant_id)
+        named = {source.name: source for source in self.hub.settings.source}
+        source = named.get(every.get(koppeling_id, ""))
+        same = () if source is None else self.hub.settings.same_keys(source)
+        return [number for number, name in every.items() if name in same]
 
     def _merged(self, core_id: int) -> list[int]:
         rows = self.work.execute("SELECT core_id FROM alias WHERE survivor_id = ?", (core_id,))
@@ -160,7 +171,7 @@ class Gatherer:
             f"{self.work.many('l.core_id')} ORDER BY s.id",
             (str(entity), self.work.values(list(names))),
         ):
-            issuer = self.issuers.get(scope_id, koppeling_id)
+            issuer: int = self.issuers.get(scope_id) or koppeling_id
             for blob in blobs:
                 if blob is None or salt is None:
                     continue

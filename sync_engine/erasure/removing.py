@@ -189,7 +189,7 @@ class Eraser:
             (self.tenant_id,),
         )
         words = found.keys | found.numbers
-        names = dict(
+        names: dict[str, int] = dict(
             self.work.execute(
                 "SELECT name, id FROM koppeling WHERE tenant_id = ?", (self.tenant_id,)
             )
@@ -224,7 +224,7 @@ class Eraser:
         self._events({key for _, _, key in found.records})
         self._quarantined(found.numbers)
 
-    def _events(self, keys: Collection[str]) -> None:
+    def _events(self, keys: set[str]) -> None:
         """Events name the first records in which a field was left out."""
         work = self.work
         for number, detail in work.execute(

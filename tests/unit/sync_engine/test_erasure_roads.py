@@ -16,6 +16,7 @@ from fixtures.school.keys import synthetic_bsn
 from mappings.canonical.fields import Entity
 from sync_engine import adoption, purge, rotation
 from sync_engine.errors import ErasureRefusedError
+from sync_engine.leaving import leave
 from sync_engine.options import Kind
 from sync_engine.store.engine import Store
 from tests.property.stores import DoomedStore, Killed
@@ -181,6 +182,23 @@ def test_another_board_is_told_and_recognises_him(sqlite_store: Store, tmp_path:
         two.move("a", old=NEW, new=OLD)
         assert all(report.suppressed > 0 for report in two.nights("a"))
         assert traces(made, CANARY, CANARY_KEY, "elders") == []
+
+
+def test_a_board_that_leaves_takes_its_erasures_along(sqlite_store: Store, tmp_path: Path) -> None:
+    sources = {name: MemorySource(tuple(Entity)) for name in ("a", "b")}
+    with boards(sqlite_store, tmp_path, {"a": OLD, "b": NEW}, sources) as two:
+        made = two.made
+        school(made, "a")
+        two.nights("a")
+        erased(made, made.core(Entity.LEERLING, CANARY_KEY, "a"))
+        left = [t for t in made.hub.settings.tenant if t.name != OLD]
+        kept = [s for s in made.hub.settings.source if s.tenant != OLD]
+        settings = made.hub.settings.model_copy(update={"tenant": left, "source": kept})
+        made.hub = replace(made.hub, settings=settings)
+        leave(made.hub, OLD, operator="jan", why="weg")
+        assert not made.query("SELECT 1 FROM suppression")
+        purge.purge(made.hub, operator="test")  # the list still has a line of it
+        assert not made.query("SELECT 1 FROM suppression UNION ALL SELECT 1 FROM tenant_key")
 
 
 def test_a_number_of_his_does_not_take_away_who_is_known(made: Bench) -> None:
