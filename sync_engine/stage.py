@@ -22,11 +22,11 @@ from connectors.base import DeliveryContract, FieldProblem, Page
 from connectors.errors import ParseError, ProtocolViolationError
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import ENTITY_OF, encode
-from mappings.mapping import Mapped
 from sync_engine.bounds import check_bounds
 from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
 from sync_engine.expected import Expected
 from sync_engine.herinrichtingen import of_changed_schools
+from sync_engine.intake import Intake
 from sync_engine.received import RECORD_COLUMNS, WHOLE_COLUMNS, Batch, ShadowRow, retain, write
 from sync_engine.scopes import of_former_years, under_another_key
 from sync_engine.store.cipher import PersonCipher
@@ -140,6 +140,7 @@ class Stager:
         self._form_fp = context.cipher.fingerprint(b"form")
         drift = context.policy.drift.of(scope.scope.resource)
         self._drift = drift
+        self._intake = Intake(context, scope)
         self._again = False  # map what is unchanged too
 
     def begin(self, contract: DeliveryContract) -> None:
@@ -266,7 +267,7 @@ class Stager:
             salt = salts.get(number) or token_bytes(16)
             shadows = old.get(number, {})
             if not self._map(number, key, body, salt=salt, digest=digest, old=shadows, batch=batch):
-                self._remove(number, key)
+                self._intake.remove(number, key)
                 continue
             batch.records.append((number, self.scope.id, key, digest, salt, None, False))
             self.received.changed += 1
@@ -332,12 +333,13 @@ class Stager:
             for record, form in zip(mapped.records, forms, strict=True):
                 check_bounds(record, form)
         except RecordError as error:
-            if not old and self._is_erased(key, body):
+            if not old and self._intake.refuses(key, body):
+                self._forget(key)
                 return False
             cause = _cause(error, problems)
             self._quarantine(key, body, cause, digest=digest, salt=salt, batch=batch)
             return True
-        erased = self._erased(mapped, forms, linked=bool(old))
+        erased = self._intake.erased(mapped.records, forms, linked=bool(old))
         if erased is None:
             self._forget(key)
             return False
@@ -367,60 +369,10 @@ class Stager:
             batch.shadows.append(shadow)
         return True
 
-    # -- of erased persons -----------------------------------------------------------------------
-
-    def _erased(
-        self, mapped: Mapped, forms: Sequence[bytes], *, linked: bool
-    ) -> set[tuple[str, str]] | None:
-        """The canonical records of a source record that are not stored; None: none of it is."""
-        suppressions = self.context.erased
-        if not suppressions:  # nobody was erased, most of the time
-            return set()
-        said = [
-            (ENTITY_OF[type(record)], record.key, msgspec.json.decode(form))
-            for record, form in zip(mapped.records, forms, strict=True)
-        ]
-        judged = suppressions.judge(
-            said,
-            self.context.koppeling.id,
-            issuer=self.context.issuer(self.scope.id),
-            linked=linked,
-        )
-        if judged.whole and not linked:
-            suppressions.count({(entity, key) for entity, key, _ in said})
-            return None
-        suppressions.count(judged.erased)
-        return {(str(entity), key) for entity, key in judged.erased}
-
-    def _is_erased(self, key: str, body: bytes) -> bool:
-        """Whether a record that cannot be read is of an erased person; then it is forgotten."""
-        context, resource, erased = self.context, self.scope.scope.resource, self.context.erased
-        if not erased or not erased.holds_unread(resource, context.koppeling.id, key, body):
-            return False
-        self._forget(key)
-        return True
-
-    def _remove(self, record_id: int, key: str) -> None:
-        """What could not be read until now, and turns out to be of an erased person."""
-        work, scope = self.context.work, self.scope.id
-        if self.context.dry:
-            return
-        with work.transaction():
-            work.execute("DELETE FROM raw_payload WHERE record_id = ?", (record_id,))
-            work.execute(
-                "DELETE FROM quarantine WHERE scope_id = ? AND source_key = ?", (scope, key)
-            )
-            work.execute("DELETE FROM source_record WHERE id = ?", (record_id,))
-
     def _forget(self, key: str) -> None:
-        """A record is of an erased person: it is counted; what a program sent of it goes."""
+        """A record of an erased person is counted, and that is all."""
         self.received.suppressed += 1
-        context = self.context
-        if key and not context.dry:
-            context.work.execute(
-                "DELETE FROM inbox WHERE koppeling_id = ? AND resource = ? AND source_key = ?",
-                (context.koppeling.id, self.scope.scope.resource, key),
-            )
+        self._intake.forget(key)
 
     def _shadow(
         self,
@@ -481,7 +433,8 @@ class Stager:
         """A record without a usable key: named by its fingerprint, so that nothing is lost."""
         if self._raw_fp is None:
             return
-        if self._is_erased("", body):
+        if self._intake.refuses("", body):
+            self._forget("")
             self.received.read += 1
             return
         digest = self._raw_fp(body)
