@@ -29,6 +29,7 @@ from console.commands import (
     cursors,
     eckid,
     enrolment,
+    erasing,
     health,
     herinrichtingen,
     inbox,
@@ -59,7 +60,7 @@ app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
     *(accounts, herinrichtingen, inbox, systems, trail, upkeep, clock, health, alerts),
-    *(sources, cursors, enrolment, eckid, outbox, correlation),
+    *(sources, cursors, enrolment, eckid, outbox, correlation, erasing),
 ):
     app.add_typer(group.app)
 

@@ -387,6 +387,7 @@ class Receipt(StrEnum):
     ACCEPTED = "accepted"
     KNOWN = "known"  # the same message came before: it has one effect
     CONFLICT = "conflict"  # its id came before with other content: refused
+    SUPPRESSED = "suppressed"  # of a person who was erased: counted, not kept
 
 
 @dataclass(frozen=True, slots=True)

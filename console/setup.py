@@ -16,6 +16,8 @@ from config.settings import Settings, example
 from sync_engine.actor import Actor
 from sync_engine.audit import anchor_former, is_unanchored, note, note_within
 from sync_engine.doctor import never_keyed
+from sync_engine.erasure.again import catch_up_all, check_list
+from sync_engine.erasure.listing import list_path, read_list
 from sync_engine.hub import Hub
 from sync_engine.linking import connector
 from sync_engine.sessions import end_within
@@ -115,21 +117,59 @@ def upgrade_database(settings: Settings, clock: Clock, *, actor: Actor | None = 
         return Upgraded(before, after, given)
 
 
-def restore_database(settings: Settings, file: Path, clock: Clock, *, actor: Actor) -> Upgraded:
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What `db restore` did.
+
+    Attributes:
+        list_file: where the list of erasures is, or should be.
+        listed: whether it is there.
+        erased: persons who were erased after the backup, and were erased again.
+    """
+
+    after: SchemaState
+    list_file: Path
+    listed: bool
+    erased: int
+
+
+def restore_database(
+    settings: Settings, file: Path, clock: Clock, *, actor: Actor, without_erasures: bool = False
+) -> Restored:
     """Put a backup where there is no database yet, and bring it to the schema of this release.
 
+    Who was erased after the backup is erased again, before anything else is done.
+
+    Args:
+        settings: of the installation.
+        file: the backup.
+        clock: the time.
+        actor: who says so.
+        without_erasures: also where the list of erasures is not the one of this database.
+
     Raises: ConfigurationError if the backup is not there; StoreError if there is a database
-        already, the file is no sound backup, or it belongs to other keys.
+        already, the file is no sound backup, it belongs to other keys, or the list of erasures does
+        not know of persons whom it holds as erased.
     """
     keyring = Keyring.load(settings.keys.file)  # without keys nothing is put anywhere
-    url = settings.database.resolve()
-    restore(url, file, check=lambda store: verify_keys(store, keyring))
-    done = upgrade_database(settings, clock, actor=actor)
-    with closing(Store.open(url)) as store, store.work() as work, work.transaction():
+    url, list_file = settings.database.resolve(), list_path(settings.keys.file)
+    listed = list_file.exists()
+    read_list(list_file)  # nor where that cannot be read
+
+    def check(store: Store) -> None:
+        verify_keys(store, keyring)
+        if not without_erasures:
+            check_list(store, list_file)
+
+    restore(url, file, check=check)
+    upgraded = upgrade_database(settings, clock, actor=actor)
+    with closing(Store.open(url)) as store:
         hub = _hub(settings, store, keyring, clock, actor)
-        end_within(work, None)  # who was signed out after the backup must not be in again
-        note_within(hub, work, operator=actor.name, action="db restore", subject=file.name)
-    return done
+        with store.work() as work, work.transaction():
+            end_within(work, None)  # who was signed out after the backup must not be in again
+            note_within(hub, work, operator=actor.name, action="db restore", subject=file.name)
+        erased = catch_up_all(hub, operator=actor.name)
+    return Restored(upgraded.after, list_file, listed, erased)
 
 
 def _hub(settings: Settings, store: Store, keyring: Keyring, clock: Clock, actor: Actor) -> Hub:

@@ -50,6 +50,12 @@ _SKIPPED = {
 }
 
 
+_ERASED = {
+    "suppressed": "van gewiste personen, niet bewaard",
+    "withheld": "verwijzing naar een gewiste persoon",
+}
+
+
 def show_report(out: Output, report: RunReport) -> None:
     """What one run did."""
     if out.data(report):
@@ -73,6 +79,8 @@ def show_report(out: Output, report: RunReport) -> None:
         ("in twijfel, en zo gelaten", len(report.doubts)),
         ("wacht op een verwijzing", report.waiting),
         ("verwijzing nog niet gevonden", report.unresolved),
+        (_ERASED["suppressed"], report.suppressed),
+        (_ERASED["withheld"], report.withheld),
         ("in quarantaine", report.quarantine),
         ("open zaken", report.cases),
     ):
@@ -195,6 +203,9 @@ def show_run(out: Output, detail: RunDetail) -> None:
     ended = out.moment(run.finished_at) or "nog niet"
     out.line(f"begonnen {out.moment(run.started_at)}, klaar {ended}, door {detail.operator}")
     show_readings(out, detail.readings)
+    for name, label in _ERASED.items():
+        if detail.counts.get(name):
+            out.line(f"  {label}: {detail.counts[name]}")
     for event in detail.events:
         out.line(f"  let op: {text_of(str(event['kind']), str(event['detail']))}")
     rows = [tuple(row.values()) for row in detail.quarantine]

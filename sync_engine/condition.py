@@ -143,7 +143,8 @@ class KoppelingHealth:
         running_since: when the run began that is under way.
         outbox_oldest: when the oldest message that waits was made.
         situations: `leerling.linked` → records, of the last whole run: linked, unlinked (found in
-            that run), unmatched (new in that run), disputed.
+            that run), unmatched (new in that run), disputed, suppressed (delivered of erased
+            persons in that run).
     """
 
     name: str

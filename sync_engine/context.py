@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from config.policies import Policy
 from connectors.base import Connector, Scope
@@ -16,6 +16,9 @@ from sync_engine.fold import FoldRules
 from sync_engine.renumbering import Herinrichting, Renumbering
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.work import Work
+
+if TYPE_CHECKING:  # it looks at contexts itself
+    from sync_engine.suppression import Suppressions
 
 T = TypeVar("T")
 
@@ -165,6 +168,7 @@ class Context:
     without: frozenset[str] = frozenset()  # rules that do not count: somebody tries how that is
     same_keys: frozenset[str] = frozenset()  # koppelingen whose persons have our keys
     targets: tuple[Target, ...] = ()  # of the tenant, to which what changes is delivered
+    erased: Suppressions | None = None  # of the tenant; None or empty: nobody was
 
     @property
     def connector(self) -> Connector:

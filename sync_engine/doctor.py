@@ -15,6 +15,7 @@ from connectors import registry
 from sync_engine.accounts import list_accounts
 from sync_engine.alerts.senders import check_channel
 from sync_engine.batches import overdue
+from sync_engine.erasure.listing import list_path, read_list
 from sync_engine.errors import StoreError
 from sync_engine.hub import Hub
 from sync_engine.lately import lately
@@ -59,6 +60,7 @@ def examine(config: Path | None) -> list[Finding]:
         findings += _sign_in(hub)
         findings += _rotations(hub)
         findings += _answers(hub)
+        findings += _erasures(hub)
         findings += _herinrichtingen(hub)
         findings += _sources(hub)
         findings += _left_out(hub)
@@ -245,6 +247,39 @@ def _answers(hub: Hub) -> Iterator[Finding]:
                     "er staat een antwoord over personen, of een aanvraag, langer dan dat mag",
                     "Draai `koppelhub purge`, en laat `koppelhub serve` dat elke nacht doen.",
                 )
+
+
+def _erasures(hub: Hub) -> Iterator[Finding]:
+    """Whether the list beside the key file is that of this database."""
+    path = list_path(hub.settings.keys.file)
+    try:
+        listed = read_list(path)
+    except KoppelhubError as error:
+        yield _wrong("wissingen", error)
+        return
+    with hub.store.whole.work() as work:
+        rows = work.execute("SELECT DISTINCT erasure FROM suppression ORDER BY erasure")
+        here = {row[0] for row in work.execute("SELECT DISTINCT tenant_id FROM koppeling")}
+    known = {row[0] for row in rows}
+    if unlisted := [name for name in known if name not in listed]:
+        yield Finding(
+            "fout",
+            "wissingen",
+            f"{path} kent {len(unlisted)} wissingen van deze database niet",
+            "Zet de lijst terug die naast het sleutelbestand stond: zonder brengt een back-up "
+            "terug wie gewist is.",
+        )
+    elif undone := [
+        name for name, one in listed.standing.items() if name not in known and one.tenant in here
+    ]:
+        yield Finding(
+            "let op",
+            "wissingen",
+            f"{len(undone)} van de lijst zijn in deze database niet gewist",
+            "Draai `koppelhub purge`: dat maakt het af.",
+        )
+    elif known:
+        yield Finding("goed", "wissingen", f"{len(known)}, alle op de lijst")
 
 
 def _herinrichtingen(hub: Hub) -> Iterator[Finding]:

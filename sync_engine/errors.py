@@ -8,6 +8,7 @@ SyncError
 ├ StalePlanError               what a plan would change has changed since, or it has expired
 ├ OperationNotDeclaredError    the connector did not declare what was asked of it
 ├ NoRightError                 this person may not do this, or not for this tenant
+├ ErasureRefusedError          a person may not be erased yet, or not without saying so
 ├ AccountError                 an account is not there, is there already, or its password is refused
 └ StoreError                   the database refuses or is not as this release expects
 """
@@ -77,6 +78,13 @@ class NoRightError(SyncError):
 
     refused = True
     default_advice = "Vraag het aan een collega met een ruimere rol, of aan de beheerder."
+
+
+class ErasureRefusedError(SyncError):
+    """Something forbids to erase a person, or to lift that: its advice says the way out."""
+
+    refused = True
+    default_advice = "Zie `koppelhub erase list` voor wie gewist is."
 
 
 class AccountError(SyncError):

@@ -14,14 +14,20 @@ from datetime import datetime
 from secrets import token_bytes
 from typing import Final
 
+import msgspec
+
 from config.clock import Clock
 from connectors.base import Action, Claimed, Door, Message, Receipt
+from mappings.canonical.fields import Entity
+from mappings.canonical.schema import fields_of
 from sync_engine.context import KoppelingRow
+from sync_engine.project import required_references
 from sync_engine.sealed import inbox_context
 from sync_engine.store.cipher import TenantCipher
 from sync_engine.store.engine import Store
 from sync_engine.store.values import instant
 from sync_engine.store.work import Row, Work
+from sync_engine.suppression import PERSONS, Suppressions
 
 _COLUMNS: Final = (
     "koppeling_id",
@@ -130,6 +136,7 @@ class StoreInbox:
             (f"inbox/{self._koppeling.id}",),
         )
         fingerprint = cipher.fingerprint(b"inbox")
+        erased = Suppressions.load(work, cipher, now=self._clock.now(), dry=True, operator="inbox")
         known = self._known(work, [message.message_id for message in messages])
         receipts: list[Receipt] = []
         new: list[tuple[Message, bytes]] = []
@@ -139,12 +146,40 @@ class StoreInbox:
             if before is not None:
                 receipts.append(Receipt.KNOWN if before == digest else Receipt.CONFLICT)
                 continue
+            if erased and self._is_erased(work, erased, message):
+                receipts.append(Receipt.SUPPRESSED)
+                continue
             known[message.message_id] = digest
             receipts.append(Receipt.ACCEPTED)
             new.append((message, digest))
         self._replace(work, [message for message, _ in new])
         work.load("inbox", _COLUMNS, self._rows(new, cipher))
         return receipts
+
+    def _is_erased(self, work: Work, erased: Suppressions, message: Message) -> bool:
+        """Whether a message is of an erased person, as far as can be told before it is mapped.
+
+        By his key, or that to which it must refer; by his numbers where the record is nobody's yet.
+        """
+        own, resource, key = self._koppeling.id, message.resource, message.key
+        if resource not in set(Entity):
+            return False
+        entity = Entity(resource)
+        if erased.holds(entity, own, key):
+            return True
+        form = _object(message.body)
+        for name in required_references(entity):
+            target = fields_of(entity)[name].target
+            if target and form.get(name) and erased.holds(target, own, str(form[name])):
+                return True
+        return (
+            entity in PERSONS
+            and erased.holds_unread(resource, own, key, message.body)
+            and not work.execute(
+                "SELECT 1 FROM link WHERE koppeling_id = ? AND entity = ? AND source_key = ?",
+                (own, resource, key),
+            )
+        )
 
     def _known(self, work: Work, ids: Sequence[str]) -> dict[str, bytes]:
         rows = work.execute(
@@ -219,7 +254,18 @@ class StoreInbox:
                 work.execute(
                     "UPDATE kern_inbox SET fout = ?, body = NULL WHERE id = ?", (reason, number)
                 )
+        if Receipt.SUPPRESSED in receipts:  # what stood there was plain
+            work.forget_freed(("kern_inbox",))
         return len(good) - sum(number in refused for number, _ in good)
+
+
+def _object(body: bytes) -> dict[str, object]:
+    """A body that is an object, else an empty one."""
+    try:
+        told = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def content(message: Message) -> bytes:

@@ -84,6 +84,7 @@ GOES: Final[tuple[tuple[str, str], ...]] = (
     *((str(entity), _TENANT) for entity in Entity),
     ("herinrichting", _TENANT),
     ("suppression", _TENANT),
+    ("suppression_key", _TENANT),
     ("koppeling_state", _KOPPELING),
     ("koppeling_total", _KOPPELING),
     ("schedule_state", _KOPPELING),

@@ -78,6 +78,7 @@ class ReadingReport:
     gone: int = 0
     quarantined: int = 0
     warnings: int = 0
+    suppressed: int = 0  # of erased persons: counted, not stored
     reason: str = ""
     advice: str = ""
     schools: tuple[str, ...] = ()  # BRINs and vestigingsnummers of the scope
@@ -106,6 +107,7 @@ class RunReport:
     refusals: int = 0  # steps that a person refused in this run
     doubts: list[Doubt] = field(default_factory=list)  # what an undo leaves as it is
     unresolved: int = 0
+    withheld: int = 0  # references to erased persons
     waiting: int = 0
     quarantine: int = 0
     skipped: dict[str, int] = field(default_factory=dict)  # why a replay left records out
@@ -147,6 +149,11 @@ class RunReport:
     def read(self) -> int:
         """Records that the source delivered."""
         return sum(r.read for r in self.readings)
+
+    @property
+    def suppressed(self) -> int:
+        """Records that the source delivered of erased persons."""
+        return sum(r.suppressed for r in self.readings)
 
     @property
     def exit_code(self) -> ExitCode:

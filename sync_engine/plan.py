@@ -437,6 +437,11 @@ class Planner:
         entity = str(batch.entity)
         holders = sorted({(claim.koppeling_id, claim.source_key) for claim in claims})
         self._answered += [(koppeling_id, entity, key) for koppeling_id, key in holders]
+        erased = self.context.erased
+        if erased:
+            waiting = [r for r in unresolved if not erased.holds(r.entity, r.koppeling_id, r.key)]
+            self.planned.withheld += len(unresolved) - len(waiting)
+            unresolved = waiting
         self.planned.unresolved += len(unresolved)
         self._opened += [
             (koppeling_id, entity, key, str(reference.entity), reference.key)

@@ -284,10 +284,14 @@ class Planning:
         if unknown:
             self._context.events.append((None, "unknown persons", {"records": unknown}))
         self.found = planned.found
+        erased = self._context.erased
+        for entity, count in erased.counts.items() if erased else ():
+            self.found[entity, "suppressed"] = count
         report.held = planned.held
         report.refusals = planned.refused
         report.holds = holds
         report.unresolved = planned.unresolved
+        report.withheld = planned.withheld
         report.waiting = planned.waiting
 
     def _applied(self, plan_id: int) -> dict[str, int]:

@@ -17,9 +17,10 @@ from mappings.canonical.fields import Entity
 from sync_engine.audit import note, note_within
 from sync_engine.batches import expire, overdue
 from sync_engine.context import chunks
+from sync_engine.erasure.again import catch_up
 from sync_engine.find import hub_key
 from sync_engine.hub import Hub
-from sync_engine.outbox.states import HAS_IT
+from sync_engine.removal import Removal
 from sync_engine.retention import Aged, Ages, Params, refers_to_itself, run_columns
 from sync_engine.store.locks import tenant_lock
 from sync_engine.store.work import Work
@@ -31,31 +32,6 @@ PART_ROWS: Final = 10_000
 """Rows of a large table that are looked at by one query."""
 FORMER: Final = ("former_form", "former_link", "former_member")
 """Tables of what a run replaced."""
-
-_PARTS: Final = (
-    ("match_key", "core_id"),
-    ("pin", "core_id"),
-    ("decision", "core_id"),
-    ("identificatie", "eigenaar_id"),
-    ("former_number", "core_id"),
-    ("counterpart", "core_id"),
-    ("counterpart", "other_id"),
-    ("contactgegeven", "eigenaar_id"),
-    ("adres", "eigenaar_id"),
-    ("groepsdeelname", "groep_id"),
-    ("groepsdeelname", "persoon_id"),
-    ("core_salt", "core_id"),
-    ("vault", "core_id"),
-    ("batch_person", "core_id"),
-    ("refold", "core_id"),
-    ("outbox", "core_id"),
-    ("alias", "core_id"),
-    ("link", "core_id"),
-    ("former_link", "core_id"),
-    ("former_member", "groep_id"),
-    ("former_member", "persoon_id"),
-)
-"""(table, column) of what goes with a core record, and with the ids that were merged into it."""
 
 
 @dataclass(slots=True)
@@ -91,6 +67,8 @@ def purge(
     """
     with hub.store.work() as work:
         chosen = hub.tenants(work, only=tenant)
+        for number in () if dry else chosen:
+            catch_up(hub, work, number, operator=operator)
         return [
             _Purge(hub, work, number, name, operator).run(dry=dry)
             for number, name in chosen.items()
@@ -105,6 +83,7 @@ class _Purge:
         settings = hub.settings
         self.ages = Ages(tenant_id, hub.clock.now(), settings.timezone, settings.policy.retention)
         self.report = PurgeReport(name, dry=False)
+        self.removal = Removal(work)
         self._cases: object = None
 
     def run(self, *, dry: bool) -> PurgeReport:
@@ -131,6 +110,7 @@ class _Purge:
         counts = {**self.report.records, **self.report.rows}
         self._note(", ".join(f"{name} {count}" for name, count in counts.items()) or "niets")
         self.report.longest_hold_seconds = round(self.work.longest_hold, 4)
+        self.work.forget_freed(())
         return self.report
 
     def _note(self, why: str) -> None:
@@ -141,10 +121,7 @@ class _Purge:
         work = self.work
         work.temp_table("k_core", "core_id BIGINT PRIMARY KEY, entity TEXT, pass INTEGER")
         work.temp_table("k_cited", "core_id BIGINT PRIMARY KEY")
-        work.temp_table("k_batch", "core_id BIGINT PRIMARY KEY")
-        work.temp_table("k_shadow", "id BIGINT PRIMARY KEY")
-        work.temp_table("k_node", "koppeling_id INTEGER, entity TEXT, source_key TEXT")
-        work.temp_table("k_record", "record_id BIGINT PRIMARY KEY")
+        self.removal.prepare()
         work.temp_table("k_named", "run_id INTEGER PRIMARY KEY")
 
     # -- what may go -------------------------------------------------------------------------------
@@ -240,7 +217,7 @@ class _Purge:
         with tenant_lock(self.hub.store, self.tenant_id, on=work), work.transaction():
             hold(work, self.tenant_id)
             self._cite()
-            self._begin_batch()
+            self.removal.begin()
             work.execute(
                 f"INSERT INTO k_batch SELECT c.id FROM {entity} c "
                 f"WHERE {work.many('c.id')} AND {where.sql}",
@@ -249,22 +226,9 @@ class _Purge:
             gone = [row[0] for row in work.execute("SELECT core_id FROM k_batch ORDER BY core_id")]
             if not gone:
                 return
-            work.execute(
-                "INSERT INTO k_batch SELECT a.core_id FROM alias a "
-                "WHERE a.survivor_id IN (SELECT core_id FROM k_batch)"
-            )
-            work.execute(
-                "INSERT INTO k_shadow SELECT DISTINCT s.id FROM k_batch b CROSS JOIN link l "
-                "CROSS JOIN shadow s WHERE l.core_id = b.core_id "
-                "AND s.koppeling_id = l.koppeling_id AND s.entity = l.entity "
-                "AND s.source_key = l.source_key"
-            )
-            work.execute(
-                "INSERT INTO k_node SELECT koppeling_id, entity, source_key FROM link "
-                "WHERE core_id IN (SELECT core_id FROM k_batch)"
-            )
-            self._parts(entity)
-            self._shadows()
+            self.removal.gather()
+            self.removal.core(entity)
+            self.removal.shadows()
             note_within(
                 self.hub,
                 work,
@@ -275,28 +239,6 @@ class _Purge:
             )
         self.report.records[str(entity)] = self.report.records.get(str(entity), 0) + len(gone)
 
-    def _begin_batch(self) -> None:
-        for table in ("k_batch", "k_shadow", "k_node", "k_record"):
-            self.work.execute(f"DELETE FROM {table}")
-
-    def _parts(self, entity: Entity) -> None:
-        """What hangs on these core records; of the journal the skeleton stays."""
-        work = self.work
-        batch = "(SELECT core_id FROM k_batch)"
-        has = f"core_id IN {batch} AND {HAS_IT}"
-        work.execute(  # who still has one of them is told that it goes
-            f"UPDATE koppeling SET outward = '' WHERE id IN (SELECT koppeling_id FROM exchange "
-            f"WHERE {has})"
-        )
-        work.execute(f"UPDATE exchange SET salt = NULL, body = NULL WHERE {has}")
-        for table, column in _PARTS:
-            work.execute(f"DELETE FROM {table} WHERE {column} IN {batch}")
-        work.execute(f"DELETE FROM exchange WHERE core_id IN {batch} AND NOT ({HAS_IT})")
-        work.execute(
-            f"UPDATE step SET salt = NULL, change = ?, source = '' WHERE core_id IN {batch}", (b"",)
-        )
-        work.execute(f"DELETE FROM {entity} WHERE id IN {batch}")
-
     # -- what sources said -------------------------------------------------------------------------
 
     def _orphans(self) -> None:
@@ -305,64 +247,15 @@ class _Purge:
         listed = "SELECT s.id FROM shadow s JOIN scope p ON p.id = s.scope_id WHERE"
         for ids in self._batches("shadow", f"{listed} {{}} AND {where.sql}", "s.id", where.params):
             with tenant_lock(self.hub.store, self.tenant_id, on=work), work.transaction():
-                self._begin_batch()
+                self.removal.begin()
                 work.execute(
                     f"INSERT INTO k_shadow {listed} {work.many('s.id')} AND {where.sql}",
                     (work.values(ids), *where.params),
                 )
                 count = work.changes
-                work.execute(
-                    "INSERT INTO k_node SELECT DISTINCT s.koppeling_id, s.entity, s.source_key "
-                    "FROM k_shadow k CROSS JOIN shadow s WHERE s.id = k.id"
-                )
-                self._shadows()
+                self.removal.nodes_of_shadows()
+                self.removal.shadows()
             self._add("shadow", count)
-
-    def _shadows(self) -> None:
-        """The shadows of this batch, and what is kept by their keys."""
-        work = self.work
-        work.execute(
-            "INSERT INTO k_record SELECT DISTINCT s.record_id FROM k_shadow k "
-            "CROSS JOIN shadow s WHERE s.id = k.id"
-        )
-        for table, number in (
-            ("shadow_form", "shadow_id"),
-            ("former_form", "shadow_id"),
-            ("shadow", "id"),
-        ):
-            work.execute(f"DELETE FROM {table} WHERE {number} IN (SELECT id FROM k_shadow)")
-        work.execute(  # another scope may still say something of it
-            "DELETE FROM k_node WHERE EXISTS (SELECT 1 FROM shadow s "
-            "WHERE s.koppeling_id = k_node.koppeling_id AND s.entity = k_node.entity "
-            "AND s.source_key = k_node.source_key)"
-        )
-        nodes = "(koppeling_id, entity, source_key) IN (SELECT * FROM k_node)"
-        cases = f"(SELECT id FROM zaak WHERE state <> 'open' AND {nodes})"
-        work.execute(f"DELETE FROM zaak_notitie WHERE case_id IN {cases}")
-        for table, which in (
-            ("open_reference", ""),
-            ("decision", ""),
-            ("zaak", "state <> 'open' AND "),
-        ):
-            work.execute(f"DELETE FROM {table} WHERE {which}{nodes}")
-        self._records()
-
-    def _records(self) -> None:
-        """Raw records that are gone and hold nothing any more."""
-        work = self.work
-        work.execute(
-            "DELETE FROM k_record WHERE record_id NOT IN (SELECT r.id FROM k_record k "
-            "CROSS JOIN source_record r JOIN scope p ON p.id = r.scope_id "
-            "WHERE r.id = k.record_id AND (r.gone OR p.ended_run IS NOT NULL) "
-            "AND NOT EXISTS (SELECT 1 FROM shadow s WHERE s.record_id = r.id))"
-        )
-        records = "(SELECT record_id FROM k_record)"
-        work.execute(f"DELETE FROM raw_payload WHERE record_id IN {records}")
-        work.execute(
-            "DELETE FROM quarantine WHERE (scope_id, source_key) IN (SELECT r.scope_id, "
-            "r.source_key FROM k_record k CROSS JOIN source_record r WHERE r.id = k.record_id)"
-        )
-        work.execute(f"DELETE FROM source_record WHERE id IN {records}")
 
     def _former(self) -> None:
         """What undo would bring back of runs that are too old to be undone."""

@@ -456,3 +456,4 @@ def _sum(report: ReadingReport, received: Received) -> None:
     report.gone += received.gone
     report.quarantined += received.quarantined
     report.warnings += received.warnings
+    report.suppressed = received.suppressed

@@ -334,6 +334,7 @@ class Replayer:
             report.gone += received.gone
             report.quarantined += received.quarantined
             report.warnings += received.warnings
+            report.suppressed += received.suppressed
             self._context.events += [(row.id, DROPPED, detail) for detail in stager.dropped()]
 
 

@@ -26,6 +26,7 @@ from sync_engine.cases import QUARANTINE, keep_quarantine_cases
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.counted import counters, situations
 from sync_engine.deadline import Deadline, Stop, never
+from sync_engine.erasure.again import catch_up
 from sync_engine.errors import AlreadyDoneError, StoreError
 from sync_engine.garbage import fewer_collections
 from sync_engine.hub import Hub
@@ -37,12 +38,14 @@ from sync_engine.outcome import READ_WELL, Failure, Outcome, RunReport
 from sync_engine.planning import Inspect, Planning, as_shown
 from sync_engine.pseudonyms import as_pseudonyms
 from sync_engine.reading import Reader, fail
+from sync_engine.removal import Removal
 from sync_engine.replacing import carry_out_due
 from sync_engine.replay import Replayer, retry_quarantine
 from sync_engine.rights import as_seen, checked_run
 from sync_engine.scopes import end_vanished, load_scopes
 from sync_engine.store.locks import lease, tenant_lock
 from sync_engine.store.work import Work
+from sync_engine.suppression import Suppressions, sweep
 from sync_engine.switches import ASKING, after_run, read_switch, refuse_in_maintenance
 from sync_engine.tracing import Span, Told, step
 
@@ -86,6 +89,8 @@ def run(
     row = hub.koppeling(koppeling)
     options = checked_run(hub, koppeling, options)
     asked, hub = hub, hub.whole
+    with hub.store.work() as work:  # a database that was put back holds whom it may not
+        catch_up(hub, work, row.tenant_id, operator=options.operator)
     with (
         hub.store.work() as work,
         _allowed(hub, work, row, options),
@@ -275,6 +280,13 @@ class _Run:
                 same_keys=hub.settings.same_keys(source),
                 targets=() if dry else usable_targets(hub, self.row.tenant_id, self.work),
             )
+            context.erased = Suppressions.load(
+                self.work,
+                context.cipher,
+                now=self.started,
+                dry=dry,
+                operator=self.options.operator,
+            )
             received.prepare(context)
             load_scopes(context)
             self.context = context
@@ -298,6 +310,8 @@ class _Run:
             "refusals": report.refusals,
             "doubts": len(report.doubts),
             "unresolved": report.unresolved,
+            "suppressed": report.suppressed,
+            "withheld": report.withheld,
             "waiting": report.waiting,
             "quarantine": report.quarantine,
             "skipped": report.skipped,
@@ -393,6 +407,7 @@ class _Run:
             if listed is not None:
                 end_vanished(context, listed)
             note_changed_inputs(context)
+            self._sweep(context)
             self.options = as_shown(context, self.options, now=self.hub.clock.now())
             self.planning = Planning(
                 self.hub,
@@ -404,6 +419,17 @@ class _Run:
             )
             self.planning.plan()
         self._judge_outcome(context)
+
+    def _sweep(self, context: Context) -> None:
+        """What was received of erased persons before that was known goes before it is planned."""
+        erased = context.erased
+        if not erased or context.dry:
+            return
+        removal = Removal(self.work)
+        removal.prepare()
+        issuers = {number: context.issuer(number) for number in context.scopes}
+        with self.work.transaction():
+            sweep(self.work, context.cipher, erased, self.row.id, issuers=issuers, removal=removal)
 
     def _cancel(self) -> None:
         """Its process stops; what was read is kept, and another run plans it."""

@@ -183,6 +183,16 @@ def sealed_columns() -> tuple[Sealed, ...]:
             parts=("id",),
             context=exchange_context,
         ),
+        Sealed(
+            "suppression_key",
+            "body",
+            **own,
+            joins="",
+            salt="t.salt",
+            tenant="t.tenant_id = ?",
+            parts=("tenant_id", "origin"),
+            context=suppression_context,
+        ),
         _identificatie(),
     )
 
@@ -205,6 +215,11 @@ def exchange_context(number: int) -> bytes:
 def outbox_context(message_id: str) -> bytes:
     """What the body of a message to a target is bound to."""
     return b"outbox|%s" % message_id.encode()
+
+
+def suppression_context(tenant_id: int, origin: int) -> bytes:
+    """What the key of another tenant's erasures is bound to."""
+    return b"suppression|%d|%d" % (tenant_id, origin)
 
 
 def inbox_context(koppeling_id: int, message_id: str) -> bytes:

@@ -26,10 +26,12 @@ from sync_engine.bounds import check_bounds
 from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
 from sync_engine.expected import Expected
 from sync_engine.herinrichtingen import of_changed_schools
+from sync_engine.intake import Intake
 from sync_engine.received import RECORD_COLUMNS, WHOLE_COLUMNS, Batch, ShadowRow, retain, write
 from sync_engine.scopes import of_former_years, under_another_key
 from sync_engine.store.cipher import PersonCipher
 from sync_engine.store.values import instant
+from sync_engine.suppression import PERSONS
 
 Fingerprint: TypeAlias = Callable[[bytes], bytes]
 
@@ -65,6 +67,7 @@ class Received:
     gone: int = 0
     returned: int = 0
     warnings: int = 0
+    suppressed: int = 0
     shrunk: bool = False
     blocked: bool = False
 
@@ -137,6 +140,7 @@ class Stager:
         self._form_fp = context.cipher.fingerprint(b"form")
         drift = context.policy.drift.of(scope.scope.resource)
         self._drift = drift
+        self._intake = Intake(context, scope)
         self._again = False  # map what is unchanged too
 
     def begin(self, contract: DeliveryContract) -> None:
@@ -245,11 +249,12 @@ class Stager:
         for position, (key, (body, digest)) in enumerate(new.items()):
             salt = salts[16 * position : 16 * position + 16]
             record_id = next(numbers)
+            if not self._map(record_id, key, body, salt=salt, digest=digest, old={}, batch=batch):
+                continue  # of an erased person: nothing of it is written
             self.seen.add(record_id)
             batch.new_records.append((record_id, self.scope.id, key, digest, salt, None, False))
-            self._map(record_id, key, body, salt=salt, digest=digest, old={}, batch=batch)
-        batch.keys.update(new)
-        self.received.added += len(new)
+            batch.keys.add(key)
+            self.received.added += 1
 
     def _take_changed(self, changed: Sequence[_Changed], batch: Batch) -> None:
         if not changed:
@@ -260,9 +265,11 @@ class Stager:
         old = self._shadows(numbers)
         for number, was_gone, key, body, digest in changed:
             salt = salts.get(number) or token_bytes(16)
-            batch.records.append((number, self.scope.id, key, digest, salt, None, False))
             shadows = old.get(number, {})
-            self._map(number, key, body, salt=salt, digest=digest, old=shadows, batch=batch)
+            if not self._map(number, key, body, salt=salt, digest=digest, old=shadows, batch=batch):
+                self._intake.remove(number, key)
+                continue
+            batch.records.append((number, self.scope.id, key, digest, salt, None, False))
             self.received.changed += 1
             self.received.returned += was_gone
 
@@ -304,8 +311,11 @@ class Stager:
         digest: bytes,
         old: dict[tuple[str, str], ShadowRow],
         batch: Batch,
-    ) -> None:
-        """Parse and map one new or changed record into the rows to write."""
+    ) -> bool:
+        """Parse and map one new or changed record into the rows to write.
+
+        Returns: False of a new record that is of an erased person: nothing is to be written.
+        """
         context = self.context
         person = context.cipher.person(salt)
         problems: Sequence[FieldProblem] = ()
@@ -323,18 +333,26 @@ class Stager:
             for record, form in zip(mapped.records, forms, strict=True):
                 check_bounds(record, form)
         except RecordError as error:
+            if not old and self._intake.refuses(key, body):
+                self._forget(key)
+                return False
             cause = _cause(error, problems)
             self._quarantine(key, body, cause, digest=digest, salt=salt, batch=batch)
-            return
+            return True
+        erased = self._intake.erased(mapped.records, forms, linked=bool(old))
+        if erased is None:
+            self._forget(key)
+            return False
         self._warn(key, problems)
         self._warn(key, mapped.problems)
-        sealed = person.encrypt(body, b"raw|%d" % record_id, compress=True)
-        batch.raw.append((record_id, context.run_id, self.contract_fp, context.today, sealed))
+        if not erased or (len(erased) < len(forms) and not any(e in PERSONS for e, _ in erased)):
+            sealed = person.encrypt(body, b"raw|%d" % record_id, compress=True)
+            batch.raw.append((record_id, context.run_id, self.contract_fp, context.today, sealed))
         batch.resolved.append(key)
         said: set[tuple[str, str]] = set()
         for record, form in zip(mapped.records, forms, strict=True):
             identity = (str(ENTITY_OF[type(record)]), record.key)
-            if identity in said:
+            if identity in said or identity in erased:
                 continue
             if identity not in old and identity in batch.held:
                 self.received.duplicates += 1
@@ -349,6 +367,12 @@ class Stager:
                 continue  # the list that held it is not shared any more: that says nothing
             self._gone(shadow)
             batch.shadows.append(shadow)
+        return True
+
+    def _forget(self, key: str) -> None:
+        """A record of an erased person is counted, and that is all."""
+        self.received.suppressed += 1
+        self._intake.forget(key)
 
     def _shadow(
         self,
@@ -408,6 +432,10 @@ class Stager:
     def _reject(self, error: ParseError, body: bytes) -> None:
         """A record without a usable key: named by its fingerprint, so that nothing is lost."""
         if self._raw_fp is None:
+            return
+        if self._intake.refuses("", body):
+            self._forget("")
+            self.received.read += 1
             return
         digest = self._raw_fp(body)
         batch = Batch()

@@ -101,6 +101,7 @@ class Planned:
     held: int = 0
     refused: int = 0
     unresolved: int = 0
+    withheld: int = 0  # references to erased persons: they are not unresolved, they stay so
     waiting: int = 0
     situations: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     found: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))

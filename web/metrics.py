@@ -194,7 +194,7 @@ class _Collected:
         yield _gauge(
             "koppelhub_records",
             "Records by situation after the last whole run: linked and disputed in all; unlinked "
-            "(found by a key) and unmatched (new) in that run.",
+            "(found by a key), unmatched (new) and suppressed (of erased persons) in that run.",
             [
                 ((*self._labels[one.name], *name.rsplit(".", 1)), count)
                 for one in self._health.koppelingen

@@ -129,7 +129,7 @@ class InboxEndpoint:
 
 
 def _told(results: Sequence[Mapping[str, Any]]) -> Answer:
-    good = {str(Receipt.ACCEPTED), str(Receipt.KNOWN)}
+    good = {str(Receipt.ACCEPTED), str(Receipt.KNOWN), str(Receipt.SUPPRESSED)}
     status = 200 if all(result["state"] in good for result in results) else 422
     return _json(status, {"results": results})
 

@@ -90,6 +90,12 @@ def db_backup(
 @db_app.command("restore")
 def db_restore(
     file: Annotated[Path, typer.Argument(help="What `db backup` made.")],
+    without_erasures: Annotated[
+        bool,
+        typer.Option(
+            "--without-erasures", help="Also where the list of erasures does not belong to it."
+        ),
+    ] = False,
     json: Json = False,
     config: Config = None,
 ) -> None:
@@ -100,10 +106,24 @@ def db_restore(
 
     out = Output(json=json)
     settings = Settings.load(config)
-    done = restore_database(settings, file, SystemClock(), actor=allowed_actor(settings))
+    done = restore_database(
+        settings,
+        file,
+        SystemClock(),
+        actor=allowed_actor(settings),
+        without_erasures=without_erasures,
+    )
     if out.data(done):
         return
     out.line(f"Teruggezet: {settings.database.shown()}, schema {done.after.current}.")
+    if done.erased:
+        out.line(f"Opnieuw gewist: {done.erased} die na deze back-up gewist waren.")
+    if not done.listed:
+        out.line(
+            f"Let op: er is geen lijst van wissingen ({done.list_file}). Is er na deze back-up "
+            "iemand gewist, dan staat hij er weer: zet de lijst daar terug en draai `koppelhub "
+            "purge`, of wis hem opnieuw."
+        )
     out.line("De volgende runs halen in wat sindsdien veranderde: `koppelhub doctor`, daarna sync.")
 
 

@@ -177,6 +177,7 @@ class TenantCipher:
         )
         self._fingerprint_key = _derived(keys[index_version], b"fingerprint")
         self._mark_key = _derived(keys[index_version], b"mark")
+        self._suppression_key = _derived(keys[index_version], b"suppression")
         self._packer = _Packer()
 
     def person(self, salt: bytes) -> PersonCipher:
@@ -203,6 +204,14 @@ class TenantCipher:
         the core any more; nothing is searched by it.
         """
         return digest(self._mark_key, text.encode(), "sha256")
+
+    @property
+    def suppression_key(self) -> bytes:
+        """What erased persons are recognised by: of the version that makes blind indexes.
+
+        It is handed out, for another tenant may get it with the erasures that it is told.
+        """
+        return self._suppression_key
 
     def fingerprint(self, salt: bytes) -> Fingerprint:
         """A keyed fingerprint of 16 bytes under one salt, of any length; quick to call often."""

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Column, Index, Text, text
+from sqlalchemy import BigInteger, Column, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from sync_engine.store.columns import blob, instant, json
@@ -115,7 +115,13 @@ class Counterpart(SQLModel, table=True):
 
 
 class Suppression(SQLModel, table=True):
-    """An erased person: a match is counted, not stored, until a person lifts it."""
+    """An erased person: a match is counted, not stored, until a person lifts it.
+
+    One row for each thing that he is recognised by, all of one act with the same `erasure`, a
+    random name that the list beside the key file has too. `digest` is keyed, under the key of the
+    tenant `origin`; `kind` says of what it is. `core_id` is who he was in the core, of `entity`.
+    `along` are those who went because nobody else needed them: they come back with who does.
+    """
 
     __tablename__ = "suppression"
 
@@ -125,6 +131,28 @@ class Suppression(SQLModel, table=True):
     reason: str
     created_at: datetime = Field(sa_column=instant(nullable=False))
     lifted_at: datetime | None = Field(default=None, sa_column=instant())
+    erasure: str = Field(default="", index=True, sa_column_kwargs={"server_default": text("''")})
+    kind: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    entity: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    core_id: int | None = Field(default=None, sa_type=BigInteger)
+    along: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    origin: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    operator: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    lifted_by: str | None = None
+    lifted_why: str | None = None
+
+
+class SuppressionKey(SQLModel, table=True):
+    """The key of the erasures that another tenant told this one; `body` is encrypted."""
+
+    __tablename__ = "suppression_key"
+    __table_args__ = (UniqueConstraint("tenant_id", "origin"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    tenant_id: int
+    origin: int
+    salt: bytes | None = Field(default=None, sa_column=blob(nullable=True))
+    body: bytes = Field(sa_column=blob())
 
 
 class Case(SQLModel, table=True):

@@ -238,6 +238,11 @@ class SqliteWork(Work):
         self._empty(self._filled)
         return True
 
+    def forget_freed(self, tables: Collection[str]) -> bool:
+        """Take the log over into the file, where `secure_delete` wiped them, and cut it off."""
+        ((busy, *_),) = self.execute("PRAGMA main.wal_checkpoint(TRUNCATE)")
+        return not busy
+
     def _load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         marks = ", ".join("?" * len(columns))
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"

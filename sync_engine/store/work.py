@@ -135,6 +135,14 @@ class Work(ABC):
         """Let the connection go; what was not committed is rolled back. Once is enough."""
 
     @abstractmethod
+    def forget_freed(self, tables: Collection[str]) -> bool:
+        """After rows of these tables were deleted: let the database's files hold them no more.
+
+        Outside transactions. False where somebody reads what was, so that it stays a little longer.
+        Raises: StoreError.
+        """
+
+    @abstractmethod
     def _load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Insert some rows. Raises: StoreError."""
 

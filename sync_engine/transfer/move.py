@@ -30,6 +30,7 @@ from sync_engine.renumbering import Renumbering
 from sync_engine.scopes import load_scopes
 from sync_engine.store.locks import lease, tenant_lock
 from sync_engine.store.work import Work
+from sync_engine.transfer.erased import tell_erased
 from sync_engine.transfer.part import Part, find_scopes, take_numbers
 from sync_engine.transfer.rekey import Rekeyer
 from sync_engine.transfer.reseal import Resealer
@@ -255,7 +256,7 @@ class _Move:
         return row
 
     def _refuse(self) -> None:
-        """Refuse what would take numbers or erasures across the border half."""
+        """Refuse what would take numbers across the border half."""
         names = {row.name for row in self.rows} | {part.koppeling for part in self.told.deel}
         for name, issuer in self.work.execute(
             "SELECT DISTINCT k.name, s.numbers_of FROM scope s "
@@ -269,15 +270,6 @@ class _Move:
                     advice=f"Verhuis {issuer} en {name} samen, ook als een van beide niet meer "
                     "gelezen wordt.",
                 )
-        if not self._departs and self.work.execute(
-            "SELECT 1 FROM suppression WHERE tenant_id = ? AND lifted_at IS NULL LIMIT 1",
-            (self.parting.old,),
-        ):
-            raise SyncError(
-                "the old tenant has suppressions: they cannot be told to another one",
-                advice="Van gewiste personen is niets meer bekend: bij het andere bestuur zouden "
-                "zij terugkomen. Overleg eerst met de beheerder.",
-            )
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -402,6 +394,8 @@ class _Move:
                 work, parting, operator=operator, now=hub.clock.now(), issuers=self.issuers
             )
             writer.write(counts)
+            if not self._departs:
+                tell_erased(work, ciphers, split=self.issuers)
             self._remember(operator, why)
             self._tell(operator, why)
         self.report.dry = False

@@ -42,6 +42,7 @@ GOES: Final[Mapping[str, str]] = {
     "batch": "false",  # it is closed
     "exchange": f"k.id IN {GOING}",
     "outbox": "false",  # its messages are made again
+    "suppression_key": "false",  # it is told, and stays (erased.py)
     "identificatie": "t.eigenaar_id IN (SELECT b_id FROM t_core WHERE b_id = core_id)",
 }
 """Table → condition of its sealed rows that go; another column fails a test until it is here."""

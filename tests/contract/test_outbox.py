@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,8 @@ from mappings.canonical.fields import Entity
 from mappings.errors import MappingError
 from mappings.outward import CoreObject
 from sync_engine import purge, runs
+from sync_engine.erasure import acts
+from sync_engine.erasure.telling import ErasureReport
 from sync_engine.errors import StalePlanError, SyncError
 from sync_engine.hubkeys import key_number
 from sync_engine.options import Decision, Kind, Options, Verdict
@@ -27,7 +30,7 @@ from sync_engine.outbox import messages
 from sync_engine.outbox.delivering import _Delivery
 from sync_engine.store.engine import Store
 from sync_engine.store.work import Row
-from tests.support.outbox import BRON, OutboxBench, outbox_bench
+from tests.support.outbox import AFNEMER_NAME, BRON, OutboxBench, outbox_bench
 
 START = datetime(2026, 10, 5, 6, 0, tzinfo=UTC)
 NO = Refusal("verplicht", "vestiging", "ontbreekt")
@@ -423,6 +426,45 @@ def test_who_is_purged_is_removed_at_the_target(both: OutboxBench) -> None:
     assert gone not in both.intake.pupils
     assert len(both.intake.pupils) == 3
     assert both.query(kept) == [("absent", None, None)]
+
+
+def erase(bench: OutboxBench, key: str) -> ErasureReport:
+    """The school decided to erase a pupil."""
+    core_id = key_number(key)
+    assert core_id is not None
+    why: Any = {"operator": "anna", "why": "verzoek", "despite_retention": True}
+    return acts.erase(bench.hub, Entity.LEERLING, core_id, **why)
+
+
+def test_who_is_erased_is_removed_at_the_target(both: OutboxBench) -> None:
+    both.pupil("l2")
+    both.sync()
+    both.deliver()
+    gone = both.key("l1")
+    both.pupil("l1", roepnaam="Anne")
+    both.sync()  # a message waits
+    done = erase(both, gone)
+    assert (done.targets, done.messages, done.under_way) == ([AFNEMER_NAME], 1, 0)
+    assert both.deliver().confirmed == 1
+    assert gone not in both.intake.pupils
+    assert len(both.intake.pupils) == 1
+    both.sync()
+    assert both.deliver().left == 0
+    assert gone not in both.intake.pupils
+
+
+def test_who_is_erased_while_a_message_is_under_way_is_removed_too(bench: OutboxBench) -> None:
+    bench.intake.answers_later = True
+    bench.sync()
+    gone = bench.key("l1")
+    assert bench.deliver().taken >= 1
+    assert erase(bench, gone).under_way == 1
+    bench.intake.process()  # it had him by then
+    assert gone in bench.intake.pupils
+    bench.intake.answers_later = False
+    bench.later(minutes=6)
+    bench.deliver()
+    assert gone not in bench.intake.pupils
 
 
 def test_what_is_over_goes_after_its_time(delivered: OutboxBench) -> None:

@@ -125,6 +125,11 @@ def lines(mine: dict[str, int], other: dict[str, int], both: int) -> dict[str, l
             "! --target samen",
             "- --target kanarie-las",
         ],
+        "erase leerling": [f"! {own} --why proef --yes"],
+        "erase lift": ["! 1 --why proef --yes"],
+        "erase list": ["!"],
+        "erase medewerker": ["! P1 --why proef --yes"],
+        "erase verzorger": ["! K-11 --why proef --yes"],
         "explain leerling": [
             own,
             shared,

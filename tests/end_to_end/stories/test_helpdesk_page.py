@@ -54,6 +54,10 @@ LOOKS: dict[str, str] = {
     # koppeling the same commands are typed in tests/end_to_end/test_eckid.py
     "eckid status --school 99XX": r'met een ECK iD van de administratie.*system = "eckid"',
     "eckid replacements": "Er is niets voorgesteld",
+    'erase leerling --find - --why "verzoek van de ouders" --dry-run': (
+        r"leerling K-150 van .*: zou gewist worden.*leerling +1.*Verzorgers .*: somtoday-demo"
+    ),
+    "erase list": "Er is niemand gewist",
 }
 
 # What else is typed → what it shows and asks, answered with `n`; of a resync, what it read.
@@ -82,6 +86,9 @@ ACTS: dict[str, str] = {
     "eckid obtain --school 99XX": r"docs/eckid-school\.md",
     'eckid replace K-150 --why "BSN na onderwijsnummer"': "er valt niets te vervangen",
     "eckid approve K-150": "koppelhub eckid replacements",
+    'erase leerling K-150 --why "verzoek van de ouders" --despite-retention': (
+        r"zou gewist worden.*Er is niets gewist.*Deze persoon voorgoed wissen"
+    ),
 }
 
 

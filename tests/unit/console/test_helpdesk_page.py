@@ -13,7 +13,7 @@ import cli
 from tests.support.shell import run_cli
 
 PAGE = Path(__file__).parents[3] / "docs" / "helpdesk.md"
-QUESTIONS = 23
+QUESTIONS = 24
 _TYPED = re.compile(r"^(?:\$ )?(koppelhub .*)$|`(koppelhub [^`]+)`", re.MULTILINE)
 
 

@@ -28,7 +28,7 @@ OF_NOBODY = frozenset(
         *("shared_state", "process_heartbeat", "known_expiry", "incident", "notification"),
         # keys of hub and source, and keyed digests, which the text below the table speaks of
         *("source_record", "shadow", "link", "former_link", "former_member", "match_key", "alias"),
-        *("core_salt", "open_reference", "refold", "counterpart", "suppression"),
+        *("core_salt", "open_reference", "refold", "counterpart", "suppression_key"),
     }
 )
 

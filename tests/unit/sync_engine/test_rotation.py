@@ -35,6 +35,7 @@ COLUMNS = {
     *("former_form.form", "zaak_notitie.body", "inbox.body"),
     *("vault.value", "batch.answer", "exchange.body"),
     *("step.change", "pin.value", "outbox.body", "identificatie.waarde"),
+    "suppression_key.body",
 }
 
 
@@ -89,6 +90,11 @@ def filled(made: Bench) -> None:
             "INSERT INTO outbox (message_id, tenant_id, target, state, salt, body, run_id, "
             "attempts) VALUES ('m1', 1, 'doel', 'open', ?, ?, 1, 0)",
             (salt, body),
+        )
+        told = made.hub.cipher(1).person(salt).encrypt(b"sleutel", b"suppression|1|2")
+        work.execute(
+            "INSERT INTO suppression_key (tenant_id, origin, salt, body) VALUES (1, 2, ?, ?)",
+            (salt, told),
         )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from config.policies import Unmatched
 from mappings.canonical.fields import Entity
+from sync_engine.erasure import acts
 from sync_engine.options import Decision, Kind, Verdict
 from tests.support.hubs import Bench
 from tests.unit.sync_engine.conftest import Make
@@ -175,3 +176,14 @@ def test_the_keys_of_a_third_koppeling_say_nothing(make: Make) -> None:
         bench.sync(name)
     assert pupils(bench) == 2
     assert bench.core(Entity.LEERLING, "l", "s0") == bench.core(Entity.LEERLING, "l", "s1")
+
+
+def test_who_is_erased_stays_away_from_the_koppeling_that_has_the_same_keys(make: Make) -> None:
+    bench = two(make)
+    bench.sync("s0")
+    acts.erase(
+        bench.hub, Entity.LEERLING, bench.core(Entity.LEERLING, "l1"), operator="test", why="test"
+    )
+    assert bench.sync("s1").suppressed == 1
+    assert bench.sync("s0").suppressed == 1
+    assert pupils(bench) == 2
