@@ -25,6 +25,7 @@ from console.commands import (
     alike,
     cases,
     clock,
+    correlation,
     cursors,
     eckid,
     enrolment,
@@ -58,7 +59,7 @@ app.add_typer(sandbox_app, name="sandbox")
 for group in (
     *(runs, resync, plans, cases, acts, alike, quarantine, records, pins),
     *(accounts, herinrichtingen, inbox, systems, trail, upkeep, clock, health, alerts),
-    *(sources, cursors, enrolment, eckid, outbox),
+    *(sources, cursors, enrolment, eckid, outbox, correlation),
 ):
     app.add_typer(group.app)
 

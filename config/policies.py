@@ -16,6 +16,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from config.correlation import Correlation
 from config.duration import Duration
 from config.errors import ConfigurationError
 from config.frozen import Frozen, MonthDay, Share, falls_within
@@ -161,30 +162,6 @@ class Absence(Frozen):
     def frozen(self, on: date) -> bool:
         """Whether absence closes nothing on that day (a local date)."""
         return self.freeze and falls_within(on, first=self.freeze_from, last=self.freeze_to)
-
-
-class Correlation(Frozen):
-    """How alike two records must be for a person to look at them.
-
-    Attributes:
-        weights: part of a person (`achternaam`) → weight.
-        case_at: score between 0 and 1 from which a case is opened.
-        link_at: score from which the hub links by itself; None, the default, is never.
-    """
-
-    weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]]
-    case_at: Share
-    link_at: Share | None = None
-
-    @model_validator(mode="after")
-    def _links_only_above_a_case(self) -> Self:
-        if self.link_at is not None and self.link_at < self.case_at:
-            message = "link_at must be at least case_at"
-            raise ValueError(message)
-        if not any(self.weights.values()):
-            message = "weights: at least one must be above 0"
-            raise ValueError(message)
-        return self
 
 
 class DriftReaction(StrEnum):

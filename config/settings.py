@@ -253,11 +253,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _guards_name_what_there_is(self) -> Self:
+    def _policy_names_what_there_is(self) -> Self:
         guards, sources = self.policy.guards, {source.name for source in self.source}
-        for name in guards.sources:
-            if name not in sources:
-                message = f"policy.guards.sources.{name}: there is no koppeling of that name"
+        for table, named in (
+            ("guards", set(guards.sources)),
+            ("correlation", set(self.policy.correlation.sources)),
+        ):
+            for name in sorted(named - sources):
+                message = f"policy.{table}.sources.{name}: there is no koppeling of that name"
                 raise ValueError(message)
         brins = self._brins()
         for name in guards.schools:

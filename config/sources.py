@@ -97,6 +97,9 @@ def _some(schools: tuple[School, ...]) -> tuple[School, ...]:
     if not schools:
         message = "names no school"
         raise ValueError(message)
+    if len({school.brin for school in schools}) != len(schools):
+        message = "two schools have the same BRIN"
+        raise ValueError(message)
     return schools
 
 

@@ -52,11 +52,39 @@ def act(
     show_plan(out, read_plan(hub, shown.plan_id, chosen=Chosen(), limit=_SHOWN, operator=operator))
     show_doubts(out, shown.doubts)
     show_merged(out, shown)
-    if not asked(out, question, yes=False):
-        with suppress(RunActiveError):  # it expires by itself
-            put_away(hub, shown.plan_id, operator=operator)
+    agreed = False
+    try:
+        agreed = asked(out, question, yes=False)
+    finally:
+        if not agreed:
+            with suppress(RunActiveError):  # it expires by itself
+                put_away(hub, shown.plan_id, operator=operator)
+    if not agreed:
         return 0
     return run_and_show(out, hub, koppeling, replace(options, approved=shown.plan_id))
+
+
+def preview_and_run(
+    out: Output, hub: Hub, koppeling: str, options: Options, *, question: str
+) -> int:
+    """Show what a run would change, ask where it would change anything, and run it.
+
+    The preview is a dry run: who says no leaves everything as it was. Returns the exit code.
+    """
+    from sync_engine.plans import Chosen, read_plan
+    from sync_engine.runs import run
+
+    shown = run(hub, koppeling, replace(options, dry=True))
+    if shown.plan_id is None or shown.error:
+        show_report(out, shown)
+        return shown.exit_code
+    if shown.steps:
+        operator = options.operator
+        plan = read_plan(hub, shown.plan_id, chosen=Chosen(), limit=_SHOWN, operator=operator)
+        show_plan(out, plan)
+        if not asked(out, question):
+            return 0
+    return run_and_show(out, hub, koppeling, options)
 
 
 def show_doubts(out: Output, doubts: Sequence[Doubt]) -> None:

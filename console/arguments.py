@@ -231,6 +231,8 @@ def asked(
         question: in Dutch.
         yes: he said so on the command line.
         refused: what is told when he says no.
+
+    Raises: Exit with the code of a wrong command line where there is nobody who could answer.
     """
     if yes or _says_yes(question):
         return True
@@ -242,13 +244,18 @@ _ANSWERS = {"j": True, "ja": True, "y": True, "yes": True, "n": False, "nee": Fa
 
 
 def _says_yes(question: str) -> bool:
-    """Ask until the answer is one; an empty line is no, and so is none at all."""
+    """Ask until the answer is one; an empty line is no.
+
+    Raises: Exit where standard input ends, or a person breaks off: nothing was begun.
+    """
     while True:
         try:
             told = typer.prompt(f"{question} [j/N]", default="n", show_default=False, err=True)
-        except typer.Abort:  # the end of standard input, or Ctrl-C: nothing was begun
-            typer.echo("", err=True)
-            return False
+        except typer.Abort:
+            from sync_engine.outcome import ExitCode
+
+            typer.echo("\nGeen antwoord: er is niets gewijzigd. Zonder vraag: --yes.", err=True)
+            raise typer.Exit(ExitCode.USAGE) from None
         answer = _ANSWERS.get(str(told).strip().lower())
         if answer is not None:
             return answer

@@ -223,6 +223,11 @@ def serve_sandbox(
             out.line(f'organisation = "{server.school.uuid}"')
             out.line(f'client_id = "{known.client_id}"')
             out.line(f"client_secret, met zijn spaties: {known.client_secret!r}")
+            out.line("Dat zijn de instellingen die `koppelhub init` schrijft; het geheim wacht op:")
+            out.line(f"  export KOPPELHUB_DEMO_CLIENT_SECRET={shlex.quote(known.client_secret)}")
+            out.line("Laat er iets gebeuren, of gaan er iets mis:")
+            for path, body in (("play", '{"count": 10}'), ("faults", '{"kind": "ServerError"}')):
+                out.line(f"  curl -d '{body}' {url}/_sandbox/{path}")
             out.line(f"Magister (synthetisch, dezelfde school) op {magister.url}.")
             out.line(f'base_url = "{magister.base_url}"')
             out.line(f'username = "{magister.account.user}"')
@@ -327,7 +332,9 @@ def _a_bad_night(stage: _Stage) -> bool:
     stage.night(
         2,
         "Somtoday breekt een pagina af",
-        "Wat wel gelezen werd blijft; wat ontbreekt bewijst niets, dus er wordt niets afgesloten.",
+        "Wat wel gelezen werd telt. De leerlingen werden niet gelezen, en dat bewijst niets: geen",
+        "van hen sluit af. Een verzorger die voor de tweede keer in een volledige lezing",
+        "ontbreekt wel.",
     )
     stage.sandbox.misbehave(TruncatedJson(path="/leerling", count=None))
     report = stage.sync()
@@ -445,10 +452,10 @@ def _install(directory: Path, sandbox: SomtodaySandbox, second: MagisterSchool |
     secret.write_text(sandbox.credentials.client_secret, encoding="utf-8")
     text = example()
     for before, after in (
-        ("http://127.0.0.1:8750/rest/v1", sandbox.api_base),
-        ("http://127.0.0.1:8750/oauth2/token", sandbox.token_url),
-        ("00000000-0000-4000-8000-000000009900", sandbox.school.uuid),
-        ('client_id = "koppelhub-demo"', f'client_id = "{sandbox.credentials.client_id}"'),
+        ("http://127.0.0.1:8765/rest/v1", sandbox.api_base),
+        ("http://127.0.0.1:8765/oauth2/token", sandbox.token_url),
+        ("cc918e59-d507-4109-8c1a-ff6372a15ccd", sandbox.school.uuid),
+        ('client_id = "koppelhub"', f'client_id = "{sandbox.credentials.client_id}"'),
         (
             '{ env = "KOPPELHUB_DEMO_CLIENT_SECRET" }',
             '{ file = "somtoday.secret" }\nvolgend = "false"  # ook in het voorjaar niet',

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from sync_engine.past import Moment
 
 
+_SITUATIONS: Final = {
+    "linked": "gekoppeld",
+    "unlinked": "herkend, en gekoppeld in de laatste run",
+    "unmatched": "nieuw, gemaakt in de laatste run",
+    "disputed": "betwist: er is een zaak (`koppelhub case list`)",
+    "gone": "staat niet meer in de bron",
+    "quarantined": "in quarantaine: breekt een regel",
+}
+
+
 def show_explanation(out: Output, answers: list[tuple[str, Explanation]]) -> None:
     """Why a record is as it is."""
     if out.data([{"key": key, "explanation": explanation} for key, explanation in answers]):
@@ -24,7 +34,7 @@ def show_explanation(out: Output, answers: list[tuple[str, Explanation]]) -> Non
     for key, explanation in answers:
         out.title(f"{explanation.entity} {key}{' (afgesloten)' if explanation.closed else ''}")
         for source, situation in explanation.situation.items():
-            out.line(f"  {source}: {situation}")
+            out.line(f"  {source}: {_SITUATIONS.get(situation, situation)}")
         for waiting in explanation.waiting:
             gone = "" if waiting.state == "quarantined" else "heeft dit record niet meer: "
             out.line(f"  {waiting.koppeling}: {gone}{waiting.why}")
@@ -63,7 +73,15 @@ def _reason(reason: FieldReason) -> tuple[object, ...]:
         if claim.value != reason.value or claim.koppeling != reason.koppeling
     ]
     by = f"vastgezet ({reason.pin_id})" if reason.pin_id is not None else reason.koppeling
-    return (reason.name, _text(reason.value), by, reason.rule, reason.run_id, "; ".join(others))
+    rule = _RULES.get(reason.rule, reason.rule)
+    return (reason.name, _text(reason.value), by, rule, reason.run_id, "; ".join(others))
+
+
+_RULES: Final = {
+    "only source": "enige bron",
+    "authority": "gaat voor",
+    "weak mapping fills an empty field": "vult een leeg veld aan",
+}
 
 
 # -- what happened ---------------------------------------------------------------------------------

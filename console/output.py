@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,10 +29,15 @@ def _plain(value: object) -> object:
     return str(value)
 
 
+_INSTANT = re.compile(rb'(?<!\\)"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d\.\d{6})"')
+"""A whole text that is an instant as the store writes it."""
+
+
 def to_json(value: object) -> str:
-    """The value as JSON: dataclasses and enumerations too; dates in ISO."""
+    """The value as JSON: dataclasses and enumerations too; dates and instants in ISO 8601, UTC."""
     plain = msgspec.to_builtins(value, enc_hook=_plain, str_keys=True)
-    return msgspec.json.format(msgspec.json.encode(plain)).decode()
+    body = _INSTANT.sub(rb'"\1T\2Z"', msgspec.json.encode(plain))
+    return msgspec.json.format(body).decode()
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ LEAST: Final[dict[str, Role | None]] = {
     "case list": _READ,
     "case show": _READ,
     "connectors check": _READ,
+    "correlation try": _READ,
     "cursor show": _READ,
     "diff": _READ,
     "eckid replacements": _READ,

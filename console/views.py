@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from console.events import event_text, text_of
 from console.output import Output, pairs
-from sync_engine.cells import obtained_text
+from sync_engine.cells import as_written, obtained_text
 from sync_engine.outcome import READ_WELL, ExitCode, Outcome, ReadingReport, RunReport
 
 if TYPE_CHECKING:
@@ -28,6 +28,14 @@ _OUTCOME = {
 }
 
 
+_STATES = {
+    "done": "klaar",
+    "partial": "gedeeltelijk",
+    "held": "vastgehouden",
+    "failed": "mislukt",
+    "cancelled": "afgebroken",
+    "running": "bezig",
+}
 _FOUND = {
     "unlinked": "herkend",
     "unmatched": "nieuw",
@@ -48,7 +56,9 @@ def show_report(out: Output, report: RunReport) -> None:
         return
     out.title(f"Run {report.run_id} van {report.koppeling}: {_OUTCOME[report.outcome]}")
     show_readings(out, report.readings)
-    if report.steps and not report.applied:
+    if report.outcome is Outcome.FAILED and not report.applied:
+        out.line("In de kern is niets gewijzigd.")
+    elif report.steps and not report.applied:
         out.line(f"Zou in de kern veranderen: {pairs(report.steps)}")
     else:
         out.line(f"In de kern: {pairs(report.applied) or 'niets te wijzigen'}")
@@ -128,13 +138,23 @@ def told_change(step: StepView, name: str, before: Json, after: Json) -> str:
             return f"- {role} {who} (t/m {_last_day(after[1])})"
         if isinstance(after, list) and before is None:
             return f"+ {role} {who} (vanaf {after[0]})"
-        return f"~ {role} {who}: {cell(before)} -> {cell(after)}"
+        if after is None:
+            return f"- {role} {who} ({_stay(before)}) verdwijnt"
+        return f"~ {role} {who}: {_stay(before)} -> {_stay(after)}"
     label = rest.removesuffix("/0") or name.removesuffix("_id")
     was, now = (
         step.labels.get(str(side), cell(side)) if name.endswith("_id") else cell(side)
         for side in (before, after)
     )
     return f"{label}: {now}" if step.op == "create" else f"{label}: {was} -> {now}"
+
+
+def _stay(value: Json) -> str:
+    """From when to when somebody is in a groep."""
+    if not isinstance(value, list):
+        return "-"
+    since = f"vanaf {value[0]}" if value[0] else "zonder eerste dag"
+    return f"{since} t/m {_last_day(value[1])}" if value[1] else since
 
 
 OPS = {
@@ -157,8 +177,9 @@ def show_runs(out: Output, runs: list[RunView]) -> None:
         ),
         [
             (
-                *(r.id, r.koppeling, r.kind, r.state, out.moment(r.started_at), r.read, r.added),
-                *(r.changed, r.held or "", r.plan_id or ""),
+                *(r.id, r.koppeling, r.kind, _STATES.get(r.state, r.state)),
+                *(out.moment(r.started_at), r.read, r.added, r.changed),
+                *(r.held or "", r.plan_id or ""),
             )
             for r in runs
         ],
@@ -170,7 +191,7 @@ def show_run(out: Output, detail: RunDetail) -> None:
     if out.data(detail):
         return
     run = detail.run
-    out.title(f"Run {run.id} van {run.koppeling} ({run.kind}): {run.state}")
+    out.title(f"Run {run.id} van {run.koppeling} ({run.kind}): {_STATES.get(run.state, run.state)}")
     ended = out.moment(run.finished_at) or "nog niet"
     out.line(f"begonnen {out.moment(run.started_at)}, klaar {ended}, door {detail.operator}")
     show_readings(out, detail.readings)
@@ -290,8 +311,11 @@ def cell(value: object) -> str:
     if isinstance(value, dict):
         if "keten" in value:
             return obtained_text(value)
-        shown = [str(v) for k, v in value.items() if v and k not in {"index", "geheim"}]
+        parts = as_written(value)
+        shown = [str(v) for k, v in parts if v and k not in {"index", "geheim"}]
         return " ".join(shown) + (" (geheim)" if value.get("geheim") else "")
+    if isinstance(value, bool):
+        return "ja" if value else "nee"
     if isinstance(value, list):
         return ", ".join(str(item) for item in value if item is not None)
     return str(value)

@@ -84,10 +84,11 @@ def forget_keys(context: Context) -> None:
     )
     accepted = "SELECT s.entity, s.source_key FROM p_accept p CROSS JOIN shadow s"
     accepted = f"{accepted} WHERE s.id = p.shadow_id"
+    keyed = f"SELECT entity, source_key FROM w_key WHERE koppeling_id = {own:d}"  # not of others
     work.execute(
         "DELETE FROM match_key WHERE koppeling_id = ? "
-        f"AND core_id IN ({linked.format(f'({accepted})')} UNION ALL {linked.format('w_key')}) "
-        f"AND (entity, source_key) IN ({accepted} UNION ALL SELECT entity, source_key FROM w_key)",
+        f"AND core_id IN ({linked.format(f'({accepted})')} UNION ALL {linked.format(f'({keyed})')})"
+        f" AND (entity, source_key) IN ({accepted} UNION ALL {keyed})",
         (own, own, own),
     )
 

@@ -11,6 +11,7 @@ from sync_engine.acts import Act
 from sync_engine.context import Context
 from sync_engine.doubles import close_merged, open_again
 from sync_engine.errors import StalePlanError
+from sync_engine.nodes import KEYED
 from sync_engine.options import Verdict
 from sync_engine.outbox.touching import Touched
 from sync_engine.retention import referrers
@@ -197,6 +198,8 @@ def _decisions(context: Context, act: Act, *, operator: str, why: str) -> None:
             "AND (entity, source_key) IN (SELECT entity, source_key FROM w_chosen)",
             (context.koppeling.id,),
         )
+    if act.remembered:
+        _judge_holders(context)
     first: int | None = None
     own = context.koppeling.id  # only its records are judged with the act
     for (koppeling_id, entity, key), verdict, core_id in act.remembered:
@@ -234,3 +237,13 @@ def _decisions(context: Context, act: Act, *, operator: str, why: str) -> None:
         if first is None:
             first = rows[0][0]
             work.execute("UPDATE decision SET act = ? WHERE id = ?", (first, first))
+
+
+def _judge_holders(context: Context) -> None:
+    """What is known by whom a decision moves is judged by the next run of its own koppeling."""
+    holders = ", ".join(f"'{entity}'" for entity in KEYED)
+    context.work.execute(
+        "UPDATE shadow SET pending = true WHERE refused_run IS NULL AND id IN (SELECT s.id "
+        "FROM w_turned w CROSS JOIN shadow s WHERE s.koppeling_id = w.koppeling_id "
+        f"AND s.entity = w.entity AND s.source_key = w.source_key AND w.entity IN ({holders}))"
+    )

@@ -11,6 +11,8 @@ from typing import Final, TextIO, TypeAlias
 
 import msgspec
 
+from mappings.canonical.fields import Adres
+
 _SHORT: Final = 20
 Row: TypeAlias = Callable[[Sequence[object]], None]
 """Writes one row."""
@@ -41,7 +43,7 @@ def cell(value: object) -> str:
     if isinstance(value, dict):
         if "keten" in value:
             return obtained_text(value)
-        return " ".join(str(part) for part in value.values() if part is not None)
+        return " ".join(str(part) for _, part in as_written(value) if part is not None)
     if isinstance(value, list):
         return ", ".join(map(cell, value))
     if isinstance(value, str) and value.startswith("["):  # a list field, as the core holds it
@@ -50,6 +52,15 @@ def cell(value: object) -> str:
         except msgspec.MsgspecError:
             return value
     return str(value)
+
+
+def as_written(value: Mapping[str, object]) -> list[tuple[str, object]]:
+    """The parts of a value in the order in which people write them: of an address, as on a letter.
+
+    The core's own form is sorted by name.
+    """
+    known = {name: place for place, name in enumerate(Adres.__struct_fields__)}
+    return sorted(value.items(), key=lambda part: known.get(part[0], len(known)))
 
 
 def obtained_text(value: Mapping[str, object]) -> str:

@@ -105,12 +105,13 @@ def refold_referrers(context: Context, entity: Entity, correlated: Correlated) -
         "AND l.source_key = o.source_key WHERE w.entity = ? AND w.koppeling_id = ?",
         (str(entity), context.koppeling.id),
     )
-    work.execute(
+    keyed = [str(holder) for holder, _ in _keyed_by(entity)]
+    work.execute(  # a member or a mentor who arrives is no reason to ask again who a record is
         "INSERT INTO w_rekey SELECT o.koppeling_id, o.entity, o.source_key FROM w_link w "
         "JOIN open_reference o ON o.koppeling_id = w.koppeling_id "
         "AND o.target_entity = w.entity AND o.target_key = w.source_key "
-        "WHERE w.entity = ? AND w.koppeling_id = ?",
-        (str(entity), context.koppeling.id),
+        f"WHERE w.entity = ? AND w.koppeling_id = ? AND {work.many('o.entity')}",
+        (str(entity), context.koppeling.id, work.values(keyed)),
     )
     for younger, survivor in correlated.merges.items():
         _rekey(context, entity, younger)
@@ -133,14 +134,18 @@ def refold_referrers(context: Context, entity: Entity, correlated: Correlated) -
 
 def _rekey(context: Context, entity: Entity, younger: int) -> None:
     """The keys of what refers to a record that was merged are others now: match it again."""
-    for holder, names in KEYED.items():
-        for name in names:
-            if fields_of(holder)[name].target is entity:
-                context.work.execute(
-                    "INSERT INTO w_rekey SELECT l.koppeling_id, l.entity, l.source_key "
-                    f"FROM {holder} h JOIN link l ON l.core_id = h.id WHERE h.{name}_id = ?",
-                    (younger,),
-                )
+    for holder, name in _keyed_by(entity):
+        context.work.execute(
+            "INSERT INTO w_rekey SELECT l.koppeling_id, l.entity, l.source_key "
+            f"FROM {holder} h JOIN link l ON l.core_id = h.id WHERE h.{name}_id = ?",
+            (younger,),
+        )
+
+
+def _keyed_by(entity: Entity) -> list[tuple[Entity, str]]:
+    """Whose keys, or whose being there at all, hang on a reference to records of an entity."""
+    every = [(holder, name) for holder, names in KEYED.items() for name in names]
+    return [(holder, name) for holder, name in every if fields_of(holder)[name].target is entity]
 
 
 def concerned(context: Context, entity: Entity, *, has_pending: bool) -> None:

@@ -162,6 +162,7 @@ class Context:
     evidence: dict[tuple[str, str], bytes] = field(default_factory=dict)  # of what it decides
     events: list[tuple[int | None, str, dict[str, object]]] = field(default_factory=list)
     apart: tuple[int, ...] = ()  # scopes of which nothing that waits is used in this run
+    without: frozenset[str] = frozenset()  # rules that do not count: somebody tries how that is
     same_keys: frozenset[str] = frozenset()  # koppelingen whose persons have our keys
     targets: tuple[Target, ...] = ()  # of the tenant, to which what changes is delivered
 

@@ -32,6 +32,7 @@ from sync_engine.nodes import (
     resolved_references,
 )
 from sync_engine.project import required_references
+from sync_engine.renumbering import HERINRICHTING
 from sync_engine.succession import of_pupils, persons, same_place, went_before
 
 LINK_COLUMNS = ("koppeling_id", "entity", "source_key", "core_id", "rule", "run_id")
@@ -39,6 +40,8 @@ LINK_COLUMNS = ("koppeling_id", "entity", "source_key", "core_id", "rule", "run_
 
 HUB_KEY = "hub key"
 """The rule of a link that the source names itself: its key is the hub's own."""
+DECISION = "decision"
+SCORE = "score"
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -66,6 +69,7 @@ class Correlated:
         unknown: source keys, of a koppeling that only adds, that are no key of a core record.
         vanished: source keys that were never in the core and are gone again.
         merges: younger core id → older core id.
+        rules: source key → the rule that answered, of what a person decided or a key joined.
     """
 
     new: range = range(0)
@@ -75,6 +79,7 @@ class Correlated:
     unknown: set[str] = field(default_factory=set)
     vanished: set[str] = field(default_factory=set)
     merges: dict[int, int] = field(default_factory=dict)
+    rules: dict[str, str] = field(default_factory=dict)
 
 
 def prepare(context: Context) -> None:
@@ -152,6 +157,8 @@ class Correlator:
         for node in batch:
             key = node.source_key
             decision = decisions.get(key)
+            if node.core_id is None and decision is not None:
+                result.rules[key] = f"{DECISION}: {decision.kind}"
             if node.core_id is None and node.gone and decision is None:
                 result.vanished.add(key)
                 continue
@@ -171,11 +178,13 @@ class Correlator:
                     result.unknown.add(key)
                     continue
                 core_id = result.linked[key] = named[key]
+                result.rules[key] = HUB_KEY
             elif core_id is None:
                 new.append((node.place, key))
                 if decision is not None:  # create, split
                     self._decided.add(key)
-            digests = digests_of(context, entity, node, resolved)
+            every = digests_of(context, entity, node, resolved)
+            digests = [one for one in every if one[1] not in context.without]
             # what is adopted is who it is: it is not matched, but others may match it from now on
             into = self._adopted if key in adopted else rows
             into += [
@@ -183,7 +192,7 @@ class Correlator:
                 for digest, kind in digests
             ]
             if decision is not None:
-                self._settle(entity, key, decision, [digest for digest, _ in digests])
+                self._settle(entity, key, decision, [digest for digest, _ in every])
         self._going_on |= of_pupils(context, entity, batch, resolved)
         context.work.load("w_key", KEY_COLUMNS, rows)
         context.work.load("w_new", ("place", "source_key"), new)
@@ -204,6 +213,8 @@ class Correlator:
     def _decisions(self, entity: Entity, keys: Sequence[str]) -> dict[str, Decided]:
         """What a person decided of these records, the newest that is not taken back."""
         context, work = self.context, self.context.work
+        if DECISION in context.without:
+            return {}
         rows = work.execute(
             "SELECT d.source_key, d.id, d.kind, COALESCE(a.survivor_id, d.core_id), d.evidence "
             "FROM decision d LEFT JOIN alias a ON a.core_id = d.core_id "
@@ -243,28 +254,17 @@ class Correlator:
             self.context,
             entity,
             overlap=overlap,
-            settled=self._settled | self._moved(entity),
+            settled=self._settled,
             going_on=self._going_on,
         )
         matched = matcher.match(self._of_new)
         result.linked |= matched.linked
         result.disputes |= matched.disputes
         result.merges = matched.merges
+        result.rules |= {key: f"exact: {kind}" for key, kind in matched.kinds.items()}
         self._follows = matched.follows
         following = [key for twins in matched.follows.values() for key in twins]
         self._not_new([*matched.linked, *matched.disputes, *following])
-
-    def _moved(self, entity: Entity) -> set[str]:
-        """Records that a person's act moves, of a koppeling that only adds: they ask nothing."""
-        context = self.context
-        if not (context.adds and context.turned):
-            return set()
-        rows = context.work.execute(
-            "SELECT source_key FROM w_key WHERE koppeling_id = ? AND entity = ? "
-            "AND source_key NOT IN (SELECT source_key FROM w_pending)",
-            (context.koppeling.id, str(entity)),
-        )
-        return {row[0] for row in rows}
 
     def _of_new(self, keys: Collection[str]) -> set[str]:
         """Those of these source keys for which a new record would be made."""
@@ -338,7 +338,7 @@ class Correlator:
         if self.context.adds:
             return
         self._go_on(entity, result)
-        if entity not in SCORED or self._is_alone(entity):
+        if entity not in SCORED or SCORE in self.context.without or self._is_alone(entity):
             return
         looks = Lookalikes(
             self.context,
@@ -348,7 +348,7 @@ class Correlator:
         for part in self._batches_of_new():
             disputed = []
             for key, candidates in looks.of(entity, part).items():
-                dispute = Dispute(key, "score", "looks like")
+                dispute = Dispute(key, SCORE, "looks like")
                 dispute.candidates = [
                     {"core_id": c.core_id, "score": round(c.score, 3), "agrees": list(c.agrees)}
                     for c in candidates
@@ -367,6 +367,7 @@ class Correlator:
         linked = sorted(known - self._settled - result.disputes.keys() - result.linked.keys())
         joined, merged = persons(self.context, entity, self._batches_of_new(), linked)
         result.linked |= joined
+        result.rules |= dict.fromkeys(joined, HERINRICHTING)
         self._not_new(list(joined))
         taken = {*result.merges, *result.merges.values()}
         result.merges |= {y: s for y, s in merged.items() if not taken & {y, s}}

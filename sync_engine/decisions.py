@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from mappings.canonical.fields import Entity
 from sync_engine.audit import note_within
-from sync_engine.errors import SyncError
+from sync_engine.errors import ContradictedError, SyncError
 from sync_engine.hub import Hub
 from sync_engine.hubkeys import hub_key, read_hub_key
+from sync_engine.matching import EXCLUSIVE
 from sync_engine.nearby import near_numbers
 from sync_engine.plans import approvable
 from sync_engine.rights import check_plan
@@ -100,6 +102,51 @@ def core_of_key(text: str) -> int:
             advice="Een sleutel van de hub begint met K-; zie `koppelhub case show`.",
         )
     return core_id
+
+
+def check_numbers(hub: Hub, entity: Entity, one: int, other: int) -> None:
+    """Two records of the core have no number that says that they are two persons.
+
+    Args:
+        hub: whose core.
+        entity: of both.
+        one: core id.
+        other: core id.
+
+    Raises: ContradictedError if both have a BSN, an onderwijsnummer or an ECK iD of one issuer, and
+        those differ; it names the kinds.
+    """
+    with hub.store.work() as work:
+        rows = work.execute(
+            "SELECT DISTINCT i.soort FROM identificatie i JOIN identificatie j "
+            "ON j.soort = i.soort AND j.uitgever = i.uitgever AND j.geldig_tot IS NULL "
+            f"WHERE i.eigenaar_id = {_SURVIVOR} AND j.eigenaar_id = {_SURVIVOR} "
+            "AND i.geldig_tot IS NULL AND i.blindindex <> j.blindindex "
+            f"AND {work.many('i.soort')} ORDER BY i.soort",
+            (one, one, other, other, work.values(sorted(EXCLUSIVE))),
+        )
+    if rows:
+        kinds = ", ".join(row[0] for row in rows)
+        raise ContradictedError(
+            f"{hub_key(one)} and {hub_key(other)} differ in {kinds}",
+            advice="Zulke nummers heeft een mens maar één keer: dit zijn vast twee personen. "
+            f"Controleer beide sleutels met `koppelhub explain {entity}`. Is het echt één persoon, "
+            "doe het dan met --numbers-differ.",
+        )
+
+
+_SURVIVOR: Final = "COALESCE((SELECT survivor_id FROM alias WHERE core_id = ?), ?)"
+
+
+def core_of_record(hub: Hub, record: CaseRecord) -> int | None:
+    """The core id that the record of a case is linked to; None where it is to none."""
+    with hub.store.work() as work:
+        rows = work.execute(
+            "SELECT l.core_id FROM link l JOIN koppeling k ON k.id = l.koppeling_id "
+            "WHERE k.name = ? AND l.entity = ? AND l.source_key = ?",
+            (record.koppeling, str(record.entity), record.source_key),
+        )
+    return int(rows[0][0]) if rows else None
 
 
 def list_decisions(

@@ -15,6 +15,7 @@ from connectors import registry
 from sync_engine.accounts import list_accounts
 from sync_engine.alerts.senders import check_channel
 from sync_engine.batches import overdue
+from sync_engine.errors import StoreError
 from sync_engine.hub import Hub
 from sync_engine.lately import lately
 from sync_engine.plans import waiting_plans
@@ -60,6 +61,7 @@ def examine(config: Path | None) -> list[Finding]:
         findings += _answers(hub)
         findings += _herinrichtingen(hub)
         findings += _sources(hub)
+        findings += _left_out(hub)
         findings += _schedules(hub)
         findings += _alerts(settings)
         findings += _runs(hub)
@@ -91,7 +93,9 @@ def _operators(settings: Settings) -> Iterator[Finding]:
             _NAME_ONE,
         )
     else:
-        yield Finding("goed", "medewerkers", "niemand genoemd: iedereen mag alles")
+        yield Finding(
+            "goed", "medewerkers", "niemand genoemd: wie hier inlogt mag alles", _NAME_ONE
+        )
 
 
 _NAME_ONE = (
@@ -130,7 +134,10 @@ def _database(settings: Settings) -> Iterator[Finding]:
     try:
         store = Store.open(settings.database.resolve())
     except KoppelhubError as error:
-        yield _wrong("database", error)
+        advice = error.advice
+        if advice == StoreError.default_advice:  # which is to ask the doctor
+            advice = _NO_DATABASE
+        yield Finding("fout", "database", str(error), advice)
         return
     try:
         if never_keyed(store):
@@ -154,6 +161,12 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield _wrong("database", error)
     finally:
         store.close()
+
+
+_NO_DATABASE = (
+    "Controleer `database` in de configuratie: wat daar staat is geen (hele) database van de hub. "
+    "Is zij beschadigd, zet dan een back-up terug met `koppelhub db restore`."
+)
 
 
 def never_keyed(store: Store) -> bool:
@@ -277,6 +290,35 @@ def _sources(hub: Hub) -> Iterator[Finding]:
         yield Finding("goed", f"koppeling {source.name}", "instellingen en geheimen zijn er")
 
 
+def _left_out(hub: Hub) -> Iterator[Finding]:
+    """What the database knows and the configuration does not: a koppeling that left, or a mistake.
+
+    Not of the hub's own reach: where no tenant is configured, nobody may see any.
+    """
+    named = {source.name for source in hub.settings.source}
+    with hub.store.whole.work() as work:
+        known = work.execute(
+            "SELECT k.name, (SELECT COUNT(*) FROM scope s WHERE s.koppeling_id = k.id "
+            "AND s.ended_run IS NULL) FROM koppeling k ORDER BY k.name"
+        )
+    for name, scopes in known:
+        if name not in named and scopes:
+            yield Finding(
+                "let op",
+                f"koppeling {name}",
+                "staat in de database en niet in de configuratie: zij wordt niet meer gelezen",
+                "Is dat niet de bedoeling, zet haar dan terug in de configuratie. Anders eindigt "
+                "zij bij de volgende run van een andere koppeling van dit bestuur.",
+            )
+    if not named and known:
+        yield Finding(
+            "fout",
+            "configuratie",
+            "noemt geen enkele koppeling, en de database heeft er wel",
+            "Controleer of dit het bestand is dat u bedoelt (--config of KOPPELHUB_CONFIG).",
+        )
+
+
 def _schedules(hub: Hub) -> Iterator[Finding]:
     try:
         check_schedules(hub)
@@ -299,7 +341,11 @@ def _runs(hub: Hub) -> Iterator[Finding]:
         answered = last.outcome == "held" and number not in waiting
         level = "goed" if answered or last.outcome == "done" else "let op"
         what = "held; over het plan is beslist" if answered else last.outcome
-        yield Finding(level, f"laatste run {name}", what, "" if answered else last.advice)
+        advice = last.advice or (_LOOK.format(number=last.id) if level == "let op" else "")
+        yield Finding(level, f"laatste run {name}", what, "" if answered else advice)
+
+
+_LOOK = "Zie `koppelhub run show {number}`; wat op u wacht staat in `koppelhub todo`."
 
 
 def _wrong(subject: str, error: KoppelhubError) -> Finding:

@@ -133,12 +133,13 @@ class Doubles:
     def _pairs(
         self, people: Sequence[tuple[int, Mapping[str, Json]]], *, dated: bool
     ) -> Iterator[Double]:
-        policy = self.context.policy.correlation
+        own = self.context.koppeling.name
+        scale = self.context.policy.correlation.of(str(Entity.LEERLING), own)
         for place, (core_id, form) in enumerate(people):
             for other, told in people[:place]:
                 if not dated and form.get("geboortedatum") and told.get("geboortedatum"):
                     continue
-                if score_person(form, _person(other, told), policy, dated=dated) is not None:
+                if score_person(form, _person(other, told), scale, dated=dated) is not None:
                     older, younger = sorted((core_id, other))
                     yield Double(str(Entity.LEERLING), younger, older, "")
 

@@ -4,6 +4,7 @@ SyncError
 ├ RunActiveError               another run of this koppeling, or of this tenant, is under way
 ├ AlreadyDoneError             what was due then was carried out before: there is nothing to do
 ├ MaintenanceError             a person stopped this koppeling for a while: its source is not asked
+├ ContradictedError            what a person decides contradicts what the core says for certain
 ├ StalePlanError               what a plan would change has changed since, or it has expired
 ├ OperationNotDeclaredError    the connector did not declare what was asked of it
 ├ NoRightError                 this person may not do this, or not for this tenant
@@ -49,6 +50,12 @@ class MaintenanceError(SyncError):
         "Wacht tot het onderhoud voorbij is, of beëindig het met `koppelhub source maintenance "
         "KOPPELING end`."
     )
+
+
+class ContradictedError(SyncError):
+    """What a person decides contradicts what the core says for certain; he may insist."""
+
+    refused = True
 
 
 class StalePlanError(SyncError):

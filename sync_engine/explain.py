@@ -215,9 +215,18 @@ def shown(value: object) -> Json:
 
 
 def _situations(context: Context, entity: Entity, core_id: int) -> dict[str, str]:
-    """Situation per source record; one that was new in an earlier run is linked by now."""
-    rows = context.work.execute(
-        "SELECT k.name, s.source_key, s.situation, l.run_id, (SELECT MAX(r.id) FROM run r "
+    """Situation per source record, as of now.
+
+    One that was new in an earlier run is linked by now, and so is one about which a person decided
+    since.
+    """
+    work = context.work
+    rows = work.execute(
+        "SELECT k.name, s.source_key, CASE WHEN s.situation = 'disputed' "
+        "AND s.entity IN ('leerling', 'medewerker') AND NOT EXISTS "
+        "(SELECT 1 FROM zaak z WHERE z.koppeling_id = s.koppeling_id AND z.entity = s.entity "
+        "AND z.source_key = s.source_key AND z.state = 'open') THEN 'linked' ELSE s.situation END, "
+        "l.run_id, (SELECT MAX(r.id) FROM run r "
         "WHERE r.koppeling_id = k.id AND r.state IN ('done', 'partial', 'held') AND NOT EXISTS "
         "(SELECT 1 FROM plan p WHERE p.run_id = r.id AND p.state = 'dry')) "
         "FROM link l JOIN shadow s "

@@ -186,6 +186,7 @@ class Hub:
                 wanted = (tenants[source.tenant], source.system)
                 known = sources.get(source.name, wanted)
                 if known != wanted and not self._moves(source, names[known[0]], known[1]):
+                    _check_system(source)
                     raise ConfigurationError(
                         f"source[{source.name}]: its tenant or system differs from the database",
                         advice="Geef een koppeling naar een ander systeem een nieuwe naam. Gaat "
@@ -568,3 +569,12 @@ def _resource_names() -> set[str]:
         for factory in connector_registry.find().installed.values()
         for resource in factory.manifest.resources
     }
+
+
+def _check_system(source: Source) -> None:
+    """Raises: ConfigurationError, which names the nearest, of a system that is misspelt."""
+    try:
+        connector_registry.factory(source.system)
+    except ConfigurationError as error:
+        message = f"source[{source.name}].system: {error}"
+        raise ConfigurationError(message, advice=error.advice) from None

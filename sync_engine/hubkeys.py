@@ -9,7 +9,9 @@ from sync_engine.errors import SyncError
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ*~$=U"
 """Crockford's base 32, and its check symbols."""
-KEY: Final = re.compile(r"K-([0-9A-HJKMNP-TV-Z]+)([0-9A-HJKMNP-TV-Z*~$=U])", re.IGNORECASE)
+KEY: Final = re.compile(r"K-([0-9A-TV-Z]+)([0-9A-Z*~$=])", re.IGNORECASE)
+_READ: Final = str.maketrans("OIL", "011")
+"""Letters that the alphabet has not, for they are read as digits."""
 MISTYPED: Final = "Neem de sleutel over zoals hij getoond werd."
 
 
@@ -40,7 +42,8 @@ def key_number(text: str) -> int | None:
     match = KEY.fullmatch(text.strip())
     if match is None:
         return None
+    digits, check = (part.upper().translate(_READ) for part in match.groups())
     core_id = 0
-    for character in match[1].upper():
+    for character in digits:
         core_id = core_id * 32 + ALPHABET.index(character)
-    return core_id if ALPHABET[core_id % 37] == match[2].upper() else None
+    return core_id if ALPHABET[core_id % 37] == check else None

@@ -119,12 +119,12 @@ class Lookalikes:
             (context.koppeling.tenant_id, work.values(days), context.koppeling.id),
         ):
             people[str(row[0])].append(row[1:])
+        scale = context.policy.correlation.of(entity, context.koppeling.name)
         for node in nodes:
             near = [
                 candidate
                 for person in people.get(str(node.form.get("geboortedatum")), ())
-                if (candidate := score_person(node.form, person, context.policy.correlation))
-                is not None
+                if (candidate := score_person(node.form, person, scale)) is not None
             ]
             if near:
                 yield node.source_key, near
@@ -152,6 +152,7 @@ class Lookalikes:
         ):
             for name in _surnames(row[2], row[6]):
                 people[name].append(row)
+        scale = context.policy.correlation.of(entity, context.koppeling.name)
         for node in nodes:
             dated = bool(node.form.get("geboortedatum"))
             alike = {
@@ -160,8 +161,7 @@ class Lookalikes:
                 for row in people.get(name, ())
                 if not (dated and row[0])
             }
-            policy = context.policy.correlation
-            scored = (score_person(node.form, p, policy, dated=False) for p in alike.values())
+            scored = (score_person(node.form, p, scale, dated=False) for p in alike.values())
             near = [candidate for candidate in scored if candidate is not None]
             if near:
                 yield node.source_key, near

@@ -68,9 +68,11 @@ class Matched:
         linked: source key → core id that exists.
         follows: source key of a new record → source keys that are the same.
         merges: younger core id → older core id.
+        kinds: source key → the kind of the key that joined it.
     """
 
     linked: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
     follows: dict[str, list[str]] = field(default_factory=dict)
     disputes: dict[str, Dispute] = field(default_factory=dict)
     merges: dict[int, int] = field(default_factory=dict)
@@ -166,10 +168,10 @@ class Matcher:
         settled = (
             f"NOT (m.koppeling_id = {own} AND m.source_key IN (SELECT source_key FROM w_pending))"
         )
-        rows = work.execute(
+        rows = self._known(
             "SELECT k.source_key, k.core_id, k.kind, m.core_id, m.koppeling_id, m.source_key, "
             f"{settled} FROM w_key k "
-            "JOIN match_key m ON m.digest = k.digest WHERE k.entity = ? AND m.entity = k.entity "
+            "JOIN {} m ON m.digest = k.digest WHERE k.entity = ? AND m.entity = k.entity "
             "AND (k.core_id IS NULL OR k.core_id <> m.core_id)",
             (str(self.entity),),
         )
@@ -192,16 +194,34 @@ class Matcher:
         }
         involved = set(self._found) | self._shared() | set(self._exchanged)
         exclusive = ", ".join(f"'{kind}'" for kind in sorted(EXCLUSIVE))
-        for table, condition in (("match_key", settled), ("w_key", "m.entity = k.entity")):
-            rows = work.execute(
-                f"SELECT k.source_key, k.core_id FROM w_key k JOIN {table} m "
-                "ON m.core_id = k.core_id AND m.kind = k.kind AND m.digest <> k.digest "
-                f"WHERE k.entity = ? AND k.kind IN ({exclusive}) AND {condition}",
-                (str(self.entity),),
-            )
-            self._core.update(rows)
-            involved.update(row[0] for row in rows)
+        differ = (
+            "SELECT k.source_key, k.core_id FROM w_key k JOIN {} m "
+            "ON m.core_id = k.core_id AND m.kind = k.kind AND m.digest <> k.digest "
+            f"WHERE k.entity = ? AND k.kind IN ({exclusive})"
+        )
+        rows = self._known(f"{differ} AND {settled}", (str(self.entity),))
+        rows += work.execute(
+            f"{differ.format('w_key')} AND m.entity = k.entity", (str(self.entity),)
+        )
+        self._core.update(rows)
+        involved.update(row[0] for row in rows)
         return involved
+
+    def _known(self, query: str, params: Sequence[object]) -> list[Row]:
+        """Rows about the keys `m` by which records are known; {} stands for where these are.
+
+        Those of what a person's act moves are other ones than are stored (turn.py).
+        """
+        work = self.context.work
+        if not self.context.turned:
+            return work.execute(query.format("match_key"), params)
+        rows = work.execute(query.format("w_turned_key"), params)
+        return rows + work.execute(
+            f"{query.format('match_key')} AND NOT EXISTS (SELECT 1 FROM w_turned t "
+            "WHERE t.entity = m.entity AND t.koppeling_id = m.koppeling_id "
+            "AND t.source_key = m.source_key)",
+            params,
+        )
 
     def _across(self, pairs: Sequence[tuple[str, int | None, str, int, int, str]]) -> None:
         """Records of this koppeling that share a key, one of a former scope and one that is not."""
@@ -358,21 +378,29 @@ class Matcher:
     def _core_says(self, cores: Sequence[int], pending: set[Holder]) -> None:
         """The accepted keys of these core records, and who is still there to bring them."""
         work, ids = self.context.work, self.context.work.values(cores)
-        for core_id, koppeling_id, key, kind, digest in work.execute(
-            "SELECT core_id, koppeling_id, source_key, kind, digest FROM match_key "
-            f"WHERE {work.many('core_id')}",
+        for core_id, koppeling_id, key, kind, digest in self._known(
+            "SELECT m.core_id, m.koppeling_id, m.source_key, m.kind, m.digest FROM {} m "
+            f"WHERE {work.many('m.core_id')}",
             (ids,),
         ):
             holder = (koppeling_id, key)
             self._holders[core_id].add(holder)
             (self._said if holder in pending else self._says)[holder][kind] = bytes(digest)
-        for core_id, koppeling_id, key in work.execute(
-            "SELECT l.core_id, l.koppeling_id, l.source_key FROM link l WHERE EXISTS "
+        live = (
+            "SELECT l.{0}, l.koppeling_id, l.source_key FROM {1} l WHERE EXISTS "
             "(SELECT 1 FROM v_shadow s WHERE s.koppeling_id = l.koppeling_id "
             "AND s.entity = l.entity AND s.source_key = l.source_key AND NOT s.received_gone) "
-            f"AND {work.many('l.core_id')}",
-            (ids,),
-        ):
+            f"AND {work.many('l.{0}')}"
+        )
+        moved = ""
+        if self.context.turned:
+            moved = (
+                " AND NOT EXISTS (SELECT 1 FROM w_move m WHERE m.koppeling_id = l.koppeling_id "
+                "AND m.entity = l.entity AND m.source_key = l.source_key)"
+            )
+        rows = work.execute(live.format("core_id", "link") + moved, (ids,))
+        rows += work.execute(live.format("to_id", "w_move"), (ids,)) if moved else []
+        for core_id, koppeling_id, key in rows:
             self._live[core_id].add((koppeling_id, key))
 
     # -- one record --------------------------------------------------------------------------------
@@ -405,6 +433,7 @@ class Matcher:
             for younger in everyone[1:]:
                 self._merge(younger, everyone[0])
             if own is None:
+                self.matched.kinds[key] = found.get(everyone[0]) or found[min(found)]
                 self._assign(key, everyone[0])
 
     def _candidates(self, key: str, own: int | None) -> dict[int, str]:

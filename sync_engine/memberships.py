@@ -15,7 +15,8 @@ class Touched:
     """One row of groepsdeelname that the undone run wrote.
 
     Attributes:
-        now, former: (groep, key of the flat state) as an open membership, now and before it.
+        now, former: (groep, key of the flat state) as an open membership, now and before it. Of
+            who goes, it is now that of whom he becomes.
         period: [geldig_van, geldig_tot, tot_afgeleid] before it.
     """
 
@@ -56,23 +57,32 @@ def put_back(
                 target.setdefault(key, row.period)
     moving = {r.now[1] for r in rows if r.now and r.former and r.now[0] == group != r.former[0]}
     moving |= {r.now[1] for r in rows if r.now and r.former and r.now[1] != r.former[1]}
-    stays = (actual or {}).keys() - moving  # of two that became one, the other row comes back
+    ended = {r.former[1] for r in rows if r.former and r.former[0] == group and r.now is None}
+    begun = {r.now[1] for r in rows if r.now and r.former is None and r.now[0] == group}
+    # who was parted: the row that he had comes back, not that of who he became
+    parted = {key for key in ended & begun if _is_open(target.get(key))}
+    stays = (actual or {}).keys() - moving - parted  # of two, the other row comes back
     for row in rows:
         if row.now is not None and row.now[0] == group and row.now != row.former:
-            after = target.get(row.now[1])
-            if isinstance(after, list) and len(after) > _OPEN:
-                del target[row.now[1]]
-                handled.add(row.now[1])
+            key, after = row.now[1], target.get(row.now[1])
+            if row.former is None and key in parted:
+                chosen.append(row.member_id)
+            elif isinstance(after, list) and not _is_open(after):
+                del target[key]
+                handled.add(key)
                 chosen.append(row.member_id)
         if row.former is not None and row.former[0] == group:
             key = row.former[1]
-            after = target.get(key)
-            if isinstance(after, list) and len(after) == _OPEN and key not in stays:
+            if _is_open(target.get(key)) and key not in stays:
                 target[key] = row.period
                 handled.add(key)
                 chosen.append(row.member_id)
     return handled, chosen
 
 
+def _is_open(state: Json) -> bool:
+    """Whether the flat state holds a membership that goes on; one that ended has a fourth part."""
+    return isinstance(state, list) and len(state) == _OPEN
+
+
 _OPEN = 3
-"""Parts of an open membership in the flat state; one that ended has a fourth."""

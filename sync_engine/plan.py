@@ -11,27 +11,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from mappings.canonical.fields import Entity
-from sync_engine import correlate, herinrichtingen, nodes, rows, turn
+from sync_engine import correlate, herinrichtingen, rows, turn
 from sync_engine.acts import Act
 from sync_engine.asked import Asked
 from sync_engine.claims import Said, gather
-from sync_engine.concern import (
-    OPEN_COLUMNS,
-    concerned,
-    find_pending,
-    refold_referrers,
-    tell_waiting,
-    wait_with_disputed,
-)
+from sync_engine.concern import OPEN_COLUMNS, concerned, find_pending, wait_with_disputed
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator
+from sync_engine.correlating import correlate_pending
 from sync_engine.fold import Claim, Folded, FoldRules, Json, Reference, fold
 from sync_engine.guard import MEMBERS, Schools
 from sync_engine.memberships import Touched, members_of, put_back
-from sync_engine.nodes import load_nodes, lookup_links
+from sync_engine.nodes import lookup_links
 from sync_engine.project import State, difference, has_parts, project, references
 from sync_engine.rows import Prepared, States
 from sync_engine.steps import (
@@ -199,15 +191,15 @@ class Planner:
             self._judged = set()
             if self.act.accepts:
                 self._judged = {row[0] for row in work.execute("SELECT source_key FROM w_pending")}
-        has_pending = bool(work.execute("SELECT 1 FROM w_pending LIMIT 1"))
-        if has_pending:
-            correlated = self._correlator.correlate(
-                entity, self._nodes(entity), may_create=self.limits.may_create(entity)
-            )
+        correlated = correlate_pending(
+            self.context, self._correlator, entity, may_create=self.limits.may_create(entity)
+        )
+        if correlated is not None:
             self._made = correlated.new
             self._note(entity, correlated)
-            refold_referrers(self.context, entity, correlated)
-        concerned(self.context, entity, has_pending=has_pending)
+        if self.act is not None:
+            self.act.turn.keep_keys(entity)
+        concerned(self.context, entity, has_pending=correlated is not None)
         for cores in self._batches():
             self._fold_batch(entity, cores)
         self._prepared.flush()
@@ -239,34 +231,10 @@ class Planner:
             "w_remove", ("core_id", "entity"), [(core_id, str(entity)) for core_id in states]
         )
 
-    def _nodes(self, entity: Entity) -> Iterator[Sequence[nodes.Node]]:
-        """What is pending, in the order in which it stands in the store: neighbours are quick."""
-        last: int | None = None
-        while True:
-            where, params = ("", ()) if last is None else ("WHERE place > ?", (last,))
-            rows_ = self.context.work.execute(
-                f"SELECT source_key, place FROM w_pending {where} ORDER BY place LIMIT {BATCH}",
-                params,
-            )
-            if not rows_:
-                return
-            last = rows_[-1][1]
-            yield load_nodes(self.context, entity, [row[0] for row in rows_], dict(rows_))
-
     def _note(self, entity: Entity, correlated: Correlated) -> None:
-        """Remember situations and cases; what is in doubt is not accepted."""
-        work, planned = self.context.work, self.planned
+        """Count situations; what is in doubt is not accepted."""
+        planned = self.planned
         planned.situations["disputed"] += len(correlated.disputes)
-        work.load(
-            "w_disputed",
-            ("entity", "source_key"),
-            [(str(entity), key) for key in sorted(correlated.disputes)],
-        )
-        work.load(
-            "w_vanished",
-            ("entity", "source_key"),
-            [(str(entity), key) for key in sorted(correlated.vanished)],
-        )
         planned.situations["unmatched"] += len(correlated.new)
         planned.situations["unknown"] += len(correlated.unknown)
         planned.situations["unlinked"] += len(correlated.linked)
@@ -275,16 +243,6 @@ class Planner:
         planned.waiting += len(correlated.waiting)
         self._skip |= set(correlated.disputes)
         self._merged.update(correlated.merges)
-        encode = msgspec.json.encode
-        work.load(
-            "w_case",
-            ("kind", "entity", "source_key", "rule", "detail"),
-            [
-                (d.kind, str(entity), d.source_key, d.rule, encode(d.candidates).decode())
-                for d in correlated.disputes.values()
-            ],
-        )
-        tell_waiting(self.context, entity, correlated.waiting)
 
     def _batches(self) -> Iterator[list[int]]:
         last: int | None = None

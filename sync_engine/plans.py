@@ -15,7 +15,7 @@ from config.clock import local_minute
 from mappings.canonical.fields import Entity
 from sync_engine.audit import note
 from sync_engine.context import Context
-from sync_engine.errors import StalePlanError
+from sync_engine.errors import StalePlanError, SyncError
 from sync_engine.explain import masked
 from sync_engine.find import hub_key, read_hub_key
 from sync_engine.flat import field_of, numbers_in, target_of
@@ -153,7 +153,7 @@ def koppeling_of_plan(hub: Hub, plan_id: int) -> str:
 def head_of(hub: Hub, plan_id: int) -> PlanHead:
     """One plan without its steps.
 
-    Raises: StalePlanError if there is no such plan that the actor may see; it names the nearest.
+    Raises: SyncError if there is no such plan that the actor may see; it names the nearest.
     """
     with hub.store.work() as work:
         found = _heads(hub, work, "p.id = ?", [plan_id], limit=1)
@@ -164,7 +164,7 @@ def head_of(hub: Hub, plan_id: int) -> PlanHead:
             work, f"plan WHERE {work.many('tenant_id')}", "id", plan_id, (work.values(tenants),)
         )
     message = f"there is no plan {plan_id}"
-    raise StalePlanError(message, advice=f"{near} Zie `koppelhub plan list`.")
+    raise SyncError(message, advice=f"{near} Zie `koppelhub plan list`.")
 
 
 def note_approval(hub: Hub, plan_id: int, *, operator: str) -> None:

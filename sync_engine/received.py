@@ -99,32 +99,52 @@ def prepare(context: Context) -> None:
     work.temp_table("w_record", columns(RECORD_COLUMNS) + ", PRIMARY KEY (scope_id, source_key)")
     work.temp_table("w_shadow", columns(WHOLE_COLUMNS) + ", PRIMARY KEY (id)")
     work.temp_table("w_quarantine", columns(QUARANTINE_COLUMNS))
-    record, shadow = ", ".join(RECORD_COLUMNS), ", ".join(WHOLE_COLUMNS)
+    record = ", ".join(RECORD_COLUMNS)
     records = f"SELECT {record} FROM source_record"
-    real = ", ".join(f"shadow.{name}" for name in SHADOW_COLUMNS)
-    shadows = (  # LEFT JOIN: who does not ask for the forms or the salt does not read them
-        f"SELECT {real}, shadow_form.received, shadow_form.accepted, source_record.salt "
-        "FROM shadow LEFT JOIN shadow_form ON shadow_form.shadow_id = shadow.id "
-        "LEFT JOIN source_record ON source_record.id = shadow.record_id"
-    )
     if context.dry:
         records += (
             " WHERE NOT EXISTS (SELECT 1 FROM w_record w WHERE w.id = source_record.id)"
             f" UNION ALL SELECT {record} FROM w_record"
         )
-        shadows += (
-            " WHERE NOT EXISTS (SELECT 1 FROM w_shadow w WHERE w.id = shadow.id)"
-            f" UNION ALL SELECT {shadow} FROM w_shadow"
-        )
         work.execute("CREATE INDEX IF NOT EXISTS w_shadow_record ON w_shadow (record_id)")
         work.execute("CREATE INDEX IF NOT EXISTS w_record_id ON w_record (id)")
     work.temp_view("v_record", records)
-    work.temp_view("v_shadow", shadows)
+    work.temp_view("v_shadow", _shadows(context))
     work.temp_table(
         "w_mark", "core_id BIGINT PRIMARY KEY, tenant_id INTEGER, entity TEXT, reason TEXT"
     )
     marks = "SELECT core_id, tenant_id, entity FROM "
     work.temp_view("v_refold", f"{marks} refold UNION {marks} w_mark")
+
+
+def all_pending(context: Context) -> None:
+    """From now on all that this koppeling still says is pending, as if nothing were accepted.
+
+    For who tries what correlation would answer; `prepare` makes it as it is again.
+    """
+    said = f"({{0}}.koppeling_id = {context.koppeling.id:d} AND NOT {{0}}.received_gone)"
+    context.work.temp_view("v_shadow", _shadows(context, pending=said))
+
+
+def _shadows(context: Context, *, pending: str = "{0}.pending") -> str:
+    """The query of all shadows with their forms and salts, those of a dry run over the others."""
+    told = {"pending": f"{pending} AS pending"}
+
+    def listed(names: Iterable[str], table: str) -> str:
+        return ", ".join(told.get(n, f"{{0}}.{n}").format(table) for n in names)
+
+    query = (  # LEFT JOIN: who does not ask for the forms or the salt does not read them
+        f"SELECT {listed(SHADOW_COLUMNS, 'shadow')}, shadow_form.received, shadow_form.accepted, "
+        "source_record.salt FROM shadow "
+        "LEFT JOIN shadow_form ON shadow_form.shadow_id = shadow.id "
+        "LEFT JOIN source_record ON source_record.id = shadow.record_id"
+    )
+    if not context.dry:
+        return query
+    return (
+        f"{query} WHERE NOT EXISTS (SELECT 1 FROM w_shadow w WHERE w.id = shadow.id)"
+        f" UNION ALL SELECT {listed(WHOLE_COLUMNS, 'w_shadow')} FROM w_shadow"
+    )
 
 
 class ShadowRow(msgspec.Struct):

@@ -86,6 +86,23 @@ def check_source(hub: Hub, name: str) -> None:
         _check_source(hub, name)
 
 
+def check_tenant_of(hub: Hub, name: str) -> None:
+    """Do nothing where the actor may act for the whole tenant of a koppeling.
+
+    Raises: NoRightError; ConfigurationError if there is no such koppeling that he may see.
+    """
+    source, reach = hub.source(name), hub.reach
+    if reach is None or source.tenant in reach.tenants:
+        return
+    with _noted(hub, f"koppeling {name}"):
+        raise NoRightError(
+            f"{hub.actor.name} may act for some schools only; what is delivered to {name} is of "
+            "all of a tenant",
+            advice="Een koppeling levert voor een heel bestuur. Vraag het aan een collega die voor "
+            "het hele bestuur mag werken.",
+        )
+
+
 def check_plan(hub: Hub, name: str, plan_id: int) -> None:
     """Do nothing where the actor may decide on what waits in a plan of a koppeling.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from config.policies import Correlation
+from config.correlation import Scale
 from mappings.normalise import match_form
 from sync_engine.fold import Json
 
@@ -25,7 +25,7 @@ class Candidate:
 def score_person(
     form: Mapping[str, Json],
     person: Sequence[object],
-    policy: Correlation,
+    scale: Scale,
     *,
     dated: bool = True,
 ) -> Candidate | None:
@@ -35,7 +35,7 @@ def score_person(
         form: the canonical form of the source record.
         person: (core id, achternaam, roepnaam, voornamen, postcode, and where it is known the
             voorvoegsel) with the same birth date; None where there is none.
-        policy: weights per part, and the score from which a person is asked.
+        scale: weights per part, and the score from which a person is asked.
         dated: False where one of both has no birth date; then it does not count.
 
     Returns: the candidate where the score reaches `case_at`, else None. The score is the share of
@@ -55,7 +55,7 @@ def score_person(
     total = gained = 0.0
     agrees = []
     for part, similarity in pairs:
-        weight = policy.weights.get(part, 0.0)
+        weight = scale.weights.get(part, 0.0)
         if similarity is None or weight <= 0:
             continue
         total += weight
@@ -63,7 +63,7 @@ def score_person(
         if similarity >= _SIMILAR:
             agrees.append(part)
     score = gained / total if total else 0.0
-    if score < policy.case_at or not isinstance(core_id, int):
+    if not scale.is_case(score) or not isinstance(core_id, int):
         return None
     return Candidate(core_id, score, tuple(agrees))
 

@@ -16,9 +16,10 @@ from itertools import groupby
 from operator import itemgetter
 
 from mappings.canonical.fields import Entity
+from mappings.canonical.schema import fields_of
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.memberships import Touched
-from sync_engine.nodes import KEY_COLUMNS, WITH_KEYS, keys_of
+from sync_engine.nodes import KEY_COLUMNS, KEYED, WITH_KEYS, keys_of
 from sync_engine.retention import ADDING, referrers
 
 
@@ -414,37 +415,57 @@ class Turn:
         self._keys(entity)
 
     def _keys(self, entity: Entity) -> None:
-        """The exact keys of what moves or gets another form, as it is accepted then.
+        """The exact keys of what moves or gets another form, or is known by what moves.
 
-        Of what is judged in this plan correlation brings the keys of the new form.
+        They are those of its accepted form. Whom matching knows, it knows by these.
         """
-        work, own = self.context.work, self.context.koppeling.id
+        work = self.context.work
         nodes = "SELECT koppeling_id, entity, source_key FROM {} WHERE entity = ?"
-        both = (str(entity), str(entity))
-        work.execute(
-            "INSERT INTO w_turned (koppeling_id, entity, source_key) "
-            f"{nodes.format('w_move')} UNION {nodes.format('w_restore')}",
-            both,
-        )
+        listed = "INSERT INTO w_turned (koppeling_id, entity, source_key)"
+        for table in ("w_move", "w_restore"):
+            work.execute(f"{listed} {nodes.format(table)} ON CONFLICT DO NOTHING", (str(entity),))
+        for name in KEYED.get(entity, ()):
+            target = fields_of(entity)[name].target
+            work.execute(
+                f"{listed} SELECT l.koppeling_id, l.entity, l.source_key FROM w_move m "
+                f"CROSS JOIN {entity} h CROSS JOIN link l WHERE m.entity = ? "
+                f"AND h.{name}_id = m.before_id AND l.core_id = h.id AND l.entity = ? "
+                "ON CONFLICT DO NOTHING",
+                (str(target), str(entity)),
+            )
         if entity not in WITH_KEYS:
             return
         last: tuple[int, str] = (0, "")
         while True:
             found = work.execute(
-                "SELECT t.koppeling_id, t.source_key FROM w_turned t WHERE t.entity = ? "
-                "AND (t.koppeling_id > ? OR (t.koppeling_id = ? AND t.source_key > ?)) "
-                "AND NOT (t.koppeling_id = ? AND EXISTS (SELECT 1 FROM w_chosen c JOIN v_shadow s "
-                "ON s.entity = c.entity AND s.source_key = c.source_key WHERE c.entity = t.entity "
-                "AND c.source_key = t.source_key AND s.koppeling_id = t.koppeling_id "
-                f"AND s.pending)) ORDER BY 1, 2 LIMIT {BATCH}",
-                (str(entity), last[0], *last, own),
+                "SELECT koppeling_id, source_key FROM w_turned WHERE entity = ? "
+                "AND (koppeling_id > ? OR (koppeling_id = ? AND source_key > ?)) "
+                f"ORDER BY 1, 2 LIMIT {BATCH}",
+                (str(entity), last[0], *last),
             )
             if not found:
                 return
             last = found[-1]
             for koppeling_id, rows in groupby(found, key=itemgetter(0)):
                 keys = [row[1] for row in rows]
-                work.load("w_key", KEY_COLUMNS, keys_of(self.context, entity, keys, koppeling_id))
+                known = keys_of(self.context, entity, keys, koppeling_id)
+                work.load("w_turned_key", KEY_COLUMNS, known)
+
+    def keep_keys(self, entity: Entity) -> None:
+        """After correlation: what was not judged, or is in doubt, has the keys that are accepted.
+
+        Of what was judged correlation brings the keys of its new form.
+        """
+        own = self.context.koppeling.id
+        listed = ", ".join(name for name in KEY_COLUMNS if name != "core_id")
+        self.context.work.execute(
+            f"INSERT INTO w_key ({listed}, core_id) SELECT {listed}, COALESCE((SELECT "
+            "a.survivor_id FROM w_alias a WHERE a.core_id = t.core_id), t.core_id) "
+            "FROM w_turned_key t WHERE t.entity = ? AND NOT (t.koppeling_id = ? "
+            "AND t.source_key IN (SELECT source_key FROM w_pending) AND t.source_key NOT IN "
+            "(SELECT source_key FROM w_disputed WHERE entity = ?))",
+            (str(entity), own, str(entity)),
+        )
 
     # -- memberships -------------------------------------------------------------------------------
 
@@ -457,11 +478,15 @@ class Turn:
         for part in chunks(groups):
             ids = work.values(part)
             rows = work.execute(
-                "SELECT w.member_id, d.groep_id, d.rol, d.persoon_id, d.beeindigd, w.groep_id, "
+                "SELECT w.member_id, COALESCE(g.survivor_id, d.groep_id), d.rol, "
+                "COALESCE(p.survivor_id, d.persoon_id), d.beeindigd, w.groep_id, "
                 "w.rol, w.persoon_id, w.beeindigd, w.geldig_van, w.geldig_tot, w.tot_afgeleid "
                 "FROM w_back w LEFT JOIN groepsdeelname d ON d.id = w.member_id "
-                f"WHERE {work.many('w.of_groep')} OR {work.many('w.groep_id')} ORDER BY 1",
-                (ids, ids),
+                "LEFT JOIN w_alias g ON g.core_id = d.groep_id "
+                "LEFT JOIN w_alias p ON p.core_id = d.persoon_id "
+                f"WHERE {work.many('w.of_groep')} OR {work.many('w.groep_id')} "
+                f"OR {work.many('g.survivor_id')} ORDER BY 1",
+                (ids, ids, ids),
             )
             for number, now, role, person, ended, was, former_role, former, closed, *period in rows:
                 row = Touched(
@@ -544,7 +569,12 @@ def prepare(context: Context, *, acting: bool) -> None:
     work.temp_table("w_chosen", "entity TEXT, source_key TEXT")
     work.temp_table("w_unlinked", node)
     work.temp_table("w_rule", f"{node}, rule TEXT")
-    work.temp_table("w_turned", node)
+    work.temp_table("w_turned", f"{node}, PRIMARY KEY (entity, koppeling_id, source_key)")
+    work.temp_table(
+        "w_turned_key",
+        f"digest {blob}, {node}, kind TEXT, core_id BIGINT",
+        index=["(digest)", "(core_id)"],
+    )
     work.temp_table("w_unalias", "core_id BIGINT PRIMARY KEY")
     work.temp_table("w_chain", "core_id BIGINT PRIMARY KEY")
     work.temp_table("w_remove", "core_id BIGINT PRIMARY KEY, entity TEXT")

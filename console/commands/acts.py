@@ -40,6 +40,10 @@ app.add_typer(refused_app, name="refused")
 
 To = Annotated[str, typer.Option("--to", help="Hub key (K-...) of the record that it is.")]
 Entity = Annotated[str, typer.Option("--entity", help="Entity of the record.")]
+Differ = Annotated[
+    bool,
+    typer.Option("--numbers-differ", help="They are one though their BSN or ECK iD differs."),
+]
 
 
 @plan_app.command("refuse")
@@ -100,6 +104,7 @@ def run_undo(
 def case_link(
     case_id: Number,
     to: To,
+    differ: Differ = False,
     why: Why = "",
     yes: Yes = False,
     json: Json = False,
@@ -107,13 +112,16 @@ def case_link(
     debug: Debug = False,
 ) -> None:
     """Decide that the record of a case is this record of the core."""
-    from sync_engine.decisions import core_of_key
+    from sync_engine.decisions import check_numbers, core_of_key, core_of_record, record_of_case
     from sync_engine.options import Verdict
 
     out = Output(json=json)
     must_ask(out, yes=yes)
     with open_hub(config, debug=debug) as hub:
-        core_id = core_of_key(to)
+        core_id, record = core_of_key(to), record_of_case(hub, case_id)
+        was = core_of_record(hub, record)
+        if was is not None and not differ:
+            check_numbers(hub, record.entity, was, core_id)
         _decide(out, hub, case_id, Verdict.LINK, core_id=core_id, why=why, yes=yes)
 
 
@@ -182,6 +190,7 @@ def case_merge(
     one: Annotated[str, typer.Argument(help="Hub key (K-...).")],
     other: Annotated[str, typer.Argument(help="Hub key (K-...) of the other.")],
     entity: Entity = "leerling",
+    differ: Differ = False,
     why: Why = "",
     yes: Yes = False,
     json: Json = False,
@@ -190,7 +199,7 @@ def case_merge(
 ) -> None:
     """Decide that two records of the core are one: the older one stays, with all of both."""
     from console.acts import act
-    from sync_engine.decisions import core_of_key, koppeling_of_core
+    from sync_engine.decisions import check_numbers, core_of_key, koppeling_of_core
     from sync_engine.hubkeys import hub_key
     from sync_engine.nearby import checked_entity
     from sync_engine.options import Decision, Kind, Options, Verdict
@@ -199,7 +208,11 @@ def case_merge(
     must_ask(out, yes=yes)
     with open_hub(config, debug=debug) as hub:
         kind, cores = checked_entity(entity), (core_of_key(one), core_of_key(other))
+        if cores[0] == cores[1]:
+            raise typer.BadParameter("that is the key of one record, twice")
         koppeling = koppeling_of_core(hub, kind, cores[0])
+        if not differ:
+            check_numbers(hub, kind, *cores)
         decision = Decision(Verdict.MERGE, kind, core_id=cores[0], other=cores[1])
         options = Options(kind=Kind.DECIDE, decision=decision, why=why, operator=operator_name())
         stays, goes = (hub_key(core_id) for core_id in sorted(cores))

@@ -43,7 +43,7 @@ def case_link_all(
     config: Config = None,
     debug: Debug = False,
 ) -> None:
-    """Decide that records are their one candidate, all whose every field agrees with his."""
+    """Decide that records are their one candidate: all that agree, or look sure by policy."""
     from console.acts import act
     from sync_engine.alike import alike_cases
     from sync_engine.audit import note
@@ -63,7 +63,7 @@ def case_link_all(
         if not found.cases:
             _tell(out, found)
             if json:
-                out.data({"cases": 0, "left": dict(found.left)})
+                out.data({"cases": 0, "left": dict(found.left), "sure_at": found.sure_at})
             return
         if not json:
             _tell(out, found)
@@ -73,7 +73,14 @@ def case_link_all(
 
 
 def _tell(out: Output, found: AlikeCases) -> None:
-    out.line(f"{len(found.cases)} records zeggen hetzelfde als hun enige kandidaat.")
+    out.line(
+        f"{len(found.cases) - found.differing} records zeggen hetzelfde als hun enige kandidaat."
+    )
+    if found.sure_at is not None:
+        out.line(
+            f"{found.differing} records verschillen in iets, en scoren {found.sure_at} of meer "
+            "(sure_at): met --csv ziet u waarin."
+        )
     for why, count in sorted(found.left.items()):
         out.line(f"  {count} andere zaken blijven voor u: {why}.")
 
@@ -81,7 +88,8 @@ def _tell(out: Output, found: AlikeCases) -> None:
 def _write(found: AlikeCases, place: str) -> None:
     from console.sheet import sheet
 
-    with sheet(place, ("zaak", "bronsleutel", "hubsleutel", "naam")) as row:
+    columns = ("zaak", "bronsleutel", "hubsleutel", "naam", "score", "verschilt in")
+    with sheet(place, columns) as row:
         for one in found.found:
             assert row is not None  # noqa: S101 - a file is asked
-            row((one.case_id, one.source_key, one.key, one.name))
+            row((*(one.case_id, one.source_key, one.key, one.name), one.score, list(one.differs)))

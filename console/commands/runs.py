@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,9 @@ from console.arguments import (
     School,
     Source,
     TimeLimit,
+    Yes,
+    must_ask,
+    not_both,
     open_hub,
     operator_name,
     queued,
@@ -30,6 +33,9 @@ from console.arguments import (
     typed_keys,
 )
 from console.output import Output
+
+if TYPE_CHECKING:
+    from sync_engine.hub import Hub
 
 app = typer.Typer()
 run_app = typer.Typer(help="Runs: what was done.", no_args_is_help=True)
@@ -115,6 +121,7 @@ def replay(
     dry_run: DryRun = False,
     plan: PlanOnly = False,
     time_limit: TimeLimit = None,
+    yes: Yes = False,
     json: Json = False,
     config: Config = None,
     debug: Debug = False,
@@ -122,11 +129,15 @@ def replay(
     """Map what the archive and the quarantine hold again; the source is not asked."""
     from datetime import timedelta
 
+    from console.acts import preview_and_run
     from sync_engine.options import Kind, Options
 
     out = Output(json=json)
     if dry_run and plan:
         raise typer.BadParameter("--dry-run and --plan exclude each other")
+    applies = not (dry_run or plan)
+    if applies:
+        must_ask(out, yes=yes)
     with open_hub(config, debug=debug) as hub:
         options = Options(
             kind=Kind.REPLAY,
@@ -137,12 +148,20 @@ def replay(
             time_limit=None if time_limit is None else timedelta(seconds=time_limit),
             operator=operator_name(),
         )
+        if applies and not yes:
+            raise typer.Exit(preview_and_run(out, hub, source, options, question="Toepassen?"))
         raise typer.Exit(run_and_show(out, hub, source, options))
 
 
 @app.command()
 def diff(
-    source: Source,
+    source: Annotated[
+        str | None, typer.Option("--source", help="The koppeling that is read.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", help="Instead: the koppeling that the hub delivers to."),
+    ] = None,
     school: School = None,
     entity: Resources = None,
     csv: Annotated[
@@ -154,15 +173,20 @@ def diff(
     config: Config = None,
     debug: Debug = False,
 ) -> None:
-    """Say what differs now between the core and the source, field by field; changes nothing."""
+    """Say what differs now between the core and a source or a target; changes nothing."""
     from console.drift import csv_file, show_drift, show_failure
     from sync_engine.drift import drift
     from sync_engine.options import Options
 
     out = Output(json=json)
-    if json and csv == "-":
-        raise typer.BadParameter("--json and --csv - both want standard output")
+    not_both(json=json, csv=csv)
+    if target is not None and (source or entity):
+        raise typer.BadParameter("--target goes without --source and --entity")
+    if target is None and source is None:
+        raise typer.BadParameter("diff needs --source or --target")
     with open_hub(config, debug=debug) as hub:
+        if source is None:
+            raise typer.Exit(_diff_target(out, hub, str(target), school or [], csv, limit))
         options = Options(
             resources=tuple(entity or ()),
             brins=hub.schools(source, school or []),
@@ -176,6 +200,22 @@ def diff(
         else:
             show_drift(out, found)
         raise typer.Exit(found.exit_code)
+
+
+def _diff_target(
+    out: Output, hub: Hub, target: str, schools: list[str], csv: str | None, limit: int
+) -> int:
+    """What a target should have beside what it confirmed, and the exit code."""
+    from console.target_drift import csv_file, show_target_drift
+    from sync_engine.outbox.comparing import compare
+
+    with csv_file(csv) as each:
+        found = compare(
+            hub, target, operator=operator_name(), schools=schools, limit=limit, each=each
+        )
+    if csv != "-":
+        show_target_drift(out, found)
+    return found.exit_code
 
 
 @app.command()

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.arguments import Config, Debug, Json, Why, open_hub, operator_name
+from console.arguments import (
+    Config,
+    Debug,
+    Json,
+    Why,
+    Yes,
+    asked,
+    must_ask,
+    open_hub,
+    operator_name,
+)
 from console.output import Output
 
 if TYPE_CHECKING:
@@ -38,6 +48,7 @@ def source_off(
     names: Names = None,
     why: Why = "",
     system: System = None,
+    yes: Yes = False,
     json: Json = False,
     config: Config = None,
     debug: Debug = False,
@@ -46,8 +57,11 @@ def source_off(
     from sync_engine.sources import named
     from sync_engine.switches import switch_off
 
+    must_ask(Output(json=json), yes=yes)
     with open_hub(config, debug=debug) as hub:
         meant = named(hub, names or [], system=system)
+        if not _agreed(meant, "uitschakelen: de klok draait ze niet meer", yes=yes):
+            return
         switch_off(hub, meant, operator=operator_name(), why=why)
         _shown(hub, meant, json=json)
 
@@ -57,6 +71,7 @@ def source_on(
     names: Names = None,
     why: Why = "",
     system: System = None,
+    yes: Yes = False,
     json: Json = False,
     config: Config = None,
     debug: Debug = False,
@@ -65,8 +80,11 @@ def source_on(
     from sync_engine.sources import named
     from sync_engine.switches import switch_on
 
+    must_ask(Output(json=json), yes=yes)
     with open_hub(config, debug=debug) as hub:
         meant = named(hub, names or [], system=system)
+        if not _agreed(meant, "inschakelen: de klok draait ze weer", yes=yes):
+            return
         switch_on(hub, meant, operator=operator_name(), why=why)
         _shown(hub, meant, json=json)
 
@@ -80,6 +98,7 @@ def source_maintenance(
         typer.Option("--until", formats=_MOMENTS, help="Local time at which it is over [none]."),
     ] = None,
     system: System = None,
+    yes: Yes = False,
     json: Json = False,
     config: Config = None,
     debug: Debug = False,
@@ -93,8 +112,12 @@ def source_maintenance(
     ends = len(given) < len(names or [])
     if ends and (why or until):
         raise typer.BadParameter("`end` goes without --why and --until")
+    must_ask(Output(json=json), yes=yes)
     with open_hub(config, debug=debug) as hub:
         meant = named(hub, given, system=system)
+        what = "uit onderhoud" if ends else "in onderhoud: niemand vraagt de bron iets"
+        if not _agreed(meant, what, yes=yes):
+            return
         if ends:
             end_maintenance(hub, meant, operator=operator_name())
         else:
@@ -102,6 +125,11 @@ def source_maintenance(
             moment = None if until is None else until.replace(tzinfo=here)
             begin_maintenance(hub, meant, operator=operator_name(), why=why, until=moment)
         _shown(hub, meant, json=json)
+
+
+def _agreed(names: tuple[str, ...], what: str, *, yes: bool) -> bool:
+    """Whether a person wants this of these koppelingen, having seen which they are."""
+    return asked(Output(), f"{', '.join(names)}: {what}. Doen?", yes=yes)
 
 
 def _shown(hub: Hub, names: tuple[str, ...], *, json: bool) -> None:

@@ -33,7 +33,8 @@ from sync_engine.exchanges import decode_detail
 from sync_engine.hub import Hub
 from sync_engine.hubkeys import hub_key
 from sync_engine.lookout import Lookout
-from sync_engine.outbox.making import REFERENCE, make_due, opened
+from sync_engine.outbox.forms import REFERENCE, opened
+from sync_engine.outbox.making import make_due
 from sync_engine.outbox.message_cases import keep_message_cases
 from sync_engine.outbox.settling import Settler
 from sync_engine.outbox.states import OPEN, State, listed

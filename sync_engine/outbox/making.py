@@ -19,54 +19,24 @@ from uuid import uuid4
 from config.clock import local_date
 from config.errors import RecordError
 from connectors.base import Action
-from mappings.outward import CoreObject, asked
 from sync_engine.context import Target
-from sync_engine.exchanges import Detail, decode_detail
 from sync_engine.hub import Hub
-from sync_engine.hubkeys import hub_key
+from sync_engine.outbox.forms import Form, Forms
 from sync_engine.outbox.message_cases import keep_message_cases
-from sync_engine.outbox.objects import read_objects
 from sync_engine.outbox.states import UNDER_WAY, WAITING, State, listed
 from sync_engine.outbox.touching import mark
-from sync_engine.sealed import exchange_context, outbox_context
+from sync_engine.sealed import outbox_context
 from sync_engine.store.cipher import SALT_SIZE_BYTES, TenantCipher
 from sync_engine.store.dialect import Dialect
-from sync_engine.store.work import Row, Work
+from sync_engine.store.work import Work
 
 BATCH: Final = 200
 """Objects that are made at once."""
-
-PRESENT: Final = "present"
-ABSENT: Final = "absent"
-"""States of the exchanges: the target confirmed that it has the object, or that it has it no more.
-"""
-FORGOTTEN: Final = b""
-"""The body of what a target has and the hub may not keep: it is no other body's equal."""
-RUN: Final = "run"
-REFERENCE: Final = "reference"
-"""What is kept beside it: the newest run whose changes it has, and what the target calls it."""
-
 
 UNMADE: Final = "mapping"
 """Code of what our own mapping cannot make a message of."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """An object as a target has it, or is to have it; without a body it is not there.
-
-    Attributes:
-        run: the newest run whose changes are in it.
-        number: of its message; 0 where it is what was confirmed.
-        is_made: it is what a message says; else none could be made.
-    """
-
-    body: bytes | None
-    run: int = 0
-    number: int = 0
-    is_made: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +84,7 @@ class Maker:
     ) -> None:
         self._work, self._cipher, self._target = work, cipher, target
         self._now, self._today = now, today
+        self._forms = Forms(work, cipher, target)
         self._newest = 0
 
     def make(self) -> int:
@@ -173,17 +144,15 @@ class Maker:
         return [_Stale(n, core, State(state), *rest) for n, core, state, *rest in rows]
 
     def _some(self, stale: Sequence[_Stale]) -> None:
-        target, work = self._target, self._work
+        work, forms = self._work, self._forms
         cores = [one.core_id for one in stale]
-        tenant = target.koppeling.tenant_id
-        objects = read_objects(work, target.outward, tenant, cores, on=self._today)
-        wanted = {core_id: self._asked(core_id, thing) for core_id, thing in objects.items()}
+        wanted = forms.wanted(cores, on=self._today)
         with work.transaction():
             self._hold(cores)
-            has = self._confirmed(cores) | self._messages(cores, UNDER_WAY)
-            waiting = self._messages(cores, WAITING)
-            refused = self._messages(cores, (State.UNDELIVERABLE,))
-            declined = self._messages(cores, (State.DECLINED,))
+            has = forms.confirmed(cores) | forms.messages(cores, UNDER_WAY)
+            waiting = forms.messages(cores, WAITING)
+            refused = forms.messages(cores, (State.UNDELIVERABLE,))
+            declined = forms.messages(cores, (State.DECLINED,))
             for one in stale:
                 found = wanted.get(one.core_id)
                 if isinstance(found, RecordError):
@@ -208,24 +177,6 @@ class Maker:
                 "ORDER BY id FOR UPDATE",
                 (self._target.koppeling.id, self._target.resource, work.values(cores)),
             )
-
-    def _asked(self, core_id: int, thing: CoreObject) -> bytes | RecordError | None:
-        """What the target should have, or why that cannot be said."""
-        try:
-            return asked(self._target.outward, thing)
-        except RecordError as error:
-            _log.warning(
-                "%s of %s cannot be made: %s", self._target.resource, hub_key(core_id), error
-            )
-            return error
-        except Exception as error:  # noqa: BLE001 - another package's mapping may raise anything
-            _log.error(
-                "%s of %s broke its mapping: %s",
-                self._target.resource,
-                hub_key(core_id),
-                type(error).__name__,
-            )
-            return RecordError("$", f"the mapping raised {type(error).__name__}")
 
     def _unmade(self, one: _Stale, error: RecordError, refused: Form | None) -> None:
         """No message can be made of it: a case, until its object changes."""
@@ -310,55 +261,7 @@ class Maker:
             (str(state), b"", self._now, number),
         )
 
-    # -- what a target has -------------------------------------------------------------------------
-
-    def _confirmed(self, cores: Sequence[int]) -> dict[int, Form]:
-        """Core id → what was confirmed last."""
-        work = self._work
-        rows = work.execute(
-            "SELECT core_id, id, state, detail, salt, body FROM exchange WHERE koppeling_id = ? "
-            f"AND kind = ? AND {work.many('core_id')}",
-            (self._target.koppeling.id, self._target.kind, work.values(cores)),
-        )
-        found = {}
-        for core_id, number, state, detail, salt, body in rows:
-            run = run_of(decode_detail(detail))
-            plain = None if state == ABSENT else FORGOTTEN
-            if state == PRESENT and salt is not None:
-                person = self._cipher.person(bytes(salt))
-                plain = person.decrypt(bytes(body), exchange_context(number))
-            found[core_id] = Form(plain, run)
-        return found
-
-    def _messages(self, cores: Sequence[int], states: tuple[State, ...]) -> dict[int, Form]:
-        """Core id → the newest message in one of these states."""
-        work = self._work
-        rows = work.execute(
-            "SELECT core_id, id, message_id, action, run_id, salt, body FROM outbox "
-            f"WHERE koppeling_id = ? AND resource = ? AND state IN ({listed(states)}) "
-            f"AND {work.many('core_id')} ORDER BY id",
-            (self._target.koppeling.id, self._target.resource, work.values(cores)),
-        )
-        return {
-            row[0]: Form(opened(self._cipher, row[2:]), row[4], row[1], is_made=bool(row[3]))
-            for row in rows
-        }
-
 
 def _says(form: Form | None, wanted: bytes | None) -> bool:
     """Whether a message says just this."""
     return form is not None and form.is_made and form.body == wanted
-
-
-def opened(cipher: TenantCipher, row: Row) -> bytes | None:
-    """The body of a message; None of a deletion. `row`: message_id, action, any, salt, body."""
-    message_id, action, _, salt, body = row
-    if action != Action.PUT or salt is None:
-        return None
-    return cipher.person(bytes(salt)).decrypt(bytes(body), outbox_context(message_id))
-
-
-def run_of(detail: Detail) -> int:
-    """The newest run whose changes a confirmed form has."""
-    run = detail.get(RUN)
-    return run if isinstance(run, int) else 0

@@ -19,7 +19,8 @@ from sync_engine.errors import StalePlanError, SyncError
 from sync_engine.hub import Hub
 from sync_engine.hubkeys import hub_key
 from sync_engine.nearby import near_numbers
-from sync_engine.outbox.making import PRESENT, UNMADE, make_due, opened
+from sync_engine.outbox.forms import PRESENT, opened
+from sync_engine.outbox.making import UNMADE, make_due
 from sync_engine.outbox.message_cases import keep_message_cases
 from sync_engine.outbox.states import MEANS, OPEN, State, listed
 from sync_engine.outbox.targets import targets_of

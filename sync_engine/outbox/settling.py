@@ -13,7 +13,7 @@ from typing import Final
 from connectors.targets import Answered, Verdict
 from sync_engine.context import Target
 from sync_engine.exchanges import encode_detail
-from sync_engine.outbox.making import ABSENT, PRESENT, REFERENCE, RUN, opened
+from sync_engine.outbox.forms import ABSENT, PRESENT, REFERENCE, RUN, opened
 from sync_engine.outbox.states import UNDER_WAY, State, listed
 from sync_engine.sealed import exchange_context
 from sync_engine.store.cipher import SALT_SIZE_BYTES, TenantCipher

@@ -193,6 +193,9 @@ class PostgresWork(Work):
             ((self._tables,),) = self.execute("SELECT quote_ident(current_schema())")
         return self._tables
 
+    def _forget_plans(self) -> None:
+        self.execute("DISCARD PLANS")
+
     def many(self, column: str) -> str:
         """`column` is one of an array."""
         return f"{column} = ANY(?)"
@@ -219,7 +222,7 @@ class PostgresWork(Work):
     def _tidy(self, connection: psycopg.Connection[Row]) -> bool:
         """Empty the temporary tables and let locks go; whether it may be kept."""
         under_way = connection.info.transaction_status != TransactionStatus.IDLE
-        if under_way or self._half_made:
+        if under_way or not self._is_tidy:
             return False
         connection.execute("SELECT pg_advisory_unlock_all()")
         if self._filled:

@@ -228,7 +228,7 @@ class SqliteWork(Work):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
             return False  # what was made since it began is not known to be there
-        if self._half_made:
+        if not self._is_tidy:
             return False
         if not self._filled:
             return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, ClassVar, Self, TypeAlias
@@ -58,6 +58,7 @@ class Work(ABC):
         self._filled: set[str] = set()  # of those the tables that this Work was given
         self._before: dict[str, str | None] = {}  # how it stood when the transaction began
         self._half_made = False  # making one was broken off: the connection is not to be kept
+        self._covered = False  # views stand in the place of tables: nor then
 
     @abstractmethod
     def execute(self, sql: str, params: Params = ()) -> list[Row]:
@@ -79,7 +80,43 @@ class Work(ABC):
 
     def real(self, table: str) -> str:
         """A table as SQL names it, whole also on a Work that is limited."""
-        return f"{self._schema()}.{checked_name(table)}" if self.is_limited else table
+        return self.base(table) if self.is_limited else table
+
+    def base(self, table: str) -> str:
+        """A real table as SQL names it, whatever covers it."""
+        return f"{self._schema()}.{checked_name(table)}"
+
+    @contextmanager
+    def covered(self, views: Mapping[str, str]) -> Iterator[None]:
+        """Views in the place of real tables, for as long as it lasts.
+
+        Begun outside transactions, and not on a Work that is limited. The connection is kept only
+        where all of them went.
+
+        Args:
+            views: table → what is read in its place; a real table is named there by `base`.
+
+        Raises: StoreError.
+        """
+        self._covered = True
+        for name, query in views.items():
+            self.execute(f"{_VIEW} {checked_name(name)} AS {query}")
+        self._forget_plans()
+        try:
+            yield
+        finally:
+            for name in views:
+                self.execute(f"DROP VIEW {name}")
+            self._forget_plans()
+        self._covered = False
+
+    def _forget_plans(self) -> None:  # noqa: B027 -- one database does so by itself
+        """Find tables anew by their names in statements that were prepared before."""
+
+    @property
+    def _is_tidy(self) -> bool:
+        """Whether nothing that was made here was left halfway."""
+        return not (self._half_made or self._covered)
 
     @abstractmethod
     def _schema(self) -> str:

@@ -111,6 +111,10 @@ def test_school_and_entity_select_what_is_compared(quick: Shell) -> None:
 def test_what_cannot_be_compared_has_a_code_of_its_own(quick: Shell, tmp_path: Path) -> None:
     quick.of_source("sync")
     assert quick.of_source("diff", "--csv", "-", "--json").code == 64
+    assert quick("diff").code == 64
+    assert quick.of_source("diff", "--target", "iets").code == 64
+    assert quick("diff", "--target", "iets").code == 2
+    assert "--source" in quick("diff", "--target", "somtoday-demo").err  # nothing goes there
     assert quick.of_source("diff", "--csv", str(tmp_path)).code == 2
     assert quick.of_source("diff", "--school", "98ZZ").code == 2
     quick.line.sandbox.misbehave(faults.NotJson(path="connect/vestiging", count=None))

@@ -124,7 +124,7 @@ def test_who_may_act_for_another_tenant_sees_and_changes_nothing_of_this_one(
     assert said.code == 2
     before = quick.everything()
     assert KOPPELING not in said.err.replace(f"'{KOPPELING}'", "")  # what he typed, no suggestion
-    assert quick("plan", "show", str(plan)).code == 4
+    assert quick("plan", "show", str(plan)).code == 2
     assert [report["tenant"] for report in quick("purge", "--yes", "--json").data] == ["ander"]
     assert quick("keys", "--json").data[0]["tenant"] == "ander"
     assert len(quick("keys", "--json").data) == 1

@@ -40,7 +40,7 @@ from fixtures.school.day import Day
 from fixtures.school.plan import NARROW, Rights, plan_school
 from mappings.canonical.fields import Entity
 from mappings.somtoday import MAPPING
-from sync_engine import runs
+from sync_engine import planning
 from sync_engine.plan import Planner
 from tests.support.canaries import Canaries
 from tests.support.coredump import core_dump
@@ -345,7 +345,7 @@ def _injected(story: Story, patch: pytest.MonkeyPatch) -> None:
         (SomtodayConnector, "parse", warn_of_body),
         (type(MAPPING), "map", quote_record),
         (Planner, "plan", quote_names),
-        (runs, "apply", quote_names),
+        (planning, "apply", quote_names),
         (httpx.Client, "send", refuse),
     ]
     for owner, name, raising in places:

@@ -66,7 +66,10 @@ def test_a_school_is_mapped_again_without_a_single_question_to_the_source(
     before = shell.everything()
     dry = shell.of_source("replay", "--dry-run", "--json")
     assert shell.everything() == before
-    done = shell.of_source("replay", "--json")
+    said = shell.of_source("replay", stdin="n\n")
+    assert (said.code, shell.everything() == before) == (0, True)
+    assert "wijzigt leerling" in said.out  # what it would do, and nothing of it done
+    done = shell.of_source("replay", "--json", "--yes")
     assert not shell.line.sandbox.requests
     assert (dry.code, done.code) == (0, 0)
     assert done.data["steps"] == dry.data["steps"]
@@ -74,7 +77,7 @@ def test_a_school_is_mapped_again_without_a_single_question_to_the_source(
     assert done.data["applied"]["leerling.change"] >= len(names(shell))
     assert all(name == name.upper() for name in names(shell))
     assert {r["state"] for r in done.data["readings"]} == {"replayed"}
-    assert shell.of_source("replay", "--json").data["steps"] == {}
+    assert shell.of_source("replay", "--json", "--yes").data["steps"] == {}
     core = core_dump(shell.line.hub)
     read = shell.of_source("sync", "--json").data
     assert (read["outcome"], read["steps"]) == ("done", {})
@@ -132,11 +135,11 @@ def test_entity_since_and_what_is_left_out_are_told(
         "(SELECT MIN(record_id) FROM shadow WHERE entity = 'leerling')"
     )
     later = (quick.line.clock.now() + timedelta(days=1)).date().isoformat()
-    none = quick.of_source("replay", "--since", later, "--json")
+    none = quick.of_source("replay", "--since", later, "--json", "--yes")
     assert (none.code, none.data["steps"]) == (0, {})
-    groups = quick.of_source("replay", "--entity", "stamgroep", "--json").data
+    groups = quick.of_source("replay", "--entity", "stamgroep", "--json", "--yes").data
     assert ({r["resource"] for r in groups["readings"]}, groups["steps"]) == ({"stamgroep"}, {})
-    done = quick.of_source("replay", "--entity", "leerling")
+    done = quick.of_source("replay", "--entity", "leerling", "--yes")
     assert done.code == 0
     assert "overgeslagen, gewist: 1" in done.out
     listed = quick("runs", "--json").data

@@ -41,7 +41,9 @@ def states(shell: Shell) -> dict[str, str]:
 
 
 def test_maintenance_keeps_a_person_out_too_and_says_how_to_end_it(shell: Shell) -> None:
-    begun = shell("source", "maintenance", KOPPELING, "--why", "migratie", "--until", "2030-01-01")
+    begun = shell(
+        "source", "maintenance", KOPPELING, "--why", "migratie", "--until", "2030-01-01", "--yes"
+    )
     assert begun.code == 0
     assert "onderhoud: migratie" in begun.out
     assert "2030-01-01 00:00" in begun.out
@@ -54,13 +56,15 @@ def test_maintenance_keeps_a_person_out_too_and_says_how_to_end_it(shell: Shell)
     assert parts[KOPPELING] == f"{KOPPELING} is in maintenance"
     assert parts[KERN] == ""
     assert shell.line.sandbox.requests == []
-    assert shell("source", "maintenance", KOPPELING, "end").code == 0
+    assert shell("source", "maintenance", KOPPELING, "end", stdin="j\n").code == 0
     assert states(shell) == {KOPPELING: "on", KERN: "on"}
     assert shell.sync().code == 0
 
 
 def test_switched_off_a_person_may_still_try_and_is_told(shell: Shell) -> None:
-    off = shell("source", "off", "--system", "somtoday", "--why", "leverancier stopt", "--json")
+    off = shell(
+        "source", "off", "--system", "somtoday", "--why", "leverancier stopt", "--yes", "--json"
+    )
     assert [(view["name"], view["state"]) for view in off.data] == [(KOPPELING, "off")]
     said = shell.sync()
     assert said.code == 0
@@ -68,7 +72,9 @@ def test_switched_off_a_person_may_still_try_and_is_told(shell: Shell) -> None:
     assert states(shell)[KOPPELING] == "off"
     todo = shell("todo", "--json").data
     (item,) = (item for item in todo["items"] if item["kind"] == "off")
-    assert shell(*item["command"].split()[1:]).code == 0
+    assert shell(*item["command"].split()[1:], stdin="n\n").code == 0
+    assert states(shell)[KOPPELING] == "off"  # he said no
+    assert shell(*item["command"].split()[1:], stdin="j\n").code == 0
     assert states(shell)[KOPPELING] == "on"
     trail = [line["action"] for line in shell("audit", "show", "--json").data]
     assert {"source off", "source on"} <= set(trail)
@@ -83,7 +89,7 @@ def test_what_is_wrong_on_the_command_line_changes_nothing(quick: Shell) -> None
         ("source", "on", "--system", "bestaatniet"),
         ("source", "off", "bestaatniet", "--why", "x"),
     ):
-        said = quick(*arguments)
+        said = quick(*arguments, "--yes")
         assert said.code == 2, arguments
         paragraph(said)
     assert quick("source", "maintenance", KOPPELING, "end", "--why", "x").code == 64

@@ -82,13 +82,10 @@ class Acts(Oracle):
     def take_back(self, past: Acts, source: str) -> None:
         """The last decision is no more: who became what by it is who he was, and judged anew."""
         none = self.last - self.core.keys()
-        self.merged |= (
-            self.last & past.core.keys()
-        )  # the periods of its members are compared no longer
         self._restore(past)
         self.accepted = {n: claims for n, claims in self.accepted.items() if n in self.core}
         self.decided, self.apart = past.decided, past.apart
-        self.refers |= {n: {} for n in self.last if n[0] == source}
+        self.refers |= {n: {"anew": True} for n in self.last if n[0] == source}
         self._act(source, none)
 
     def _settle(self, verdict: str, nodes: set[Node], source: str, *waiting: Node) -> None:

@@ -130,9 +130,9 @@ class Identity:
         return {(kind, (node[1], *v)) for kind, v in keys.items() if all(v) and kind not in none}
 
     def _refers(self, node: Node) -> Row:
-        """To whom it refers; of what is no part of a key only whether that is known."""
-        who = {name: self._resolve(v) for name, v in self._said(node, self.received).items()}
-        return {name: who[name] if name in PARTS else who[name] is None for name in who}
+        """Who its keys are about, when it was judged last."""
+        said = self._said(node, self.received)
+        return {name: self._resolve(v) for name, v in said.items() if name in PARTS}
 
     def _takes(self, node: Node, other: Node) -> bool:
         """Whether a node has a personal number that was another's."""

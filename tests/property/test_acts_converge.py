@@ -151,7 +151,7 @@ class People(Machine):
         known = [n for n in core if n[1] == LEERLING]
         if cases and known:
             node, target = data.draw(st.sampled_from(cases)), data.draw(st.sampled_from(known))
-            self._decide(data, data.draw(VERDICTS), node, target)
+            self._decide(data.draw(VERDICTS), node, target, back=data.draw(st.booleans()))
 
     def parts(self, data: st.DataObject) -> None:
         """A record is not who it was taken for: somebody else, or a pupil of his own."""
@@ -165,9 +165,10 @@ class People(Machine):
             others = [n for n in core if n[1] == LEERLING and core[n] != core[node]]
             split = data.draw(st.booleans())
             if others and not split:
-                self._decide(data, Verdict.LINK, node, data.draw(st.sampled_from(others)))
+                target, back = data.draw(st.sampled_from(others)), data.draw(st.booleans())
+                self._decide(Verdict.LINK, node, target, back=back)
             else:
-                self._decide(data, Verdict.SPLIT, node, node)
+                self._decide(Verdict.SPLIT, node, node, back=data.draw(st.booleans()))
 
     def merges(self, data: st.DataObject) -> None:
         """Two pupils are one."""
@@ -175,7 +176,32 @@ class People(Machine):
         known = sorted({core[n] for n in core if n[1] == LEERLING})
         if len(known) > 1:
             one, other = data.draw(st.permutations(known))[:2]
-            self._decide(data, Verdict.MERGE, one, other)
+            self._decide(Verdict.MERGE, one, other, back=data.draw(st.booleans()))
+
+    def parted_and_joined(self) -> None:
+        """Histories in which hub and oracle once were of two minds."""
+        school = {"naam": "Haven", "vestigingsnummer": "99XX01"}
+        group = {"naam": "1A", "soort": "stamgroep", "schooljaar": "2026/2027", "vestiging": "v"}
+        for name, source in self.bench.sources.items():
+            source.put(Entity.VESTIGING, "v", **school)
+            source.put(Entity.OPLEIDING, "o", naam="Havo", code="0150", vestiging="v")
+            source.put(LEERLING, "a", achternaam="Bakker", eck_id=SHARED)
+            source.put(Entity.INSCHRIJVING, "i", leerling="a", vestiging="v", opleiding="o")
+            source.put(Entity.GROEP, "g", **group, leerlingen=["a", "later"])
+            self._run(name)
+        mine, other = (("s0", str(LEERLING), "a"), ("s1", str(LEERLING), "a"))
+        self._decide(Verdict.SPLIT, other, other, back=True)
+        self._decide(Verdict.SPLIT, other, other, back=False)
+        self._decide(Verdict.MERGE, mine, other, back=True)
+        self.bench.sources["s2"].put(LEERLING, "b", achternaam="Bakker", eck_id=SHARED)
+        self._run("s2")  # he is not by himself one of the two
+        self.bench.sources["s1"].put(Entity.GROEP, "namesake", **group)
+        self._run("s1")
+        self.bench.sources["s0"].put(LEERLING, "later", achternaam="Jansen")
+        self._run("s0")  # a member who arrives makes no doubt of his groep
+        self._decide(Verdict.MERGE, mine, other, back=False)
+        for name in self.bench.sources:  # the inschrijvingen follow
+            self._run(name)
 
     def leave(self) -> None:
         """Let the hub go, after a failure."""
@@ -193,7 +219,7 @@ class People(Machine):
 
     # -- how ---------------------------------------------------------------------------------------
 
-    def _decide(self, data: st.DataObject, verdict: Verdict, node: Node, target: Node) -> None:
+    def _decide(self, verdict: Verdict, node: Node, target: Node, *, back: bool) -> None:
         past, name = self.oracle.copy(), node[0]
         if verdict is Verdict.MERGE:
             one, other = self._core(node), self._core(target)
@@ -206,7 +232,7 @@ class People(Machine):
             self.oracle.decide(str(verdict), node, target)
         self._did(str(verdict), True)
         self._compare(acted=True)
-        if data.draw(st.booleans()):
+        if back:
             ((act,),) = self.bench.query("SELECT MAX(act) FROM decision")
             self._act(name, Kind.DECIDE, lifted=act)
             self.oracle.take_back(past, name)
@@ -277,6 +303,15 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Store.open(f"sqlite:///{path}", create=True) as store:
         store.upgrade()
     return path
+
+
+def test_what_was_parted_and_joined_leaves_the_fold_of_what_is_accepted(template: Path) -> None:
+    kind: type[People] = type("People", (People,), {"stores": lambda: on_sqlite(template)})
+    machine = kind()
+    try:
+        machine.parted_and_joined()
+    finally:
+        machine.leave()
 
 
 def test_any_acts_leave_the_fold_of_what_is_accepted(template: Path) -> None:

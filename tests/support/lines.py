@@ -44,10 +44,12 @@ def configuration(
     sandbox: SomtodaySandbox, *, url: str | None = None, page_size: int = 100, more: str = ""
 ) -> str:
     """The example configuration, pointed at a sandbox; `more` is TOML to add."""
-    lines = example().replace("http://127.0.0.1:8750/rest/v1", sandbox.api_base)
-    lines = lines.replace("http://127.0.0.1:8750/oauth2/token", sandbox.token_url)
-    lines = lines.replace("00000000-0000-4000-8000-000000009900", sandbox.school.uuid)
-    lines = lines.replace('"koppelhub-demo"', f'"{sandbox.credentials.client_id}"')
+    lines = example().replace("http://127.0.0.1:8765/rest/v1", sandbox.api_base)
+    lines = lines.replace("http://127.0.0.1:8765/oauth2/token", sandbox.token_url)
+    lines = lines.replace("cc918e59-d507-4109-8c1a-ff6372a15ccd", sandbox.school.uuid)
+    lines = lines.replace(
+        'client_id = "koppelhub"', f'client_id = "{sandbox.credentials.client_id}"'
+    )
     if url is not None:
         lines = lines.replace('url = "sqlite:///koppelhub.db"', f'url = "{url}"')
     options = f'per_second = "0"\npage_size = "{page_size}"\nclient_secret = '

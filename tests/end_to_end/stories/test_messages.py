@@ -148,3 +148,32 @@ def test_a_correction_may_be_refused_and_is_told_as_such(school: Delivering) -> 
     unknown = story.shell("outbox", "show", "99999")
     assert unknown.code != 0
     assert "dichtstbijzijnde" in unknown.err
+
+
+def test_a_school_is_told_what_the_other_system_has_otherwise(
+    school: Delivering, tmp_path: Path
+) -> None:
+    story, child = school.story, school.story.child(5)
+    key = story.hub_key(story.number(child))
+    same = story.shell("diff", "--target", "afnemer")
+    assert (same.code, "Er is geen verschil." in same.out) == (0, True)
+    was = school.intake.pupils[key]["achternaam"]
+    story.changes.patch(story.uuid(child), achternaam="Vandenberghe")
+    story.night()
+
+    told = story.shell("diff", "--target", "afnemer")
+    assert told.code == 1
+    assert f"anders: {key}" in told.out
+    assert f"achternaam: Vandenberghe -> {was}" in told.out
+    assert "klaar om te versturen" in told.out
+    found = story.shell("diff", "--target", "afnemer", "--json").data
+    (record,) = found["records"]
+    assert (record["op"], record["key"]) == ("other", key)
+    assert record["fields"] == {"achternaam": ["Vandenberghe", was]}
+    assert (found["ops"], found["states"]) == ({"other": 1}, {"ready": 1})
+    path = tmp_path / "verschil.csv"
+    assert story.shell("diff", "--target", "afnemer", "--csv", str(path)).code == 1
+    heading, line = path.read_text(encoding="utf-8-sig").splitlines()
+    assert heading == "verschil;hubsleutel;veld;hoort te hebben;bevestigd;bericht"
+    assert line.startswith(f"anders;{key};achternaam;Vandenberghe;{was};bericht ")
+    assert school.messages()[0]["state"] == "ready"  # looking sent nothing

@@ -44,6 +44,28 @@ def test_swapped_twins_are_a_case_and_nothing_changes(both: Story) -> None:
     story.calm()
 
 
+def test_two_whose_numbers_differ_do_not_become_one_by_a_wrong_key(story: Story) -> None:
+    """Twins were swapped, and who decides the case types the key of the brother."""
+    diederik, daan = story.child(10), story.child(11)
+    key, other = (story.hub_key(story.number(child)) for child in (diederik, daan))
+    count = pupils(story)
+    story.mistakes.swap(diederik, daan)
+    story.night()
+    case = next(c for c in story.cases() if c["source_key"] == story.uuid(diederik))
+
+    wrong = ("case", "link", str(case["id"]), "--to", other, "--why", "x", "--yes")
+    for typed in (wrong, ("case", "merge", key, other, "--yes")):
+        said = story.shell(*typed)
+        assert said.code == 4, said
+        assert {key, other} <= set(said.err.split())
+        assert "eck_id" in said.err
+        assert "Diederik" not in said.err
+    assert pupils(story) == count
+    assert len(story.cases()) == 2
+    story.types(*wrong[:-1], "--numbers-differ", stdin="j\n")  # a person may insist
+    assert pupils(story) == count - 1
+
+
 def test_the_helpdesk_lets_an_exchange_stand_that_was_meant(story: Story) -> None:
     """The records had been the wrong way round since they were made; now they are right."""
     diederik, daan = story.child(10), story.child(11)

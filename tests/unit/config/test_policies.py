@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from config.correlation import Correlation, OtherScale
 from config.errors import ConfigurationError
 from config.guards import GuardKind, Rest, Threshold
 from config.policies import (
     Absence,
     Authority,
-    Correlation,
     DriftReaction,
     Gone,
     Policy,
@@ -48,7 +48,7 @@ def test_the_packaged_defaults_are_the_documented_ones() -> None:
     assert policy.guards.close.floor == 5
     assert policy.guards.create.floor == policy.guards.change.floor == 50
     assert policy.guards.empty.share == 0.2
-    assert policy.correlation.link_at is None
+    assert policy.correlation.sure_at is None
     weights = policy.correlation.weights
     twins = (sum(weights.values()) - weights["roepnaam"]) / sum(weights.values())
     assert twins < policy.correlation.case_at
@@ -196,11 +196,47 @@ def test_a_scope_warns_at_a_fifth_and_blocks_at_half() -> None:
     assert not absence.blocks(0, 0)
 
 
-def test_a_score_links_only_above_a_case() -> None:
+def test_policy_is_sure_of_cases_only_and_never_links_by_a_score() -> None:
     with pytest.raises(ValidationError, match="at least case_at"):
-        Correlation(weights={"achternaam": 1}, case_at=0.8, link_at=0.7)
+        Correlation(weights={"achternaam": 1}, case_at=0.8, sure_at=0.7)
+    with pytest.raises(ValidationError, match="at least case_at"):  # together, for one entity
+        Correlation(
+            weights={"achternaam": 1},
+            case_at=0.8,
+            sure_at=0.85,
+            entities={"leerling": OtherScale(case_at=0.9)},
+        )
+    with pytest.raises(ValidationError, match=r"sources.som.entities.groep: only leerling and"):
+        changed("correlation", sources={"som": {"entities": {"groep": {"case_at": 0.9}}}})
+    with pytest.raises(ValidationError, match="link_at"):
+        changed("correlation", link_at=0.9)
     with pytest.raises(ValidationError, match="above 0"):
         Correlation(weights={"achternaam": 0}, case_at=0.8)
+
+
+def test_the_most_specific_scale_counts() -> None:
+    correlation = changed(
+        "correlation",
+        case_at=0.8,
+        entities={"leerling": {"case_at": 0.81, "sure_at": 0.99}},
+        sources={"som": {"case_at": 0.82, "entities": {"medewerker": {"case_at": 0.83}}}},
+    ).correlation
+    found = {
+        (entity, source): correlation.of(entity, source).case_at
+        for entity in ("leerling", "medewerker")
+        for source in ("som", "magister")
+    }
+    assert found == {
+        ("leerling", "magister"): 0.81,
+        ("medewerker", "magister"): 0.8,
+        ("leerling", "som"): 0.82,
+        ("medewerker", "som"): 0.83,
+    }
+    assert correlation.of("leerling", "som").sure_at == 0.99
+    assert correlation.of("medewerker", "som").sure_at is None
+    assert correlation.of("leerling").is_sure(0.99)
+    assert not correlation.of("leerling").is_sure(0.989)
+    assert not correlation.of("medewerker").is_sure(1.0)
 
 
 def test_a_name_that_the_schema_does_not_have_is_refused() -> None:

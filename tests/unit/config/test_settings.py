@@ -195,6 +195,11 @@ def test_only_the_environment_that_is_given_counts(
         ("[policy.guards.close]\nshare = 5", "policy.guards: close: a share is at most 1"),
         ("[policy.absence]\nconfirm_after = 6", "policy.absence.confirm_after: must be a duration"),
         ("[policy.authority.order]\n'*' = ['niemand']", "names a koppeling that there is not"),
+        (
+            "[policy.guards.sources.niemand.close]\nnumber = 3",
+            "guards.sources.niemand: there is no",
+        ),
+        ("[policy.correlation.sources.niemand]\ncase_at = 0.9", "correlation.sources.niemand"),
         ("[[tenant]]\nname = 'a b'", "tenant[a b].name: "),
         (
             "[[tenant]]\nname = 'leeg'\ntitle = 'x'\nschool = []",

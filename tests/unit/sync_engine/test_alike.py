@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from fixtures.school.keys import synthetic_bsn
 from mappings.canonical.fields import Entity
 from sync_engine.alike import alike_cases
 from sync_engine.options import Kind
@@ -77,6 +80,72 @@ def test_all_become_one_in_one_act_and_their_relations_follow(make: Make) -> Non
     assert len(bench.cases()) == 4
     assert bench.query("SELECT COUNT(*) FROM verzorger_relatie") == [(5,)]
     assert bench.sync("s1").steps == {}
+
+
+def pupils(make: Make, *sides: dict[str, Any]) -> Bench:
+    """One leerling in both sources, of whom names and birth date agree; a case."""
+    bench = make(2)
+    for name, more in zip(("s0", "s1"), sides, strict=True):
+        told = {"achternaam": "Jansen", "roepnaam": "Anna", "geboortedatum": "2012-03-04"}
+        bench.sources[name].put(Entity.LEERLING, name, **(told | more))
+    bench.settle(rounds=1)
+    assert len(bench.cases()) == 1
+    return bench
+
+
+def at(postcode: str, **more: Any) -> dict[str, Any]:
+    return {"adres": {"straat": "Kade", "postcode": postcode}, **more}
+
+
+@pytest.mark.parametrize(("sure_at", "taken"), [(None, 0), (0.9, 1), (0.901, 0)])
+def test_who_scores_what_policy_is_sure_at_is_answered_with_the_rest(
+    make: Make, sure_at: float | None, taken: int
+) -> None:
+    bench = pupils(make, at("1234AB"), at("9999ZZ", email="anna@school.example"))
+    if sure_at is not None:
+        bench.policy(
+            correlation={"sources": {"s1": {"entities": {"leerling": {"sure_at": sure_at}}}}}
+        )
+    bench.settle(rounds=1)
+    assert len(bench.cases()) == 1  # however sure: a person answers
+    found = alike_cases(bench.hub, "s1", "leerling")
+    assert (len(found.found), found.differing, found.sure_at) == (taken, taken, sure_at)
+    assert [(one.score, one.differs) for one in found.found] == [(0.9, ("adres",))] * taken
+    assert found.left["iets is anders"] == 1 - taken
+    if taken:
+        decide(bench, found.cases)
+        assert bench.core(Entity.LEERLING, "s0") == bench.core(Entity.LEERLING, "s1", "s1")
+
+
+@pytest.mark.parametrize(
+    "sides",
+    [
+        ({"bsn": synthetic_bsn(1)}, {"bsn": synthetic_bsn(2)}),
+        ({"eck_id": ECK.format("a" * 128)}, {"eck_id": ECK.format("b" * 128)}),
+    ],
+)
+def test_of_who_has_another_personal_number_nobody_is_sure(
+    make: Make, sides: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
+    bench = pupils(make, *sides)
+    bench.policy(correlation={"case_at": 0.1, "sure_at": 0.1})
+    assert alike_cases(bench.hub, "s1", "leerling").found == []
+
+
+def test_of_whom_only_a_number_or_a_name_led_to_nobody_is_sure(make: Make) -> None:
+    bench = pupils(make, at("1234AB"), at("9999ZZ"))
+    bench.policy(correlation={"case_at": 0.1, "sure_at": 0.1})
+    assert len(alike_cases(bench.hub, "s1", "leerling").found) == 1
+    for agrees in ('["leerlingnummer"]', '["achternaam","roepnaam"]'):
+        with bench.hub.store.work() as work:
+            work.execute(
+                "UPDATE zaak SET detail = ?",
+                (
+                    f'[{{"core_id":{bench.core(Entity.LEERLING, "s0")},"score":1.0,'
+                    f'"agrees":{agrees}}}]',
+                ),
+            )
+        assert alike_cases(bench.hub, "s1", "leerling").found == []
 
 
 def test_what_is_shown_is_what_is_done_and_it_is_taken_back_whole(make: Make) -> None:

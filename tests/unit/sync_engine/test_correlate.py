@@ -292,6 +292,30 @@ def test_who_looks_like_another_is_a_case_and_never_a_link(make: Make) -> None:
     assert "Jansen" not in detail
 
 
+@pytest.mark.parametrize(
+    ("tables", "is_case"),
+    [
+        ({"case_at": 0.9}, True),  # nine tenths of the weight agree
+        ({"case_at": 0.901}, False),
+        ({"case_at": 0.9, "entities": {"leerling": {"case_at": 0.901}}}, False),
+        ({"case_at": 0.901, "sources": {"s1": {"case_at": 0.9}}}, True),
+        ({"case_at": 0.5, "sure_at": 0.5}, True),  # sure or not: a person answers
+    ],
+)
+def test_from_the_threshold_on_it_is_a_case_and_below_it_is_new(
+    make: Make, tables: dict[str, Any], *, is_case: bool
+) -> None:
+    bench = make(2)
+    bench.policy(correlation=tables)
+    here, there = ({"adres": {"straat": "Kade", "postcode": code}} for code in ("1234AB", "9999ZZ"))
+    put(bench, "s0", Entity.LEERLING, "a", **LEERLING, **here)
+    put(bench, "s1", Entity.LEERLING, "b", **LEERLING, **there)
+    bench.sync("s0")
+    bench.sync("s1")
+    assert bench.cases() == ([("s1", "leerling", "b", "score")] if is_case else [])
+    assert len(bench.query("SELECT id FROM leerling")) == (1 if is_case else 2)
+
+
 def test_what_refers_to_a_disputed_record_waits_and_follows_it(make: Make) -> None:
     bench = make(2)
     put(bench, "s0", Entity.LEERLING, "a", **LEERLING)
@@ -368,6 +392,25 @@ def test_a_group_whose_vestiging_arrives_late_is_matched_again(make: Make) -> No
     bench.sync("s1")
     assert bench.core(Entity.GROEP, "g") == bench.core(Entity.GROEP, "g", "s1")
     assert len(bench.query("SELECT id FROM groep")) == 1
+
+
+def test_a_group_is_not_matched_again_because_a_member_arrives(make: Make) -> None:
+    """Nothing that it is known by is another; a namesake that came meanwhile is no doubt of it."""
+    bench = make(2)
+    vestigingen(bench)
+    put(bench, "s0", Entity.GROEP, "g", **GROEP, leerlingen=["komt nog"])
+    put(bench, "s1", Entity.GROEP, "h", **GROEP)
+    bench.sync("s0")
+    bench.sync("s1")
+    put(bench, "s1", Entity.GROEP, "namesake", **GROEP)
+    bench.sync("s1")
+    put(bench, "s0", Entity.LEERLING, "komt nog", achternaam="Jansen")
+    bench.sync("s0")
+    assert bench.cases() == []
+    member = bench.core(Entity.LEERLING, "komt nog")
+    assert bench.query("SELECT groep_id, persoon_id FROM groepsdeelname") == [
+        (bench.core(Entity.GROEP, "g"), member)
+    ]
 
 
 # -- merging ---------------------------------------------------------------------------------------

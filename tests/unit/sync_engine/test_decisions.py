@@ -156,8 +156,9 @@ def test_a_split_that_is_taken_back_is_as_before(make: Make) -> None:
     decide(bench, Verdict.SPLIT, "l1", "s1")
     report = lift(bench, act_of(bench), "s1")
     assert (report.outcome, report.error) == (Outcome.DONE, "")
-    assert core(bench)["leerling"] == before["leerling"]
-    assert core(bench)["link"] == before["link"]
+    after = core(bench)  # the number that was given stands for him whom it became
+    assert [row[1] for row in after.pop("alias")] == [bench.core(Entity.LEERLING, "l0")]
+    assert after == {name: rows for name, rows in before.items() if name != "alias"}
     bench.settle()
     assert core(bench)["inschrijving"] == before["inschrijving"]
     assert bench.query("SELECT COUNT(*) FROM leerling") == [(1,)]
@@ -292,3 +293,89 @@ def test_classmates_who_were_merged_are_both_in_their_groep_again(make: Make) ->
     decide(bench, Verdict.MERGE, core_id=one, other=other)
     assert lift(bench, act_of(bench)).error == ""
     assert core(bench) == before
+
+
+# -- by what others are known ----------------------------------------------------------------------
+
+
+def test_what_is_in_doubt_again_is_known_by_the_keys_that_it_had(make: Make) -> None:
+    """Parted, made one and parted again: who comes with their number is neither by himself."""
+    bench = make(3)
+    pupil = {"achternaam": "Bakker", "bsn": synthetic_bsn(1)}
+    for name in ("s0", "s1"):
+        bench.sources[name].put(Entity.LEERLING, "a", **pupil)
+        bench.sync(name)
+    decide(bench, Verdict.SPLIT, "a", "s1")
+    one, other = bench.core(Entity.LEERLING, "a"), bench.core(Entity.LEERLING, "a", "s1")
+    decide(bench, Verdict.MERGE, core_id=one, other=other)
+    lift(bench, act_of(bench))
+    bench.sources["s2"].put(Entity.LEERLING, "a", **pupil)
+    bench.sync("s2")
+    assert ("s2", "leerling", "a", "match") in bench.cases()
+
+
+def test_a_merge_asks_nothing_of_a_record_that_it_moves(make: Make) -> None:
+    """That their numbers differ a person has seen."""
+    bench = make()
+    for key, number in (("a", 1), ("b", 2)):
+        bench.sources["s0"].put(Entity.LEERLING, key, achternaam="Bos", bsn=synthetic_bsn(number))
+    bench.sync()
+    bench.sources["s0"].put(Entity.LEERLING, "a", achternaam="Dam", bsn=synthetic_bsn(1))
+    bench.sync(plan_only=True)  # it is received, and judged with the act
+    one, other = bench.core(Entity.LEERLING, "a"), bench.core(Entity.LEERLING, "b")
+    assert decide(bench, Verdict.MERGE, core_id=one, other=other).error == ""
+    assert bench.cases() == []
+    bench.settle()
+    assert bench.cases() == []
+
+
+def test_a_record_that_has_the_key_of_a_moved_one_of_another_source_stays_known(make: Make) -> None:
+    bench = make(3)
+    mine, other = bench.sources["s0"], bench.sources["s1"]
+    mine.put(Entity.LEERLING, "a", achternaam="Vos", bsn=synthetic_bsn(1))
+    mine.put(Entity.LEERLING, "b", achternaam="Bos")
+    other.put(Entity.LEERLING, "a", achternaam="Bos", bsn=synthetic_bsn(2))
+    bench.settle(rounds=1)
+    one, two = bench.core(Entity.LEERLING, "b"), bench.core(Entity.LEERLING, "a", "s1")
+    decide(bench, Verdict.MERGE, core_id=one, other=two)
+    bench.sources["s2"].put(Entity.LEERLING, "c", achternaam="Vos", bsn=synthetic_bsn(1))
+    bench.sync("s2")
+    assert bench.core(Entity.LEERLING, "c", "s2") == bench.core(Entity.LEERLING, "a")
+
+
+def test_inschrijvingen_become_one_when_their_pupils_do(make: Make) -> None:
+    bench = make(2)
+    for name, surname in (("s0", "Bos"), ("s1", "Dam")):
+        source = bench.sources[name]
+        source.put(Entity.VESTIGING, "v", naam="Haven", vestigingsnummer="99XX01")
+        source.put(Entity.OPLEIDING, "o", naam="Havo", code="0150", vestiging="v")
+        source.put(Entity.LEERLING, "a", achternaam=surname)
+        source.put(Entity.INSCHRIJVING, "i", leerling="a", vestiging="v", opleiding="o")
+        bench.sync(name)
+    one, other = bench.core(Entity.LEERLING, "a"), bench.core(Entity.LEERLING, "a", "s1")
+    decide(bench, Verdict.MERGE, core_id=one, other=other)
+    bench.settle(rounds=1)
+    assert bench.query("SELECT leerling_id FROM inschrijving") == [(one,)]
+    assert bench.cases() == []
+
+
+def test_who_comes_to_an_inschrijving_that_moved_is_not_taken_for_its_former_pupil(
+    make: Make,
+) -> None:
+    """After a split the inschrijving of one is found by him, and not by the other."""
+    bench = make(3)
+    place = {"leerling": "a", "vestiging": "v", "opleiding": "o"}
+    for name in ("s0", "s1", "s2"):
+        source = bench.sources[name]
+        source.put(Entity.VESTIGING, "v", naam="Haven", vestigingsnummer="99XX01")
+        source.put(Entity.OPLEIDING, "o", naam="Havo", code="0150", vestiging="v")
+        source.put(Entity.LEERLING, "a", achternaam="Bos", bsn=synthetic_bsn(1))
+    bench.sources["s1"].put(Entity.INSCHRIJVING, "i", **place)
+    bench.settle(rounds=1)
+    decide(bench, Verdict.SPLIT, "a", "s1")
+    bench.sources["s0"].put(Entity.INSCHRIJVING, "j", **place)
+    bench.sync("s0")
+    one, other = bench.core(Entity.LEERLING, "a"), bench.core(Entity.LEERLING, "a", "s1")
+    found: dict[int, int] = dict(bench.query("SELECT id, leerling_id FROM inschrijving"))
+    assert found[bench.core(Entity.INSCHRIJVING, "j")] == one
+    assert found[bench.core(Entity.INSCHRIJVING, "i", "s1")] == other

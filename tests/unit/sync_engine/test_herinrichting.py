@@ -15,7 +15,7 @@ from config.clock import local_date
 from config.guards import GuardKind
 from mappings.canonical.fields import Entity
 from sector.identifiers import Vestigingsnummer
-from sync_engine import runs
+from sync_engine import planning, runs
 from sync_engine.herinrichtingen import in_force
 from sync_engine.options import Decision, Kind, Options, Verdict
 from sync_engine.outcome import Outcome, RunReport
@@ -527,7 +527,7 @@ def test_a_run_that_was_killed_leaves_the_matching_to_the_next(
     night(school)
     _in_force_unseen(school, herinrichting())
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "apply", _killed)
+        patch.setattr(planning, "apply", _killed)
         with pytest.raises(KeyboardInterrupt):
             night(school)
     night(school)

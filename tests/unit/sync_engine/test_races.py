@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 
 from mappings.canonical.fields import Entity
-from sync_engine import runs
+from sync_engine import planning, runs
 from sync_engine.context import Context
 from sync_engine.deadline import Deadline
 from sync_engine.errors import StoreError
@@ -90,7 +90,7 @@ def test_a_refold_left_by_a_run_that_broke_off_is_done_by_one_under_way(make: Ma
             raise StoreError("broken")
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(runs, "apply", broken)
+            patch.setattr(planning, "apply", broken)
             assert bench.sync("s1").outcome is Outcome.FAILED
         assert len(bench.query("SELECT * FROM refold")) == 1
 

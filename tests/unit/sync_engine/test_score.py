@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
+from config.correlation import Scale
 from config.policies import Policy
 from sync_engine.score import score_person
 
-POLICY = Policy.defaults().correlation
+POLICY = Policy.defaults().correlation.of("leerling")
 
 
 def form(**changes: Any) -> dict[str, Any]:
@@ -28,6 +30,13 @@ def test_equal_persons_score_one() -> None:
     assert found is not None
     assert (found.core_id, found.score) == (5, 1.0)
     assert found.agrees == ("geboortedatum", "achternaam", "roepnaam", "postcode")
+
+
+def test_a_case_begins_at_the_threshold_and_not_below_it() -> None:
+    moved = form(adres={"postcode": "9999ZZ"})  # nine tenths of the weight agree
+    for case_at, is_case in ((0.9, True), (math.nextafter(0.9, 1), False), (0.899, True)):
+        scale = Scale(weights=POLICY.weights, case_at=case_at)
+        assert (score_person(moved, PERSON, scale) is not None) is is_case
 
 
 def test_spelling_counts_little() -> None:

@@ -406,3 +406,36 @@ def test_an_instant_column_is_aware_on_both(store: Store) -> None:
     assert found.utcoffset() == timedelta()
     with store.work() as work:
         assert work.execute("SELECT at FROM moment WHERE at = ?", (NOON,)) == [(READ[5],)]
+
+
+def test_a_table_is_covered_for_a_while_also_in_statements_that_are_prepared(store: Store) -> None:
+    with store.work() as work:
+        work.execute("INSERT INTO tenant (name, title) VALUES ('een', 'Een'), ('twee', 'Twee')")
+        names = "SELECT name FROM tenant WHERE name <> ? ORDER BY name"
+        for _ in range(8):  # more often than a driver needs to prepare it
+            assert work.execute(names, ("",)) == [("een",), ("twee",)]
+        query = f"SELECT * FROM {work.base('tenant')} WHERE name = 'twee'"
+        with work.covered({"tenant": query}):
+            assert work.execute(names, ("",)) == [("twee",)]
+            with work.covered({"koppeling": f"SELECT * FROM {work.base('koppeling')} WHERE false"}):
+                assert work.execute("SELECT COUNT(*) FROM koppeling") == [(0,)]
+            assert work.execute(names, ("",)) == [("twee",)]
+        assert work.execute(names, ("",)) == [("een",), ("twee",)]
+    with store.work() as again:  # the same connection, kept
+        assert again.execute(names, ("",)) == [("een",), ("twee",)]
+
+
+def test_a_connection_on_which_a_cover_was_broken_off_is_not_kept(store: Store) -> None:
+    names = "SELECT name FROM tenant"
+    with store.work() as work:
+        work.execute("INSERT INTO tenant (name, title) VALUES ('een', 'Een')")
+        views = {"tenant": f"SELECT * FROM {work.base('tenant')} WHERE false", "koppeling": "SELEC"}
+        with pytest.raises(StoreError), work.covered(views):
+            pass
+        assert work.execute(names) == []  # the first of them stands there
+    with store.work() as work:
+        assert work.execute(names) == [("een",)]
+        nobody = {"tenant": f"SELECT * FROM {work.base('tenant')} WHERE false"}
+        with pytest.raises(ZeroDivisionError), work.covered(nobody):
+            raise ZeroDivisionError
+        assert work.execute(names) == [("een",)]

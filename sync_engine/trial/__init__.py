@@ -1,0 +1,1 @@
+"""Trials: what the rules of correlation would answer, without anything being done."""
