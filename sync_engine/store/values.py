@@ -83,6 +83,7 @@ def teach_sqlite() -> None:
     sqlite3.register_adapter(Decimal, float)
     # As they are. Of a kind without an adapter the module looks for three more ways to adapt each
     # value, which takes as long again as storing it.
-    sqlite3.register_adapter(type(None), {}.get)
+    nothing: dict[None, None] = {}
+    sqlite3.register_adapter(type(None), nothing.get)
     sqlite3.register_adapter(bool, operator.index)
     sqlite3.register_adapter(bytes, os.fspath)
