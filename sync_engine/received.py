@@ -198,6 +198,7 @@ class ShadowRow(msgspec.Struct):
             situation: until it is correlated.
         """
         (record_id, salt), (entity, source_key), (blob, fingerprint) = record, identity, form
+        today = context.today.isoformat()
         return cls(
             id=number,
             koppeling_id=context.koppeling.id,
@@ -211,8 +212,8 @@ class ShadowRow(msgspec.Struct):
             accepted_gone=False,
             refused_fp=None,
             pending=True,
-            first_on=context.today,
-            observed_on=context.today,
+            first_on=today,
+            observed_on=today,
             held_until=None,
             situation=situation,
             run_id=context.run_id,

@@ -230,14 +230,15 @@ class Prepared:
             handled: keys of the flat state whose rows come back as they were.
         """
         core_id, changed = step.core_id, step.changed
-        if step.is_new or any("/" not in key for key in changed):
+        parts = [key for key in changed if "/" in key]
+        if step.is_new or len(parts) < len(changed):
             tenant, run = self.context.koppeling.tenant_id, self.context.run_id
             columns = map(step.state.get, head_columns(step.entity))
             self._rows[f"p_{step.entity}"].append((core_id, tenant, run, *columns))
-        for key, pair in changed.items():
-            if "/" in key and key not in handled:
+        for key in parts:
+            if key not in handled:
                 table, _, rest = key.partition("/")
-                self._part(table, rest, core_id, pair, person)
+                self._part(table, rest, core_id, changed[key], person)
 
     def _part(
         self, table: str, rest: str, core_id: int, pair: list[Json], person: PersonCipher
