@@ -18,6 +18,7 @@ from sync_engine import correlate, herinrichtingen, nodes, rows, turn
 from sync_engine.acts import Act
 from sync_engine.asked import Asked
 from sync_engine.claims import Said, gather
+from sync_engine.comings import narrow
 from sync_engine.concern import (
     OPEN_COLUMNS,
     concerned,
@@ -63,6 +64,7 @@ class _Batch:
 
     entity: Entity
     cores: list[int]
+    again: set[int] = field(default_factory=set)  # folded for another reason than a new form
     said: Said = field(default_factory=Said)
     touched: dict[int, list[Touched]] = field(default_factory=dict)
     handled: dict[int, set[str]] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class _Batch:
     resolved: dict[tuple[int, str, str], int] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
     behind: set[int] = field(default_factory=set)  # members who are not met in new scopes yet
+    narrowed: set[int] = field(default_factory=set)  # of whose members only who came or went counts
 
 
 def prepare(context: Context, *, acting: bool) -> None:
@@ -79,7 +82,7 @@ def prepare(context: Context, *, acting: bool) -> None:
     turn.prepare(context, acting=acting)
     work = context.work
     work.temp_table("w_pending", "source_key TEXT PRIMARY KEY, place BIGINT", index=["(place)"])
-    work.temp_table("w_core", "core_id BIGINT PRIMARY KEY")
+    work.temp_table("w_core", "core_id BIGINT PRIMARY KEY, again BOOLEAN")
     work.temp_table("w_refold", "core_id BIGINT, entity TEXT")
     work.temp_table("w_rekey", "koppeling_id INTEGER, entity TEXT, source_key TEXT")
     work.temp_table(
@@ -208,8 +211,8 @@ class Planner:
             self._note(entity, correlated)
             refold_referrers(self.context, entity, correlated)
         concerned(self.context, entity, has_pending=has_pending)
-        for cores in self._batches():
-            self._fold_batch(entity, cores)
+        for cores, again in self._batches():
+            self._fold_batch(entity, cores, again)
         self._prepared.flush()
         self._flush_steps()
 
@@ -286,27 +289,28 @@ class Planner:
         )
         tell_waiting(self.context, entity, correlated.waiting)
 
-    def _batches(self) -> Iterator[list[int]]:
+    def _batches(self) -> Iterator[tuple[list[int], set[int]]]:
+        """What is concerned, and of that what is folded for another reason than a new form."""
         last: int | None = None
         while True:
             where, params = ("WHERE core_id > ?", (last,)) if last is not None else ("", ())
             found = self.context.work.execute(
-                f"SELECT core_id FROM w_core {where} ORDER BY core_id LIMIT {BATCH}", params
+                f"SELECT core_id, again FROM w_core {where} ORDER BY core_id LIMIT {BATCH}", params
             )
             if not found:
                 return
             cores = [row[0] for row in found]
             last = cores[-1]
-            yield cores
+            yield cores, {row[0] for row in found if row[1]}
 
     # -- one batch -------------------------------------------------------------------------------
 
-    def _fold_batch(self, entity: Entity, cores: list[int]) -> None:
-        waiting = self._fold_some(_Batch(entity, cores))
+    def _fold_batch(self, entity: Entity, cores: list[int], again: set[int]) -> None:
+        waiting = self._fold_some(_Batch(entity, cores, again))
         if waiting and not self._accepted_only:
             # what is new waits for what it refers to; what was accepted goes on being folded
             self._accepted_only = True
-            self._fold_some(_Batch(entity, waiting))
+            self._fold_some(_Batch(entity, waiting, set(waiting)))
             self._accepted_only = False
 
     def _fold_some(self, batch: _Batch) -> list[int]:
@@ -325,11 +329,11 @@ class Planner:
             batch.folded[core_id] = fold(
                 entity, claims, pins=batch.said.pins.get(core_id, {}), rules=self.rules
             )
-        self._resolve(batch)
         if self.act is not None and entity is Entity.GROEP:
             batch.touched = self.act.turn.touched(cores)
         known = [core_id for core_id in cores if core_id not in self._made]
-        states = self._states.read(entity, known)
+        states = self._read(batch, known)
+        self._resolve(batch)
         if entity is Entity.GROEP and self.context.former_scopes:
             batch.behind = left_behind(self.context, members_of(states.values(), batch.touched))
         salts = self._core_salts(entity, known)
@@ -339,6 +343,24 @@ class Planner:
         self._prepared.flush()
         self._flush_steps()
         return waiting
+
+    def _read(self, batch: _Batch, known: Sequence[int]) -> dict[int, State]:
+        """The present states; of a groep that only a new form concerns, who came or went."""
+        context = self.context
+        states = self._states.read(batch.entity, known, members=False)
+        if not has_parts(batch.entity)[1]:
+            return states
+        if self.act is None and not (context.former_scopes or context.adopting or context.turned):
+            batch.narrowed = narrow(
+                context,
+                batch.entity,
+                batch.said,
+                folded=batch.folded,
+                states=states,
+                again=batch.again,
+            )
+        self._states.read_members(states, [c for c in known if c not in batch.narrowed])
+        return states
 
     def _resolve(self, batch: _Batch) -> None:
         """Core ids of everything that these records refer to, in one look-up per entity."""
@@ -553,7 +575,11 @@ class Planner:
     def _guarded(self, batch: _Batch, step: Step) -> str:
         """Count the step for the guards, under its schools too; why it waits, or ''."""
         least = self.context.policy.guards.desert_from
-        deserted = step.op == "change" and deserts(step.changed, step.state, least=least)
+        deserted = (
+            step.op == "change"
+            and step.core_id not in batch.narrowed  # who keeps others
+            and deserts(step.changed, step.state, least=least)
+        )
         schools = self._schools_of(batch.said.claims[step.core_id])
         tally = self.planned.tally
         for part in (tally, tally.of(schools)) if schools else (tally,):

@@ -87,8 +87,10 @@ class States:
     def __init__(self, context: Context) -> None:
         self.context = context
 
-    def read(self, entity: Entity, cores: Sequence[int]) -> dict[int, State]:
-        """Core id → state, for those that exist."""
+    def read(
+        self, entity: Entity, cores: Sequence[int], *, members: bool = True
+    ) -> dict[int, State]:
+        """Core id → state, for those that exist; without `members` those of a groep are left."""
         work = self.context.work
         names = head_columns(entity)
         found: dict[int, State] = {}
@@ -99,12 +101,16 @@ class States:
             )
             for row in rows:
                 found[row[0]] = _bools(entity, dict(zip(names, row[1:], strict=True)))
-            person, members = has_parts(entity)
-            if person:
+            if has_parts(entity)[0]:
                 self._parts(found, ids)
-            if members:
-                self._members(found, part)
+        if members and has_parts(entity)[1]:
+            self.read_members(found, cores)
         return found
+
+    def read_members(self, found: dict[int, State], groups: Sequence[int]) -> None:
+        """Add the open memberships of these groepen to their states."""
+        for part in chunks(groups):
+            self._members(found, part)
 
     def _parts(self, found: dict[int, State], ids: object) -> None:
         work = self.context.work
