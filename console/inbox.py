@@ -8,7 +8,8 @@ from contextlib import suppress
 from config.errors import ConfigurationError
 from config.sources import Source
 from connectors import registry
-from connectors.base import Endpoint, Keeps
+from connectors.base import Keeps
+from connectors.called import Endpoint
 from console.output import Output
 from sync_engine.hub import Hub
 from sync_engine.inbox import InboxState, inbox_state

@@ -14,7 +14,7 @@ from typing import Final
 
 from config.errors import ConfigurationError, KoppelhubError
 from config.web import is_loopback
-from connectors.base import Endpoint
+from connectors.called import Endpoint
 from console.inbox import endpoint
 from console.output import Output
 from sync_engine.expiry import remember_server

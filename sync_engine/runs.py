@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import msgspec
 
@@ -21,36 +21,27 @@ from connectors.errors import ConnectorError
 from connectors.protocols.watching import watched_by
 from connectors.pseudonyms import Rehearsing
 from sync_engine import received, totals
-from sync_engine.acts import Act, act_of
-from sync_engine.apply import apply, refuse
-from sync_engine.apply_act import apply_act
 from sync_engine.audit import note, note_within
 from sync_engine.cases import QUARANTINE, keep_quarantine_cases
 from sync_engine.context import Context, Ids, KoppelingRow
 from sync_engine.counted import counters, situations
 from sync_engine.deadline import Deadline, Stop, never
-from sync_engine.errors import AlreadyDoneError, StalePlanError, StoreError
+from sync_engine.errors import AlreadyDoneError, StoreError
 from sync_engine.garbage import fewer_collections
-from sync_engine.guard import ANY, Circumstances, Hold, judge
 from sync_engine.hub import Hub
 from sync_engine.inputs import note_changed_inputs
-from sync_engine.known import count_known, count_schools, unread
 from sync_engine.lookout import Lookout
-from sync_engine.options import Decision, Kind, Options, Progress
-from sync_engine.outbox.making import make_due
+from sync_engine.options import Kind, Options, Progress
 from sync_engine.outbox.targets import usable_targets
 from sync_engine.outcome import READ_WELL, Failure, Outcome, RunReport
-from sync_engine.plan import Planner
+from sync_engine.planning import Inspect, Planning, as_shown
 from sync_engine.pseudonyms import as_pseudonyms
 from sync_engine.reading import Reader, fail
-from sync_engine.renumbering import Herinrichting
 from sync_engine.replacing import carry_out_due
 from sync_engine.replay import Replayer, retry_quarantine
 from sync_engine.rights import as_seen, checked_run
 from sync_engine.scopes import end_vanished, load_scopes
-from sync_engine.steps import Limits, Planned
 from sync_engine.store.locks import lease, tenant_lock
-from sync_engine.store.values import instant
 from sync_engine.store.work import Work
 from sync_engine.switches import ASKING, after_run, read_switch, refuse_in_maintenance
 from sync_engine.tracing import Span, Told, step
@@ -59,14 +50,10 @@ __all__ = ["Inspect", "Kind", "Options", "Progress", "run"]
 
 _log = logging.getLogger(__name__)
 
-Inspect = Callable[[Context, int], None]
-"""Called with the context of a dry run and the number of its plan, under the lock of the tenant."""
-
 Receive = Callable[[Context, RunReport], None]
 """Takes in what there is to plan, in the place of reading the source."""
 
 _GOES_ON = "De volgende run maakt het werk af."
-_DEPENDENT = "wacht op een onderdeel dat is vastgehouden"
 
 
 def run(
@@ -134,42 +121,6 @@ def _allowed(hub: Hub, work: Work, row: KoppelingRow, options: Options) -> Itera
 _READS_NOTHING = frozenset({Kind.APPLY, Kind.REFUSE, Kind.UNDO, Kind.DECIDE, Kind.REFOLD})
 
 
-class _Asked(msgspec.Struct):
-    """What a person acted on in the run that made a plan, as its options keep it."""
-
-    undone: int | None = None
-    lifted: int | None = None
-    decision: Decision | None = None
-    herinrichting: Herinrichting | None = None
-    finished: int | None = None
-    alike: tuple[int, ...] = ()
-    kind: str = ""
-    resources: tuple[str, ...] = ()
-    brins: tuple[str, ...] = ()
-    plan_only: bool = False
-
-    @property
-    def reads_all(self) -> bool:
-        """Whether it read everything, and stopped before it applied anything."""
-        return self.plan_only and self.kind == Kind.FULL and not (self.resources or self.brins)
-
-
-class _Told(msgspec.Struct):
-    """What a run that made a plan wrote down of what it read."""
-
-    read: int = 0
-    unread: int = 0
-
-
-def _kind_of(options: Options) -> Kind:
-    """Approving the plan of an act carries out that act."""
-    if options.undone is not None:
-        return Kind.UNDO
-    if options.is_decision:
-        return Kind.DECIDE
-    return options.kind
-
-
 class _Run:
     """The state of one run."""
 
@@ -196,7 +147,7 @@ class _Run:
             self.run_id, row.name, str(options.kind), Outcome.FAILED, self.started, self.started
         )
         self.context: Context | None = None
-        self.found: dict[tuple[str, str], int] = {}
+        self.planning: Planning | None = None
         self.lookout = Lookout(hub.clock, hub.tracing)
 
     # -- frame -----------------------------------------------------------------------------------
@@ -386,7 +337,8 @@ class _Run:
         """After a run that tried everything."""
         if self.context is None or not self.options.is_whole:
             return {}
-        return situations(self.work, self.row.id, self.found)
+        found = {} if self.planning is None else self.planning.found
+        return situations(self.work, self.row.id, found)
 
     def _close_run(
         self, state: str, error: str, advice: str, *, counts: dict[str, object] | None = None
@@ -441,7 +393,16 @@ class _Run:
             if listed is not None:
                 end_vanished(context, listed)
             note_changed_inputs(context)
-            self._plan(context)
+            self.options = as_shown(context, self.options, now=self.hub.clock.now())
+            self.planning = Planning(
+                self.hub,
+                self.options,
+                context=context,
+                report=self.report,
+                progress=self.progress,
+                inspect=self.inspect,
+            )
+            self.planning.plan()
         self._judge_outcome(context)
 
     def _cancel(self) -> None:
@@ -479,214 +440,6 @@ class _Run:
                 raise
             fail(report, error)  # what left the quarantine is planned all the same
         return reader.listed
-
-    # -- planning --------------------------------------------------------------------------------
-
-    def _plan(self, context: Context) -> None:
-        options = self._shown()
-        plan_id = self._open_plan(context)
-        self.progress("plan", "", 0)
-        act = act_of(context, options)
-        limits = Limits(approved=options.approved, refused=options.refused, cores=self._only_cores)
-        holds: list[Hold] = []
-        with self._step("plan"):
-            planned = Planner(context, plan_id, limits, act=act).plan()
-            unseen = limits.shown is None and limits.cores is None and act is None
-            if unseen and not context.adopting:
-                holds = self._judged(context, planned)  # the others a person has seen
-                if holds and not options.dry and not options.plan_only:
-                    planned = self._replan(context, plan_id, holds)
-        self._report_plan(plan_id, planned, holds)
-        self.report.doubts = [] if act is None else act.turn.doubts
-        if options.dry and self.inspect is not None:
-            self.inspect(context, plan_id)
-        if options.dry or options.plan_only:
-            self._close_plan(plan_id, "dry" if options.dry else "open", holds)
-            return
-        self.progress("apply", "", 0)
-        with self._step("apply"):
-            self._carry_out(context, plan_id, planned, act)
-        self._close_plan(plan_id, None, holds)
-        if limits.refused is None:
-            self.report.applied = self._applied(plan_id)
-        if limits.shown is not None:
-            state = "approved" if limits.refused is None else "refused"
-            self.work.execute("UPDATE plan SET state = ? WHERE id = ?", (state, limits.shown))
-            if limits.refused is None:
-                self._read_before(limits.shown)
-            self._decided(limits.shown)
-        if act is not None:  # whether it was shown or not: its own plan says who, when and why
-            self._decided(plan_id)
-
-    def _carry_out(self, context: Context, plan_id: int, planned: Planned, act: Act | None) -> None:
-        """Apply, refuse, or do what a person acts on: that whole, or not at all."""
-        options = self.options
-        state = "held" if planned.held else "applied"
-        if act is not None:
-            if planned.held:
-                raise StalePlanError("what this would do is not what was shown")
-            apply_act(context, plan_id, act, operator=options.operator, why=options.why)
-        elif options.refused is not None:
-            refuse(context, plan_id, state="held" if planned.held else "refused")
-        else:
-            apply(context, plan_id, state=state, correlated=self._only_cores is None)
-        for target in context.targets:
-            try:
-                make_due(self.hub, self.work, target)
-            except StoreError as error:  # the changes stand, and what is due for them does too
-                _log.error("messages wait for the next delivery: %s", error)
-
-    def _read_before(self, plan_id: int) -> None:
-        """What a run read to its end and stopped with is in the core now: it was a good one."""
-        for number, options, counts in self.work.execute(
-            "SELECT r.id, r.options, r.counts FROM plan p JOIN run r ON r.id = p.run_id "
-            "WHERE p.id = ? AND r.state IN ('done', 'partial', 'held') AND NOT r.good",
-            (plan_id,),
-        ):
-            asked = msgspec.json.decode(options, type=_Asked)
-            told = msgspec.json.decode(counts, type=_Told)
-            if asked.reads_all and told.read and not told.unread:
-                self.work.execute("UPDATE run SET good = ? WHERE id = ?", (True, number))
-
-    @property
-    def _only_cores(self) -> tuple[int, ...] | None:
-        return self.options.cores if self.options.kind is Kind.REFOLD else None
-
-    def _decided(self, plan_id: int) -> None:
-        options = self.options
-        self.work.execute(
-            "UPDATE plan SET decided_by = ?, decided_at = ?, decided_why = ? WHERE id = ?",
-            (options.operator, self.hub.clock.now(), options.why or None, plan_id),
-        )
-
-    def _shown(self) -> Options:
-        """The options of this run, with what the plan that a person saw was made for.
-
-        Raises: StalePlanError if that plan cannot be decided on any more.
-        """
-        shown = self.options.refused if self.options.approved is None else self.options.approved
-        if shown is None:
-            return self.options
-        rows = self.work.execute(
-            "SELECT p.state, p.expires_at, r.koppeling_id, r.options FROM plan p "
-            "JOIN run r ON r.id = p.run_id WHERE p.id = ?",
-            (shown,),
-        )
-        if not rows or rows[0][2] != self.row.id:
-            raise StalePlanError(f"there is no plan {shown} of {self.row.name}")
-        state, expires, _, asked = rows[0]
-        if state not in {"open", "held"}:
-            raise StalePlanError(f"plan {shown} is {state}")
-        if instant(expires) < self.hub.clock.now():
-            raise StalePlanError(f"plan {shown} has expired")
-        act = msgspec.json.decode(asked, type=_Asked)
-        if self.options.approved is not None:
-            self.options = replace(
-                self.options,
-                undone=act.undone,
-                lifted=act.lifted,
-                decision=act.decision,
-                herinrichting=act.herinrichting,
-                finished=act.finished,
-                alike=act.alike,
-            )
-            kind = _kind_of(self.options)
-            self.work.execute("UPDATE run SET kind = ? WHERE id = ?", (str(kind), self.run_id))
-        return self.options
-
-    def _open_plan(self, context: Context) -> int:
-        expires = self.started + context.policy.retention.plan_expiry
-        with self.work.transaction():
-            rows = self.work.execute(
-                "INSERT INTO plan (run_id, tenant_id, state, created_at, expires_at, counts, held) "
-                "VALUES (?, ?, 'planning', ?, ?, '{}', '[]') RETURNING id",
-                (self.run_id, self.row.tenant_id, self.started, expires),
-            )
-        return int(rows[0][0])
-
-    def _replan(self, context: Context, plan_id: int, holds: list[Hold]) -> Planned:
-        """Plan again without what is held; what only leaned on it waits with it."""
-        work = self.work
-        with work.transaction():
-            work.execute(
-                "UPDATE step SET state = 'held', held_for = ? WHERE plan_id = ?",
-                (_DEPENDENT, plan_id),
-            )
-            last = work.execute("SELECT MAX(id) FROM step WHERE plan_id = ?", (plan_id,))[0][0]
-            for hold in reversed(holds):  # the reason of the first one stays
-                if hold.field or hold.school:  # which steps those are the second plan says
-                    continue
-                which = {"entity": hold.entity, "op": hold.op}
-                named = {column: text for column, text in which.items() if text != ANY}
-                work.execute(
-                    "UPDATE step SET held_for = ? WHERE plan_id = ?"
-                    + "".join(f" AND {column} = ?" for column in named),
-                    (hold.reason, plan_id, *named.values()),
-                )
-        planned = Planner(context, plan_id, Limits(tuple(holds), cores=self._only_cores)).plan()
-        with work.transaction():
-            work.execute(
-                "DELETE FROM step WHERE plan_id = ? AND id <= ? AND digest IN "
-                "(SELECT digest FROM step WHERE plan_id = ? AND id > ?)",
-                (plan_id, last, plan_id, last),
-            )
-            held = work.execute(
-                "SELECT COUNT(*) FROM step WHERE plan_id = ? AND state = 'held'", (plan_id,)
-            )
-        planned.held = held[0][0]
-        return planned
-
-    def _judged(self, context: Context, planned: Planned) -> list[Hold]:
-        """What the guards hold, of the koppeling and of each school."""
-        read = [(r.state, r.schools) for r in self.report.readings]
-        at = Circumstances(
-            koppeling=self.row.name,
-            on=context.today,
-            allowed=self.options.allowed,
-            incomplete=unread(read, READ_WELL),
-        )
-        count_known(context, planned.tally)
-        schools = count_schools(context, planned.tally, at)
-        return judge(planned.tally, context.policy, at, schools=schools)
-
-    def _report_plan(self, plan_id: int, planned: Planned, holds: list[Hold]) -> None:
-        report = self.report
-        report.plan_id = plan_id
-        report.steps = {
-            f"{entity}.{op}": count for (entity, op), count in sorted(planned.tally.steps.items())
-        }
-        report.merged = dict(
-            self.work.execute(
-                "SELECT entity, COUNT(*) FROM w_alias GROUP BY entity ORDER BY entity"
-            )
-        )
-        report.situations = {name: count for name, count in planned.situations.items() if count}
-        unknown = planned.situations["unknown"]
-        if unknown and self.context is not None:
-            self.context.events.append((None, "unknown persons", {"records": unknown}))
-        self.found = planned.found
-        report.held = planned.held
-        report.refusals = planned.refused
-        report.holds = holds
-        report.unresolved = planned.unresolved
-        report.waiting = planned.waiting
-
-    def _applied(self, plan_id: int) -> dict[str, int]:
-        rows = self.work.execute(
-            "SELECT entity, op, COUNT(*) FROM step WHERE plan_id = ? AND state = 'planned' "
-            "GROUP BY entity, op ORDER BY entity, op",
-            (plan_id,),
-        )
-        return {f"{entity}.{op}": count for entity, op, count in rows}
-
-    def _close_plan(self, plan_id: int, state: str | None, holds: list[Hold]) -> None:
-        with self.work.transaction():
-            self.work.execute(
-                "UPDATE plan SET counts = ?, held = ? WHERE id = ?",
-                (_json(self.report.steps), _json([asdict(hold) for hold in holds]), plan_id),
-            )
-            if state is not None:
-                self.work.execute("UPDATE plan SET state = ? WHERE id = ?", (state, plan_id))
 
     # -- outcome ---------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from config.errors import KoppelhubError
-from connectors.base import Answer, Endpoint, Request
+from connectors.called import Answer, Endpoint, Request
 
 BODY_SECONDS: Final = 30.0
 """How long a caller may take to send one body."""

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from connectors.base import Endpoint
+from connectors.called import Endpoint
 from sync_engine.current import Current
 from sync_engine.hub import Hub
 from web.app import alive_route, inbox_routes

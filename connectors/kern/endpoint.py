@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
-from connectors.base import Action, Answer, FieldProblem, Inbox, Message, Receipt, Request
+from connectors.base import Action, FieldProblem, Inbox, Message, Receipt
+from connectors.called import Answer, Request
 from connectors.kern.records import check, with_key
 from connectors.protocols.parsing import safe_name
 

@@ -230,7 +230,7 @@ def test_killed_after_apply_the_obligation_stands(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("sync_engine.runs.make_due", killed)
+        patch.setattr("sync_engine.planning.make_due", killed)
         with pytest.raises(Killed):
             bench.sync()
     assert bench.states() == ["due"]

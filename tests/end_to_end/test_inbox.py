@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 import config.clock
-from connectors.base import Request
+from connectors.called import Request
 from console.inbox import endpoints
 from sync_engine.adoption_file import Lines
 from tests.support.kern import KERN, TOKEN, TOKEN_NAME, source_toml
