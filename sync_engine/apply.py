@@ -87,7 +87,9 @@ def forget_keys(context: Context) -> None:
     work.execute(
         "DELETE FROM match_key WHERE koppeling_id = ? "
         f"AND core_id IN ({linked.format(f'({accepted})')} UNION ALL {linked.format('w_key')}) "
-        f"AND (entity, source_key) IN ({accepted} UNION ALL SELECT entity, source_key FROM w_key)",
+        f"AND (entity, source_key) IN ({accepted} UNION ALL SELECT entity, source_key FROM w_key) "
+        "AND (digest, source_key, kind, core_id) NOT IN "  # those it has still are not rewritten
+        "(SELECT digest, source_key, kind, core_id FROM w_key WHERE core_id IS NOT NULL)",
         (own, own, own),
     )
 
@@ -128,7 +130,8 @@ def links(context: Context) -> None:
     work.execute(
         f"INSERT INTO match_key ({listed}) SELECT {listed} FROM w_key WHERE true "
         "ORDER BY digest "  # in the order of the key: each page is written once
-        "ON CONFLICT (digest, koppeling_id, source_key) DO UPDATE SET core_id = excluded.core_id"
+        "ON CONFLICT (digest, koppeling_id, source_key) DO UPDATE SET core_id = excluded.core_id "
+        "WHERE match_key.core_id <> excluded.core_id"
     )
     work.execute("INSERT INTO core_salt (core_id, salt) SELECT core_id, salt FROM p_core_salt")
 
