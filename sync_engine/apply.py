@@ -147,13 +147,14 @@ def rows_of_entities(context: Context) -> None:
 
 
 def core_rows(context: Context, entity: Entity) -> None:
-    """The rows of one entity that the plan writes."""
-    work = context.work
+    """The rows of one entity that the plan writes; of what is there the columns that change.
+
+    SQLite renews the index entries of a column that is set, whatever its value.
+    """
+    work, changed = context.work, context.written[entity]
     names = ("id", "tenant_id", "run_id", *head_columns(entity))
     listed = ", ".join(names)
-    sets = ", ".join(
-        f"{name} = excluded.{name}" for name in names if name not in {"id", "tenant_id"}
-    )
+    sets = ", ".join(f"{n} = excluded.{n}" for n in names if n == "run_id" or n in changed)
     work.execute(
         f"INSERT INTO {entity} ({listed}) SELECT {listed} FROM p_{entity} WHERE true "
         f"ON CONFLICT (id) DO UPDATE SET {sets}"

@@ -30,7 +30,7 @@ from sync_engine.concern import (
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator
 from sync_engine.fold import Claim, Folded, FoldRules, Json, Reference, fold
-from sync_engine.guard import MEMBERS, Schools
+from sync_engine.guard import Schools
 from sync_engine.memberships import Touched, members_of, put_back
 from sync_engine.nodes import load_nodes, lookup_links
 from sync_engine.project import State, difference, has_parts, project, references
@@ -156,7 +156,6 @@ class Planner:
         for entity in Entity:
             if self.act is not None or self._has_work(entity):
                 self._entity(entity)
-        self._known_members()
         self._remove()
         if self.planned.held:  # a form that waits tells nobody apart yet
             context.work.execute(
@@ -165,17 +164,6 @@ class Planner:
                 (self.plan_id, before),
             )
         return self.planned
-
-    def _known_members(self) -> None:
-        """How many open memberships there are; counted only where a plan loses some."""
-        tally = self.planned.tally
-        for entity in {name for name, key in tally.emptied if key == MEMBERS}:
-            rows_ = self.context.work.execute(
-                "SELECT COUNT(*) FROM groepsdeelname WHERE NOT beeindigd AND groep_id IN "
-                "(SELECT core_id FROM link WHERE koppeling_id = ? AND entity = ?)",
-                (self.context.koppeling.id, entity),
-            )
-            tally.members[entity] = rows_[0][0]
 
     # -- one entity ------------------------------------------------------------------------------
 

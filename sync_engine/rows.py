@@ -209,6 +209,7 @@ class Prepared:
     def __init__(self, context: Context) -> None:
         self.context = context
         self._rows: dict[str, list[tuple[object, ...]]] = defaultdict(list)
+        self._changed: dict[Entity, set[str]] = defaultdict(set)
 
     def accept(self, shadow: Fresh, situation: str) -> None:
         """This shadow's received form becomes the accepted one."""
@@ -236,10 +237,12 @@ class Prepared:
             handled: keys of the flat state whose rows come back as they were.
         """
         core_id, changed = step.core_id, step.changed
-        if step.is_new or any("/" not in key for key in changed):
+        columns = [key for key in changed if "/" not in key]
+        if step.is_new or columns:
+            self._changed[step.entity].update(() if step.is_new else columns)
             tenant, run = self.context.koppeling.tenant_id, self.context.run_id
-            columns = map(step.state.get, head_columns(step.entity))
-            self._rows[f"p_{step.entity}"].append((core_id, tenant, run, *columns))
+            row = map(step.state.get, head_columns(step.entity))
+            self._rows[f"p_{step.entity}"].append((core_id, tenant, run, *row))
         for key, pair in changed.items():
             if "/" in key and key not in handled:
                 table, _, rest = key.partition("/")
@@ -292,7 +295,9 @@ class Prepared:
             entity = _ENTITIES.get(table)
             if entity is not None and entity not in written:
                 work.temp_like(table, str(entity), _COLUMNS[table])
-                written.add(entity)
+                written[entity] = set()
+            if entity is not None:
+                written[entity] |= self._changed.pop(entity)
             work.load(table, _COLUMNS[table], rows)
         self._rows.clear()
 
