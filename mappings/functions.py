@@ -261,15 +261,18 @@ def adres(value: object) -> Delivered[Adres]:
         return NOT_DELIVERED  # a part of it broke a rule: without that part it says another place
     number, suffix = _house(value)
     code = _part(value, "postcode")
-    return _address(
-        straat=_part(value, "straat"),
-        huisnummer=number,
-        toevoeging=suffix,
-        postcode=None if code is None else normalise.postcode(code) or None,
-        woonplaats=_part(value, "woonplaats"),
-        land=_part(value, "land"),
-        regels=_part(value, "buitenlands_adres"),
+    parts = (
+        _part(value, "straat"),
+        number,
+        suffix,
+        None if code is None else normalise.postcode(code) or None,
+        _part(value, "woonplaats"),
+        _part(value, "land"),
+        _part(value, "buitenlands_adres"),
     )
+    if not any(parts):
+        return None
+    return Adres(**dict(zip(Adres.__struct_fields__, parts, strict=True)))
 
 
 def same_adres(value: object) -> Delivered[Adres]:

@@ -415,16 +415,17 @@ class Planner:
     ) -> Step | None:
         claims = batch.said.claims[core_id]
         held = [claim.held_until for claim in claims if claim.held_until is not None]
+        resolved = batch.resolved
         projected = project(
             folded,
             current,
-            resolve=lambda r: batch.resolved.get((r.koppeling_id, r.entity, r.key)),
+            resolve=lambda r: resolved.get((r.koppeling_id, r.entity, r.key)),
             index=self._index,
             held_until=max(held) if held else None,
             stays=batch.behind,
         )
         self._open(batch, claims, projected.unresolved)
-        source = min(f"{claim.koppeling}/{claim.source_key}" for claim in claims)
+        source = min([f"{claim.koppeling}/{claim.source_key}" for claim in claims])
         if projected.waiting:
             self.planned.waiting += not self._accepted_only
             return Step(batch.entity, core_id, source, "wait", {}, {}, b"", b"", is_new=False)
@@ -549,7 +550,7 @@ class Planner:
     def _reason(self, batch: _Batch, step: Step, held: str, shown: set[bytes] | None) -> str:
         """Why this step is not applied, or ''."""
         if self.limits.refused is None:
-            if any(pair[0] in self._merged for pair in _references(step)):
+            if self._merged and any(pair[0] in self._merged for pair in _references(step)):
                 return ""  # whom it refers to is no more: what is merged takes it along
             if held or shown is None or step.digest in shown:
                 return held
@@ -581,9 +582,13 @@ class Planner:
 
         A scope that has ended says nothing of now, unless there is no other.
         """
-        own = [claim for claim in claims if claim.koppeling_id == self.context.koppeling.id]
-        live = [claim for claim in own if not claim.ended] or own
-        places = frozenset(claim.scope for claim in live)
+        own = claims
+        if len(claims) > 1:
+            own = [claim for claim in claims if claim.koppeling_id == self.context.koppeling.id]
+            own = [claim for claim in own if not claim.ended] or own
+        elif claims[0].koppeling_id != self.context.koppeling.id:
+            own = ()
+        places = frozenset([claim.scope for claim in own])
         schools = self._schools.get(places)
         if schools is None:
             names = {name for place in places for name in self._brins.get(place, ())}

@@ -237,16 +237,17 @@ class Prepared:
             handled: keys of the flat state whose rows come back as they were.
         """
         core_id, changed = step.core_id, step.changed
-        columns = [key for key in changed if "/" not in key]
-        if step.is_new or columns:
-            self._changed[step.entity].update(() if step.is_new else columns)
+        parts = [key for key in changed if "/" in key]
+        if step.is_new or len(parts) < len(changed):
+            if not step.is_new:
+                self._changed[step.entity].update(changed)
             tenant, run = self.context.koppeling.tenant_id, self.context.run_id
-            row = map(step.state.get, head_columns(step.entity))
-            self._rows[f"p_{step.entity}"].append((core_id, tenant, run, *row))
-        for key, pair in changed.items():
-            if "/" in key and key not in handled:
+            columns = map(step.state.get, head_columns(step.entity))
+            self._rows[f"p_{step.entity}"].append((core_id, tenant, run, *columns))
+        for key in parts:
+            if key not in handled:
                 table, _, rest = key.partition("/")
-                self._part(table, rest, core_id, pair, person)
+                self._part(table, rest, core_id, changed[key], person)
 
     def _part(
         self, table: str, rest: str, core_id: int, pair: list[Json], person: PersonCipher
@@ -297,7 +298,7 @@ class Prepared:
                 work.temp_like(table, str(entity), _COLUMNS[table])
                 written[entity] = set()
             if entity is not None:
-                written[entity] |= self._changed.pop(entity)
+                written[entity] |= self._changed.pop(entity, set())
             work.load(table, _COLUMNS[table], rows)
         self._rows.clear()
 
