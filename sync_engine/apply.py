@@ -84,12 +84,14 @@ def forget_keys(context: Context) -> None:
     )
     accepted = "SELECT s.entity, s.source_key FROM p_accept p CROSS JOIN shadow s"
     accepted = f"{accepted} WHERE s.id = p.shadow_id"
-    work.execute(
-        "DELETE FROM match_key WHERE koppeling_id = ? "
-        f"AND core_id IN ({linked.format(f'({accepted})')} UNION ALL {linked.format('w_key')}) "
-        f"AND (entity, source_key) IN ({accepted} UNION ALL SELECT entity, source_key FROM w_key) "
-        "AND (digest, source_key, kind, core_id) NOT IN "  # those it has still are not rewritten
-        "(SELECT digest, source_key, kind, core_id FROM w_key WHERE core_id IS NOT NULL)",
+    had = f"{linked.format(f'({accepted})')} UNION ALL {linked.format('w_key')}"
+    work.execute(  # what a record keeps is told by the index of core records alone, and stays
+        "DELETE FROM match_key WHERE (digest, koppeling_id, source_key) IN "
+        f"(SELECT m.digest, m.koppeling_id, m.source_key FROM ({had}) c CROSS JOIN match_key m "
+        "WHERE m.core_id = c.core_id AND m.koppeling_id = ? "
+        "AND (m.digest, m.source_key, m.core_id) NOT IN "
+        "(SELECT digest, source_key, core_id FROM w_key WHERE core_id IS NOT NULL)) "
+        f"AND (entity, source_key) IN ({accepted} UNION ALL SELECT entity, source_key FROM w_key)",
         (own, own, own),
     )
 
@@ -130,8 +132,9 @@ def links(context: Context) -> None:
     work.execute(
         f"INSERT INTO match_key ({listed}) SELECT {listed} FROM w_key WHERE true "
         "ORDER BY digest "  # in the order of the key: each page is written once
-        "ON CONFLICT (digest, koppeling_id, source_key) DO UPDATE SET core_id = excluded.core_id "
-        "WHERE match_key.core_id <> excluded.core_id"
+        "ON CONFLICT (digest, koppeling_id, source_key) DO UPDATE SET core_id = excluded.core_id, "
+        "kind = excluded.kind WHERE match_key.core_id <> excluded.core_id "
+        "OR match_key.kind <> excluded.kind"
     )
     work.execute("INSERT INTO core_salt (core_id, salt) SELECT core_id, salt FROM p_core_salt")
 
