@@ -175,7 +175,9 @@ class Correlator:
                 new.append((node.place, key))
                 if decision is not None:  # create, split
                     self._decided.add(key)
-            digests = digests_of(context, entity, node, resolved)
+            digests = node.digests
+            if digests is None:
+                digests = digests_of(context, entity, node, resolved)
             # what is adopted is who it is: it is not matched, but others may match it from now on
             into = self._adopted if key in adopted else rows
             into += [

@@ -23,7 +23,8 @@ KEY_COLUMNS = ("digest", "koppeling_id", "source_key", "entity", "kind", "core_i
 class Node(msgspec.Struct, frozen=True):
     """One pending source record: its received form, its link, its place in `w_pending`.
 
-    `issuer` is the koppeling that issued its numbers.
+    `issuer` is the koppeling that issued its numbers. Where `digests` are there, its exact keys are
+    known, and `form` holds nothing but references (early.py).
     """
 
     source_key: str
@@ -32,6 +33,7 @@ class Node(msgspec.Struct, frozen=True):
     core_id: int | None
     place: int
     issuer: int
+    digests: Sequence[tuple[bytes, str]] | None = None
 
 
 # Reference fields that exact keys and required references look at.

@@ -29,10 +29,11 @@ from sync_engine.concern import (
 )
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator
+from sync_engine.early import pending_nodes
 from sync_engine.fold import Claim, Folded, FoldRules, Json, Reference, fold
 from sync_engine.guard import Schools
 from sync_engine.memberships import Touched, members_of, put_back
-from sync_engine.nodes import load_nodes, lookup_links
+from sync_engine.nodes import lookup_links
 from sync_engine.project import State, difference, has_parts, project, references
 from sync_engine.rows import Prepared, States
 from sync_engine.steps import (
@@ -242,7 +243,7 @@ class Planner:
             if not rows_:
                 return
             last = rows_[-1][1]
-            yield load_nodes(self.context, entity, [row[0] for row in rows_], dict(rows_))
+            yield pending_nodes(self.context, entity, dict(rows_))
 
     def _note(self, entity: Entity, correlated: Correlated) -> None:
         """Remember situations and cases; what is in doubt is not accepted."""

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from sync_engine import early
 from sync_engine.context import Context, chunks
 from sync_engine.fold import RETAINED
 
@@ -99,6 +100,7 @@ def prepare(context: Context) -> None:
     work.temp_table("w_record", columns(RECORD_COLUMNS) + ", PRIMARY KEY (scope_id, source_key)")
     work.temp_table("w_shadow", columns(WHOLE_COLUMNS) + ", PRIMARY KEY (id)")
     work.temp_table("w_quarantine", columns(QUARANTINE_COLUMNS))
+    early.prepare(context)
     record, shadow = ", ".join(RECORD_COLUMNS), ", ".join(WHOLE_COLUMNS)
     records = f"SELECT {record} FROM source_record"
     real = ", ".join(f"shadow.{name}" for name in SHADOW_COLUMNS)
@@ -243,6 +245,8 @@ class Batch:
         keys: of `new_records`.
         held: (entity, key) of the canonical records of this batch.
         cursor: where the next delta goes on once this batch is written.
+        size: bytes of what is encrypted in it.
+        early: rows of exact keys of `new_shadows`.
     """
 
     new_records: list[RecordValues] = field(default_factory=list)
@@ -255,6 +259,8 @@ class Batch:
     keys: set[str] = field(default_factory=set)
     held: set[tuple[str, str]] = field(default_factory=set)
     cursor: str | None = None
+    size: int = 0
+    early: list[tuple[int, bytes]] = field(default_factory=list)
 
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
@@ -268,6 +274,7 @@ def write(context: Context, scope_id: int, batch: Batch) -> int:
     Returns: how many shadows were left out because another record of the scope holds them already.
     """
     work = context.work
+    work.load("w_early", early.COLUMNS, batch.early)
     if context.dry:
         _overlay(context, batch)
         return 0
@@ -299,12 +306,13 @@ def _overlay(context: Context, batch: Batch) -> None:
     work = context.work
     records = [*batch.new_records, *batch.records]
     shadows = [*batch.new_shadows, *batch.shadows]
-    for table, ids in (
-        ("w_record", [row[0] for row in records]),
-        ("w_shadow", [shadow.id for shadow in shadows]),
+    for table, column, ids in (
+        ("w_record", "id", [row[0] for row in records]),
+        ("w_shadow", "id", [shadow.id for shadow in shadows]),
+        ("w_early", "shadow_id", [shadow.id for shadow in batch.shadows]),
     ):
         for part in chunks(ids):
-            work.execute(f"DELETE FROM {table} WHERE {work.many('id')}", (work.values(part),))
+            work.execute(f"DELETE FROM {table} WHERE {work.many(column)}", (work.values(part),))
     work.load("w_record", RECORD_COLUMNS, records)
     work.load("w_shadow", WHOLE_COLUMNS, map(_whole, shadows))
 
@@ -333,7 +341,7 @@ def _changes_of(batch: Batch) -> Iterator[str]:
     """Statements that bring what stands in the temporary tables into the store."""
     for rows, table, statements in (
         (batch.records, "w_record", (_MERGE_RECORD,)),
-        (batch.shadows, "w_shadow", (_MERGE_SHADOW, _MERGE_FORM)),
+        (batch.shadows, "w_shadow", (_MERGE_SHADOW, _MERGE_FORM, _OLD_KEYS)),
         (batch.quarantine, "w_quarantine", (_MERGE_QUARANTINE,)),
     ):
         if rows:
@@ -372,6 +380,7 @@ _MERGE_FORM = (
     "FROM w_shadow WHERE true ON CONFLICT (shadow_id) DO UPDATE SET "
     "received = excluded.received, accepted = excluded.accepted"
 )
+_OLD_KEYS = "DELETE FROM w_early WHERE shadow_id IN (SELECT id FROM w_shadow)"
 _MERGE_QUARANTINE = _merge(
     "quarantine",
     QUARANTINE_COLUMNS,

@@ -24,6 +24,7 @@ from mappings.canonical.fields import Entity
 from mappings.canonical.schema import ENTITY_OF, encode
 from sync_engine.bounds import check_bounds
 from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks, salts_of
+from sync_engine.early import EARLY, keys_of_form
 from sync_engine.expected import Expected
 from sync_engine.herinrichtingen import of_changed_schools
 from sync_engine.received import RECORD_COLUMNS, WHOLE_COLUMNS, Batch, ShadowRow, retain, write
@@ -32,6 +33,10 @@ from sync_engine.store.cipher import PersonCipher
 from sync_engine.store.values import instant
 
 Fingerprint: TypeAlias = Callable[[bytes], bytes]
+
+WRITTEN_AT: Final = 4_000_000
+"""New records are written once their forms and bodies come to so many bytes: their keys fall on
+pages all over the indexes, and a page is written once for a batch, however many keys it takes."""
 
 KEYLESS: Final = "?"
 """How the name of a quarantined record without a usable key begins; no source key does."""
@@ -134,6 +139,8 @@ class Stager:
         self._raw_fp: Fingerprint | None = None
         self._expected = Expected(context.work, scope.id, ordered=whole)
         self._changed: list[_Changed] = []
+        self._batch = Batch()  # new records that are not written yet
+        self._issuer = context.issuer(scope.id)
         self._form_fp = context.cipher.fingerprint(b"form")
         drift = context.policy.drift.of(scope.scope.resource)
         self._drift = drift
@@ -172,28 +179,34 @@ class Stager:
 
     def flush(self) -> None:
         """Write everything that is waiting."""
-        batch = self._flush_waiting()
+        self._flush_waiting()
         if self._changed:
             changed, self._changed = self._changed, []
-            self._take_changed(changed, batch)
-            self._write(batch)
+            self._take_changed(changed, self._batch)
+        self._write_batch()
 
-    def _flush_waiting(self) -> Batch:
-        """Sort out what is waiting, and write it; the batch that comes back is empty again.
+    def _flush_waiting(self) -> None:
+        """Sort out what is waiting, and write it once it is enough.
 
         The few changed records of a whole reading wait for others: a batch costs the same for ten
         as for a thousand. Those of a delta are written with the cursor that comes with them.
         """
         keys, bodies = self._keys, self._bodies
         self._keys, self._bodies = [], []
-        batch = Batch(cursor=self._cursor if self._changes else None)
+        batch = self._batch
+        batch.cursor = self._cursor if self._changes else None
         for start in range(0, len(keys), BATCH):
             self._sort_out(keys[start : start + BATCH], bodies[start : start + BATCH], batch)
         if self._changes or len(self._changed) >= BATCH:
             changed, self._changed = self._changed, []
             self._take_changed(changed, batch)
+        if self._changes or batch.records or batch.size >= WRITTEN_AT:
+            self._write_batch()
+
+    def _write_batch(self) -> None:
+        """Write the records that are sorted out."""
+        batch, self._batch = self._batch, Batch()
         self._write(batch)
-        return Batch()
 
     def finish(self) -> None:
         """The whole scope was read: a delta may go on from the cursor that came with it."""
@@ -246,8 +259,8 @@ class Stager:
             salt = salts[16 * position : 16 * position + 16]
             record_id = next(numbers)
             self.seen.add(record_id)
-            batch.new_records.append((record_id, self.scope.id, key, digest, salt, None, False))
             self._map(record_id, key, body, salt=salt, digest=digest, old={}, batch=batch)
+            batch.new_records.append((record_id, self.scope.id, key, digest, salt, None, False))
         batch.keys.update(new)
         self.received.added += len(new)
 
@@ -260,9 +273,9 @@ class Stager:
         old = self._shadows(numbers)
         for number, was_gone, key, body, digest in changed:
             salt = salts.get(number) or token_bytes(16)
-            batch.records.append((number, self.scope.id, key, digest, salt, None, False))
             shadows = old.get(number, {})
             self._map(number, key, body, salt=salt, digest=digest, old=shadows, batch=batch)
+            batch.records.append((number, self.scope.id, key, digest, salt, None, False))
             self.received.changed += 1
             self.received.returned += was_gone
 
@@ -305,7 +318,10 @@ class Stager:
         old: dict[tuple[str, str], ShadowRow],
         batch: Batch,
     ) -> None:
-        """Parse and map one new or changed record into the rows to write."""
+        """Parse and map one new or changed record into the rows to write.
+
+        Raises: ConnectorError where policy breaks the reading off; the batch has nothing of it.
+        """
         context = self.context
         person = context.cipher.person(salt)
         problems: Sequence[FieldProblem] = ()
@@ -329,6 +345,7 @@ class Stager:
         self._warn(key, problems)
         self._warn(key, mapped.problems)
         sealed = person.encrypt(body, b"raw|%d" % record_id, compress=True)
+        batch.size += len(sealed)
         batch.raw.append((record_id, context.run_id, self.contract_fp, context.today, sealed))
         batch.resolved.append(key)
         said: set[tuple[str, str]] = set()
@@ -366,6 +383,8 @@ class Stager:
         if shadow is None:
             number = context.ids.take("shadow", 1)[0]
             sealed = person.encrypt(form, b"shadow|%d" % number)
+            batch.size += len(sealed)
+            self._early(number, Entity(identity[0]), identity[1], form, batch=batch)
             batch.new_shadows.append(
                 ShadowRow.first(
                     context,
@@ -388,6 +407,12 @@ class Stager:
         shadow.held_until = self._last_held()
         shadow.run_id = context.run_id
         batch.shadows.append(shadow)
+
+    def _early(self, number: int, entity: Entity, key: str, form: bytes, *, batch: Batch) -> None:
+        """Keep what correlation asks of it, as long as it is open."""
+        if entity in EARLY:
+            keys = keys_of_form(self.context, entity, key, form, issuer=self._issuer)
+            batch.early.append((number, keys))
 
     def _gone(self, shadow: ShadowRow) -> None:
         shadow.receive(shadow.received, shadow.received_fp, gone=True)
@@ -429,6 +454,7 @@ class Stager:
         sealed = self.context.cipher.person(salt).encrypt(
             body, b"quarantine|%d|%s" % (self.scope.id, key.encode()), compress=True
         )
+        batch.size += len(sealed)
         run_id = self.context.run_id
         batch.quarantine.append(
             (self.scope.id, key, error.path, error.rule, salt, sealed, digest, run_id, run_id)

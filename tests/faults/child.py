@@ -129,6 +129,7 @@ def perform(job: Job, school: School) -> Result:
         boundaries.install()
     if job.batch:
         vars(stage)["BATCH"] = job.batch
+        vars(stage)["WRITTEN_AT"] = 0
 
     def connect(source: Source, clock: Clock) -> Connector:
         return CountingConnector(school.source(source.name))

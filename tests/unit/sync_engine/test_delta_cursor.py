@@ -44,6 +44,7 @@ def test_a_snapshot_that_is_not_complete_keeps_no_cursor(
 
     monkeypatch.setattr(MemoryReading, "_page", with_a_cursor)
     monkeypatch.setattr(stage, "BATCH", 3)  # each page is written before the next is taken
+    monkeypatch.setattr(stage, "WRITTEN_AT", 0)
     hub.sources["s0"].faults["leerling", "hoofd"] = "error"
     assert hub.sync().outcome is Outcome.FAILED
     assert cursors(hub) == []
