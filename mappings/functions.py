@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from functools import lru_cache
 from math import isfinite
+from operator import attrgetter
 from typing import Final, TypeVar
 
 from mappings import normalise
@@ -40,6 +41,7 @@ _GESLACHT: Final = {
     "onbekend": "O",
     "o": "O",
 }
+_UUID: Final = attrgetter("uuid")
 LARGEST: Final = 2**31 - 1
 """No whole number of the canonical schema is larger: a database's INTEGER holds four bytes."""
 
@@ -195,7 +197,14 @@ def _items(value: object) -> Iterable[object]:
 
 def members(value: object) -> tuple[str, ...]:
     """The keys of the members, sorted, each once: their order has no meaning."""
-    return tuple(sorted(set(_keys(value))))
+    items = _items(value)
+    try:
+        keys = set(map(_UUID, items))
+    except AttributeError:  # they are keys themselves
+        keys = set()
+    if set(map(type, keys)) == {str} and "" not in keys:
+        return tuple(sorted(keys))
+    return tuple(sorted(set(_keys(items))))
 
 
 def _keys(value: object) -> Iterator[str]:

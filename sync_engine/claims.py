@@ -17,7 +17,8 @@ from config.policies import Gone
 from mappings.canonical.fields import Entity
 from sync_engine import correlate
 from sync_engine.context import Context, chunks
-from sync_engine.fold import Claim, PinValue
+from sync_engine.fold import Claim, Json, PinValue
+from sync_engine.project import has_parts
 from sync_engine.store.work import Row
 
 
@@ -41,12 +42,14 @@ class Said:
 
     Attributes:
         accept: the pending shadows that the claims rest on.
+        before: of what has members, the accepted form that a pending one would replace.
         pins: field → pin in force.
     """
 
     claims: dict[int, list[Claim]] = field(default_factory=lambda: defaultdict(list))
     accept: dict[int, list[Fresh]] = field(default_factory=lambda: defaultdict(list))
     pins: dict[int, dict[str, PinValue]] = field(default_factory=lambda: defaultdict(dict))
+    before: dict[int, Mapping[str, Json]] = field(default_factory=dict)
 
 
 def gather(
@@ -202,7 +205,11 @@ class _Gatherer:
         if not (fresh or is_accepted) or salt is None:
             return
         blob = received if fresh or accepted is None else accepted
-        plain = context.cipher.person(salt).decrypt(blob, b"shadow|%d" % number)
+        person, where = context.cipher.person(salt), b"shadow|%d" % number
+        plain = person.decrypt(blob, where)
+        was_there = is_accepted and not accepted_gone and accepted is not None
+        if fresh and was_there and has_parts(self.entity)[1]:
+            self.said.before[core_id] = msgspec.json.decode(person.decrypt(accepted, where))
         gone = bool(received_gone if fresh else accepted_gone)
         if gone and not fresh and accepted_held is not None:  # what came since moves no last day
             held_until = accepted_held
