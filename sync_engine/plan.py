@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from mappings.canonical.fields import Entity
+from mappings.canonical.fields import Entity, Kind
+from mappings.canonical.schema import fields_of
 from sync_engine import correlate, herinrichtingen, rows, turn
 from sync_engine.acts import Act
 from sync_engine.asked import Asked
@@ -432,8 +433,7 @@ class Planner:
         self._opened += [
             (koppeling_id, entity, key, str(reference.entity), reference.key)
             for reference in unresolved
-            for koppeling_id, key in holders
-            if koppeling_id == reference.koppeling_id
+            for koppeling_id, key in _who_names(batch.entity, claims, reference)
         ]
 
     def _flush_open(self) -> None:
@@ -441,3 +441,17 @@ class Planner:
         work.load("w_answered", ("koppeling_id", "entity", "source_key"), self._answered)
         work.load("w_open", OPEN_COLUMNS, self._opened)
         self._answered, self._opened = [], []
+
+
+def _who_names(
+    entity: Entity, claims: Sequence[Claim], reference: Reference
+) -> list[tuple[int, str]]:
+    """The records whose own form names what is not found; what another names is no news of them."""
+    same = [claim for claim in claims if claim.koppeling_id == reference.koppeling_id]
+    fields = [
+        name
+        for name, description in fields_of(entity).items()
+        if description.kind is Kind.REFERENCE and description.target is reference.entity
+    ]
+    naming = [c for c in same if any(c.form.get(name) == reference.key for name in fields)]
+    return sorted({(claim.koppeling_id, claim.source_key) for claim in naming or same})

@@ -413,6 +413,29 @@ def test_a_group_is_not_matched_again_because_a_member_arrives(make: Make) -> No
     ]
 
 
+def test_a_record_is_not_matched_again_for_what_another_of_its_core_record_names(
+    make: Make,
+) -> None:
+    """A vak that is gone, by the word of a person who refuses that it goes, waits for nothing."""
+    bench = make(2)
+    vak = {"code": "0022", "naam": "Wiskunde"}
+    for name in bench.sources:
+        put(bench, name, Entity.VAK, "old", **vak)
+    put(bench, "s0", Entity.VAK, "new", **vak, vestiging="komt nog")
+    put(bench, "s1", Entity.VAK, "new", **vak)
+    bench.sync("s0")
+    bench.sources["s0"].remove(Entity.VAK, "old")
+    bench.sync("s0")
+    bench.later()
+    plan = bench.sync("s0", plan_only=True)
+    assert plan.steps == {"vak.close": 1}
+    bench.sync("s0", kind=RunKind.REFUSE, refused=plan.plan_id, operator="test", why="klopt niet")
+    bench.sync("s1")
+    put(bench, "s0", Entity.VESTIGING, "komt nog", naam="Haven")
+    bench.sync("s0")
+    assert [case for case in bench.cases() if "old" in case] == []
+
+
 # -- merging ---------------------------------------------------------------------------------------
 
 
