@@ -16,6 +16,8 @@ from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from sync_engine.adoption import AdoptionReport, adopt
 from sync_engine.adoption_file import Lines
+from sync_engine.decisions import koppeling_of_act
+from sync_engine.errors import SyncError
 from sync_engine.options import Decision, Kind, Verdict
 from sync_engine.outcome import RunReport
 from sync_engine.store.engine import Store
@@ -310,6 +312,21 @@ def test_a_person_merges_a_double_and_that_answers_its_case(kern: KernBench) -> 
     for name in (KERN, "s0"):
         kern.bench.sync(name)
     assert cores(kern) == [4, 5]
+
+
+def test_a_decision_that_there_is_not_names_the_nearest_beside_those_of_an_adoption(
+    kern: KernBench,
+) -> None:
+    for core_id in (4, 5):
+        stand(kern.bench, L, core_id, achternaam="Voorbeeld", roepnaam="J", geboortedatum=BORN)
+    adopted(kern, file=lines(number(4, "12"), number(5, "12")))  # keeps them apart, as no act
+    with pytest.raises(SyncError) as none:
+        koppeling_of_act(kern.bench.hub, 99)
+    assert none.value.advice.startswith("Er is er nog geen.")
+    merged(kern, 4, 5)  # one act of two rows
+    with pytest.raises(SyncError, match="there is no decision 99") as found:
+        koppeling_of_act(kern.bench.hub, 99)
+    assert found.value.advice.startswith(f"De dichtstbijzijnde die er zijn: {act_of(kern)}. ")
 
 
 def merged(kern: KernBench, one: int, other: int) -> RunReport:
