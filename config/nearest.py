@@ -35,3 +35,12 @@ def choice(text: str, known: Iterable[str]) -> str:
 def _or(names: Sequence[str]) -> str:
     head, last = names[:-1], names[-1]
     return f"{', '.join(head)} of {last}" if head else last
+
+
+def school_advice(text: str) -> str:
+    """Advice (Dutch): how to name a school, with an example that is not what was typed."""
+    brin = "98ZZ" if text.strip().upper() in {"99XX", "99XX00"} else "99XX"
+    return (
+        f"Noem een BRIN ({brin}) of vestigingsnummer ({brin}00) uit de configuratie, geheel "
+        "uitgeschreven."
+    )

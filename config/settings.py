@@ -35,7 +35,7 @@ from config.errors import ConfigurationError
 from config.frozen import Frozen
 from config.guards import BRIN_LENGTH, yielding
 from config.herinrichting import AnnouncedHerinrichting, clash
-from config.nearest import choice, nearest
+from config.nearest import choice, nearest, school_advice
 from config.operators import Operator
 from config.policies import Freshness, Policy, default_values
 from config.politeness import Politeness
@@ -399,7 +399,7 @@ class Settings(BaseSettings):
         if not tenants:
             raise ConfigurationError(
                 "there is no school with that BRIN or vestigingsnummer",
-                advice="Noem een BRIN (99XX) of vestigingsnummer (99XX00) uit de configuratie.",
+                advice=school_advice(wanted),
             )
         return tuple(
             source

@@ -14,7 +14,7 @@ from config.clock import Clock, local_date
 from config.errors import ConfigurationError
 from config.herinrichting import MovedPart
 from config.keyring import Keyring
-from config.nearest import choice, nearest
+from config.nearest import choice, nearest, school_advice
 from config.settings import Settings
 from config.sources import PgnPurpose, School, Source, Tenant
 from connectors import registry as connector_registry
@@ -52,9 +52,6 @@ from sync_engine.tracing import Tracing, tracing_of
 from sync_engine.vault import StoreVault
 
 _BRIN_LENGTH: Final = 4
-_SCHOOL_ADVICE: Final = (
-    "Noem een BRIN (99XX) of vestigingsnummer (99XX00) uit de configuratie, geheel uitgeschreven."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +277,7 @@ class Hub:
             known = self._numbers(self.sources())
             near = nearest(text.strip(), known)
             meant = f" Bedoelt u {' of '.join(near)}?" if near else ""
-            raise ConfigurationError(message, advice=f"{_SCHOOL_ADVICE}{meant}") from None
+            raise ConfigurationError(message, advice=f"{school_advice(text)}{meant}") from None
         serving = self.sources_of(number)
         if source not in serving:
             names = ", ".join(s.name for s in serving) or "geen"
@@ -348,7 +345,7 @@ class Hub:
         if not names:
             raise ConfigurationError(
                 "there is no school with that BRIN or vestigingsnummer",
-                advice=f"{_SCHOOL_ADVICE} {choice(wanted, self._numbers(mine))}",
+                advice=f"{school_advice(wanted)} {choice(wanted, self._numbers(mine))}",
             )
         serving = [source for name in names for source in self.settings.sources_of(name)]
         return tuple(s for s in mine if s in serving)

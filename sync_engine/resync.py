@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from config.errors import ConfigurationError, KoppelhubError
+from config.nearest import choice
 from config.sources import Source
 from connectors.base import Capability, Resource
 from mappings.canonical.fields import Entity
@@ -156,14 +157,47 @@ def of_school(hub: Hub, schools: Sequence[str]) -> list[Part]:
 
 
 def _serving(hub: Hub, schools: Sequence[str]) -> list[tuple[Source, tuple[str, ...]]]:
-    """Koppelingen with the schools that each of them serves; all of them where none is named."""
+    """Koppelingen with the schools that each of them serves; all of them where none is named.
+
+    Who was read before and never listed a part of a school is not asked for it: its run would fail.
+
+    Raises: ConfigurationError if there is no such school, or nobody ever listed it.
+    """
     if not schools:
         return [(source, ()) for source in hub.sources()]
     found: dict[str, list[str]] = {}
     for school in schools:
-        for source in hub.sources_of(school):
+        serving = hub.sources_of(school)
+        listed = {source.name: _listed(hub, source) for source in serving}
+        names = [name.strip().upper() for name in hub.names_of(school)]
+        asked = [s for s in serving if _may_list(listed[s.name], names)]
+        if serving and not asked:
+            known = dict.fromkeys(number for each in listed.values() for number in each)
+            raise ConfigurationError(
+                f"no koppeling lists a part of school {names[0]}",
+                advice=f"{choice(names[0], known)} Is zij nieuw in de bron, lees dan alles: "
+                f"`koppelhub sync --source {serving[0].name}`.",
+            )
+        for source in asked:
             found.setdefault(source.name, []).extend(hub.schools(source.name, [school]))
     return [(hub.source(name), tuple(brins)) for name, brins in found.items()]
+
+
+def _may_list(listed: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a part of a school may be among what a koppeling lists; unread, it may be."""
+    return not listed or any(number.startswith(name) for number in listed for name in names)
+
+
+def _listed(hub: Hub, source: Source) -> list[str]:
+    """The BRINs and vestigingsnummers of the parts that a koppeling listed; empty where unknown."""
+    with hub.store.work() as work:
+        rows = work.execute(
+            "SELECT DISTINCT s.brins FROM scope s JOIN koppeling k ON k.id = s.koppeling_id "
+            "WHERE k.name = ? AND NOT s.adopted AND s.ended_run IS NULL",
+            (source.name,),
+        )
+    every = [number for (text,) in rows for number in msgspec.json.decode(text, type=list[str])]
+    return list(dict.fromkeys(every))
 
 
 def resources_of(hub: Hub, source: Source, entity: Entity) -> tuple[str, ...]:

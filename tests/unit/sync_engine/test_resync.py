@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from config.errors import ConfigurationError
+from config.nearest import school_advice
 from mappings.canonical.fields import Entity
 from sync_engine.errors import SyncError
 from sync_engine.options import Kind
@@ -214,6 +217,40 @@ def test_one_entity_of_one_school_and_a_whole_school(make: Make) -> None:
     assert read == {("verzorger", "noord")}
     again(made, of_school(made.hub, ["99XX"]))
     assert renamed(made) >= {"Jansen", "Ander s0", "Ander s1", "Zonder"}
+
+
+def test_a_vestiging_that_nobody_lists_is_refused_before_any_run(make: Make) -> None:
+    made = make(sources())
+    asked = of_entity(made.hub, Entity.LEERLING, ["99XX05"])  # nothing was read: it may be there
+    assert len(asked) == 3
+    school(made)
+    for ask in (partial(of_entity, made.hub, Entity.LEERLING), partial(of_school, made.hub)):
+        with pytest.raises(ConfigurationError, match="lists a part of school 99XX05") as refused:
+            ask(["99XX00", "99xx05"])
+        advice = refused.value.advice
+        assert "Kies een van: 99XX00, 99XX, 99XX01." in advice
+        assert "`koppelhub sync --source s0`" in advice
+        assert "99XX05" not in advice
+
+
+def test_who_never_listed_a_school_is_not_asked_for_it(make: Make) -> None:
+    every = sources()
+    every["s2"] = MemorySource(tuple(Entity), scope_keys=("zuid",), brins=BOTH)
+    made = make(every)
+    for name in every:
+        made.sync(name)
+    parts = of_entity(made.hub, Entity.LEERLING, ["99XX00"])
+    assert [part.koppeling for part in parts] == ["s0", "s1"]
+
+
+def test_no_example_is_the_number_that_was_refused(make: Make) -> None:
+    made = make(sources())
+    for wrong in ("98ZZ00", "99XX0"):
+        with pytest.raises(ConfigurationError) as refused:
+            of_school(made.hub, [wrong])
+        assert "uit de configuratie" in refused.value.advice
+    assert school_advice("98ZZ00").count("99XX") == 2
+    assert "99XX" not in school_advice("99xx00")
 
 
 def test_how_long_it_took_is_told(make: Make) -> None:
