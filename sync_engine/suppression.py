@@ -186,7 +186,8 @@ class Suppressions:
     def holds_unread(self, resource: str, koppeling_id: int, key: str, body: bytes) -> bool:
         """Whether a record that cannot be read is of an erased person, as far as can be told.
 
-        By its key, or by a word in it that is a number of his and of nobody else.
+        By its key, by a word in it that is a number of his and of nobody else, or by a reference
+        without which such a record cannot be.
         """
         if not self._known:
             return False
@@ -195,12 +196,29 @@ class Suppressions:
         if key and resource in set(PERSONS) and self.holds(Entity(resource), koppeling_id, key):
             return True
         words = {word.decode("ascii") for word in _TOKEN.findall(body)}
-        return any(
+        return self._refers(resource, koppeling_id, body) or any(
             self._found((f"{entity}/{kind}", word)) is not None
             for word in words
             for entity, kinds in _ALONE.items()
             for kind in kinds
         )
+
+    def _refers(self, resource: str, koppeling_id: int, body: bytes) -> bool:
+        """Whether it names him where it needs somebody, in the fields of our own schema."""
+        names = required_references(Entity(resource)) if resource in set(Entity) else ()
+        try:
+            told = msgspec.json.decode(body) if names else None
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        if not isinstance(told, dict):
+            return False
+        for name in names:
+            target, value = fields_of(Entity(resource))[name].target, told.get(name)
+            if target in PERSONS and isinstance(value, str | int):
+                found = self._found(key_parts(target, koppeling_id, str(value)))
+                if found is not None and not found[1]:
+                    return True  # who went along comes back with another child
+        return False
 
     def judge(
         self, said: Sequence[Said], koppeling_id: int, *, issuer: int, linked: bool
@@ -366,6 +384,7 @@ def sweep(
     *,
     issuers: dict[int, int],
     removal: Removal,
+    settled: bool = False,
 ) -> int:
     """Take out what was received of erased persons and is nobody's yet; how many shadows.
 
@@ -380,12 +399,14 @@ def sweep(
         koppeling_id: whose shadows.
         issuers: scope → the koppeling that issued its numbers.
         removal: its tables are made.
+        settled: also what a person refused, or ignored: that waits for nothing any more.
     """
+    waits = "" if settled else "AND s.pending "
     rows = work.rows(
         "SELECT s.record_id, s.id, s.scope_id, s.entity, s.source_key, f.received, r.salt "
         "FROM shadow s JOIN shadow_form f ON f.shadow_id = s.id "
         "JOIN source_record r ON r.id = s.record_id "
-        "WHERE s.koppeling_id = ? AND s.pending AND NOT EXISTS (SELECT 1 FROM link l "
+        f"WHERE s.koppeling_id = ? {waits}AND NOT EXISTS (SELECT 1 FROM link l "
         "WHERE l.koppeling_id = s.koppeling_id AND l.entity = s.entity "
         "AND l.source_key = s.source_key) ORDER BY s.record_id, s.id",
         (koppeling_id,),

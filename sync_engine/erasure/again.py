@@ -134,8 +134,6 @@ def _met(one: Eraser, line: Erasure) -> Found:
         found.along |= part.along
         found.marks.update(part.marks)
         found.records |= part.records
-        found.keys |= part.keys
-        found.numbers |= part.numbers
     needed = {key_ for core_id, key_ in guardians.items() if core_id not in found.along}
     have = {mark.digest for marks in found.marks.values() for mark in marks}
     for mark, key_ in line.each():
