@@ -183,7 +183,7 @@ class Gatherer:
     def line(self, erasure: str, entity: Entity, found: Found) -> Erasure:
         """What the list keeps of it."""
         persons = sorted(found.marks)
-        return Erasure(
+        line = Erasure(
             erasure,
             self.tenant_id,
             self.hub.clock.now(),
@@ -195,3 +195,9 @@ class Gatherer:
                 for mark in found.marks[core_id]
             ),
         )
+        return line.sealed(self.cipher.suppression_key)
+
+    def lifting(self, erasure: str) -> Erasure:
+        """What the list says of one that is lifted."""
+        line = Erasure(erasure, self.tenant_id, self.hub.clock.now(), lifted=True)
+        return line.sealed(self.cipher.suppression_key)

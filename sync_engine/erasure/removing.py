@@ -295,6 +295,11 @@ class Eraser:
     def lift(self, erasure: str, *, why: str) -> None:
         """Within the transaction that is open; whatever spoke of him is read and folded again."""
         work, tenant_id = self.work, self.tenant_id
+        cores = work.execute(
+            "SELECT MIN(core_id) FROM suppression WHERE tenant_id = ? AND erasure = ? "
+            "AND NOT along",
+            (tenant_id, erasure),
+        )
         work.execute(
             "UPDATE suppression SET lifted_at = ?, lifted_by = ?, lifted_why = ? "
             "WHERE tenant_id = ? AND erasure = ? AND lifted_at IS NULL",
@@ -315,4 +320,12 @@ class Eraser:
             "UPDATE source_record SET raw_fp = ? WHERE scope_id IN (SELECT p.id FROM scope p "
             "JOIN koppeling k ON k.id = p.koppeling_id WHERE k.tenant_id = ?)",
             (b"", tenant_id),
+        )
+        note_within(
+            self.hub,
+            work,
+            operator=self.operator,
+            action="erase lift",
+            subject=hub_key(cores[0][0] or 0),
+            why=why,
         )

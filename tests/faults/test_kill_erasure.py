@@ -91,7 +91,7 @@ def test_what_was_broken_off_is_ended_by_the_next_run(store: Store, tmp_path: Pa
         path = list_path(made.hub.settings.keys.file)
         made.close()
         assert killed(dying_at(made.hub, core_id, 12))
-        assert len(read_list(path).standing) == 1
+        assert len(read_list(path).erased) == 1
         assert made.query("SELECT COUNT(*) FROM leerling") == [(3,)]
         report = made.sync()
         assert report.suppressed > 0

@@ -314,9 +314,9 @@ def test_a_line_that_was_broken_off_is_none(made: Bench) -> None:
     made.sync("s0")
     path = list_path(made.hub.settings.keys.file)
     path.write_bytes(b'{"erasure":"half')
-    assert not read_list(path).standing
+    assert not read_list(path).erased
     erased(made, made.core(Entity.LEERLING, CANARY_KEY))
-    assert len(read_list(path).standing) == 1
+    assert len(read_list(path).erased) == 1
     assert all(msgspec.json.decode(line) for line in path.read_bytes().splitlines())
 
 
