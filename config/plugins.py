@@ -70,19 +70,23 @@ def find(
     *,
     check: Callable[[object, str], T | str],
     points: Iterable[EntryPoint] | None = None,
+    only: str = "",
 ) -> Found[T]:
-    """Load everything that is installed under a group.
+    """Load what is installed under a group.
 
     Args:
         group: of the entry points.
         kind: what they offer.
         check: (what was loaded, name of its entry point) → the part, or why it is none.
         points: in place of those of this environment.
+        only: load nothing but what has this name; empty for everything.
     """
     installed: dict[str, T] = {}
     broken: dict[str, str] = {}
     path = tuple(sys.path)
     for point in _declared(entry_points, group, path) if points is None else points:
+        if only and point.name != only:
+            continue
         try:
             loaded = check(point.load(), point.name)
         except Exception as exc:  # noqa: BLE001 - another package's import may raise anything

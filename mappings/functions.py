@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from functools import lru_cache
 from math import isfinite
+from operator import attrgetter
 from typing import Final, TypeVar
 
 from mappings import normalise
@@ -40,6 +41,7 @@ _GESLACHT: Final = {
     "onbekend": "O",
     "o": "O",
 }
+_UUID: Final = attrgetter("uuid")
 LARGEST: Final = 2**31 - 1
 """No whole number of the canonical schema is larger: a database's INTEGER holds four bytes."""
 
@@ -195,7 +197,14 @@ def _items(value: object) -> Iterable[object]:
 
 def members(value: object) -> tuple[str, ...]:
     """The keys of the members, sorted, each once: their order has no meaning."""
-    return tuple(sorted(set(_keys(value))))
+    items = _items(value)
+    try:
+        keys = set(map(_UUID, items))
+    except AttributeError:  # they are keys themselves
+        keys = set()
+    if set(map(type, keys)) == {str} and "" not in keys:
+        return tuple(sorted(keys))
+    return tuple(sorted(set(_keys(items))))
 
 
 def _keys(value: object) -> Iterator[str]:
@@ -252,15 +261,18 @@ def adres(value: object) -> Delivered[Adres]:
         return NOT_DELIVERED  # a part of it broke a rule: without that part it says another place
     number, suffix = _house(value)
     code = _part(value, "postcode")
-    return _address(
-        straat=_part(value, "straat"),
-        huisnummer=number,
-        toevoeging=suffix,
-        postcode=None if code is None else normalise.postcode(code) or None,
-        woonplaats=_part(value, "woonplaats"),
-        land=_part(value, "land"),
-        regels=_part(value, "buitenlands_adres"),
+    parts = (
+        _part(value, "straat"),
+        number,
+        suffix,
+        None if code is None else normalise.postcode(code) or None,
+        _part(value, "woonplaats"),
+        _part(value, "land"),
+        _part(value, "buitenlands_adres"),
     )
+    if not any(parts):
+        return None
+    return Adres(**dict(zip(Adres.__struct_fields__, parts, strict=True)))
 
 
 def same_adres(value: object) -> Delivered[Adres]:

@@ -37,11 +37,15 @@ def _check(loaded: object, name: str) -> TabledMapping | str:
 
 
 def mapping_of(system: str, *, found: Found | None = None) -> TabledMapping:
-    """The mapping of one system.
+    """The mapping of one system; those of other systems are not loaded.
 
     Raises: ConfigurationError if no installed package offers it, or its package is broken.
     """
-    return (found if found is not None else find()).of(system)
+    if found is None:
+        found = plugins.find(GROUP, "mapping", check=_check, only=system)
+        if not (found.installed or found.broken):
+            found = find()  # says what there is
+    return found.of(system)
 
 
 # -- outward ---------------------------------------------------------------------------------------

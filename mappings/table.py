@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, cast, get_args
 
 from pydantic import BaseModel
@@ -116,6 +117,7 @@ class Table:
         self.prefix = prefix
         self._make = cast(Callable[..., Canonical], RECORDS[entity])
         self._waived = waived
+        self._model = model
         fields = fields_of(entity)
         targets = [row.target for row in rows]
         required = {name for name, field in fields.items() if field.required} - waived
@@ -155,8 +157,10 @@ class Table:
         """
         values: dict[str, object] = dict.fromkeys(self._waived, NOT_DELIVERED)
         delivers = contract.delivers
-        for target, name, function, condition, compiled in self._under(contract):
-            if compiled.shared and target in values:
+        held = self._held(record)
+        dropped = getattr(record, "dropped", ())
+        for target, name, function, condition, shared, compiled in self._under(contract):
+            if shared and target in values:
                 continue
             try:
                 if name is None:
@@ -164,10 +168,12 @@ class Table:
                 elif condition is not None and not condition(record):
                     continue
                 else:  # what `compiled.step` does, in place
-                    value = getattr(record, name, NOT_DELIVERED)
+                    value = held(name, NOT_DELIVERED)
                     if value is None:
-                        value = NOT_DELIVERED if name in getattr(record, "dropped", ()) else None
-                    elif value is not NOT_DELIVERED:
+                        if name not in dropped:
+                            values[target] = None
+                        continue
+                    if value is not NOT_DELIVERED:
                         value = function(value)
             except (ValueError, MappingError) as exc:
                 problem = FieldProblem(_at(where, compiled.path), _rule_of(exc, compiled))
@@ -183,13 +189,26 @@ class Table:
                 raise MappingError(_at(where, path), rule, source_key=key)
         return self._make(key=key, **values)
 
+    def _held(self, record: object) -> Callable[[str, object], object]:
+        """Reads what a record holds; of a model, whose fields the rows name, without asking it."""
+        if self._model is not None and isinstance(record, self._model):
+            return vars(record).get
+        return partial(getattr, record)
+
     def _under(self, contract: DeliveryContract) -> Sequence[_Bound]:
         """The rows that can say anything under a contract; one contract serves a whole reading."""
         bound = self._bound
         if bound is not None and bound[0] is contract:
             return bound[1]
         rows = [
-            (c.row.target, c.plain.name if c.plain else None, c.row.function, c.row.condition, c)
+            (
+                c.row.target,
+                c.plain.name if c.plain else None,
+                c.row.function,
+                c.row.condition,
+                c.shared,
+                c,
+            )
             for c in self._compiled
             if c.plain is None or contract.delivers(c.plain.permission)
         ]
@@ -248,7 +267,7 @@ class Table:
             )
 
 
-_Bound = tuple[str, str | None, Function, Condition | None, _Compiled]
+_Bound = tuple[str, str | None, Function, Condition | None, bool, _Compiled]
 _MISSING: Final = "is required and not delivered"
 
 

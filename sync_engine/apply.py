@@ -85,10 +85,14 @@ def forget_keys(context: Context) -> None:
     accepted = "SELECT s.entity, s.source_key FROM p_accept p CROSS JOIN shadow s"
     accepted = f"{accepted} WHERE s.id = p.shadow_id"
     keyed = f"SELECT entity, source_key FROM w_key WHERE koppeling_id = {own:d}"  # not of others
-    work.execute(
-        "DELETE FROM match_key WHERE koppeling_id = ? "
-        f"AND core_id IN ({linked.format(f'({accepted})')} UNION ALL {linked.format(f'({keyed})')})"
-        f" AND (entity, source_key) IN ({accepted} UNION ALL {keyed})",
+    had = f"{linked.format(f'({accepted})')} UNION ALL {linked.format(f'({keyed})')}"
+    work.execute(  # what a record keeps is told by the index of core records alone, and stays
+        "DELETE FROM match_key WHERE (digest, koppeling_id, source_key) IN "
+        f"(SELECT m.digest, m.koppeling_id, m.source_key FROM ({had}) c CROSS JOIN match_key m "
+        "WHERE m.core_id = c.core_id AND m.koppeling_id = ? "
+        "AND (m.digest, m.source_key, m.core_id) NOT IN (SELECT digest, source_key, core_id "
+        f"FROM w_key WHERE koppeling_id = {own:d} AND core_id IS NOT NULL)) "
+        f"AND (entity, source_key) IN ({accepted} UNION ALL {keyed})",
         (own, own, own),
     )
 
@@ -129,7 +133,9 @@ def links(context: Context) -> None:
     work.execute(
         f"INSERT INTO match_key ({listed}) SELECT {listed} FROM w_key WHERE true "
         "ORDER BY digest "  # in the order of the key: each page is written once
-        "ON CONFLICT (digest, koppeling_id, source_key) DO UPDATE SET core_id = excluded.core_id"
+        "ON CONFLICT (digest, koppeling_id, source_key) DO UPDATE SET core_id = excluded.core_id, "
+        "kind = excluded.kind WHERE match_key.core_id <> excluded.core_id "
+        "OR match_key.kind <> excluded.kind"
     )
     work.execute("INSERT INTO core_salt (core_id, salt) SELECT core_id, salt FROM p_core_salt")
 
@@ -145,13 +151,14 @@ def rows_of_entities(context: Context) -> None:
 
 
 def core_rows(context: Context, entity: Entity) -> None:
-    """The rows of one entity that the plan writes."""
-    work = context.work
+    """The rows of one entity that the plan writes; of what is there the columns that change.
+
+    SQLite renews the index entries of a column that is set, whatever its value.
+    """
+    work, changed = context.work, context.written[entity]
     names = ("id", "tenant_id", "run_id", *head_columns(entity))
     listed = ", ".join(names)
-    sets = ", ".join(
-        f"{name} = excluded.{name}" for name in names if name not in {"id", "tenant_id"}
-    )
+    sets = ", ".join(f"{n} = excluded.{n}" for n in names if n == "run_id" or n in changed)
     work.execute(
         f"INSERT INTO {entity} ({listed}) SELECT {listed} FROM p_{entity} WHERE true "
         f"ON CONFLICT (id) DO UPDATE SET {sets}"

@@ -17,7 +17,8 @@ from config.policies import Gone
 from mappings.canonical.fields import Entity
 from sync_engine import correlate
 from sync_engine.context import Context, chunks
-from sync_engine.fold import Claim, PinValue
+from sync_engine.fold import Claim, Json, PinValue
+from sync_engine.project import has_parts
 from sync_engine.store.work import Row
 
 
@@ -41,12 +42,14 @@ class Said:
 
     Attributes:
         accept: the pending shadows that the claims rest on.
+        before: of what has members, the accepted form that a pending one would replace.
         pins: field → pin in force.
     """
 
     claims: dict[int, list[Claim]] = field(default_factory=lambda: defaultdict(list))
     accept: dict[int, list[Fresh]] = field(default_factory=lambda: defaultdict(list))
     pins: dict[int, dict[str, PinValue]] = field(default_factory=lambda: defaultdict(dict))
+    before: dict[int, Mapping[str, Json]] = field(default_factory=dict)
 
 
 def gather(
@@ -92,6 +95,20 @@ def accepted(context: Context, entity: Entity, core_id: int) -> Said:
     return gather(context, entity, [core_id], accepted_only=True)
 
 
+class _Place(msgspec.Struct, frozen=True):
+    """What all claims of one scope have in common, as a claim has it.
+
+    Attributes:
+        over: the day on which whoever was left behind there is gone.
+    """
+
+    koppeling: str
+    rank: int
+    scope: str
+    last: tuple[bool, bool, int, bool, bool]  # ended, adopted, issuer, former, silent
+    over: date | None
+
+
 @dataclass(slots=True)
 class _Gatherer:
     context: Context
@@ -102,6 +119,7 @@ class _Gatherer:
     accepted_only: bool
     only: Collection[str] | None
     said: Said = field(default_factory=Said)
+    places: dict[tuple[int, int], _Place] = field(default_factory=dict)
 
     def claims(self) -> None:
         """Every shadow of these records, as what the core may use of it."""
@@ -187,37 +205,54 @@ class _Gatherer:
         if not (fresh or is_accepted) or salt is None:
             return
         blob = received if fresh or accepted is None else accepted
-        plain = context.cipher.person(salt).decrypt(blob, b"shadow|%d" % number)
+        person, where = context.cipher.person(salt), b"shadow|%d" % number
+        plain = person.decrypt(blob, where)
+        was_there = is_accepted and not accepted_gone and accepted is not None
+        if fresh and was_there and has_parts(self.entity)[1]:
+            self.said.before[core_id] = msgspec.json.decode(person.decrypt(accepted, where))
         gone = bool(received_gone if fresh else accepted_gone)
         if gone and not fresh and accepted_held is not None:  # what came since moves no last day
             held_until = accepted_held
-        scope, adopted = context.scopes[scope_id], scope_id in context.adopted_scopes
-        ended = scope_id in context.ended_scopes or scope_id in context.stopped_scopes
-        over = context.finished_scopes.get(scope_id)
-        if over is not None:  # who was left behind there is gone
-            ended = False
-            if not gone:
-                gone, held_until = True, over
+        place = self.places.get((koppeling_id, scope_id))
+        if place is None:
+            place = self._place(scope_id, koppeling_id)
+            self.places[koppeling_id, scope_id] = place
+        if place.over is not None and not gone:
+            gone, held_until = True, place.over
         self.said.claims[core_id].append(
             Claim(
                 number,
-                context.koppelingen[koppeling_id],
+                place.koppeling,
                 koppeling_id,
                 key,
-                context.rank(scope_id),
-                f"{scope.resource}/{scope.key}",
-                msgspec.json.decode(plain),
+                place.rank,
+                place.scope,
+                _decode(plain),
                 gone and not self._keeps(),
                 _day(first_on),
                 _day(observed_on),
                 None if held_until is None else _day(held_until),
                 run_id,
-                adopted or ended,
+                *place.last,
+            )
+        )
+
+    def _place(self, scope_id: int, koppeling_id: int) -> _Place:
+        context, scope = self.context, self.context.scopes[scope_id]
+        adopted, over = scope_id in context.adopted_scopes, context.finished_scopes.get(scope_id)
+        ended = scope_id in context.ended_scopes or scope_id in context.stopped_scopes
+        return _Place(
+            context.koppelingen[koppeling_id],
+            context.rank(scope_id),
+            f"{scope.resource}/{scope.key}",
+            (
+                adopted or (ended and over is None),  # who was left behind there is gone
                 adopted,
                 context.issuer(scope_id),
                 scope_id in context.former_scopes,
                 koppeling_id in context.adding,
-            )
+            ),
+            over,
         )
 
     def _keeps(self) -> bool:
@@ -255,6 +290,7 @@ class _Gatherer:
                     pins[name] = PinValue(pin_id, msgspec.json.decode(plain))
 
 
+_decode = msgspec.json.Decoder().decode
 _SHADOWS = (
     "SELECT id, scope_id, source_key, pending, received_gone, accepted_fp IS NOT NULL, "
     "accepted_gone, first_on, observed_on, held_until, run_id, received, accepted, salt, "

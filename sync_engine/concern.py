@@ -149,21 +149,24 @@ def _keyed_by(entity: Entity) -> list[tuple[Entity, str]]:
 
 
 def concerned(context: Context, entity: Entity, *, has_pending: bool) -> None:
-    """The core records of this entity whose fold may have changed."""
+    """The core records of this entity whose fold may have changed, and those not by a form alone.
+
+    What this run links, and what was marked, is folded `again`.
+    """
     work, own = context.work, context.koppeling.id
     work.execute("DELETE FROM w_core")
     # CROSS JOIN keeps SQLite from going over all links of the entity instead of what is pending
     if has_pending:
-        for table in ("w_link", "link"):
+        for table, again in (("w_link", "TRUE"), ("link", "FALSE")):
             work.execute(
-                "INSERT INTO w_core SELECT l.core_id FROM w_pending p "
+                f"INSERT INTO w_core SELECT l.core_id, {again} FROM w_pending p "
                 f"CROSS JOIN {table} l WHERE l.koppeling_id = ? AND l.entity = ? "
                 "AND l.source_key = p.source_key ON CONFLICT (core_id) DO NOTHING",
                 (own, str(entity)),
             )
     work.execute(
-        "INSERT INTO w_core SELECT DISTINCT core_id FROM w_refold WHERE entity = ? "
-        "AND core_id IS NOT NULL ON CONFLICT (core_id) DO NOTHING",
+        "INSERT INTO w_core SELECT DISTINCT core_id, TRUE FROM w_refold WHERE entity = ? "
+        "AND core_id IS NOT NULL ON CONFLICT (core_id) DO UPDATE SET again = TRUE",
         (str(entity),),
     )
     work.execute("DELETE FROM w_core WHERE core_id IN (SELECT core_id FROM w_alias)")

@@ -157,7 +157,8 @@ class Context:
     changed_scopes: set[int] = field(default_factory=set)  # were former, until this run
     rekeying: bool = False  # numbers are others than in the last run: match schools again
     adopting: bool = False  # this run adopts what stands in `w_adopted`
-    written: set[Entity] = field(default_factory=set)  # what the plan has rows of, in `p_<entity>`
+    written: dict[Entity, set[str]] = field(default_factory=dict)  # what `p_<entity>` has rows of,
+    # → the columns that differ in what is there
     expired_pins: set[int] = field(default_factory=set)  # a dry run lifts none for real
     turned: bool = False  # forms and links are laid over those of the store (turn.py)
     deciding: dict[tuple[str, str], tuple[str, int | None]] = field(default_factory=dict)

@@ -16,14 +16,54 @@ from sync_engine.guard import MEMBERS, Circumstances, Tally
 _SHORT: Final = 4  # characters of a BRIN; a vestigingsnummer is longer, and more specific
 
 
-def count_known(context: Context, tally: Tally) -> None:
-    """What is known of each entity that a plan does anything to."""
+def count_known(context: Context, tally: Tally, at: Circumstances) -> None:
+    """What is known of each entity that a plan does anything to, as far as it can matter.
+
+    Ten changes are not too many of a thousand, nor of a hundred thousand: what lies beyond is not
+    counted.
+    """
+    own = context.koppeling.id
     for entity in {entity for entity, _ in tally.steps}:
-        rows = context.work.execute(
-            "SELECT COUNT(*) FROM link WHERE koppeling_id = ? AND entity = ?",
-            (context.koppeling.id, entity),
+        tally.known[entity] = _count(
+            context,
+            "SELECT {} FROM link WHERE koppeling_id = ? AND entity = ?",
+            (own, entity),
+            most=_enough(context, tally, at, entity, of_members=False),
         )
-        tally.known[entity] = rows[0][0]
+    for entity in {name for name, key in tally.emptied if key == MEMBERS}:
+        tally.members[entity] = _count(
+            context,
+            "SELECT {} FROM link l CROSS JOIN groepsdeelname d WHERE l.koppeling_id = ? "
+            "AND l.entity = ? AND d.groep_id = l.core_id AND NOT d.beeindigd",
+            (own, entity),
+            most=_enough(context, tally, at, entity, of_members=True),
+        )
+
+
+def _enough(
+    context: Context, tally: Tally, at: Circumstances, entity: str, *, of_members: bool
+) -> int | None:
+    """Of so many known ones nothing that was counted is too much; None where all must be known."""
+    guards = context.policy.guards
+    if guards.schools:
+        return None  # those that have a threshold of their own are taken off
+    most = 1
+    for kind, of, name, count in tally.counted():
+        if of != entity or (kind is GuardKind.EMPTY and name == MEMBERS) != of_members:
+            continue
+        threshold = guards.threshold(kind, entity, source=at.koppeling, on=at.on)
+        if threshold.number is not None and count >= threshold.number:
+            return None  # a person reads how many there are
+        if threshold.share is not None:
+            most = max(most, int(count / threshold.share) + 2)
+    return most
+
+
+def _count(context: Context, query: str, params: tuple[object, ...], *, most: int | None) -> int:
+    if most is None:
+        return int(context.work.execute(query.format("COUNT(*)"), params)[0][0])
+    counted = f"SELECT COUNT(*) FROM ({query.format('1')} LIMIT {most:d}) found"
+    return int(context.work.execute(counted, params)[0][0])
 
 
 def count_schools(context: Context, tally: Tally, at: Circumstances) -> dict[str, Tally]:

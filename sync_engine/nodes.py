@@ -223,7 +223,7 @@ def load_nodes(
                 continue
             blob, is_gone = accepted or received, was_gone
         person = context.cipher.person(salt)
-        form = msgspec.json.decode(person.decrypt(blob, b"shadow|%d" % number))
+        form = _decode(person.decrypt(blob, b"shadow|%d" % number))
         _lay(forms, key, form)
         gone[key] = gone.get(key, True) and bool(is_gone)
         issuer[key] = context.issuer(scope_id)
@@ -231,6 +231,9 @@ def load_nodes(
         Node(key, form, gone[key], core.get(key), places.get(key, 0), issuer[key])
         for key, form in forms.items()
     ]
+
+
+_decode = msgspec.json.Decoder().decode
 
 
 def _lay(forms: dict[str, dict[str, Json]], key: str, form: dict[str, Json]) -> None:
@@ -289,7 +292,7 @@ def accepted_forms(
     for key, number, scope_id, salt, _, blob in rows:
         if salt is not None:
             plain = context.cipher.person(salt).decrypt(blob, b"shadow|%d" % number)
-            _lay(forms, key, msgspec.json.decode(plain))
+            _lay(forms, key, _decode(plain))
             issuers[key] = context.issuer(scope_id)
     return forms
 

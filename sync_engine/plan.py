@@ -9,59 +9,34 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from mappings.canonical.fields import Entity
+from mappings.canonical.fields import Entity, Kind
+from mappings.canonical.schema import fields_of
 from sync_engine import correlate, herinrichtingen, rows, turn
 from sync_engine.acts import Act
 from sync_engine.asked import Asked
-from sync_engine.claims import Said, gather
+from sync_engine.claims import gather
+from sync_engine.comings import narrow
 from sync_engine.concern import OPEN_COLUMNS, concerned, find_pending, wait_with_disputed
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.correlate import Correlated, Correlator
 from sync_engine.correlating import correlate_pending
 from sync_engine.fold import Claim, Folded, FoldRules, Json, Reference, fold
-from sync_engine.guard import MEMBERS, Schools
-from sync_engine.memberships import Touched, members_of, put_back
+from sync_engine.memberships import members_of, put_back
 from sync_engine.nodes import lookup_links
 from sync_engine.project import State, difference, has_parts, project, references
 from sync_engine.rows import Prepared, States
 from sync_engine.steps import (
-    STEP_COLUMNS,
     Limits,
     Planned,
     Step,
     body_of,
     count,
-    deserts,
     operation,
     stable,
 )
-from sync_engine.store.cipher import PersonCipher
 from sync_engine.succession import left_behind
-
-
-def _references(step: Step) -> list[list[Json]]:
-    return [pair for key, pair in step.changed.items() if key.endswith("_id")]
-
-
-REFUSED = "geweigerd"
-"""Why a step is not applied that a person refused."""
-
-
-@dataclass(slots=True)
-class _Batch:
-    """A batch of core records under the fold."""
-
-    entity: Entity
-    cores: list[int]
-    said: Said = field(default_factory=Said)
-    touched: dict[int, list[Touched]] = field(default_factory=dict)
-    handled: dict[int, set[str]] = field(default_factory=dict)
-    folded: dict[int, Folded] = field(default_factory=dict)
-    resolved: dict[tuple[int, str, str], int] = field(default_factory=dict)
-    labels: dict[int, str] = field(default_factory=dict)
-    behind: set[int] = field(default_factory=set)  # members who are not met in new scopes yet
+from sync_engine.verdicts import FoldBatch, Verdicts
 
 
 def prepare(context: Context, *, acting: bool) -> None:
@@ -71,7 +46,7 @@ def prepare(context: Context, *, acting: bool) -> None:
     turn.prepare(context, acting=acting)
     work = context.work
     work.temp_table("w_pending", "source_key TEXT PRIMARY KEY, place BIGINT", index=["(place)"])
-    work.temp_table("w_core", "core_id BIGINT PRIMARY KEY")
+    work.temp_table("w_core", "core_id BIGINT PRIMARY KEY, again BOOLEAN")
     work.temp_table("w_refold", "core_id BIGINT, entity TEXT")
     work.temp_table("w_rekey", "koppeling_id INTEGER, entity TEXT, source_key TEXT")
     work.temp_table(
@@ -104,7 +79,6 @@ class Planner:
         self._states = States(context)
         self._prepared = Prepared(context)
         self._new: set[int] = set()
-        self._steps: list[tuple[object, ...]] = []
         self._answered: list[tuple[object, ...]] = []
         self._opened: list[tuple[object, ...]] = []
         self._skip: set[str] = set()
@@ -113,12 +87,15 @@ class Planner:
         self._made = range(0)  # core ids of the records of this entity that this plan makes
         self._digest = context.cipher.fingerprint(b"step")
         self._accepted_only = limits.cores is not None
-        self._schools: dict[frozenset[str], Schools] = {}
-        self._brins = {
-            f"{scope.resource}/{scope.key}": context.renumbering.schools(scope.brins)
-            for number, scope in context.scopes.items()
-            if context.scope_koppeling[number] == context.koppeling.id
-        }
+        self._verdicts = Verdicts(
+            context,
+            plan_id,
+            limits=limits,
+            planned=self.planned,
+            prepared=self._prepared,
+            new=self._new,
+            merged=self._merged,
+        )
 
     def plan(self) -> Planned:
         """Plan every entity that has something pending or to be folded again."""
@@ -145,7 +122,6 @@ class Planner:
         for entity in Entity:
             if self.act is not None or self._has_work(entity):
                 self._entity(entity)
-        self._known_members()
         self._remove()
         if self.planned.held:  # a form that waits tells nobody apart yet
             context.work.execute(
@@ -154,17 +130,6 @@ class Planner:
                 (self.plan_id, before),
             )
         return self.planned
-
-    def _known_members(self) -> None:
-        """How many open memberships there are; counted only where a plan loses some."""
-        tally = self.planned.tally
-        for entity in {name for name, key in tally.emptied if key == MEMBERS}:
-            rows_ = self.context.work.execute(
-                "SELECT COUNT(*) FROM groepsdeelname WHERE NOT beeindigd AND groep_id IN "
-                "(SELECT core_id FROM link WHERE koppeling_id = ? AND entity = ?)",
-                (self.context.koppeling.id, entity),
-            )
-            tally.members[entity] = rows_[0][0]
 
     # -- one entity ------------------------------------------------------------------------------
 
@@ -200,10 +165,10 @@ class Planner:
         if self.act is not None:
             self.act.turn.keep_keys(entity)
         concerned(self.context, entity, has_pending=correlated is not None)
-        for cores in self._batches():
-            self._fold_batch(entity, cores)
+        for cores, again in self._batches():
+            self._fold_batch(entity, cores, again)
         self._prepared.flush()
-        self._flush_steps()
+        self._verdicts.flush()
 
     def _remove(self) -> None:
         """Steps for the records that nothing says any more, what refers to others first."""
@@ -212,7 +177,7 @@ class Planner:
         for entity, cores in self.act.turn.removals():
             for part in chunks(cores):
                 self._remove_some(entity, part)
-        self._flush_steps()
+        self._verdicts.flush()
 
     def _remove_some(self, entity: Entity, cores: Sequence[int]) -> None:
         states, salts = self._states.read(entity, cores), self._core_salts(entity, cores)
@@ -226,7 +191,7 @@ class Planner:
             count(self.planned.tally, entity, "remove", changed={})
             salt = salts.get(core_id) or rows.new_salt()
             person = self.context.cipher.person(salt)
-            self._write_step(step, "planned", "", salt=salt, person=person)
+            self._verdicts.write(step, "planned", "", salt=salt, person=person)
         self.context.work.load(
             "w_remove", ("core_id", "entity"), [(core_id, str(entity)) for core_id in states]
         )
@@ -244,30 +209,31 @@ class Planner:
         self._skip |= set(correlated.disputes)
         self._merged.update(correlated.merges)
 
-    def _batches(self) -> Iterator[list[int]]:
+    def _batches(self) -> Iterator[tuple[list[int], set[int]]]:
+        """What is concerned, and of that what is folded for another reason than a new form."""
         last: int | None = None
         while True:
             where, params = ("WHERE core_id > ?", (last,)) if last is not None else ("", ())
             found = self.context.work.execute(
-                f"SELECT core_id FROM w_core {where} ORDER BY core_id LIMIT {BATCH}", params
+                f"SELECT core_id, again FROM w_core {where} ORDER BY core_id LIMIT {BATCH}", params
             )
             if not found:
                 return
             cores = [row[0] for row in found]
             last = cores[-1]
-            yield cores
+            yield cores, {row[0] for row in found if row[1]}
 
     # -- one batch -------------------------------------------------------------------------------
 
-    def _fold_batch(self, entity: Entity, cores: list[int]) -> None:
-        waiting = self._fold_some(_Batch(entity, cores))
+    def _fold_batch(self, entity: Entity, cores: list[int], again: set[int]) -> None:
+        waiting = self._fold_some(FoldBatch(entity, cores, again))
         if waiting and not self._accepted_only:
             # what is new waits for what it refers to; what was accepted goes on being folded
             self._accepted_only = True
-            self._fold_some(_Batch(entity, waiting))
+            self._fold_some(FoldBatch(entity, waiting, set(waiting)))
             self._accepted_only = False
 
-    def _fold_some(self, batch: _Batch) -> list[int]:
+    def _fold_some(self, batch: FoldBatch) -> list[int]:
         """Fold and compare; the core records that wait for a required reference."""
         entity, cores = batch.entity, batch.cores
         batch.said = gather(
@@ -283,11 +249,11 @@ class Planner:
             batch.folded[core_id] = fold(
                 entity, claims, pins=batch.said.pins.get(core_id, {}), rules=self.rules
             )
-        self._resolve(batch)
         if self.act is not None and entity is Entity.GROEP:
             batch.touched = self.act.turn.touched(cores)
         known = [core_id for core_id in cores if core_id not in self._made]
-        states = self._states.read(entity, known)
+        states = self._read(batch, known)
+        self._resolve(batch)
         if entity is Entity.GROEP and self.context.former_scopes:
             batch.behind = left_behind(self.context, members_of(states.values(), batch.touched))
         salts = self._core_salts(entity, known)
@@ -295,10 +261,28 @@ class Planner:
         self._asked.flush()
         self._flush_open()
         self._prepared.flush()
-        self._flush_steps()
+        self._verdicts.flush()
         return waiting
 
-    def _resolve(self, batch: _Batch) -> None:
+    def _read(self, batch: FoldBatch, known: Sequence[int]) -> dict[int, State]:
+        """The present states; of a groep that only a new form concerns, who came or went."""
+        context = self.context
+        states = self._states.read(batch.entity, known, members=False)
+        if not has_parts(batch.entity)[1]:
+            return states
+        if self.act is None and not (context.former_scopes or context.adopting or context.turned):
+            batch.narrowed = narrow(
+                context,
+                batch.entity,
+                batch.said,
+                folded=batch.folded,
+                states=states,
+                again=batch.again,
+            )
+        self._states.read_members(states, [c for c in known if c not in batch.narrowed])
+        return states
+
+    def _resolve(self, batch: FoldBatch) -> None:
         """Core ids of everything that these records refer to, in one look-up per entity."""
         wanted: dict[tuple[int, Entity], set[str]] = defaultdict(set)
         names = references(batch.entity)
@@ -334,7 +318,7 @@ class Planner:
         return found
 
     def _compare(
-        self, batch: _Batch, states: Mapping[int, State], salts: Mapping[int, bytes]
+        self, batch: FoldBatch, states: Mapping[int, State], salts: Mapping[int, bytes]
     ) -> list[int]:
         """Steps for the records whose state differs; the rest is accepted as it stands.
 
@@ -348,31 +332,32 @@ class Planner:
                 continue
             step = self._step(batch, core_id, folded, states.get(core_id))
             if step is None:
-                self._accept(batch, core_id)
+                self._verdicts.accept(batch, core_id)
             elif step.op == "wait":
                 waiting.append(core_id)
             else:
                 steps.append(step)
-        shown = self._shown([step.digest for step in steps])
+        shown = self._verdicts.shown([step.digest for step in steps])
         for step in steps:
-            self._decide(batch, step, shown, salts)
+            self._verdicts.decide(batch, step, shown, salts)
         return waiting
 
     def _step(
-        self, batch: _Batch, core_id: int, folded: Folded, current: State | None
+        self, batch: FoldBatch, core_id: int, folded: Folded, current: State | None
     ) -> Step | None:
         claims = batch.said.claims[core_id]
         held = [claim.held_until for claim in claims if claim.held_until is not None]
+        resolved = batch.resolved
         projected = project(
             folded,
             current,
-            resolve=lambda r: batch.resolved.get((r.koppeling_id, r.entity, r.key)),
+            resolve=lambda r: resolved.get((r.koppeling_id, r.entity, r.key)),
             index=self._index,
             held_until=max(held) if held else None,
             stays=batch.behind,
         )
         self._open(batch, claims, projected.unresolved)
-        source = min(f"{claim.koppeling}/{claim.source_key}" for claim in claims)
+        source = min([f"{claim.koppeling}/{claim.source_key}" for claim in claims])
         if projected.waiting:
             self.planned.waiting += not self._accepted_only
             return Step(batch.entity, core_id, source, "wait", {}, {}, b"", b"", is_new=False)
@@ -411,7 +396,9 @@ class Planner:
             is_new=current is None,
         )
 
-    def _put_back(self, batch: _Batch, core_id: int, current: State | None, target: State) -> None:
+    def _put_back(
+        self, batch: FoldBatch, core_id: int, current: State | None, target: State
+    ) -> None:
         """Memberships that an undone run wrote are the rows that they were."""
         handled, chosen = put_back(
             core_id, batch.touched[core_id], current, target, behind=batch.behind
@@ -430,7 +417,7 @@ class Planner:
                 pair[0] = {"waarde": self._states.reveal(core_id, key), **pair[0]}
 
     def _open(
-        self, batch: _Batch, claims: Sequence[Claim], unresolved: Sequence[Reference]
+        self, batch: FoldBatch, claims: Sequence[Claim], unresolved: Sequence[Reference]
     ) -> None:
         if not references(batch.entity):
             return
@@ -446,8 +433,7 @@ class Planner:
         self._opened += [
             (koppeling_id, entity, key, str(reference.entity), reference.key)
             for reference in unresolved
-            for koppeling_id, key in holders
-            if koppeling_id == reference.koppeling_id
+            for koppeling_id, key in _who_names(batch.entity, claims, reference)
         ]
 
     def _flush_open(self) -> None:
@@ -456,132 +442,16 @@ class Planner:
         work.load("w_open", OPEN_COLUMNS, self._opened)
         self._answered, self._opened = [], []
 
-    def _shown(self, digests: Sequence[bytes]) -> set[bytes] | None:
-        """Of these steps, those that a person has seen; None where nobody has to."""
-        if self.limits.shown is None:
-            return None
-        work = self.context.work
-        work.temp_table("w_digest", f"digest {work.blob_type}")
-        work.load("w_digest", ("digest",), [(digest,) for digest in digests])
-        found = work.execute(
-            "SELECT s.digest FROM step s WHERE s.plan_id = ? "
-            "AND s.digest IN (SELECT digest FROM w_digest)",
-            (self.limits.shown,),
-        )
-        return {bytes(row[0]) for row in found}
 
-    def _decide(
-        self,
-        batch: _Batch,
-        step: Step,
-        shown: set[bytes] | None,
-        salts: Mapping[int, bytes],
-    ) -> None:
-        reason = self._reason(batch, step, self._guarded(batch, step), shown)
-        salt = salts.get(step.core_id)
-        is_new_person = salt is None and has_parts(step.entity)[0]
-        if salt is None:
-            salt = rows.new_salt()
-        person = self.context.cipher.person(salt)
-        state = "refused" if reason == REFUSED else "held" if reason else "planned"
-        self._write_step(step, state, reason, salt=salt, person=person)
-        if state == "refused":
-            self.planned.refused += 1
-            for shadow in batch.said.accept[step.core_id]:
-                self._prepared.refuse(shadow)
-        if reason:
-            self.planned.held += state == "held"
-            if step.is_new and self.limits.refused is None:  # what leans on it is refused with it
-                self._unlink(step)
-            return
-        if is_new_person:
-            self._prepared.salt(step.core_id, salt)
-        self._prepared.write(step, person, handled=batch.handled.get(step.core_id, ()))
-        self._accept(batch, step.core_id)
-
-    def _reason(self, batch: _Batch, step: Step, held: str, shown: set[bytes] | None) -> str:
-        """Why this step is not applied, or ''."""
-        if self.limits.refused is None:
-            if any(pair[0] in self._merged for pair in _references(step)):
-                return ""  # whom it refers to is no more: what is merged takes it along
-            if held or shown is None or step.digest in shown:
-                return held
-            return "niet in het goedgekeurde plan, of sindsdien veranderd"
-        if step.digest not in (shown or ()):
-            return "niet in het geweigerde plan, of sindsdien veranderd"
-        if not batch.said.accept.get(step.core_id):
-            return "komt niet van een bron maar van beleid of een vastgezette waarde"
-        return REFUSED
-
-    def _guarded(self, batch: _Batch, step: Step) -> str:
-        """Count the step for the guards, under its schools too; why it waits, or ''."""
-        least = self.context.policy.guards.desert_from
-        deserted = step.op == "change" and deserts(step.changed, step.state, least=least)
-        schools = self._schools_of(batch.said.claims[step.core_id])
-        tally = self.planned.tally
-        for part in (tally, tally.of(schools)) if schools else (tally,):
-            count(part, step.entity, step.op, changed=step.changed, deserted=deserted)
-        return self.limits.held(
-            step.entity, step.op, step.changed, schools=schools, deserted=deserted
-        )
-
-    def _schools_of(self, claims: Sequence[Claim]) -> Schools:
-        """The schools that a record belongs to: those of the scopes in which its koppeling has it.
-
-        A scope that has ended says nothing of now, unless there is no other.
-        """
-        own = [claim for claim in claims if claim.koppeling_id == self.context.koppeling.id]
-        live = [claim for claim in own if not claim.ended] or own
-        places = frozenset(claim.scope for claim in live)
-        schools = self._schools.get(places)
-        if schools is None:
-            names = {name for place in places for name in self._brins.get(place, ())}
-            schools = self._schools[places] = tuple(sorted(names))
-        return schools
-
-    def _accept(self, batch: _Batch, core_id: int) -> None:
-        new = core_id in self._new
-        for shadow in batch.said.accept.get(core_id, ()):
-            situation = "gone" if shadow.gone else "unmatched" if new else "linked"
-            self._prepared.accept(shadow, situation)
-
-    def _unlink(self, step: Step) -> None:
-        """A creation that is held has no number yet: what refers to it waits with it."""
-        work = self.context.work
-        work.execute("DELETE FROM w_link WHERE core_id = ?", (step.core_id,))
-        work.execute("DELETE FROM w_key WHERE core_id = ?", (step.core_id,))
-
-    def _write_step(
-        self, step: Step, state: str, reason: str, *, salt: bytes, person: PersonCipher
-    ) -> None:
-        """A step of a person has that person's salt; erasing both erases what it says."""
-        sealed = person.encrypt(step.body, b"step|%s" % step.digest)
-        self._steps.append(
-            (
-                None,
-                self.plan_id,
-                self.context.run_id,
-                str(step.entity),
-                step.core_id,
-                step.source,
-                step.op,
-                state,
-                reason,
-                step.digest,
-                salt,
-                sealed,
-            )
-        )
-
-    def _flush_steps(self) -> None:
-        if not self._steps:
-            return
-        steps, self._steps = self._steps, []
-        work = self.context.work
-        numbers = self.context.step_ids.take("step", len(steps))
-        with work.transaction():
-            work.load(
-                "step",
-                STEP_COLUMNS,
-                [(number, *step[1:]) for number, step in zip(numbers, steps, strict=True)],
-            )
+def _who_names(
+    entity: Entity, claims: Sequence[Claim], reference: Reference
+) -> list[tuple[int, str]]:
+    """The records whose own form names what is not found; what another names is no news of them."""
+    same = [claim for claim in claims if claim.koppeling_id == reference.koppeling_id]
+    fields = [
+        name
+        for name, description in fields_of(entity).items()
+        if description.kind is Kind.REFERENCE and description.target is reference.entity
+    ]
+    naming = [c for c in same if any(c.form.get(name) == reference.key for name in fields)]
+    return sorted({(claim.koppeling_id, claim.source_key) for claim in naming or same})

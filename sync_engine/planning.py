@@ -202,7 +202,7 @@ class Planning:
             allowed=self._options.allowed,
             incomplete=unread(read, READ_WELL),
         )
-        count_known(context, planned.tally)
+        count_known(context, planned.tally, at)
         schools = count_schools(context, planned.tally, at)
         return judge(planned.tally, context.policy, at, schools=schools)
 

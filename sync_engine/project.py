@@ -91,25 +91,41 @@ class _Shape(msgspec.Struct, frozen=True):
 
     Attributes:
         scalars: one plain column each.
-        apart: the others by their kind.
+        lists, identifiers, pseudonyms, references, members: by their kind.
+        contacts, addresses: (field, key of the flat state, field that hides it).
     """
 
     scalars: tuple[str, ...]
-    apart: Mapping[Kind, tuple[tuple[str, Field], ...]]
-
-    def of(self, kind: Kind) -> tuple[tuple[str, Field], ...]:
-        """The fields of one kind."""
-        return self.apart.get(kind, ())
+    lists: tuple[str, ...]
+    contacts: tuple[tuple[str, str, str], ...]
+    addresses: tuple[tuple[str, str, str], ...]
+    identifiers: tuple[tuple[str, str], ...]
+    pseudonyms: tuple[tuple[str, str], ...]
+    references: tuple[tuple[str, Field], ...]
+    members: tuple[tuple[str, str], ...]
 
 
 @cache
 def _shape(entity: Entity) -> _Shape:
-    apart: dict[Kind, tuple[tuple[str, Field], ...]] = {}
-    for item in fields_of(entity).items():
-        if item[1].kind not in _SCALARS:
-            apart[item[1].kind] = (*apart.get(item[1].kind, ()), item)
-    names = (n for n, description in fields_of(entity).items() if description.kind in _SCALARS)
-    return _Shape(tuple(names), apart)
+    def of(*kinds: Kind) -> list[tuple[str, Field]]:
+        return [item for item in fields_of(entity).items() if item[1].kind in kinds]
+
+    def keyed(table: str, kind: Kind) -> tuple[tuple[str, str, str], ...]:
+        return tuple((name, f"{table}/{field.role}", field.hidden_by) for name, field in of(kind))
+
+    def roles(kind: Kind) -> tuple[tuple[str, str], ...]:
+        return tuple((name, field.role) for name, field in of(kind))
+
+    return _Shape(
+        scalars=tuple(name for name, _ in of(*_SCALARS)),
+        lists=tuple(name for name, _ in of(Kind.LIST)),
+        contacts=keyed("contactgegeven", Kind.CONTACT),
+        addresses=keyed("adres", Kind.ADDRESS),
+        identifiers=roles(Kind.IDENTIFIER),
+        pseudonyms=roles(Kind.PSEUDONYM),
+        references=tuple(of(Kind.REFERENCE)),
+        members=roles(Kind.MEMBERS),
+    )
 
 
 @cache
@@ -162,31 +178,28 @@ def project(
         "tot_afgeleid": folded.inferred,
     }
     state.update(zip(shape.scalars, map(values.get, shape.scalars), strict=True))  # type: ignore[arg-type] # scalars by their kind
-    for name, _ in shape.of(Kind.LIST):
+    for name in shape.lists:
         value = values.get(name)
         state[name] = None if value is None else _dumps(value)
-    for name, description in shape.of(Kind.CONTACT):
+    for name, key, hidden_by in shape.contacts:
         value = values.get(name)
         if value is not None:
-            state[f"contactgegeven/{description.role}"] = {
-                "waarde": str(value),
-                "geheim": bool(values.get(description.hidden_by)),
-            }
-    for name, description in shape.of(Kind.ADDRESS):
+            state[key] = {"waarde": str(value), "geheim": bool(values.get(hidden_by))}
+    for name, key, hidden_by in shape.addresses:
         value = values.get(name)
         if isinstance(value, dict):
-            state[f"adres/{description.role}"] = {
-                **{column: value.get(column) for column in ADDRESS_COLUMNS},
-                "geheim": bool(values.get(description.hidden_by)),
-            }
-    for name, description in shape.of(Kind.IDENTIFIER):
-        _identifiers(state, folded, name, description.role, index)
-    for name, description in shape.of(Kind.PSEUDONYM):
-        _pseudonyms(state, folded, name, description.role, index)
+            row = dict(zip(ADDRESS_COLUMNS, map(value.get, ADDRESS_COLUMNS), strict=True))
+            row["geheim"] = bool(values.get(hidden_by))
+            state[key] = row
+    for name, role in shape.identifiers:
+        if values.get(name) is not None or folded.issued:
+            _identifiers(state, folded, name, role, index)
+    for name, role in shape.pseudonyms if folded.issued else ():
+        _pseudonyms(state, folded, name, role, index)
     unresolved: list[Reference] = []
-    waiting = _references(state, folded, shape.of(Kind.REFERENCE), resolve, unresolved)
-    for name, description in shape.of(Kind.MEMBERS):
-        unresolved += _members(state, folded, name, description.role, resolve, current)
+    waiting = _references(state, folded, shape.references, resolve, unresolved)
+    for name, role in shape.members:
+        unresolved += _members(state, folded, name, role, resolve, current)
     if current is not None:
         _end_memberships(state, folded, current, held_until, stays)
     return Projected(state, tuple(unresolved), waiting)
@@ -221,14 +234,15 @@ def _identifiers(
     role: str,
     index: Callable[[str, str, int], str],
 ) -> None:
-    issued = {k: v for (n, k), v in folded.issued.items() if n == name} if folded.issued else None
-    if issued:
-        for koppeling_id, number in issued.items():
-            text = str(number)
+    issued = False
+    for (of, koppeling_id), number in folded.issued.items():
+        if of == name:
+            issued, text = True, str(number)
             state[f"identificatie/{role}/{koppeling_id}"] = {
                 "waarde": text,
                 "index": index(role, text, koppeling_id),
             }
+    if issued:
         return
     value = folded.values.get(name)
     if value is not None:

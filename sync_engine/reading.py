@@ -29,11 +29,12 @@ from sync_engine.errors import (
 )
 from sync_engine.groups import GroupLookup, Picked, Wanted
 from sync_engine.hub import Hub
+from sync_engine.met import DROPPED, Received
 from sync_engine.options import Kind, Options, Progress
 from sync_engine.outcome import Failure, Outcome, ReadingReport, RunReport
 from sync_engine.pupils import PupilLookup
 from sync_engine.scopes import keep_terms, open_scope, remember_contract
-from sync_engine.stage import DROPPED, Received, Stager
+from sync_engine.stage import Stager
 from sync_engine.tracing import step
 
 _log = logging.getLogger(__name__)

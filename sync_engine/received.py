@@ -198,6 +198,7 @@ class ShadowRow(msgspec.Struct):
             situation: until it is correlated.
         """
         (record_id, salt), (entity, source_key), (blob, fingerprint) = record, identity, form
+        today = context.today.isoformat()
         return cls(
             id=number,
             koppeling_id=context.koppeling.id,
@@ -211,8 +212,8 @@ class ShadowRow(msgspec.Struct):
             accepted_gone=False,
             refused_fp=None,
             pending=True,
-            first_on=context.today,
-            observed_on=context.today,
+            first_on=today,
+            observed_on=today,
             held_until=None,
             situation=situation,
             run_id=context.run_id,
@@ -382,9 +383,11 @@ def _merge(target: str, names: Sequence[str], conflict: str, *, keep: frozenset[
     )
 
 
-_ID = frozenset({"id"})
-_MERGE_RECORD = _merge("source_record", RECORD_COLUMNS, "id", keep=_ID)
-_MERGE_SHADOW = _merge("shadow", SHADOW_COLUMNS, "id", keep=_ID)
+# What a row is of never changes; to set it all the same would have SQLite renew its index entries.
+_OF_RECORD = frozenset({"id", "scope_id", "source_key"})
+_OF_SHADOW = frozenset({"id", "koppeling_id", "scope_id", "record_id", "entity", "source_key"})
+_MERGE_RECORD = _merge("source_record", RECORD_COLUMNS, "id", keep=_OF_RECORD)
+_MERGE_SHADOW = _merge("shadow", SHADOW_COLUMNS, "id", keep=_OF_SHADOW)
 _MERGE_FORM = (
     "INSERT INTO shadow_form (shadow_id, received, accepted) SELECT id, received, accepted "
     "FROM w_shadow WHERE true ON CONFLICT (shadow_id) DO UPDATE SET "

@@ -23,12 +23,13 @@ from sync_engine.deadline import Deadline
 from sync_engine.errors import SyncError
 from sync_engine.hub import Hub
 from sync_engine.linking import dropped_fields
+from sync_engine.met import DROPPED
 from sync_engine.options import Options, Progress
 from sync_engine.outcome import ReadingReport, RunReport
 from sync_engine.reading import keep_reading
 from sync_engine.received import WHOLE_COLUMNS, Batch, ShadowRow
 from sync_engine.scopes import keep_terms, kept_terms, open_scope
-from sync_engine.stage import DROPPED, Stager
+from sync_engine.stage import Stager
 
 _log = logging.getLogger(__name__)
 

@@ -87,8 +87,10 @@ class States:
     def __init__(self, context: Context) -> None:
         self.context = context
 
-    def read(self, entity: Entity, cores: Sequence[int]) -> dict[int, State]:
-        """Core id → state, for those that exist."""
+    def read(
+        self, entity: Entity, cores: Sequence[int], *, members: bool = True
+    ) -> dict[int, State]:
+        """Core id → state, for those that exist; without `members` those of a groep are left."""
         work = self.context.work
         names = head_columns(entity)
         found: dict[int, State] = {}
@@ -99,12 +101,16 @@ class States:
             )
             for row in rows:
                 found[row[0]] = _bools(entity, dict(zip(names, row[1:], strict=True)))
-            person, members = has_parts(entity)
-            if person:
+            if has_parts(entity)[0]:
                 self._parts(found, ids)
-            if members:
-                self._members(found, part)
+        if members and has_parts(entity)[1]:
+            self.read_members(found, cores)
         return found
+
+    def read_members(self, found: dict[int, State], groups: Sequence[int]) -> None:
+        """Add the open memberships of these groepen to their states."""
+        for part in chunks(groups):
+            self._members(found, part)
 
     def _parts(self, found: dict[int, State], ids: object) -> None:
         work = self.context.work
@@ -203,6 +209,7 @@ class Prepared:
     def __init__(self, context: Context) -> None:
         self.context = context
         self._rows: dict[str, list[tuple[object, ...]]] = defaultdict(list)
+        self._changed: dict[Entity, set[str]] = defaultdict(set)
 
     def accept(self, shadow: Fresh, situation: str) -> None:
         """This shadow's received form becomes the accepted one."""
@@ -230,14 +237,17 @@ class Prepared:
             handled: keys of the flat state whose rows come back as they were.
         """
         core_id, changed = step.core_id, step.changed
-        if step.is_new or any("/" not in key for key in changed):
+        parts = [key for key in changed if "/" in key]
+        if step.is_new or len(parts) < len(changed):
+            if not step.is_new:
+                self._changed[step.entity].update(changed)
             tenant, run = self.context.koppeling.tenant_id, self.context.run_id
             columns = map(step.state.get, head_columns(step.entity))
             self._rows[f"p_{step.entity}"].append((core_id, tenant, run, *columns))
-        for key, pair in changed.items():
-            if "/" in key and key not in handled:
+        for key in parts:
+            if key not in handled:
                 table, _, rest = key.partition("/")
-                self._part(table, rest, core_id, pair, person)
+                self._part(table, rest, core_id, changed[key], person)
 
     def _part(
         self, table: str, rest: str, core_id: int, pair: list[Json], person: PersonCipher
@@ -286,7 +296,9 @@ class Prepared:
             entity = _ENTITIES.get(table)
             if entity is not None and entity not in written:
                 work.temp_like(table, str(entity), _COLUMNS[table])
-                written.add(entity)
+                written[entity] = set()
+            if entity is not None:
+                written[entity] |= self._changed.pop(entity, set())
             work.load(table, _COLUMNS[table], rows)
         self._rows.clear()
 

@@ -8,7 +8,6 @@ dry run writes the same rows to temporary tables, which later steps see through 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from secrets import token_bytes
 from typing import Final, TypeAlias
@@ -27,6 +26,7 @@ from sync_engine.context import BATCH, SCHEMA_VERSION, Context, ScopeRow, chunks
 from sync_engine.expected import Expected
 from sync_engine.herinrichtingen import of_changed_schools
 from sync_engine.intake import Intake
+from sync_engine.met import NAMED, Problem, Received, Seen, general
 from sync_engine.received import RECORD_COLUMNS, WHOLE_COLUMNS, Batch, ShadowRow, retain, write
 from sync_engine.scopes import of_former_years, under_another_key
 from sync_engine.store.cipher import PersonCipher
@@ -39,73 +39,8 @@ KEYLESS: Final = "?"
 """How the name of a quarantined record without a usable key begins; no source key does."""
 
 
-DROPPED: Final = "dropped field"
-"""The event of a field that was left out of some records, for it breaks a rule."""
-NAMED: Final = 20
-"""So many of those records it names; all are counted."""
-
-
-@dataclass(slots=True)
-class Problem:
-    """A field that breaks a rule: in how many records, and the keys of the first."""
-
-    count: int = 0
-    keys: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Received:
-    """Counts of one reading."""
-
-    read: int = 0
-    added: int = 0
-    changed: int = 0
-    same: int = 0
-    quarantined: int = 0
-    duplicates: int = 0
-    missing: int = 0
-    gone: int = 0
-    returned: int = 0
-    warnings: int = 0
-    suppressed: int = 0
-    shrunk: bool = False
-    blocked: bool = False
-
-
 _Changed: TypeAlias = tuple[int, bool, str, bytes, bytes]
 """A known record that differs: its number, whether it was gone, key, body and fingerprint."""
-
-
-class Seen:
-    """Which records a reading met, a bit each: a million records take 125 kB."""
-
-    def __init__(self) -> None:
-        self._bits = bytearray()
-        self._negative: set[int] = set()
-
-    def add(self, number: int) -> bool:
-        """Mark one; False if it was marked already."""
-        if number < 0:
-            if number in self._negative:
-                return False
-            self._negative.add(number)
-            return True
-        byte, mask = number >> 3, 1 << (number & 7)
-        if byte >= len(self._bits):
-            self._bits.extend(bytes(byte + 1 - len(self._bits) + 4096))
-        if self._bits[byte] & mask:
-            return False
-        self._bits[byte] |= mask
-        return True
-
-    def __len__(self) -> int:
-        return int.from_bytes(self._bits, "little").bit_count() + len(self._negative)
-
-    def __contains__(self, number: int) -> bool:
-        if number < 0:
-            return number in self._negative
-        byte = number >> 3
-        return byte < len(self._bits) and bool(self._bits[byte] & (1 << (number & 7)))
 
 
 class Stager:
@@ -471,7 +406,7 @@ class Stager:
     def _warn(self, key: str, problems: Sequence[FieldProblem]) -> None:
         for problem in problems:
             self.received.warnings += 1
-            found = self.problems.setdefault((_general(problem.path), problem.rule), Problem())
+            found = self.problems.setdefault((general(problem.path), problem.rule), Problem())
             found.count += 1
             if len(found.keys) < NAMED and key not in found.keys:
                 found.keys.append(key)
@@ -479,13 +414,13 @@ class Stager:
     def _drifted(self, unknown: Sequence[str]) -> None:
         if not unknown:
             return
-        self.unknown.update(_general(path) for path in unknown)
+        self.unknown.update(general(path) for path in unknown)
         if self._drift is DriftReaction.DISCARD_ROW:
             raise ParseError(unknown[0], "onbekend veld; dit beleid weigert de rij")
         if self._drift is DriftReaction.FREEZE:
             raise ProtocolViolationError(
                 "an unknown field appeared and the drift policy is freeze",
-                where=_general(unknown[0]),
+                where=general(unknown[0]),
                 system=self.context.koppeling.system,
                 operation=self.scope.scope.resource,
             )
@@ -617,18 +552,3 @@ def _cause(error: RecordError, problems: Sequence[FieldProblem]) -> RecordError:
         if problem.path == error.path:
             return RecordError(problem.path, problem.rule, source_key=error.source_key)
     return error
-
-
-def _general(path: str) -> str:
-    """A path without its positions: `plaatsingen[3].leerjaar` → `plaatsingen[].leerjaar`."""
-    out, inside = [], False
-    for character in path:
-        if character == "[":
-            inside = True
-            out.append("[")
-        elif character == "]":
-            inside = False
-            out.append("]")
-        elif not inside:
-            out.append(character)
-    return "".join(out)

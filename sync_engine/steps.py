@@ -196,9 +196,12 @@ def operation(changed: Mapping[str, list[Json]], current: State, folded: Folded)
     return "change"
 
 
+_in_order = msgspec.json.Encoder(order="sorted").encode
+
+
 def body_of(changed: Mapping[str, Sequence[Json]]) -> bytes:
     """What a step changes, as JSON in a fixed order."""
-    return msgspec.json.encode(changed, order="sorted")
+    return _in_order(changed)
 
 
 def stable(

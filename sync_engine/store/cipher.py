@@ -38,6 +38,7 @@ MAX_PLAIN_SIZE_BYTES: Final = 64_000_000
 _KEY_SIZE: Final = 32
 _NONCE_SIZE: Final = 12
 _HEADER_SIZE: Final = 3
+_TEXT_AT: Final = _HEADER_SIZE + _NONCE_SIZE
 _TAG_SIZE: Final = 16
 _PLAIN: Final = 1
 _COMPRESSED: Final = 2
@@ -171,14 +172,16 @@ class TenantCipher:
             raise StoreError(message)
         self.tenant_id = tenant_id
         self.active_version = active[0]
-        self._data = {version: _derived(key, b"data") for version, key in keys.items()}
+        self._people = _PersonKeys(
+            {version: _derived(key, b"data") for version, key in keys.items()},
+            active=self.active_version,
+        )
         self._index = blake2b(
             key=_derived(keys[index_version], b"index"), digest_size=16, person=b"koppelhub-index"
         )
         self._fingerprint_key = _derived(keys[index_version], b"fingerprint")
         self._mark_key = _derived(keys[index_version], b"mark")
         self._suppression_key = _derived(keys[index_version], b"suppression")
-        self._packer = _Packer()
 
     def person(self, salt: bytes) -> PersonCipher:
         """The cipher of what belongs to one person.
@@ -187,7 +190,7 @@ class TenantCipher:
         """
         if len(salt) != SALT_SIZE_BYTES:
             raise StoreError("the salt of this person is not there", advice=_ERASED)
-        return PersonCipher(salt, self._data, active=self.active_version, packer=self._packer)
+        return PersonCipher(salt, self._people)
 
     def index(self, kind: str, *parts: str) -> bytes:
         """Blind index of 16 bytes: equal for equal parts of one kind within this tenant only."""
@@ -234,20 +237,46 @@ class TenantCipher:
         return f"<TenantCipher of tenant {self.tenant_id}>"
 
 
+class _PersonKeys:
+    """What the ciphers of all persons of one tenant share; not for two threads at once.
+
+    Attributes:
+        version: the active one.
+        header, packed_header: how a blob of the active version begins.
+    """
+
+    __slots__ = ("_bases", "header", "packed_header", "packer", "version")
+
+    def __init__(self, data: Mapping[int, bytes], *, active: int) -> None:
+        self._bases = {
+            version: blake2b(key=key, digest_size=_KEY_SIZE, person=b"koppelhub-person")
+            for version, key in data.items()
+        }
+        self.version = active
+        self.header = bytes((_PLAIN, *active.to_bytes(2, "big")))
+        self.packed_header = bytes((_COMPRESSED, *active.to_bytes(2, "big")))
+        self.packer = _Packer()
+
+    def has(self, version: int) -> bool:
+        """Whether the tenant has a key of that version."""
+        return version in self._bases
+
+    def cipher(self, salt: bytes, version: int) -> AESGCM:
+        """That of one person."""
+        key = self._bases[version].copy()
+        key.update(salt)
+        return AESGCM(key.digest())
+
+
 class PersonCipher:
     """Encrypts and decrypts what belongs to one person; `TenantCipher.person` makes it."""
 
-    __slots__ = ("_active", "_ciphers", "_data", "_header", "_packer", "_salt")
+    __slots__ = ("_active", "_keys", "_salt")
 
-    def __init__(
-        self, salt: bytes, data: Mapping[int, bytes], *, active: int, packer: _Packer
-    ) -> None:
+    def __init__(self, salt: bytes, keys: _PersonKeys) -> None:
         self._salt = salt
-        self._data = data
-        self._active = active
-        self._header = active.to_bytes(2, "big")
-        self._packer = packer
-        self._ciphers: dict[int, AESGCM] = {}
+        self._keys = keys
+        self._active: AESGCM | None = None
 
     def encrypt(self, plain: bytes, context: bytes, *, compress: bool = False) -> bytes:
         """A blob that opens with this salt, in this context only.
@@ -261,14 +290,15 @@ class PersonCipher:
         """
         if len(plain) > MAX_PLAIN_SIZE_BYTES:
             raise _unreadable(context, "is larger than a blob may be")
-        form = b"\x01"
+        keys = self._keys
+        header = keys.header
         if compress:
-            packed = self._packer.pack(plain)
+            packed = keys.packer.pack(plain)
             if len(packed) < len(plain):
-                form, plain = b"\x02", packed
-        header = form + self._header
+                header, plain = keys.packed_header, packed
         nonce = urandom(_NONCE_SIZE)
-        return header + nonce + self._cipher(self._active).encrypt(nonce, plain, header + context)
+        cipher = self._active or self._of_active()
+        return header + nonce + cipher.encrypt(nonce, plain, header + context)
 
     def decrypt(self, blob: bytes, context: bytes) -> bytes:
         """What was encrypted in this context.
@@ -276,29 +306,26 @@ class PersonCipher:
         Raises: StoreError, naming the context, if the blob was changed or moved, was made with
             another salt, or with a key that this tenant no longer has.
         """
-        if len(blob) < _HEADER_SIZE + _NONCE_SIZE + _TAG_SIZE:
+        if len(blob) < _TEXT_AT + _TAG_SIZE:
             raise _unreadable(context, "is too short")
-        header, nonce = blob[:_HEADER_SIZE], blob[_HEADER_SIZE : _HEADER_SIZE + _NONCE_SIZE]
-        version = int.from_bytes(header[1:], "big")
-        if header[0] not in {_PLAIN, _COMPRESSED} or version not in self._data:
-            raise _unreadable(context, "is of an unknown format or key")
+        keys, header = self._keys, blob[:_HEADER_SIZE]
+        if header == keys.header or header == keys.packed_header:
+            cipher = self._active or self._of_active()
+        else:
+            version = int.from_bytes(header[1:], "big")
+            if header[0] not in {_PLAIN, _COMPRESSED} or not keys.has(version):
+                raise _unreadable(context, "is of an unknown format or key")
+            cipher = keys.cipher(self._salt, version)
         try:
-            plain = self._cipher(version).decrypt(
-                nonce, blob[_HEADER_SIZE + _NONCE_SIZE :], header + context
-            )
+            plain = cipher.decrypt(blob[_HEADER_SIZE:_TEXT_AT], blob[_TEXT_AT:], header + context)
         except InvalidTag:
             plain = None
         if plain is None:
             raise _unreadable(context, "does not open")
-        return plain if header[0] == _PLAIN else self._packer.unpack(plain, context)
+        return plain if header[0] == _PLAIN else keys.packer.unpack(plain, context)
 
-    def _cipher(self, version: int) -> AESGCM:
-        cipher = self._ciphers.get(version)
-        if cipher is None:
-            key = blake2b(
-                self._salt, key=self._data[version], digest_size=32, person=b"koppelhub-person"
-            ).digest()
-            cipher = self._ciphers[version] = AESGCM(key)
+    def _of_active(self) -> AESGCM:
+        self._active = cipher = self._keys.cipher(self._salt, self._keys.version)
         return cipher
 
     def __repr__(self) -> str:

@@ -15,6 +15,8 @@ SQLAlchemy writes there too, so that small reads through SQLModel and `Work` agr
 
 from __future__ import annotations
 
+import operator
+import os
 import sqlite3
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -79,3 +81,9 @@ def teach_sqlite() -> None:
     sqlite3.register_adapter(datetime, instant_text)
     sqlite3.register_adapter(UUID, lambda value: value.hex)
     sqlite3.register_adapter(Decimal, float)
+    # As they are. Of a kind without an adapter the module looks for three more ways to adapt each
+    # value, which takes as long again as storing it.
+    nothing: dict[None, None] = {}
+    sqlite3.register_adapter(type(None), nothing.get)
+    sqlite3.register_adapter(bool, operator.index)
+    sqlite3.register_adapter(bytes, os.fspath)

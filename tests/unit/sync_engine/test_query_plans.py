@@ -27,9 +27,11 @@ LARGE = frozenset({"shadow", "shadow_form", "link", "match_key", "source_record"
 
 # Where all of one koppeling or one scope is what was asked for: in the words of the statement.
 WHOLE = (
-    "SELECT COUNT(*) FROM link",  # guard: how many are known
+    "SELECT COUNT(*) FROM link",  # guard: how many are known, where a person is told
+    "FROM link WHERE koppeling_id = ? AND entity = ? LIMIT",  # guard: whether so many are known
+    "CROSS JOIN groepsdeelname d WHERE l.koppeling_id = ?",  # guard: how many members are known
     "SELECT entity, COUNT(*) FROM link",  # situations: once at the end of a whole run
-    "SELECT COUNT(*) FROM groepsdeelname",  # guard: how many members are known
+    "SELECT COUNT(*) FROM groepsdeelname",  # of a school that has a threshold of its own
     "SELECT MAX(id) FROM source_record WHERE scope_id = ?",  # the last entry of an index
     "FROM v_record WHERE scope_id = ? AND NOT gone",  # absence, after a complete reading
     "LIMIT 1",
