@@ -17,7 +17,7 @@ from mappings.canonical.fields import Entity
 from sync_engine.erasure.again import alone, catch_up
 from sync_engine.erasure.gathering import Found
 from sync_engine.erasure.listing import add_to_list, list_path
-from sync_engine.erasure.removing import Eraser
+from sync_engine.erasure.removing import CHANGED, Eraser
 from sync_engine.erasure.telling import ErasureReport, Teller
 from sync_engine.errors import ErasureRefusedError
 from sync_engine.hub import Hub
@@ -120,7 +120,7 @@ def erase(
             with work.transaction():
                 one.carry_out(found, erasure, why=why, report=report)
             report.number, report.dry = _number_of(work, tenant_id, erasure), False
-        report.freed = work.forget_freed(report.rows)
+        report.freed = work.forget_freed({*report.rows, *CHANGED})
     return report
 
 

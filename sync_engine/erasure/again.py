@@ -13,7 +13,7 @@ from sqlalchemy import inspect
 from mappings.canonical.fields import Entity
 from sync_engine.erasure.gathering import Found
 from sync_engine.erasure.listing import Erasure, list_path, read_list
-from sync_engine.erasure.removing import Eraser
+from sync_engine.erasure.removing import CHANGED, Eraser
 from sync_engine.erasure.telling import ErasureReport
 from sync_engine.errors import RunActiveError, StoreError
 from sync_engine.hub import Hub
@@ -83,7 +83,7 @@ def catch_up(hub: Hub, work: Work, tenant_id: int, *, operator: str) -> int:
             report = ErasureReport("", line.entity, "", dry=False)
             with work.transaction():
                 one.carry_out(found, line.erasure, why=AGAIN, report=report)
-    work.forget_freed(one.removal.rows)
+    work.forget_freed({*one.removal.rows, *CHANGED})
     return len(lines)
 
 

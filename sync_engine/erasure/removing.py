@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from mappings.canonical.fields import Entity, Kind
@@ -20,6 +22,9 @@ from sync_engine.sealed import inbox_context
 from sync_engine.store.work import Work
 from sync_engine.suppression import COLUMNS, PERSONS, Suppressions, sweep
 from sync_engine.vault import hold
+
+CHANGED: Final = frozenset({"event", "exchange", "run", "zaak"})
+"""Tables of which rows stay that said something of them."""
 
 
 class Eraser:
@@ -145,10 +150,11 @@ class Eraser:
             "WHERE persoon_id IN (SELECT core_id FROM k_erased) ON CONFLICT (core_id) DO NOTHING",
             (self.tenant_id,),
         )
-        work.execute(  # of nobody who holds a reference to him anything is written down any more
-            "DELETE FROM open_reference WHERE (koppeling_id, target_entity, target_key) IN "
+        self.removal.delete(  # who holds a reference to him is not written down any more
+            "open_reference",
+            "(koppeling_id, target_entity, target_key) IN "
             "(SELECT koppeling_id, entity, source_key FROM link "
-            "WHERE core_id IN (SELECT core_id FROM k_erased))"
+            "WHERE core_id IN (SELECT core_id FROM k_erased))",
         )
         return cleared
 

@@ -29,6 +29,7 @@ from tests.support.coredump import CoreDump, core_dump
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
 from tests.support.postgres import PostgresServer
+from tests.support.readable import readable
 from tests.unit.sync_engine.test_erasure import traces
 
 __all__ = ["template"]
@@ -148,6 +149,7 @@ def live(
                 if with_him:
                     assert made.reports[-2].suppressed > 0
                     assert traces(made, CANARY, HIS) == []
+                    assert readable(made, CANARY) == []
                 return core_dump(made.hub)
             finally:
                 made.close()

@@ -21,6 +21,7 @@ from sync_engine.store.engine import Store
 from sync_engine.store.locks import lease
 from tests.support.hubs import Bench, bench
 from tests.support.keeping import keeping
+from tests.support.readable import readable
 from tests.unit.sync_engine.conftest import Make
 
 ECK = "https://ketenid.nl/pilot/"
@@ -102,7 +103,9 @@ def traces(made: Bench, *texts: str) -> list[str]:
             body = file.read_bytes() if file.is_file() else b""
             found += [name for text in texts if text.encode() in body]
         return found
-    for name, rows in made.dump(without=frozenset()).items():
+    told = made.dump(without=frozenset())
+    told["pg_stats"] = made.query("SELECT tablename, attname, s::text FROM pg_stats s")
+    for name, rows in told.items():
         body = repr(rows).encode()
         found += [name for text in texts if text.encode() in body]
     return found
@@ -118,6 +121,9 @@ def test_a_person_goes_with_all_that_is_his_and_does_not_come_back(both: Bench) 
     made.sync("s0")
     keeping(made).fill(core_id)
     assert made.query("SELECT 1 FROM leerling WHERE achternaam = ?", CANARY)
+    made.query("ANALYZE")
+    assert traces(made, CANARY, CANARY_KEY)
+    assert readable(made, CANARY)
     before = made.dump(without=frozenset({"audit", "audit_anchor"}))
     seen = erased(made, core_id, dry=True)
     assert made.dump(without=frozenset({"audit", "audit_anchor"})) == before
@@ -138,6 +144,7 @@ def test_a_person_goes_with_all_that_is_his_and_does_not_come_back(both: Bench) 
     assert (done.batches, done.rows["vault"], done.rows["batch_person"]) == (1, 1, 1)
     assert not made.query("SELECT 1 FROM exchange UNION ALL SELECT 1 FROM batch_person")
     assert traces(made, CANARY, CANARY_KEY) == []
+    assert readable(made, CANARY) == []
     assert not made.query("SELECT 1 FROM step WHERE core_id = ? AND salt IS NOT NULL", core_id)
     assert made.query("SELECT 1 FROM step WHERE core_id = ?", core_id)
 
@@ -152,6 +159,7 @@ def test_a_person_goes_with_all_that_is_his_and_does_not_come_back(both: Bench) 
     assert made.query("SELECT COUNT(*) FROM verzorger") == [(1,)]
     assert made.query("SELECT COUNT(*) FROM groepsdeelname WHERE rol = 'leerling'") == [(2,)]
     assert traces(made, CANARY, CANARY_KEY) == []
+    assert readable(made, CANARY) == []
     assert made.query("SELECT operator, subject FROM audit WHERE action = 'erase'")
 
 
