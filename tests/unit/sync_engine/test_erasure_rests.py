@@ -162,3 +162,20 @@ def test_a_record_of_his_that_a_person_ignored_goes_too(made: Bench) -> None:
     made.sync("s1")
     erased(made, made.core(Entity.LEERLING, CANARY_KEY))
     nothing(made)
+
+
+def test_who_has_his_eck_id_by_mistake_and_another_bsn_is_not_he(made: Bench) -> None:
+    """The hub made a case of it while he was there; now the other comes in."""
+    source, eck = made.sources["s0"], f"https://ketenid.nl/pilot/{'a' * 128}"
+    source.put(Entity.LEERLING, CANARY_KEY, **pupil(0, achternaam=CANARY, eck_id=eck))
+    source.put(Entity.LEERLING, "zus", **pupil(1, eck_id=eck))
+    made.sync("s0")
+    assert made.query("SELECT COUNT(*) FROM leerling") == [(1,)]
+    assert made.query("SELECT source_key FROM link WHERE entity = 'leerling'") == [(CANARY_KEY,)]
+    erased(made, made.core(Entity.LEERLING, CANARY_KEY))
+    made.settle("s0", rounds=2)
+    assert made.query("SELECT achternaam FROM leerling") == [("Leerling1",)]
+    other = made.sources["s1"]
+    other.put(Entity.LEERLING, f"{CANARY_KEY}s1", **pupil(0, achternaam=CANARY, eck_id=eck))
+    assert made.sync("s1").suppressed == 1
+    nothing(made)
