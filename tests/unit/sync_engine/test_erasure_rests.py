@@ -10,6 +10,7 @@ import pytest
 from fixtures.school.keys import synthetic_bsn
 from mappings.canonical.fields import Entity
 from sync_engine import cases
+from sync_engine.errors import ErasureRefusedError
 from sync_engine.options import Kind, Verdict
 from sync_engine.store.engine import Store
 from tests.support.hubs import Bench, bench
@@ -179,3 +180,36 @@ def test_who_has_his_eck_id_by_mistake_and_another_bsn_is_not_he(made: Bench) ->
     other.put(Entity.LEERLING, f"{CANARY_KEY}s1", **pupil(0, achternaam=CANARY, eck_id=eck))
     assert made.sync("s1").suppressed == 1
     nothing(made)
+
+
+def test_who_only_looks_like_him_is_asked_of_first(made: Bench) -> None:
+    """Nothing tells of him in that record but his name: a person must say whether it is he."""
+    alone(made)
+    twin = pupil(0, achternaam=CANARY, bsn=None, leerlingnummer=None)
+    made.sources["s1"].put(Entity.LEERLING, f"{CANARY_KEY}s1", **twin)
+    made.sync("s1")
+    core_id = made.core(Entity.LEERLING, CANARY_KEY)
+    ((number,),) = made.query("SELECT id FROM zaak WHERE state = 'open'")
+    assert erased(made, core_id, dry=True).doubts == [number]
+    decide(made, Verdict.LINK, f"{CANARY_KEY}s1", "s1", core_id=core_id)
+    assert erased(made, core_id).doubts == []
+    nothing(made)
+    assert made.sync("s1").suppressed == 1
+
+
+def test_two_who_became_one_go_as_one(made: Bench) -> None:
+    alone(made)
+    twin = pupil(0, achternaam=CANARY, bsn=None, leerlingnummer=None)
+    made.sources["s1"].put(Entity.LEERLING, f"{CANARY_KEY}s1", **twin)
+    made.sync("s1")
+    decide(made, Verdict.CREATE, f"{CANARY_KEY}s1", "s1")
+    one = made.core(Entity.LEERLING, CANARY_KEY)
+    other = made.core(Entity.LEERLING, f"{CANARY_KEY}s1", "s1")
+    assert one != other
+    decide(made, Verdict.MERGE, core_id=one, other=other)
+    with pytest.raises(ErasureRefusedError, match="any more"):
+        erased(made, max(one, other))  # no command gives an alias
+    erased(made, min(one, other))
+    nothing(made)
+    assert made.sync("s1").suppressed == 1
+    assert not made.query("SELECT 1 FROM alias")
