@@ -20,6 +20,7 @@ from mappings.canonical.schema import fields_of
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.memberships import Touched
 from sync_engine.nodes import KEY_COLUMNS, KEYED, WITH_KEYS, keys_of
+from sync_engine.parting import part_holders
 from sync_engine.retention import ADDING, referrers
 
 
@@ -102,6 +103,7 @@ class Turn:
         if self.undone is not None and self.forms:
             self._keep_changed()
         self._settle()
+        part_holders(self.context)
         self._concern()
         if self.undone is not None and self.forms:
             self._tell_rest(self.undone)
@@ -201,7 +203,11 @@ class Turn:
         work = self.context.work
         found = [Move(*row) for row in work.execute(f"SELECT {', '.join(_MOVE)} FROM w_move")]
         work.execute("DELETE FROM w_move")
-        self.moves += [move for move in found if move.node in only]
+        self.moves += [
+            move
+            for move in found
+            if move.node in only or (move.entity in KEYED and None not in (move.before, move.to))
+        ]  # and what went along with these
         waiting = [move for move in self.moves if move.to is None]
         while waiting:
             more = []

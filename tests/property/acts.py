@@ -64,11 +64,14 @@ class Acts(Oracle):
         """A record is that of another, one of its own, or none; what it says is accepted."""
         told = {n for n in self.received if self._names(n, node)} - self.core.keys()
         waiting = told if node not in self.core else set()
+        before = dict(self.core)
         if verdict in {"create", "split"}:
             self.core.pop(node, None)
             self.core[node] = node
         elif verdict == "link":
             self.core[node] = self.core[target]
+        if before.get(node) not in (None, self.core.get(node)):
+            self._part(node, before)
         self._settle(verdict, {node}, node[0], *waiting)
 
     def merge(self, source: str, one: Node, other: Node) -> None:
@@ -99,6 +102,22 @@ class Acts(Oracle):
         with self._proposed():
             for node in {n for n in new if n[0] == source}:
                 self.decided[node] = verdict, self._keys(node, source)
+
+    def _part(self, moved: Node, before: dict[Node, Node]) -> None:
+        """What was one with what is of others, for whom it is of was one with them, is no more."""
+        said = {n: self._said(n, self.accepted) for n in self.core}
+        hangs = [n for n in sorted(self.core) if moved in said[n].values()]
+        now = {n: self._keys(n, "") for n in hangs}
+        after, self.core = self.core, before
+        hangs = [n for n in hangs if not now[n] & self._keys(n, "")]
+        self.core = after
+        for one in {self.core[n] for n in hangs}:
+            leave = [n for n in self.core if self.core[n] == one and n in hangs]
+            stay = [n for n in self.core if self.core[n] == one and n not in hangs]
+            if stay:
+                self.core = {n: was for n, was in self.core.items() if n not in leave}
+                self.core |= dict.fromkeys(stay, stay[0]) | dict.fromkeys(leave, leave[0])
+                self.shown[stay[0]] = self.shown.pop(one)
 
     def _act(self, source: str, nodes: set[Node]) -> None:
         self.only = nodes | {("", "", "")}
