@@ -46,6 +46,40 @@ def _moved(context: Context, entity: Entity) -> dict[Known, tuple[int, int]]:
     return {(k, key): (before, to or -before) for k, key, before, to in rows}
 
 
+def parted(context: Context, entity: Entity) -> list[tuple[int, int]]:
+    """Core records of which a person said that they are not one, by splitting: pairs of ids."""
+    rows = context.work.execute(
+        "SELECT d.id, COALESCE(a.survivor_id, d.core_id), COALESCE(b.survivor_id, f.core_id) "
+        "FROM decision d JOIN former_link f ON f.run_id = d.run_id "
+        "AND f.koppeling_id = d.koppeling_id AND f.entity = d.entity "
+        "AND f.source_key = d.source_key LEFT JOIN alias a ON a.core_id = d.core_id "
+        "LEFT JOIN alias b ON b.core_id = f.core_id "
+        "WHERE d.kind = 'split' AND d.lifted_at IS NULL AND d.entity = ?",
+        (str(entity),),
+    )
+    return [(one, other) for number, one, other in rows if number not in context.lifting]
+
+
+def parted_from(
+    context: Context, entity: Entity, keys: Sequence[str], pairs: Sequence[tuple[int, int]]
+) -> dict[str, set[int]]:
+    """Source key of the running koppeling → core records that it was parted from, by its link.
+
+    In a trial too, where the link is covered.
+    """
+    work, own = context.work, context.koppeling.id
+    found: dict[str, set[int]] = {}
+    for part in chunks(keys) if pairs else ():
+        rows = work.execute(
+            f"SELECT source_key, core_id FROM {work.base('link')} WHERE koppeling_id = ? "
+            f"AND entity = ? AND {work.many('source_key')}",
+            (own, str(entity), work.values(part)),
+        )
+        for key, core_id in rows:
+            found[key] = {c for pair in pairs if core_id in pair for c in pair if c != core_id}
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Holder:
     """A record that is known by others: its exact keys before and after these move.

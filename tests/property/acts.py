@@ -6,9 +6,10 @@ decided of a record goes before what its keys tell, as long as these are what th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from types import MappingProxyType
 from typing import Any
 
 from tests.property.history import At, Claim, History, Node, Reading
@@ -72,7 +73,8 @@ class Acts(Oracle):
             self.core[node] = self.core[target]
         if before.get(node) not in (None, self.core.get(node)):
             self._part(node, before)
-        self._settle(verdict, {node}, node[0], *waiting)
+        parted = {node: before[node]} if verdict == "split" else {}
+        self._settle(verdict, {node}, node[0], *waiting, parted=parted)
 
     def merge(self, source: str, one: Node, other: Node) -> None:
         """Two core records are one, by an act at a source: the younger becomes the older."""
@@ -87,13 +89,21 @@ class Acts(Oracle):
         none = self.last - self.core.keys()
         self._restore(past)
         self.accepted = {n: claims for n, claims in self.accepted.items() if n in self.core}
-        self.decided, self.apart = past.decided, past.apart
+        self.decided, self.apart, self.parted = past.decided, past.apart, past.parted
         self.refers |= {n: {"anew": True} for n in self.last if n[0] == source}
         self._act(source, none)
 
-    def _settle(self, verdict: str, nodes: set[Node], source: str, *waiting: Node) -> None:
+    def _settle(
+        self,
+        verdict: str,
+        nodes: set[Node],
+        source: str,
+        *waiting: Node,
+        parted: Mapping[Node, Node] = MappingProxyType({}),
+    ) -> None:
         """Remember it. Of what had not been accepted it answers for the keys of now alone."""
         self.apart -= nodes
+        self.parted = {n: one for n, one in self.parted.items() if n not in nodes} | {**parted}
         self.apart |= nodes if verdict in {"create", "split"} else set()
         self.decided, self.last = self.decided | dict.fromkeys(nodes, (verdict, None)), nodes
         with self._proposed():

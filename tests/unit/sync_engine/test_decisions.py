@@ -457,3 +457,33 @@ def test_who_becomes_another_takes_only_his_own_along(make: Make) -> None:
     assert bench.core(Entity.VERZORGER_RELATIE, "m/b") == bench.core(
         Entity.VERZORGER_RELATIE, "m/a"
     )
+
+
+@pytest.mark.parametrize("source", ["s0", "s1"])
+def test_a_split_holds_for_the_record_that_stayed_too(make: Make, source: str) -> None:
+    bench = make(2)
+    for name, key in (("s0", "a"), (source, "b")):
+        bench.sources[name].put(Entity.LEERLING, key, **PUPIL, bsn=synthetic_bsn(1))
+        bench.sync(name)
+    decide(bench, Verdict.SPLIT, "b", source)
+    bench.sources["s0"].put(
+        Entity.LEERLING, "a", **PUPIL | {"achternaam": "Bos"}, bsn=synthetic_bsn(1)
+    )
+    bench.settle()
+    assert bench.cases() == []
+    assert sorted(bench.query("SELECT achternaam FROM leerling")) == [("Bos",), ("Jansen",)]
+    lift(bench, act_of(bench), source)
+    bench.settle()
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(1,)]
+
+
+def test_a_new_number_asks_again_of_two_who_were_parted(make: Make) -> None:
+    bench = make(2)
+    source = bench.sources["s0"]
+    for key, bsn in (("a", {}), ("b", {"bsn": synthetic_bsn(1)})):
+        source.put(Entity.LEERLING, key, **PUPIL, leerlingnummer="123", **bsn)
+    bench.settle(rounds=1)
+    decide(bench, Verdict.SPLIT, "b")
+    source.put(Entity.LEERLING, "a", **PUPIL, leerlingnummer="123", bsn=synthetic_bsn(1))
+    bench.settle(rounds=1)
+    assert [row[2:4] for row in bench.cases()] == [("a", "match")]
