@@ -40,6 +40,11 @@ def test_a_run_is_undone_after_it_was_shown(shell: Shell) -> None:
     assert differences(core_dump(shell.line.hub), before) == {}
     shell.line.later(hours=8)
     assert shell.report()["applied"] == {}
+    differs = shell.of_source("diff")
+    assert differs.code == 1
+    assert "geen verschil" not in differs.out
+    assert "anders, teruggedraaid: leerling" in differs.out
+    assert "-> Verkeerd Getypt" in differs.out
     nothing = shell("refused", "lift", "--source", KOPPELING, "--run", "999")
     assert (nothing.code, nothing.out) == (0, "Er is niets geweigerd.\n")
     refused = shell("refused", "list", "--json").data
