@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mappings.mapping import DescribedRow
     from sync_engine.declined import Word
     from sync_engine.drift import Drift, RecordDrift
+    from sync_engine.fold import Json
 
 COLUMNS: Final = (
     "entiteit",
@@ -146,6 +147,11 @@ def told_word(word: Word, moment: Callable[[str], str]) -> str:
     return f"{verb} in run {word.run_id} door {word.operator}, {moment(word.at)}"
 
 
+def told_sides(core: Json, source: Json) -> str:
+    """What either has of a field that no run changes."""
+    return f"kern heeft {cell(core) or '-'}, bron zegt {cell(source) or '-'}"
+
+
 def _show_record(out: Output, record: RecordDrift) -> None:
     place = " ".join(filter(None, (record.resource, record.raw_key)))
     names = " ".join(filter(None, (record.key, record.source_key)))
@@ -153,7 +159,10 @@ def _show_record(out: Output, record: RecordDrift) -> None:
     word = "" if record.word is None else f", {told_word(record.word, out.moment)}"
     out.line(f"{op}: {record.entity} {names}" + (f" (in {place})" if place else "") + word)
     for name, (core, source) in record.fields.items():
-        out.line(f"    {name}: {cell(core) or '-'} -> {cell(source) or '-'}")
+        if record.word is None:
+            out.line(f"    {name}: {cell(core) or '-'} -> {cell(source) or '-'}")
+        else:  # no run changes the one into the other
+            out.line(f"    {name}: {told_sides(core, source)}")
 
 
 # -- the file --------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from mappings.canonical.fields import Entity, Field, Kind
 from mappings.canonical.schema import fields_of
 from sync_engine import correlate
 from sync_engine.asked import PLAIN
+from sync_engine.audit import note
 from sync_engine.context import Context
 from sync_engine.explain import veiled
 from sync_engine.find import hub_key
@@ -100,6 +101,32 @@ def declined(hub: Hub, koppeling: str, *, run_id: int | None = None) -> Iterator
             rows = _rows(context, numbers[start : start + _SLICE])
             for name, some in groupby(rows, key=lambda told: told[1]):
                 yield from _told(context, Entity(name), list(some))
+
+
+def look(
+    hub: Hub,
+    koppeling: str,
+    *,
+    run_id: int,
+    keys: Sequence[tuple[str, str]] = (),
+    operator: str,
+) -> list[Declined]:
+    """What lifting a refusal comes to; who looks is put in the audit trail.
+
+    Args:
+        hub: of the koppeling.
+        koppeling: its name.
+        run_id: of the refusal or undo.
+        keys: (entity, source key) of some records; empty for all of the run.
+        operator: who looks.
+    """
+    with hub.store.work() as work:
+        note(hub, work, operator=operator, action="refused show", subject=f"run {run_id}")
+    return [
+        one
+        for one in declined(hub, koppeling, run_id=run_id)
+        if not keys or (one.entity, one.source_key) in keys
+    ]
 
 
 def _rows(context: Context, numbers: Sequence[int]) -> list[Row]:
