@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from console.events import event_text, text_of
 from console.output import Output, pairs
 from sync_engine.cells import as_written, obtained_text
+from sync_engine.hubkeys import NEW
 from sync_engine.outcome import READ_WELL, ExitCode, Outcome, ReadingReport, RunReport
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def show_steps(out: Output, steps: list[StepView]) -> None:
         held = f", vastgehouden: {step.held_for}" if step.held_for else ""
         source = f" ({step.source})" if step.source else ""
         pinned = f", vastgezet: {', '.join(step.pinned)}" if step.pinned else ""
-        what = f"{OPS.get(step.op, step.op)} {step.entity} {step.key}{source}"
+        what = f"{OPS.get(step.op, step.op)} {step.entity} {step.key or NEW}{source}"
         out.line(f"{what}{held}{pinned}")
         if step.op == "remove":  # all of it goes; `explain` and `history` tell what it was
             continue
