@@ -158,7 +158,7 @@ def _told(context: Context, entity: Entity, rows: Sequence[Row]) -> Iterator[Dec
                 msgspec.json.decode(person.decrypt(blob, where), type=dict[str, Any])
                 for blob in (accepted or received, received)
             ]
-            fields = _fields(entity, *sides, core.get(core_id or 0, {}), seen)
+            fields = _fields(entity, sides[0], sides[1], core.get(core_id or 0, {}), seen)
         yield Declined(
             str(entity),
             op,

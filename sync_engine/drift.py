@@ -24,6 +24,7 @@ from sync_engine.find import hub_key
 from sync_engine.flat import SECRET, discreet, field_of, is_flag_alone, numbers_in, target_of
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
+from sync_engine.hubkeys import NEW
 from sync_engine.options import Options, Progress
 from sync_engine.outcome import ExitCode, Outcome, RunReport
 from sync_engine.pinned import PinRow, in_force
@@ -483,4 +484,4 @@ def _keys(context: Context, entity: Entity, cores: Sequence[int]) -> dict[int, s
 
 
 def _hub_key(number: int) -> str:
-    return hub_key(number) if number > 0 else "nieuw"
+    return hub_key(number) if number > 0 else NEW
