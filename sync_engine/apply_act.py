@@ -240,10 +240,12 @@ def _decisions(context: Context, act: Act, *, operator: str, why: str) -> None:
 
 
 def _judge_holders(context: Context) -> None:
-    """What is known by whom a decision moves is judged by the next run of its own koppeling."""
+    """What is known by whom a decision moves, and was not judged with it, is in the next run."""
     holders = ", ".join(f"'{entity}'" for entity in KEYED)
     context.work.execute(
         "UPDATE shadow SET pending = true WHERE refused_run IS NULL AND id IN (SELECT s.id "
         "FROM w_turned w CROSS JOIN shadow s WHERE s.koppeling_id = w.koppeling_id "
-        f"AND s.entity = w.entity AND s.source_key = w.source_key AND w.entity IN ({holders}))"
+        f"AND s.entity = w.entity AND s.source_key = w.source_key AND w.entity IN ({holders}) "
+        "AND NOT EXISTS (SELECT 1 FROM w_rekey r WHERE r.koppeling_id = w.koppeling_id "
+        "AND r.entity = w.entity AND r.source_key = w.source_key))"
     )

@@ -433,6 +433,8 @@ class Turn:
                 "ON CONFLICT DO NOTHING",
                 (str(target), str(entity)),
             )
+        if self.undone is None:
+            self._judge_holders(entity)
         if entity not in WITH_KEYS:
             return
         last: tuple[int, str] = (0, "")
@@ -450,6 +452,22 @@ class Turn:
                 keys = [row[1] for row in rows]
                 known = keys_of(self.context, entity, keys, koppeling_id)
                 work.load("w_turned_key", KEY_COLUMNS, known)
+
+    def _judge_holders(self, entity: Entity) -> None:
+        """What is known by whom a decision moves is matched with it, where nothing of it waits.
+
+        Of other koppelingen, and where something waits, the next run of its own does that.
+        """
+        self.context.work.execute(
+            "INSERT INTO w_rekey (koppeling_id, entity, source_key) "
+            "SELECT t.koppeling_id, t.entity, t.source_key FROM w_turned t "
+            "WHERE t.entity = ? AND t.koppeling_id = ? AND NOT EXISTS (SELECT 1 FROM w_move m "
+            "WHERE m.koppeling_id = t.koppeling_id AND m.entity = t.entity "
+            "AND m.source_key = t.source_key) AND NOT EXISTS (SELECT 1 FROM v_shadow s "
+            "WHERE s.koppeling_id = t.koppeling_id AND s.entity = t.entity "
+            "AND s.source_key = t.source_key AND (s.pending OR s.refused_run IS NOT NULL))",
+            (str(entity), self.context.koppeling.id),
+        )
 
     def keep_keys(self, entity: Entity) -> None:
         """After correlation: what was not judged, or is in doubt, has the keys that are accepted.
