@@ -7,14 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from console.arguments import asked, run_and_show
+from console.drift import told_word
 from console.output import Output, pairs
 from console.plans import show_plan
-from console.views import show_report
+from console.sheet import cell
+from console.views import OPS, show_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sync_engine.decisions import DecisionView
+    from sync_engine.declined import Declined
     from sync_engine.hub import Hub
     from sync_engine.options import Options
     from sync_engine.outcome import RunReport
@@ -118,6 +121,25 @@ def show_decisions(out: Output, decisions: list[DecisionView]) -> None:
     )
     if not decisions:
         out.line("Er is niets besloten.")
+
+
+def show_lifting(out: Output, records: Sequence[Declined]) -> None:
+    """What would count again, record by record, with what the next run proposes of it."""
+    for record in records[:_SHOWN]:
+        names = " ".join(filter(None, (record.key, record.source_key)))
+        word = told_word(record.word, out.moment)
+        out.line(f"{OPS[record.op]} {record.entity} {names}, {word}")
+        for name, (core, source) in record.fields.items():
+            out.line(f"    {name}: nu {cell(core) or '-'}, wordt {cell(source) or '-'}")
+        if not record.differs:
+            out.line("    de kern zegt al hetzelfde")
+    if len(records) > _SHOWN:
+        out.line(f"... en nog {len(records) - _SHOWN}; zie `koppelhub refused list`")
+    if records:
+        told = "1 record telt" if len(records) == 1 else f"{len(records)} records tellen"
+        out.line(f"{told} dan weer mee; de volgende run stelt voor wat hierboven staat.")
+    else:
+        out.line("Er is niets geweigerd.")
 
 
 def show_refusals(out: Output, refusals: list[Refusal]) -> None:

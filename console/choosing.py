@@ -101,14 +101,19 @@ def chosen_one(
     return found[0] if len(found) == 1 else _picked(found)
 
 
+def described(match: Match) -> str:
+    """Who or what it is, for the person who typed its key: for standard error alone."""
+    about = ", ".join(filter(None, (match.born, match.klas, match.place)))
+    closed = " (afgesloten)" if match.closed else ""
+    return f"{match.name or '-'}  {about}  {match.key}{closed}"
+
+
 def _picked(found: list[Match]) -> Match:
     """Show a numbered list beside the answer and ask which."""
     from sync_engine.errors import SyncError
 
     for number, match in enumerate(found, start=1):
-        about = ", ".join(filter(None, (match.born, match.klas, match.place)))
-        closed = " (afgesloten)" if match.closed else ""
-        sys.stderr.write(f"{number:3}. {match.name or '-'}  {about}  {match.key}{closed}\n")
+        sys.stderr.write(f"{number:3}. {described(match)}\n")
     if sys.stdin.isatty():
         sys.stderr.write(f"Welke? [1-{len(found)}] ")
         sys.stderr.flush()

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final
 from console.output import Output, pairs
 from console.sheet import Row, cell, sheet
 from console.views import show_readings
-from sync_engine.outcome import Outcome
+from sync_engine.outcome import READ_WELL, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mappings.mapping import DescribedRow
+    from sync_engine.declined import Word
     from sync_engine.drift import Drift, RecordDrift
+    from sync_engine.fold import Json
 
 COLUMNS: Final = (
     "entiteit",
@@ -29,6 +31,7 @@ COLUMNS: Final = (
     "bronveld",
     "kern",
     "bron",
+    "besluit",
 )
 _OPS: Final = {
     "create": "alleen in de bron",
@@ -37,7 +40,10 @@ _OPS: Final = {
     "reopen": "terug in de bron",
     "elsewhere": "niet in deze bron",
     "pinned": "vastgezet",
+    "declined": "afgewezen",
 }
+_NAMED: Final = 10
+"""So many parts that were not compared are named."""
 
 
 def show_drift(out: Output, found: Drift) -> None:
@@ -71,6 +77,15 @@ def show_drift(out: Output, found: Drift) -> None:
             f"vastgezet (pin {pin.id}): {pin.entity} {pin.key} {pin.field}: "
             f"{cell(pin.value) or '-'}; {report.koppeling} zegt {said}"
         )
+    if found.declined_records:
+        out.line(
+            f"Afgewezen of teruggedraaid, en daarom anders gebleven: {found.declined_records}; "
+            f"zie `koppelhub refused list --source {report.koppeling}`"
+        )
+    for record in found.declined:
+        _show_record(out, record)
+    if found.declined_records > len(found.declined):
+        out.line(f"... en nog {found.declined_records - len(found.declined)}; zie --csv")
     for missing in found.elsewhere:
         more = " ..." if missing.records > len(missing.keys) else ""
         out.line(
@@ -84,8 +99,23 @@ def show_drift(out: Output, found: Drift) -> None:
     }
     if any(apart.values()):
         out.line(f"Niet vergeleken: {pairs(apart)}")
-    if not found.entities:
-        out.line("Er is geen verschil.")
+    if not found.entities and not found.declined_records:
+        out.line(_no_difference(found, apart=any(apart.values())))
+
+
+def _no_difference(found: Drift, *, apart: bool) -> str:
+    """That nothing differs, and of what that cannot be said."""
+    readings = found.report.readings
+    unread = [f"{r.resource} {r.scope}" for r in readings if r.state not in READ_WELL]
+    if unread:
+        more = f" en nog {len(unread) - _NAMED}" if len(unread) > _NAMED else ""
+        return (
+            f"Niet (helemaal) vergeleken: {', '.join(unread[:_NAMED])}{more}. "
+            "In de rest is geen verschil."
+        )
+    if apart or found.report.outcome is not Outcome.DONE:
+        return "Niet alles kon vergeleken worden; in de rest is geen verschil."
+    return "Verder is er geen verschil." if found.pinned else "Er is geen verschil."
 
 
 def show_failure(found: Drift) -> None:
@@ -102,13 +132,37 @@ def _origin(rows: Sequence[DescribedRow]) -> tuple[str, str, str]:
     return "; ".join(places), ", ".join(functions), ", ".join(strengths)
 
 
+def _op(record: RecordDrift) -> str:
+    """How it differs; of what a person refused or undid that too."""
+    told = _OPS.get(record.op, record.op)
+    if record.word is None:
+        return told
+    done = "teruggedraaid" if record.word.kind == "undo" else told
+    return f"{_OPS[record.would]}, {done}"
+
+
+def told_word(word: Word, moment: Callable[[str], str]) -> str:
+    """Whose word it is that a form does not count, and when he gave it."""
+    verb = "teruggedraaid" if word.kind == "undo" else "afgewezen"
+    return f"{verb} in run {word.run_id} door {word.operator}, {moment(word.at)}"
+
+
+def told_sides(core: Json, source: Json) -> str:
+    """What either has of a field that no run changes."""
+    return f"kern heeft {cell(core) or '-'}, bron zegt {cell(source) or '-'}"
+
+
 def _show_record(out: Output, record: RecordDrift) -> None:
     place = " ".join(filter(None, (record.resource, record.raw_key)))
     names = " ".join(filter(None, (record.key, record.source_key)))
-    op = _OPS.get(record.op, record.op)
-    out.line(f"{op}: {record.entity} {names}" + (f" (in {place})" if place else ""))
+    op = _op(record)
+    word = "" if record.word is None else f", {told_word(record.word, out.moment)}"
+    out.line(f"{op}: {record.entity} {names}" + (f" (in {place})" if place else "") + word)
     for name, (core, source) in record.fields.items():
-        out.line(f"    {name}: {cell(core) or '-'} -> {cell(source) or '-'}")
+        if record.word is None:
+            out.line(f"    {name}: {cell(core) or '-'} -> {cell(source) or '-'}")
+        else:  # no run changes the one into the other
+            out.line(f"    {name}: {told_sides(core, source)}")
 
 
 # -- the file --------------------------------------------------------------------------------------
@@ -129,9 +183,10 @@ def csv_file(target: str | None) -> Iterator[Callable[[RecordDrift], None] | Non
 
 def _writer(write: Row) -> Callable[[RecordDrift], None]:
     def written(record: RecordDrift) -> None:
-        head = [record.entity, _OPS.get(record.op, record.op), record.key, record.source_key]
+        head = [record.entity, _op(record), record.key, record.source_key]
         head += [record.resource, record.raw_key]
+        word = "" if record.word is None else told_word(record.word, str)
         for name, (core, source) in record.fields.items() or [("", [None, None])]:
-            write([*head, name, record.paths.get(name, ""), core, source])
+            write([*head, name, record.paths.get(name, ""), core, source, word])
 
     return written

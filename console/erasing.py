@@ -79,6 +79,12 @@ def _besides(report: ErasureReport) -> list[str]:
             "dat hij weg moet.",
         ),
         (report.cases, f"Open zaken over hem die verdwijnen: {report.cases}."),
+        (
+            report.doubts,
+            f"Let op, in deze open zaken is hij een kandidaat: "
+            f"{', '.join(map(str, report.doubts))}. Is zo'n record ook van hem, koppel het "
+            "dan eerst (`koppelhub case link`): anders komt het als nieuw record binnen.",
+        ),
         (report.batches, f"Lopende aanvragen waar hij uit gaat: {report.batches}."),
         (report.duty, " ".join(report.duty)),
         (

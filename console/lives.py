@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from console.output import Output
 from console.sheet import as_text
-from console.views import cell
+from console.views import cell, told_member
 
 if TYPE_CHECKING:
     from sync_engine.explain import Explanation, FieldReason
@@ -27,6 +27,10 @@ _SITUATIONS: Final = {
 }
 
 
+_FIRST: Final = 10
+"""So many members of a groep are named where more than one field is explained."""
+
+
 def show_explanation(out: Output, answers: list[tuple[str, Explanation]]) -> None:
     """Why a record is as it is."""
     if out.data([{"key": key, "explanation": explanation} for key, explanation in answers]):
@@ -43,12 +47,48 @@ def show_explanation(out: Output, answers: list[tuple[str, Explanation]]) -> Non
             [_reason(reason) for reason in explanation.fields],
         )
         alone = len(explanation.fields) == 1
+        more = f"koppelhub explain {explanation.entity} {key} --field"
         for reason in explanation.fields:
+            _show_others(out, reason, more="" if alone else f"{more} {reason.name}")
             _show_reason(out, reason, whole=alone)
+
+
+def _show_others(out: Output, reason: FieldReason, *, more: str) -> None:
+    """Who is in it and who came and went, a line each: the first, and what to type for all.
+
+    Args:
+        out: where to.
+        reason: of a field; nothing is told of one that names one record or none.
+        more: what to type; empty to show all.
+    """
+    value = reason.value if isinstance(reason.value, list) else []
+    since = reason.history[0].run_id if reason.history else None
+    moved = [c for c in reason.history if c.who and c.run_id != since]
+    named = [f"    {_called(reason, key)}" for key in value] if reason.labels else []
+    told = [
+        f"    {told_member(c.who, c.before, c.after)} in run {c.run_id} ({out.moment(c.at)})"
+        for c in moved
+    ]
+    for title, lines in (("nu", named), ("sinds het begin", told)):
+        if lines:
+            out.line(f"  {reason.name}, {title}: {len(lines)}")
+        for line in lines[: _FIRST if more else len(lines)]:
+            out.line(line)
+        if more and len(lines) > _FIRST:
+            out.line(f"    ... en nog {len(lines) - _FIRST}; zie `{more}`")
+
+
+def _called(reason: FieldReason, value: Json) -> str:
+    """Another record by its name and hub key; how many, where there are more than one."""
+    if isinstance(value, list) and reason.labels:
+        return str(len(value)) if len(value) > 1 else ", ".join(_called(reason, v) for v in value)
+    return reason.labels.get(value, value) if isinstance(value, str) else _text(value)
 
 
 def _show_reason(out: Output, reason: FieldReason, *, whole: bool) -> None:
     for change in reason.history[1:]:
+        if change.who:  # told already
+            continue
         out.line(
             f"  {reason.name}: {_text(change.before)} werd {_text(change.after)} "
             f"in run {change.run_id} ({out.moment(change.at)})"
@@ -57,24 +97,26 @@ def _show_reason(out: Output, reason: FieldReason, *, whole: bool) -> None:
     if pin is not None:
         until = f" tot en met {pin.until}" if pin.until else ""
         out.line(
-            f"  {reason.name}: pin {pin.id} op {_text(pin.value)}{until}, "
+            f"  {reason.name}: pin {pin.id} op {_called(reason, pin.value)}{until}, "
             f"door {pin.operator} op {out.day(pin.since)}: {pin.reason}"
         )
     for each in reason.waiting:
-        out.line(f"  {reason.name}: {each.koppeling} zegt {_text(each.value)}, {each.why}")
+        out.line(
+            f"  {reason.name}: {each.koppeling} zegt {_called(reason, each.value)}, {each.why}"
+        )
     if whole or pin is not None or reason.waiting:
         out.line(f"  {reason.name}: {reason.changes_when}")
 
 
 def _reason(reason: FieldReason) -> tuple[object, ...]:
     others = [
-        f"{claim.koppeling}: {_text(claim.value)} ({claim.state})"
+        f"{claim.koppeling}: {_called(reason, claim.value)} ({claim.state})"
         for claim in reason.claims
         if claim.value != reason.value or claim.koppeling != reason.koppeling
     ]
     by = f"vastgezet ({reason.pin_id})" if reason.pin_id is not None else reason.koppeling
     rule = _RULES.get(reason.rule, reason.rule)
-    return (reason.name, _text(reason.value), by, rule, reason.run_id, "; ".join(others))
+    return (reason.name, _called(reason, reason.value), by, rule, reason.run_id, "; ".join(others))
 
 
 _RULES: Final = {

@@ -35,7 +35,8 @@ def show_quarantine(out: Output, found: Iterable[Broken], *, csv: str | None, li
         out.line("Er staat niets in quarantaine en er is geen veld weggelaten.")
         return
     errors, warnings = counts["fout"], counts["waarschuwing"]
-    out.line(f"in quarantaine: {errors} records; weggelaten velden: {warnings}")
+    records = "1 record" if errors == 1 else f"{errors} records"
+    out.line(f"in quarantaine: {records}; weggelaten velden: {warnings}")
     out.table(COLUMNS, [_row(broken) for broken in kept])
     if csv is None:
         out.line("Voor de school: dezelfde opdracht met --csv FILE.")

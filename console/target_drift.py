@@ -44,7 +44,7 @@ def show_target_drift(out: Output, found: TargetDrift) -> None:
     for record in found.records:
         out.line(f"{_OPS[record.op]}: {record.key}{_remark(record)}")
         for name, (should, has) in record.fields.items():
-            out.line(f"    {name}: {should or '-'} -> {has or '-'}")
+            out.line(f"    {name}: heeft nu {has or '-'}, hoort {should or '-'} te hebben")
         for way in record.ways:
             out.line(f"    {_way(way)}")
     if found.more:

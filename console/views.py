@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from console.events import event_text, text_of
 from console.output import Output, pairs
 from sync_engine.cells import as_written, obtained_text
+from sync_engine.hubkeys import NEW
 from sync_engine.outcome import READ_WELL, ExitCode, Outcome, ReadingReport, RunReport
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def show_steps(out: Output, steps: list[StepView]) -> None:
         held = f", vastgehouden: {step.held_for}" if step.held_for else ""
         source = f" ({step.source})" if step.source else ""
         pinned = f", vastgezet: {', '.join(step.pinned)}" if step.pinned else ""
-        what = f"{OPS.get(step.op, step.op)} {step.entity} {step.key}{source}"
+        what = f"{OPS.get(step.op, step.op)} {step.entity} {step.key or NEW}{source}"
         out.line(f"{what}{held}{pinned}")
         if step.op == "remove":  # all of it goes; `explain` and `history` tell what it was
             continue
@@ -141,20 +142,24 @@ def told_change(step: StepView, name: str, before: Json, after: Json) -> str:
     kind, _, rest = name.partition("/")
     if kind == "groepsdeelname":
         role, _, number = rest.partition("/")
-        who = step.labels.get(number, number)
-        if isinstance(after, list) and len(after) == 4:
-            return f"- {role} {who} (t/m {_last_day(after[1])})"
-        if isinstance(after, list) and before is None:
-            return f"+ {role} {who} (vanaf {after[0]})"
-        if after is None:
-            return f"- {role} {who} ({_stay(before)}) verdwijnt"
-        return f"~ {role} {who}: {_stay(before)} -> {_stay(after)}"
+        return told_member(f"{role} {step.labels.get(number, number)}", before, after)
     label = rest.removesuffix("/0") or name.removesuffix("_id")
     was, now = (
         step.labels.get(str(side), cell(side)) if name.endswith("_id") else cell(side)
         for side in (before, after)
     )
     return f"{label}: {now}" if step.op == "create" else f"{label}: {was} -> {now}"
+
+
+def told_member(who: str, before: Json, after: Json) -> str:
+    """One change of who is in a groep, and when."""
+    if isinstance(after, list) and len(after) == 4:
+        return f"- {who} (t/m {_last_day(after[1])})"
+    if isinstance(after, list) and before is None:
+        return f"+ {who} (vanaf {after[0]})"
+    if after is None:
+        return f"- {who} ({_stay(before)}) verdwijnt"
+    return f"~ {who}: {_stay(before)} -> {_stay(after)}"
 
 
 def _stay(value: Json) -> str:

@@ -198,7 +198,7 @@ def _decisions(context: Context, act: Act, *, operator: str, why: str) -> None:
             "AND (entity, source_key) IN (SELECT entity, source_key FROM w_chosen)",
             (context.koppeling.id,),
         )
-    if act.remembered:
+    if act.remembered or act.lifted is not None:
         _judge_holders(context)
     first: int | None = None
     own = context.koppeling.id  # only its records are judged with the act
@@ -240,10 +240,12 @@ def _decisions(context: Context, act: Act, *, operator: str, why: str) -> None:
 
 
 def _judge_holders(context: Context) -> None:
-    """What is known by whom a decision moves is judged by the next run of its own koppeling."""
+    """What is known by whom a decision moves, and was not judged with it, is in the next run."""
     holders = ", ".join(f"'{entity}'" for entity in KEYED)
     context.work.execute(
         "UPDATE shadow SET pending = true WHERE refused_run IS NULL AND id IN (SELECT s.id "
         "FROM w_turned w CROSS JOIN shadow s WHERE s.koppeling_id = w.koppeling_id "
-        f"AND s.entity = w.entity AND s.source_key = w.source_key AND w.entity IN ({holders}))"
+        f"AND s.entity = w.entity AND s.source_key = w.source_key AND w.entity IN ({holders}) "
+        "AND NOT EXISTS (SELECT 1 FROM w_rekey r WHERE r.koppeling_id = w.koppeling_id "
+        "AND r.entity = w.entity AND r.source_key = w.source_key))"
     )

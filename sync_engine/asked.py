@@ -24,7 +24,7 @@ from sync_engine.pseudonym_cases import PSEUDONYM, differing, pairs
 DISAGREEMENT: Final = "disagreement"
 """Kind of these cases."""
 
-_PLAIN: Final = frozenset({Kind.TEXT, Kind.DATE, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN})
+PLAIN: Final = frozenset({Kind.TEXT, Kind.DATE, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN})
 """Kinds of fields that are one column, and can be asked for."""
 COLUMNS: Final = ("core_id", "kind", "entity", "koppeling_id", "source_key", "fields")
 KINDS: Final = (DISAGREEMENT, PSEUDONYM)
@@ -40,7 +40,7 @@ def asked_fields(policy: Policy) -> dict[Entity, tuple[str, ...]]:
     for name in policy.authority.ask:
         kind, _, field = name.partition(".")
         entity = Entity(kind)  # check_names saw that it is one
-        if fields_of(entity)[field].kind not in _PLAIN:
+        if fields_of(entity)[field].kind not in PLAIN:
             raise ConfigurationError(
                 f"policy.authority.ask: {name}: only a field with one plain value can be asked for",
                 advice="Kies een veld als een naam, datum of getal; geen verwijzing, lijst, adres, "

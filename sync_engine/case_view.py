@@ -25,6 +25,7 @@ from sync_engine.cases import (
 from sync_engine.cells import obtained_text
 from sync_engine.claims import accepted
 from sync_engine.context import Context, KoppelingRow
+from sync_engine.decisions import differing
 from sync_engine.explain import explain, veiled
 from sync_engine.find import hub_key
 from sync_engine.fold import Json, Reference, fold
@@ -193,7 +194,9 @@ class _Side:
             view.facts.append(_ELSEWHERE)
             return
         adding = [context.koppelingen[number] for number in sorted(context.adding)]
-        view.choices = _choices(case, view.candidates, str(self._entity), adding=adding)
+        view.choices = _choices(
+            context.work, case, view.candidates, str(self._entity), adding=adding
+        )
 
     def _said(self, form: Mapping[str, Json]) -> dict[str, Json]:
         """What the source says, references as people call them."""
@@ -323,29 +326,37 @@ def _enrolments(work: Work, core_id: int) -> list[str]:
 
 
 def _choices(
-    case: CaseRow, candidates: Sequence[Candidate], noun: str, *, adding: Sequence[str]
+    work: Work,
+    case: CaseRow,
+    candidates: Sequence[Candidate],
+    noun: str,
+    *,
+    adding: Sequence[str],
 ) -> list[Choice]:
     """What each decision would do; a decision is remembered and can be taken back.
 
     Whose a record of a koppeling is that only adds (`adding`) is no question: it says so itself.
     """
+    linked = next((c for c in candidates if c.is_linked), None)
     says_who = case.koppeling in adding
     number = case.id
     entity = "" if case.entity == Entity.LEERLING else f" --entity {case.entity}"
     exchanged = case.rule.startswith(EXCHANGED)
-    made = [
-        Choice(
-            f"dit bronrecord is {c.key} {c.name}: voortaan vult het die {noun} aan; "
-            f"het zegt iets anders over {_named(c)}",
-            f"koppelhub case link {number} --to {c.key}",
-            Verdict.LINK,
-            (c.key,),
+    made = []
+    for c in candidates:
+        if c.is_linked or exchanged or says_who:
+            continue
+        warning, option = _beware(work, *([] if linked is None else [linked.key, c.key]))
+        made.append(
+            Choice(
+                f"dit bronrecord is {c.key} {c.name}: voortaan vult het die {noun} aan; "
+                f"het zegt iets anders over {_named(c)}{warning}",
+                f"koppelhub case link {number} --to {c.key}{option}",
+                Verdict.LINK,
+                (c.key,),
+            )
         )
-        for c in candidates
-        if not c.is_linked and not exchanged and not says_who
-    ]
     keys = [c.key for c in candidates]
-    linked = next((c for c in candidates if c.is_linked), None)
     if linked is not None and exchanged:
         made.append(
             Choice(
@@ -357,11 +368,12 @@ def _choices(
             )
         )
     if len(keys) > 1 and not exchanged:
+        warning, option = _beware(work, *keys[:2])
         made.append(
             Choice(
                 f"{keys[0]} en {keys[1]} zijn dezelfde {noun}: groepen, inschrijvingen en "
-                "resultaten gaan naar de oudste",
-                f"koppelhub case merge {keys[0]} {keys[1]}{entity}",
+                f"resultaten gaan naar de oudste{warning}",
+                f"koppelhub case merge {keys[0]} {keys[1]}{entity}{option}",
                 Verdict.MERGE,
                 (keys[0], keys[1]),
             )
@@ -392,6 +404,18 @@ def _choices(
             )
         )
     return made
+
+
+def _beware(work: Work, *keys: str) -> tuple[str, str]:
+    """What is to be said of two who are made one, and typed, where their numbers differ."""
+    numbers = [number for key in keys if (number := key_number(key)) is not None]
+    kinds = differing(work, *numbers) if len(numbers) == len(keys) == 2 else []
+    if not kinds:
+        return "", ""
+    return f". Let op: hun {' en '.join(kinds)} verschilt, dus vast twee personen", _DIFFER
+
+
+_DIFFER: Final = " --numbers-differ"
 
 
 def _is_shared(candidate: Candidate, adding: Sequence[str]) -> bool:

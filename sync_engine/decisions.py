@@ -20,6 +20,7 @@ from sync_engine.options import Decision, Verdict
 from sync_engine.plans import approvable
 from sync_engine.rights import check_plan
 from sync_engine.store.locks import lease
+from sync_engine.store.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +120,27 @@ def check_numbers(hub: Hub, entity: Entity, one: int, other: int) -> None:
         those differ; it names the kinds.
     """
     with hub.store.work() as work:
-        rows = work.execute(
-            "SELECT DISTINCT i.soort FROM identificatie i JOIN identificatie j "
-            "ON j.soort = i.soort AND j.uitgever = i.uitgever AND j.geldig_tot IS NULL "
-            f"WHERE i.eigenaar_id = {_SURVIVOR} AND j.eigenaar_id = {_SURVIVOR} "
-            "AND i.geldig_tot IS NULL AND i.blindindex <> j.blindindex "
-            f"AND {work.many('i.soort')} ORDER BY i.soort",
-            (one, one, other, other, work.values(sorted(EXCLUSIVE))),
-        )
-    if rows:
-        kinds = ", ".join(row[0] for row in rows)
+        kinds = differing(work, one, other)
+    if kinds:
         raise ContradictedError(
-            f"{hub_key(one)} and {hub_key(other)} differ in {kinds}",
+            f"{hub_key(one)} and {hub_key(other)} differ in {', '.join(kinds)}",
             advice="Zulke nummers heeft een mens maar één keer: dit zijn vast twee personen. "
             f"Controleer beide sleutels met `koppelhub explain {entity}`. Is het echt één persoon, "
             "doe het dan met --numbers-differ.",
         )
+
+
+def differing(work: Work, one: int, other: int) -> list[str]:
+    """The kinds of number that name one person for good, and that two core records have two of."""
+    rows = work.execute(
+        "SELECT DISTINCT i.soort FROM identificatie i JOIN identificatie j "
+        "ON j.soort = i.soort AND j.uitgever = i.uitgever AND j.geldig_tot IS NULL "
+        f"WHERE i.eigenaar_id = {_SURVIVOR} AND j.eigenaar_id = {_SURVIVOR} "
+        "AND i.geldig_tot IS NULL AND i.blindindex <> j.blindindex "
+        f"AND {work.many('i.soort')} ORDER BY i.soort",
+        (one, one, other, other, work.values(sorted(EXCLUSIVE))),
+    )
+    return [row[0] for row in rows]
 
 
 _SURVIVOR: Final = "COALESCE((SELECT survivor_id FROM alias WHERE core_id = ?), ?)"

@@ -60,7 +60,7 @@ def examine(config: Path | None) -> list[Finding]:
         findings += _sign_in(hub)
         findings += _rotations(hub)
         findings += _answers(hub)
-        findings += _erasures(hub)
+        findings += examine_erasures(hub)
         findings += _herinrichtingen(hub)
         findings += _sources(hub)
         findings += _left_out(hub)
@@ -249,7 +249,7 @@ def _answers(hub: Hub) -> Iterator[Finding]:
                 )
 
 
-def _erasures(hub: Hub) -> Iterator[Finding]:
+def examine_erasures(hub: Hub) -> Iterator[Finding]:
     """Whether the list beside the key file is that of this database."""
     path = list_path(hub.settings.keys.file)
     try:
@@ -261,7 +261,16 @@ def _erasures(hub: Hub) -> Iterator[Finding]:
         rows = work.execute("SELECT DISTINCT erasure FROM suppression ORDER BY erasure")
         here = {row[0] for row in work.execute("SELECT DISTINCT tenant_id FROM koppeling")}
     known = {row[0] for row in rows}
-    if unlisted := [name for name in known if name not in listed]:
+    whole = hub.whole
+    sealed = {
+        (number, name)
+        for number in sorted(here & listed.tenants)
+        for names in listed.of(number, whole.cipher(number).suppression_key)
+        for name in names
+    }
+    lines = [line for line in (*listed.erased, *listed.lifted) if line[0] in here]
+    missed = [line for line in lines if line[1] not in known and line not in listed.lifted]
+    if unlisted := known - listed.names:
         yield Finding(
             "fout",
             "wissingen",
@@ -269,13 +278,19 @@ def _erasures(hub: Hub) -> Iterator[Finding]:
             "Zet de lijst terug die naast het sleutelbestand stond: zonder brengt een back-up "
             "terug wie gewist is.",
         )
-    elif undone := [
-        name for name, one in listed.standing.items() if name not in known and one.tenant in here
-    ]:
+    elif alien := [line for line in lines if line not in sealed]:
+        yield Finding(
+            "fout",
+            "wissingen",
+            f"{path} heeft {len(alien)} regels van een andere installatie, of veranderde",
+            "Zet de lijst terug die bij dit sleutelbestand hoort; aan deze regels doet de hub "
+            "niets.",
+        )
+    elif missed:
         yield Finding(
             "let op",
             "wissingen",
-            f"{len(undone)} van de lijst zijn in deze database niet gewist",
+            f"{len(missed)} van de lijst zijn in deze database niet gewist",
             "Draai `koppelhub purge`: dat maakt het af.",
         )
     elif known:

@@ -19,10 +19,12 @@ from mappings.canonical.schema import fields_of
 from mappings.mapping import DescribedRow
 from sync_engine.audit import note
 from sync_engine.context import Context
+from sync_engine.declined import Declined, Word, declined
 from sync_engine.find import hub_key
 from sync_engine.flat import SECRET, discreet, field_of, is_flag_alone, numbers_in, target_of
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
+from sync_engine.hubkeys import NEW
 from sync_engine.options import Options, Progress
 from sync_engine.outcome import ExitCode, Outcome, RunReport
 from sync_engine.pinned import PinRow, in_force
@@ -33,6 +35,8 @@ from sync_engine.runs import run
 _SLICE: Final = 500
 PINNED: Final = "pinned"
 """What is done to a field that a person fixed: nothing, though it differs."""
+DECLINED: Final = "declined"
+"""What is done to what a person refused or undid: nothing, though it differs."""
 _ONE_SIDED: Final = frozenset({"create", "close"})
 _PERSONS: Final = (Entity.MEDEWERKER, Entity.LEERLING, Entity.VERZORGER)
 
@@ -74,6 +78,7 @@ class RecordDrift:
         fields: field → [core, source], personal numbers masked, what is secret left out; references
             and members by the source's own keys. Empty where the record is on one side only.
         paths: field → the source's fields that it comes from.
+        would: of what a person refused or undid: what would become of it; `word` is whose and when.
     """
 
     entity: str
@@ -84,6 +89,8 @@ class RecordDrift:
     raw_key: str
     fields: dict[str, list[Json]] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
+    would: str = ""
+    word: Word | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,8 @@ class Drift:
         pinned: fields that a person fixed and of which the source says something else: they differ,
             and no run changes them.
         elsewhere: of whom this source says nothing; only where it was compared as a whole.
+        declined: the first that differ and that no run changes, for a person refused or undid what
+            the source says; `declined_records` is how many there are.
     """
 
     report: RunReport
@@ -120,13 +129,16 @@ class Drift:
     more: int = 0
     pinned: list[PinRow] = field(default_factory=list)
     elsewhere: list[Elsewhere] = field(default_factory=list)
+    declined: list[RecordDrift] = field(default_factory=list)
+    declined_records: int = 0
 
     @property
     def exit_code(self) -> ExitCode:
         """0 when nothing differs, 1 when something does or could not be compared."""
         if self.report.outcome is Outcome.FAILED:
             return self.report.exit_code
-        same = not self.entities and self.report.outcome is Outcome.DONE
+        differs = self.entities or self.declined_records
+        same = not differs and self.report.outcome is Outcome.DONE
         return ExitCode.DONE if same else ExitCode.PARTIAL
 
 
@@ -163,6 +175,12 @@ def drift(
         if each is not None:
             for pin in found.pinned:
                 each(_of_pin(pin, koppeling))
+        for record in teller.declined(hub, report):
+            found.declined_records += 1
+            if len(found.declined) < limit:
+                found.declined.append(record)
+            if each is not None:
+                each(record)
     return found
 
 
@@ -221,6 +239,7 @@ class _Teller:
         self._fields: Counter[tuple[str, str]] = Counter()
         self._rows: dict[tuple[str, str], list[DescribedRow]] = defaultdict(list)
         self._records: list[RecordDrift] = []
+        self._said_anew: set[tuple[str, str]] = set()
 
     def inspect(self, context: Context, plan_id: int) -> None:
         """Take every step of the plan, in slices."""
@@ -234,6 +253,7 @@ class _Teller:
                     by_entity[step.entity].append(step)
             for entity, some in by_entity.items():
                 self._take(_Slice(context, entity, some, self._rows, seen=self._seen))
+        self._said_anew = _said_anew(context)
         if self._whole:
             self._elsewhere = [found for e in _PERSONS if (found := self._missing(context, e))]
 
@@ -255,6 +275,25 @@ class _Teller:
             for key in keys:
                 self._each(RecordDrift(str(entity), "elsewhere", key, "", "", ""))
         return Elsewhere(str(entity), len(keys), tuple(keys[: self._limit])) if keys else None
+
+    def declined(self, hub: Hub, report: RunReport) -> Iterator[RecordDrift]:
+        """What a person refused or undid and the source says still, of what was compared."""
+        read = {(reading.resource, reading.scope) for reading in report.readings}
+        for one in declined(hub, report.koppeling):
+            compared = self._whole or (one.resource, one.scope) in read
+            anew = (one.entity, one.source_key) in self._said_anew
+            if compared and one.differs and not anew:
+                yield self._of_declined(one)
+
+    def _of_declined(self, one: Declined) -> RecordDrift:
+        paths = {
+            name: _paths(self._rows.get((one.entity, name), ()), one.resource)
+            for name in one.fields
+        }
+        place = (one.key, one.source_key, one.resource, one.raw_key)
+        return RecordDrift(
+            one.entity, DECLINED, *place, one.fields, paths, would=one.op, word=one.word
+        )
 
     def _take(self, part: _Slice) -> None:
         for record in part.records():
@@ -375,7 +414,10 @@ class _Slice:
                 resource,
                 "" if place is None else place.raw_key,
                 fields,
-                {name: self._paths(name, resource) for name in fields},
+                {
+                    name: _paths(self._rows.get((str(self._entity), name), ()), resource)
+                    for name in fields
+                },
             )
 
     def _fields_of(self, step: _Step) -> dict[str, list[Json]]:
@@ -418,10 +460,21 @@ class _Slice:
             return {name: part for name, part in side.items() if name not in {"geheim", "index"}}
         return side
 
-    def _paths(self, name: str, resource: str) -> str:
-        rows = self._rows.get((str(self._entity), name), [])
-        own = [row for row in rows if row.resource == resource] or rows
-        return ", ".join(dict.fromkeys(path for row in own for path in row.source))
+
+def _paths(rows: Sequence[DescribedRow], resource: str) -> str:
+    """The source's fields that a canonical field comes from, those of its resource first."""
+    own = [row for row in rows if row.resource == resource] or rows
+    return ", ".join(dict.fromkeys(path for row in own for path in row.source))
+
+
+def _said_anew(context: Context) -> set[tuple[str, str]]:
+    """Refused records of which the source says something else by now: those are compared anew."""
+    rows = context.work.execute(
+        "SELECT s.entity, s.source_key FROM shadow s JOIN v_shadow v ON v.id = s.id "
+        "WHERE s.koppeling_id = ? AND s.refused_run IS NOT NULL AND v.refused_run IS NULL",
+        (context.koppeling.id,),
+    )
+    return {(entity, key) for entity, key in rows}
 
 
 def _keys(context: Context, entity: Entity, cores: Sequence[int]) -> dict[int, str]:
@@ -431,4 +484,4 @@ def _keys(context: Context, entity: Entity, cores: Sequence[int]) -> dict[int, s
 
 
 def _hub_key(number: int) -> str:
-    return hub_key(number) if number > 0 else "nieuw"
+    return hub_key(number) if number > 0 else NEW

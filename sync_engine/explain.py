@@ -36,13 +36,20 @@ class SourceClaim:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One earlier change of a field, from the journal."""
+    """One earlier change of a field, from the journal.
+
+    Attributes:
+        key: what changed, as the journal calls it.
+        who: of a groep: the member whose [first day, day after the last] changed.
+    """
 
     run_id: int
     op: str
     before: Json
     after: Json
     at: str
+    key: str = ""
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,7 @@ class FieldReason:
         waiting: what sources say that is not in the core.
         pin: the value that a person fixed, whether it counts or not.
         changes_when: what would change the value, in Dutch.
+        labels: source key of another record that is named here → what people call it.
     """
 
     name: str
@@ -101,6 +109,7 @@ class FieldReason:
     waiting: list[Waiting] = field(default_factory=list)
     pin: PinReason | None = None
     changes_when: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -262,7 +271,7 @@ def _history(context: Context, entity: Entity, core_id: int) -> dict[str, list[C
         for key, (before, after) in msgspec.json.decode(plain).items():
             was, now = masked(key, [before, after])
             name = _field_of(entity, key)
-            found.setdefault(name, []).append(Change(run_id, op, was, now, str(at)))
+            found.setdefault(name, []).append(Change(run_id, op, was, now, str(at), key))
     return found
 
 

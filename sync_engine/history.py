@@ -15,6 +15,7 @@ from sync_engine.explain import Explanation, check_field, explain
 from sync_engine.find import find_leerlingen, hub_key
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
+from sync_engine.named import add_names
 from sync_engine.nearby import near_numbers
 from sync_engine.outcome import ReadingReport
 from sync_engine.selection import koppelingen_of
@@ -241,4 +242,5 @@ def _explained(context: Context, entity: Entity, core_id: int, only: str | None)
         told.fields = [reason for reason in told.fields if reason.name == only] or [
             undelivered(told, only)
         ]
+    add_names(context, told)
     return told

@@ -183,7 +183,8 @@ class Hub:
                 wanted = (tenants[source.tenant], source.system)
                 known = sources.get(source.name, wanted)
                 if known != wanted and not self._moves(source, names[known[0]], known[1]):
-                    _check_system(source)
+                    if known[1] != source.system:
+                        _check_system(source)
                     raise ConfigurationError(
                         f"source[{source.name}]: its tenant or system differs from the database",
                         advice="Geef een koppeling naar een ander systeem een nieuwe naam. Gaat "

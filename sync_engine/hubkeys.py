@@ -14,6 +14,9 @@ _READ: Final = str.maketrans("OIL", "011")
 """Letters that the alphabet has not, for they are read as digits."""
 MISTYPED: Final = "Neem de sleutel over zoals hij getoond werd."
 
+NEW: Final = "(nieuw)"
+"""What stands in the place of the key of a record that a plan would make: no number is kept."""
+
 
 def hub_key(core_id: int) -> str:
     """The opaque key of a core record, with a check symbol: a typing error finds nobody."""

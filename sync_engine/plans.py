@@ -21,6 +21,7 @@ from sync_engine.find import hub_key, read_hub_key
 from sync_engine.flat import field_of, numbers_in, target_of
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
+from sync_engine.hubkeys import NEW
 from sync_engine.nearby import near_numbers
 from sync_engine.reach import ELSEWHERE, seen_among
 from sync_engine.store.values import instant
@@ -32,6 +33,7 @@ STATES: Final = ("open", "held", "applied", "approved", "refused", "expired", "u
 WAITING: Final = frozenset({"open", "held"})
 """States of a plan that a person can still say something of."""
 
+_MEMBER: Final = "groepsdeelname/"
 _SLICE: Final = 500
 
 
@@ -40,6 +42,7 @@ class StepView:
     """One record of a plan.
 
     Attributes:
+        key: the hub's own; empty for a record that was not made, for its number is not kept.
         changes: key of the flat state → [before, after]; personal numbers are masked.
         labels: number of another core record in them → what people call it.
         pinned: fields of the record that a person has fixed now.
@@ -308,17 +311,17 @@ def _slices(
         if not rows:
             return
         last = rows[-1][0]
-        yield _step_views(context, rows)
+        yield _step_views(context, plan_id, rows)
 
 
-def _step_views(context: Context, rows: Sequence[Row]) -> list[StepView]:
+def _step_views(context: Context, plan_id: int, rows: Sequence[Row]) -> list[StepView]:
     pinned = _pinned(context.work, sorted({row[2] for row in rows if row[2] > 0}))
     called = _called(context.work, rows)
     opened = [
         _opened(context, row, pinned.get(row[2], ()), called.get((row[1], row[2]), ""))
         for row in rows
     ]
-    _label(context.work, opened)
+    _label(context.work, opened, plan_id=plan_id)
     return opened
 
 
@@ -355,10 +358,12 @@ def labels_of(work: Work, entity: Entity, changes: dict[str, list[Json]]) -> dic
     return step.labels
 
 
-def _label(work: Work, steps: Sequence[StepView]) -> None:
+def _label(work: Work, steps: Sequence[StepView], *, plan_id: int | None = None) -> None:
     named = _named(steps)
     labels = _labels(work, named)
-    seen = seen_among(work, {number for some in named.values() for number in some})
+    numbers = {number for some in named.values() for number in some}
+    unmade = _unmade(work, plan_id, sorted(numbers))
+    seen = seen_among(work, numbers) - unmade
     for step in steps:
         entity = Entity(step.entity)
         for key, pair in step.changes.items():
@@ -366,13 +371,32 @@ def _label(work: Work, steps: Sequence[StepView]) -> None:
             if target is None:
                 continue
             for number in numbers_in(key, pair):
-                unnamed = hub_key(number) if number > 0 else "nieuw"
-                unnamed = unnamed if number in seen or number <= 0 else ELSEWHERE
+                new = number <= 0 or number in unmade
+                unnamed = NEW if new else hub_key(number) if number in seen else ELSEWHERE
                 step.labels[str(number)] = labels.get((target, number), unnamed)
         often = Counter(step.labels.values())
-        for written, name in step.labels.items():
-            if often[name] > 1 and int(written) in seen:  # two of one name are told apart
-                step.labels[written] = f"{name} {hub_key(int(written))}"
+        members = {key.rpartition("/")[2] for key in step.changes if key.startswith(_MEMBER)}
+        for written, name in step.labels.items():  # two of one name are told apart
+            number = int(written)
+            if (
+                number in seen
+                and name != hub_key(number)
+                and (often[name] > 1 or written in members)
+            ):
+                step.labels[written] = f"{name} {hub_key(number)}"
+
+
+def _unmade(work: Work, plan_id: int | None, numbers: Sequence[int]) -> set[int]:
+    """Those of these core ids that a plan would make and has not: they are given out anew."""
+    if plan_id is None:
+        return set()
+    rows = work.execute(
+        "SELECT s.core_id FROM step s JOIN plan p ON p.id = s.plan_id WHERE s.plan_id = ? "
+        "AND s.op = 'create' AND NOT (p.applied AND s.state = 'planned') "
+        f"AND {work.many('s.core_id')}",
+        (plan_id, work.values(numbers)),
+    )
+    return {number for (number,) in rows}
 
 
 def _opened(context: Context, row: Row, pinned: tuple[str, ...], name: str) -> StepView:
@@ -381,7 +405,8 @@ def _opened(context: Context, row: Row, pinned: tuple[str, ...], name: str) -> S
     if salt is not None:
         plain = context.cipher.person(salt).decrypt(bytes(change), b"step|%s" % digest)
         changes = {name: masked(name, pair) for name, pair in _decode(plain).items()}
-    key = hub_key(core_id) if core_id > 0 and op != "create" else "nieuw"
+    is_made = core_id > 0 and (op != "create" or state == "applied")
+    key = hub_key(core_id) if is_made else ""
     return StepView(entity, key, source, op, state, held_for, changes, pinned=pinned, name=name)
 
 

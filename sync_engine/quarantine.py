@@ -95,15 +95,20 @@ def _titles(hub: Hub) -> dict[str, str]:
 
 def counts(work: Work, chosen: Selection) -> dict[str, int]:
     """Koppeling → records in quarantine; only of those that have any."""
+    return {name: count for name, (count, _) in since(work, chosen).items()}
+
+
+def since(work: Work, chosen: Selection) -> dict[str, tuple[int, str]]:
+    """Koppeling → records in quarantine and when the first of them came there."""
     condition, params = chosen.of_scope(work, "s.id")
-    return dict(
-        work.execute(
-            "SELECT k.name, COUNT(*) FROM quarantine q JOIN scope s ON s.id = q.scope_id "
-            f"JOIN koppeling k ON k.id = s.koppeling_id WHERE {work.many('k.id')} "
-            f"AND {condition} GROUP BY k.name ORDER BY k.name",
-            [work.values(list(chosen.koppelingen)), *params],
-        )
+    rows = work.execute(
+        "SELECT k.name, COUNT(*), MIN(r.started_at) FROM quarantine q "
+        "JOIN scope s ON s.id = q.scope_id JOIN koppeling k ON k.id = s.koppeling_id "
+        f"LEFT JOIN run r ON r.id = q.first_run WHERE {work.many('k.id')} "
+        f"AND {condition} GROUP BY k.name ORDER BY k.name",
+        [work.values(list(chosen.koppelingen)), *params],
     )
+    return {name: (count, at or "") for name, count, at in rows}
 
 
 def checked_keys(work: Work, koppeling_id: int, keys: Sequence[str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Removal: takes core records out of the database with everything that belongs to them.
 
 One way for all that removes records for good: retention (purge.py) and the erasure of one person
-(erasures.py). Works on one batch of core records of one entity, in the transaction that is open; of
+(erasure/). Works on one batch of core records of one entity, in the transaction that is open; of
 the journal the skeleton stays, its values and the source's key go.
 """
 
@@ -98,14 +98,24 @@ class Removal:
 
     def steps_of_nodes(self) -> None:
         """Of plans that would have made something of these source keys: what they say goes."""
-        names = (
+        self.steps(
             "SELECT t.id FROM k_node n CROSS JOIN koppeling k CROSS JOIN plan p CROSS JOIN step t "
             "WHERE k.id = n.koppeling_id AND p.tenant_id = k.tenant_id AND NOT p.applied "
             "AND t.plan_id = p.id AND t.entity = n.entity "
             "AND t.source = k.name || '/' || n.source_key"
         )
+
+    def steps(self, ids: str, params: Params = ()) -> None:
+        """What these steps say goes; that there was something stays.
+
+        Args:
+            ids: query of their ids.
+            params: of that query.
+        """
         self.work.execute(
-            f"UPDATE step SET salt = NULL, change = ?, source = '' WHERE id IN ({names})", (b"",)
+            f"UPDATE step SET salt = NULL, change = ?, source = '' WHERE id IN ({ids}) "
+            "AND (salt IS NOT NULL OR source <> '')",
+            (b"", *params),
         )
         self.rows["step"] += self.work.changes
 

@@ -82,6 +82,15 @@ class Mark:
     along: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a digest says: of which erasure and of whom it is, and whether he went along."""
+
+    erasure: str
+    along: bool
+    core_id: int
+
+
 def digest(key: bytes, *parts: str) -> bytes:
     """16 bytes, equal for equal parts under one key."""
     hashed = blake2b(key=key, digest_size=16, person=b"koppelhub-erased")
@@ -136,7 +145,8 @@ class Suppressions:
         self._work, self._tenant_id, self._dry = work, tenant_id, dry
         self._operator = operator
         self._keys: dict[int, Told] = {}  # origin → key, and what koppelingen were
-        self._known: dict[bytes, tuple[str, bool]] = {}  # digest → erasure, whether along
+        self._known: dict[bytes, Known] = {}
+        self._kinds: set[tuple[str, int, str]] = set()  # (erasure, of whom, kind of a digest)
         self._now: datetime | None = None
         self.counts: Counter[str] = Counter()
 
@@ -153,21 +163,21 @@ class Suppressions:
     def read(self, cipher: TenantCipher) -> None:
         """Read them again: a person may have been erased meanwhile."""
         work, tenant = self._work, self._tenant_id
-        self._known = {
-            bytes(row[0]): (row[1], bool(row[2]))
-            for row in work.execute(
-                "SELECT digest, erasure, along FROM suppression "
-                "WHERE tenant_id = ? AND lifted_at IS NULL ORDER BY along DESC, id",
-                (tenant,),
-            )
-        }
+        self._known, self._kinds = {}, set()
+        for told, erasure, along, core_id, kind in work.execute(
+            "SELECT digest, erasure, along, COALESCE(core_id, 0), kind FROM suppression "
+            "WHERE tenant_id = ? AND lifted_at IS NULL ORDER BY along DESC, id",
+            (tenant,),
+        ):
+            self._known[bytes(told)] = Known(erasure, bool(along), core_id)
+            self._kinds.add((erasure, core_id, kind))
         self._keys = {tenant: Told(cipher.suppression_key)}
         self._keys |= told_keys(work, cipher) if self._known else {}
 
     def __bool__(self) -> bool:
         return bool(self._known)
 
-    def _found(self, parts: Sequence[str]) -> tuple[str, bool] | None:
+    def _found(self, parts: Sequence[str]) -> Known | None:
         """The erasure that these parts tell of, and whether he went along."""
         for told in self._keys.values():
             known = self._known.get(told.digest(parts))
@@ -186,7 +196,8 @@ class Suppressions:
     def holds_unread(self, resource: str, koppeling_id: int, key: str, body: bytes) -> bool:
         """Whether a record that cannot be read is of an erased person, as far as can be told.
 
-        By its key, or by a word in it that is a number of his and of nobody else.
+        By its key, by a word in it that is a number of his and of nobody else, or by a reference
+        without which such a record cannot be.
         """
         if not self._known:
             return False
@@ -195,12 +206,29 @@ class Suppressions:
         if key and resource in set(PERSONS) and self.holds(Entity(resource), koppeling_id, key):
             return True
         words = {word.decode("ascii") for word in _TOKEN.findall(body)}
-        return any(
+        return self._refers(resource, koppeling_id, body) or any(
             self._found((f"{entity}/{kind}", word)) is not None
             for word in words
             for entity, kinds in _ALONE.items()
             for kind in kinds
         )
+
+    def _refers(self, resource: str, koppeling_id: int, body: bytes) -> bool:
+        """Whether it names him where it needs somebody, in the fields of our own schema."""
+        names = required_references(Entity(resource)) if resource in set(Entity) else ()
+        try:
+            told = msgspec.json.decode(body) if names else None
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        if not isinstance(told, dict):
+            return False
+        for name in names:
+            target, value = fields_of(Entity(resource))[name].target, told.get(name)
+            if target in PERSONS and isinstance(value, str | int):
+                found = self._found(key_parts(target, koppeling_id, str(value)))
+                if found is not None and not found.along:
+                    return True  # who went along comes back with another child
+        return False
 
     def judge(
         self, said: Sequence[Said], koppeling_id: int, *, issuer: int, linked: bool
@@ -244,14 +272,29 @@ class Suppressions:
         """Whether his identifiers are known; then what refers to his new key is his too."""
         for parts in identifier_parts(entity, form, issuer):
             found = self._found(parts)
-            if found is not None:
-                self._learn(found[0], entity, key_parts(entity, koppeling_id, key))
-                return True
+            if found is None or self._contradicted(entity, form, parts[0], found):
+                continue
+            self._learn(found, entity, key_parts(entity, koppeling_id, key))
+            return True
         return False
 
-    def _learn(self, erasure: str, entity: Entity, parts: Sequence[str]) -> None:
-        fresh = self._keys[self._tenant_id].digest(parts)
-        self._known[fresh] = (erasure, False)
+    def _contradicted(self, entity: Entity, form: dict[str, Json], said: str, found: Known) -> bool:
+        """Whether a pseudonym is his, and a number that it was made of is somebody else's.
+
+        Correlation asks a person then; of who was erased there is nobody to ask of.
+        """
+        if said != f"{entity}/eck_id":
+            return False
+        return any(
+            (found.erasure, found.core_id, kind) in self._kinds
+            and form.get(kind) is not None
+            and self._found((f"{entity}/{kind}", str(form[kind]))) is None
+            for kind in ("bsn", "onderwijsnummer")
+        )
+
+    def _learn(self, known: Known, entity: Entity, parts: Sequence[str]) -> None:
+        fresh, erasure = self._keys[self._tenant_id].digest(parts), known.erasure
+        self._known[fresh] = Known(erasure, along=False, core_id=known.core_id)
         if self._dry:
             return
         self._work.execute(
@@ -275,7 +318,7 @@ class Suppressions:
                 continue
             parts = key_parts(Entity.VERZORGER, koppeling_id, str(guardian))
             found = self._found(parts)
-            if found is None or not found[1]:
+            if found is None or not found.along:
                 continue
             others = [(e, k, f) for e, k, f in said if (e, k) == (Entity.LEERLING, str(child))]
             if self.holds(Entity.LEERLING, koppeling_id, str(child)) or any(
@@ -366,6 +409,7 @@ def sweep(
     *,
     issuers: dict[int, int],
     removal: Removal,
+    settled: bool = False,
 ) -> int:
     """Take out what was received of erased persons and is nobody's yet; how many shadows.
 
@@ -380,12 +424,14 @@ def sweep(
         koppeling_id: whose shadows.
         issuers: scope → the koppeling that issued its numbers.
         removal: its tables are made.
+        settled: also what a person refused, or ignored: that waits for nothing any more.
     """
+    waits = "" if settled else "AND s.pending "
     rows = work.rows(
         "SELECT s.record_id, s.id, s.scope_id, s.entity, s.source_key, f.received, r.salt "
         "FROM shadow s JOIN shadow_form f ON f.shadow_id = s.id "
         "JOIN source_record r ON r.id = s.record_id "
-        "WHERE s.koppeling_id = ? AND s.pending AND NOT EXISTS (SELECT 1 FROM link l "
+        f"WHERE s.koppeling_id = ? {waits}AND NOT EXISTS (SELECT 1 FROM link l "
         "WHERE l.koppeling_id = s.koppeling_id AND l.entity = s.entity "
         "AND l.source_key = s.source_key) ORDER BY s.record_id, s.id",
         (koppeling_id,),

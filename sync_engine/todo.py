@@ -13,7 +13,7 @@ from sync_engine.hub import Hub
 from sync_engine.lately import lately
 from sync_engine.pinned import PinRow, in_force
 from sync_engine.plans import list_plans
-from sync_engine.quarantine import counts as quarantined
+from sync_engine.quarantine import since as quarantined
 from sync_engine.selection import Selection
 from sync_engine.store.values import instant, instant_text
 from sync_engine.store.work import Work
@@ -79,12 +79,14 @@ def todo(hub: Hub, chosen: Selection) -> Todo:
             Item(
                 "quarantine",
                 name,
-                f"{count} records kunnen niet gelezen worden",
+                "1 record kan niet gelezen worden"
+                if count == 1
+                else f"{count} records kunnen niet gelezen worden",
                 count,
-                "",
+                since,
                 f"koppelhub quarantine list --source {name}",
             )
-            for name, count in quarantined(work, chosen).items()
+            for name, (count, since) in quarantined(work, chosen).items()
         ]
         items += _messages(work, chosen)
         items += _refused(work, chosen)
@@ -101,7 +103,8 @@ def _plans(hub: Hub, chosen: Selection) -> list[Item]:
         Item(
             "plan",
             plan.koppeling,
-            f"plan {plan.id}: {plan.waiting} wijzigingen wachten tot "
+            f"plan {plan.id}: {plan.waiting} "
+            f"{'wijziging wacht' if plan.waiting == 1 else 'wijzigingen wachten'} tot "
             f"{local_minute(instant(plan.expires_at), hub.settings.timezone)}"
             + "".join(f"; {hold['reason']}" for hold in plan.holds),
             1,
@@ -210,7 +213,8 @@ def _cases(work: Work, chosen: Selection) -> list[Item]:
         Item(
             "case",
             name,
-            f"{count} open zaken ({KINDS.get(kind, kind)}), {int(free)} van niemand",
+            f"{count} open {'zaak' if count == 1 else 'zaken'} ({KINDS.get(kind, kind)}), "
+            f"{int(free)} van niemand",
             count,
             since or "",
             f"koppelhub case show {first}"
@@ -227,7 +231,9 @@ def _messages(work: Work, chosen: Selection) -> list[Item]:
         Item(
             "message",
             chosen.koppelingen[number],
-            f"{count} correcties aan het andere systeem wachten op een besluit",
+            "1 correctie aan het andere systeem wacht op een besluit"
+            if count == 1
+            else f"{count} correcties aan het andere systeem wachten op een besluit",
             count,
             since or "",
             f"koppelhub outbox list --source {chosen.koppelingen[number]}",
@@ -247,13 +253,15 @@ def _refused(work: Work, chosen: Selection) -> list[Item]:
         Item(
             "refused",
             name,
-            f"van {count} records is wat de bron zegt afgewezen of teruggedraaid",
+            f"van {count} {'record' if count == 1 else 'records'} is wat de bron zegt afgewezen "
+            "of teruggedraaid",
             count,
-            "",
+            since or "",
             f"koppelhub refused list --source {name}",
         )
-        for name, count in work.execute(
-            "SELECT k.name, COUNT(*) FROM shadow s JOIN koppeling k ON k.id = s.koppeling_id "
+        for name, count, since in work.execute(
+            "SELECT k.name, COUNT(*), MIN(r.started_at) FROM shadow s "
+            "JOIN koppeling k ON k.id = s.koppeling_id LEFT JOIN run r ON r.id = s.refused_run "
             f"WHERE s.refused_fp IS NOT NULL AND {work.many('k.id')} AND {condition} "
             "GROUP BY k.name ORDER BY k.name",
             (work.values(list(chosen.koppelingen)), *params),

@@ -20,6 +20,7 @@ from mappings.canonical.schema import fields_of
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.memberships import Touched
 from sync_engine.nodes import KEY_COLUMNS, KEYED, WITH_KEYS, keys_of
+from sync_engine.parting import part_holders
 from sync_engine.retention import ADDING, referrers
 
 
@@ -102,6 +103,7 @@ class Turn:
         if self.undone is not None and self.forms:
             self._keep_changed()
         self._settle()
+        part_holders(self.context)
         self._concern()
         if self.undone is not None and self.forms:
             self._tell_rest(self.undone)
@@ -201,7 +203,11 @@ class Turn:
         work = self.context.work
         found = [Move(*row) for row in work.execute(f"SELECT {', '.join(_MOVE)} FROM w_move")]
         work.execute("DELETE FROM w_move")
-        self.moves += [move for move in found if move.node in only]
+        self.moves += [
+            move
+            for move in found
+            if move.node in only or (move.entity in KEYED and None not in (move.before, move.to))
+        ]  # and what went along with these
         waiting = [move for move in self.moves if move.to is None]
         while waiting:
             more = []
@@ -433,6 +439,8 @@ class Turn:
                 "ON CONFLICT DO NOTHING",
                 (str(target), str(entity)),
             )
+        if self.undone is None:
+            self._judge_holders(entity)
         if entity not in WITH_KEYS:
             return
         last: tuple[int, str] = (0, "")
@@ -450,6 +458,22 @@ class Turn:
                 keys = [row[1] for row in rows]
                 known = keys_of(self.context, entity, keys, koppeling_id)
                 work.load("w_turned_key", KEY_COLUMNS, known)
+
+    def _judge_holders(self, entity: Entity) -> None:
+        """What is known by whom a decision moves is matched with it, where nothing of it waits.
+
+        Of other koppelingen, and where something waits, the next run of its own does that.
+        """
+        self.context.work.execute(
+            "INSERT INTO w_rekey (koppeling_id, entity, source_key) "
+            "SELECT t.koppeling_id, t.entity, t.source_key FROM w_turned t "
+            "WHERE t.entity = ? AND t.koppeling_id = ? AND NOT EXISTS (SELECT 1 FROM w_move m "
+            "WHERE m.koppeling_id = t.koppeling_id AND m.entity = t.entity "
+            "AND m.source_key = t.source_key) AND NOT EXISTS (SELECT 1 FROM v_shadow s "
+            "WHERE s.koppeling_id = t.koppeling_id AND s.entity = t.entity "
+            "AND s.source_key = t.source_key AND (s.pending OR s.refused_run IS NOT NULL))",
+            (str(entity), self.context.koppeling.id),
+        )
 
     def keep_keys(self, entity: Entity) -> None:
         """After correlation: what was not judged, or is in doubt, has the keys that are accepted.
@@ -538,49 +562,3 @@ _MOVE = ("koppeling_id", "entity", "source_key", "before_id", "to_id", "since_ru
 
 def _row(move: Move) -> tuple[object, ...]:
     return (*move.node, move.before, move.to, move.since_run, move.rule)
-
-
-def prepare(context: Context, *, acting: bool) -> None:
-    """Make (or empty) the temporary tables of a turn; without one nothing is restored.
-
-    Args:
-        context: of the run.
-        acting: it carries out an act.
-    """
-    work = context.work
-    blob = work.blob_type
-    node = "koppeling_id INTEGER, entity TEXT, source_key TEXT"
-    work.temp_table(
-        "w_restore",
-        f"shadow_id BIGINT PRIMARY KEY, {node}, former_fp {blob}, gone BOOLEAN, "
-        f"former_run INTEGER, held DATE, form {blob}, along BOOLEAN",
-        index=["(koppeling_id, entity, source_key)"],
-    )
-    if not acting:
-        return
-    work.temp_table(
-        "w_move",
-        f"{node}, before_id BIGINT, to_id BIGINT, since_run INTEGER, rule TEXT, "
-        "PRIMARY KEY (koppeling_id, entity, source_key)",
-        index=["(to_id)", "(before_id)"],
-    )
-    work.temp_table("w_going", "core_id BIGINT PRIMARY KEY, entity TEXT, survivor_id BIGINT")
-    work.temp_table("w_kept", "core_id BIGINT PRIMARY KEY")
-    work.temp_table("w_chosen", "entity TEXT, source_key TEXT")
-    work.temp_table("w_unlinked", node)
-    work.temp_table("w_rule", f"{node}, rule TEXT")
-    work.temp_table("w_turned", f"{node}, PRIMARY KEY (entity, koppeling_id, source_key)")
-    work.temp_table(
-        "w_turned_key",
-        f"digest {blob}, {node}, kind TEXT, core_id BIGINT",
-        index=["(digest)", "(core_id)"],
-    )
-    work.temp_table("w_unalias", "core_id BIGINT PRIMARY KEY")
-    work.temp_table("w_chain", "core_id BIGINT PRIMARY KEY")
-    work.temp_table("w_remove", "core_id BIGINT PRIMARY KEY, entity TEXT")
-    work.temp_table(
-        "w_back",
-        "member_id INTEGER PRIMARY KEY, of_groep BIGINT, groep_id BIGINT, rol TEXT, "
-        "persoon_id BIGINT, geldig_van DATE, geldig_tot DATE, tot_afgeleid BOOLEAN, "
-        "beeindigd BOOLEAN, since_run INTEGER",
-    )

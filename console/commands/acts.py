@@ -329,21 +329,23 @@ def refused_lift(
     debug: Debug = False,
 ) -> None:
     """Let what was refused count again: the next run proposes it."""
-    from console.acts import show_refusals
+    from console.acts import show_lifting
+    from sync_engine.declined import look
     from sync_engine.nearby import checked_entity
-    from sync_engine.refusals import lift_refusals, list_refusals
+    from sync_engine.refusals import lift_refusals
 
     out = Output(json=json)
     must_ask(out, yes=yes)
     with open_hub(config, debug=debug) as hub:
         keys = [(str(checked_entity(entity)), key) for key in record or []]
         if not yes:
-            refused = list_refusals(hub, koppelingen=[source], run_id=run_id)
-            show_refusals(out, refused)
-            if not refused:
+            found = look(hub, source, run_id=run_id, keys=keys, operator=operator_name())
+            show_lifting(out, found)
+            if not found:
                 return
         if not asked(out, "Dit weer laten meetellen?", yes=yes):
             return
         count = lift_refusals(hub, source, run_id=run_id, keys=keys, operator=operator_name())
         if not out.data({"lifted": count}):
-            out.line(f"{count} records tellen weer mee; de volgende run stelt ze voor.")
+            told = "1 record telt" if count == 1 else f"{count} records tellen"
+            out.line(f"{told} weer mee; de volgende run stelt dat voor.")

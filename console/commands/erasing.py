@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,13 +20,15 @@ from console.arguments import (
     open_hub,
     operator_name,
 )
-from console.choosing import Find, Key, checked, chosen_one, hints
+from console.choosing import Find, Key, checked, chosen_one, described, hints
 from console.output import Output
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mappings.canonical.fields import Entity
+    from sync_engine.hub import Hub
+    from sync_engine.search import Match
 
 erase_app = typer.Typer(help="Erase one person for good.", no_args_is_help=True)
 app = typer.Typer()
@@ -151,6 +154,8 @@ def _erase(wanted: _Wanted, *, json: bool, config: Path | None, debug: bool) -> 
     with open_hub(config, debug=debug) as hub:
         match = chosen_one(hub, wanted.entity, wanted.key, wanted.find, operator=who)
         out.hints = hints([match])
+        if not (json or (wanted.yes and not wanted.dry_run)):
+            _name(hub, match, operator=who)
         why = wanted.why.strip()
         seen = erase(hub, wanted.entity, match.core_id, operator=who, why=why, dry=True)
         if wanted.dry_run or not json:
@@ -170,6 +175,15 @@ def _erase(wanted: _Wanted, *, json: bool, config: Path | None, debug: bool) -> 
             despite_retention=wanted.despite_retention,
         )
         show_erasure(out, done)
+
+
+def _name(hub: Hub, match: Match, *, operator: str) -> None:
+    """Say on standard error who it is: a number that is one digit off is another child."""
+    from sync_engine.audit import note
+
+    with hub.store.work() as work:
+        note(hub, work, operator=operator, action="erase preview", subject=match.key)
+    sys.stderr.write(f"{described(match)}\n")
 
 
 @erase_app.command("list")

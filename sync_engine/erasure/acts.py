@@ -14,11 +14,10 @@ from secrets import token_hex
 from typing import Final
 
 from mappings.canonical.fields import Entity
-from sync_engine.audit import note_within
 from sync_engine.erasure.again import alone, catch_up
 from sync_engine.erasure.gathering import Found
-from sync_engine.erasure.listing import Erasure, add_to_list, list_path
-from sync_engine.erasure.removing import Eraser
+from sync_engine.erasure.listing import add_to_list, list_path
+from sync_engine.erasure.removing import CHANGED, Eraser
 from sync_engine.erasure.telling import ErasureReport, Teller
 from sync_engine.errors import ErasureRefusedError
 from sync_engine.hub import Hub
@@ -32,6 +31,10 @@ _DUTY: Final = (
     "bewaren. De hub beslist niet wat de wet hier vraagt: overleg met de functionaris "
     "gegevensbescherming van de school. Besluit de school dat hij toch gewist wordt, geef dan "
     "--despite-retention; het staat met de reden in het logboek."
+)
+_JUST_NOW: Final = (
+    "Hij is zojuist gewist: door een ander, of omdat een eerdere opdracht die was afgebroken nu is "
+    "afgemaakt. Zie `koppelhub erase list`."
 )
 
 
@@ -96,13 +99,11 @@ def erase(
         raise ErasureRefusedError(message, advice=f"Gewist worden mensen: {names}.")
     hub = hub.whole
     with hub.store.work() as work:
-        rows = work.execute(f"SELECT tenant_id FROM {entity} WHERE id = ?", (core_id,))
-        if not rows:
-            message = f"there is no {entity} {hub_key(core_id)} any more"
-            raise ErasureRefusedError(message)
-        tenant_id = int(rows[0][0])
-        catch_up(hub, work, tenant_id, operator=operator)
+        tenant_id = _tenant_of(work, entity, core_id)
+        if not dry:
+            catch_up(hub, work, tenant_id, operator=operator)
         with alone(hub, work, tenant_id):
+            _tenant_of(work, entity, core_id, advice=_JUST_NOW)
             one = Eraser(hub, work, tenant_id, operator=operator)
             found = one.gatherer.gather(entity, [core_id])
             report = Teller(hub, work, tenant_id).report(entity, core_id, found)
@@ -119,8 +120,17 @@ def erase(
             with work.transaction():
                 one.carry_out(found, erasure, why=why, report=report)
             report.number, report.dry = _number_of(work, tenant_id, erasure), False
-        report.freed = work.forget_freed(report.rows)
+        report.freed = work.forget_freed({*report.rows, *CHANGED})
     return report
+
+
+def _tenant_of(work: Work, entity: Entity, core_id: int, *, advice: str | None = None) -> int:
+    """Raises: ErasureRefusedError if he is not there."""
+    rows = work.execute(f"SELECT tenant_id FROM {entity} WHERE id = ?", (core_id,))
+    if not rows:
+        message = f"there is no {entity} {hub_key(core_id)} any more"
+        raise ErasureRefusedError(message, advice=advice)
+    return int(rows[0][0])
 
 
 def _rehearse(one: Eraser, found: Found, report: ErasureReport) -> None:
@@ -208,16 +218,8 @@ def lift(hub: Hub, number: int, *, operator: str, why: str) -> Suppressed:
         )
         with alone(hub, work, tenant_id):
             one = Eraser(hub, work, tenant_id, operator=operator)
+            # first on the list: it would erase him again, the other way round
+            add_to_list(list_path(hub.settings.keys.file), [one.gatherer.lifting(erasure)])
             with work.transaction():
                 one.lift(erasure, why=why)
-                note_within(
-                    hub,
-                    work,
-                    operator=operator,
-                    action="erase lift",
-                    subject=every[number].key,
-                    why=why,
-                )
-            line = Erasure(erasure, tenant_id, hub.clock.now(), lifted=True)
-            add_to_list(list_path(hub.settings.keys.file), [line])
     return every[number]

@@ -13,7 +13,7 @@ from sqlalchemy import inspect
 from mappings.canonical.fields import Entity
 from sync_engine.erasure.gathering import Found
 from sync_engine.erasure.listing import Erasure, list_path, read_list
-from sync_engine.erasure.removing import Eraser
+from sync_engine.erasure.removing import CHANGED, Eraser
 from sync_engine.erasure.telling import ErasureReport
 from sync_engine.errors import RunActiveError, StoreError
 from sync_engine.hub import Hub
@@ -70,28 +70,11 @@ def catch_up(hub: Hub, work: Work, tenant_id: int, *, operator: str) -> int:
     hub = hub.whole
     if not work.execute("SELECT 1 FROM koppeling WHERE tenant_id = ? LIMIT 1", (tenant_id,)):
         return 0  # it left, or has nothing yet
-    listed_ = read_list(list_path(hub.settings.keys.file))
-    known = {
-        row[0]
-        for row in work.execute(
-            "SELECT DISTINCT erasure FROM suppression WHERE tenant_id = ?", (tenant_id,)
-        )
-    }
-    standing = {
-        row[0]
-        for row in work.execute(
-            "SELECT DISTINCT erasure FROM suppression WHERE tenant_id = ? AND lifted_at IS NULL",
-            (tenant_id,),
-        )
-    }
-    lines = [
-        e for e in listed_.standing.values() if e.tenant == tenant_id and e.erasure not in known
-    ]
-    lifted = sorted(standing & listed_.lifted)
-    if not lines and not lifted:
+    if not any(_behind(hub, work, tenant_id)):
         return 0
     with alone(hub, work, tenant_id):
         one = Eraser(hub, work, tenant_id, operator=operator)
+        lines, lifted = _behind(hub, work, tenant_id)  # another process may have been first
         for erasure in lifted:
             with work.transaction():
                 one.lift(erasure, why=LIFTED)
@@ -100,8 +83,26 @@ def catch_up(hub: Hub, work: Work, tenant_id: int, *, operator: str) -> int:
             report = ErasureReport("", line.entity, "", dry=False)
             with work.transaction():
                 one.carry_out(found, line.erasure, why=AGAIN, report=report)
-    work.forget_freed(one.removal.rows)
+    work.forget_freed({*one.removal.rows, *CHANGED})
     return len(lines)
+
+
+def _behind(hub: Hub, work: Work, tenant_id: int) -> tuple[list[Erasure], list[str]]:
+    """Lines that this database does not know of, and what it does not know to be lifted."""
+    listed = read_list(list_path(hub.settings.keys.file))
+    if tenant_id not in listed.tenants:  # nor is it asked for keys then
+        return [], []
+    erased, lifted = listed.of(tenant_id, hub.cipher(tenant_id).suppression_key)
+    known = {
+        row[0]: bool(row[1])
+        for row in work.execute(
+            "SELECT erasure, MAX(CASE WHEN lifted_at IS NULL THEN 1 ELSE 0 END) FROM suppression "
+            "WHERE tenant_id = ? GROUP BY erasure",
+            (tenant_id,),
+        )
+    }
+    lines = [e for name, e in erased.items() if name not in known and name not in lifted]
+    return lines, sorted(name for name in lifted if known.get(name))
 
 
 def _met(one: Eraser, line: Erasure) -> Found:
@@ -134,8 +135,6 @@ def _met(one: Eraser, line: Erasure) -> Found:
         found.along |= part.along
         found.marks.update(part.marks)
         found.records |= part.records
-        found.keys |= part.keys
-        found.numbers |= part.numbers
     needed = {key_ for core_id, key_ in guardians.items() if core_id not in found.along}
     have = {mark.digest for marks in found.marks.values() for mark in marks}
     for mark, key_ in line.each():
@@ -178,12 +177,12 @@ def check_list(store: Store, path: Path) -> None:
     columns = {column["name"] for column in inspect(store.engine).get_columns("suppression")}
     if "erasure" not in columns:
         return
-    listed = read_list(path)
+    names = read_list(path).names
     with store.work() as work:
         unknown = [
             row[0]
             for row in work.execute("SELECT DISTINCT erasure FROM suppression ORDER BY erasure")
-            if row[0] not in listed
+            if row[0] not in names
         ]
     if unknown:
         raise StoreError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import msgspec
 
@@ -31,9 +30,6 @@ from sync_engine.suppression import (
     raw_parts,
 )
 
-_ALONE: Final = frozenset({"bsn", "onderwijsnummer", "eck_id"})
-"""Identifiers that tell who somebody is wherever they stand."""
-
 
 @dataclass(slots=True)
 class Found:
@@ -44,7 +40,6 @@ class Found:
         along: guardians who go with a pupil; `stay`: those who do not.
         marks: what each is recognised by.
         records: raw records that hold a person: (koppeling, resource, key).
-        keys: source keys of persons, and `numbers` their identifiers, as sources write them.
     """
 
     cores: dict[Entity, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -52,8 +47,6 @@ class Found:
     stay: set[int] = field(default_factory=set)
     marks: dict[int, dict[Mark, None]] = field(default_factory=lambda: defaultdict(dict))
     records: set[tuple[int, str, str]] = field(default_factory=set)
-    keys: set[str] = field(default_factory=set)
-    numbers: set[str] = field(default_factory=set)
 
     def all_ids(self) -> list[int]:
         """Every core record that goes."""
@@ -128,15 +121,12 @@ class Gatherer:
         ):
             for number in (koppeling_id, *self._same_keys(entity, koppeling_id)):
                 add(KEY, key_parts(entity, number, key))
-            found.keys.add(key)
         for form, issuer, where in self._forms(entity, names):
             found.records.add(where)
             add(RAW, raw_parts(where[1], where[0], where[2]))
-            self._numbers(found, form)
             for parts in identifier_parts(entity, form, issuer):
                 add(parts[0].partition("/")[2], parts)
         for form, issuer in self.identifiers(entity, core_id):
-            self._numbers(found, form)
             for parts in identifier_parts(entity, form, issuer):
                 add(parts[0].partition("/")[2], parts)
 
@@ -153,10 +143,6 @@ class Gatherer:
     def _merged(self, core_id: int) -> list[int]:
         rows = self.work.execute("SELECT core_id FROM alias WHERE survivor_id = ?", (core_id,))
         return [row[0] for row in rows]
-
-    @staticmethod
-    def _numbers(found: Found, form: dict[str, Json]) -> None:
-        found.numbers.update(str(form[name]) for name in _ALONE if form.get(name))
 
     def _forms(
         self, entity: Entity, names: Sequence[int]
@@ -197,7 +183,7 @@ class Gatherer:
     def line(self, erasure: str, entity: Entity, found: Found) -> Erasure:
         """What the list keeps of it."""
         persons = sorted(found.marks)
-        return Erasure(
+        line = Erasure(
             erasure,
             self.tenant_id,
             self.hub.clock.now(),
@@ -209,3 +195,9 @@ class Gatherer:
                 for mark in found.marks[core_id]
             ),
         )
+        return line.sealed(self.cipher.suppression_key)
+
+    def lifting(self, erasure: str) -> Erasure:
+        """What the list says of one that is lifted."""
+        line = Erasure(erasure, self.tenant_id, self.hub.clock.now(), lifted=True)
+        return line.sealed(self.cipher.suppression_key)

@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from hmac import compare_digest
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from config.errors import ConfigurationError
-from sync_engine.suppression import Mark
+from sync_engine.suppression import Mark, digest
 
 SUFFIX: Final = ".erasures"
 """Is put behind the name of the key file."""
@@ -42,6 +43,7 @@ class Erasure(msgspec.Struct, frozen=True, omit_defaults=True):
         cores: hub keys, of those who went along too.
         marks: (kind, entity, digest as hex, whether along, place in `cores`).
         lifted: this line says that it was lifted.
+        seal: keyed digest of all that: it is a line of this installation, as the hub wrote it.
     """
 
     erasure: str
@@ -51,11 +53,24 @@ class Erasure(msgspec.Struct, frozen=True, omit_defaults=True):
     cores: tuple[str, ...] = ()
     marks: tuple[tuple[str, str, str, bool, int], ...] = ()
     lifted: bool = False
+    seal: str = ""
+
+    def sealed(self, key: bytes) -> Erasure:
+        """The same line, sealed with the key of the digests of its tenant."""
+        return msgspec.structs.replace(self, seal=self._seal(key))
+
+    def is_sealed(self, key: bytes) -> bool:
+        """Whether it was sealed with this key, and is as it was then."""
+        return compare_digest(self.seal, self._seal(key))
+
+    def _seal(self, key: bytes) -> str:
+        plain = msgspec.json.encode(msgspec.structs.replace(self, seal=""))
+        return digest(key, "lijst", plain.decode()).hex()
 
     def each(self) -> Iterator[tuple[Mark, str]]:
         """Every mark with the hub key of whom it tells."""
-        for kind, entity, digest, along, place in self.marks:
-            yield Mark(kind, entity, bytes.fromhex(digest), along), self.cores[place]
+        for kind, entity, told, along, place in self.marks:
+            yield Mark(kind, entity, bytes.fromhex(told), along), self.cores[place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +78,39 @@ class Listed:
     """What the list says.
 
     Attributes:
-        standing: erasures that were not lifted, by name, oldest first.
-        lifted: names of those that were.
+        erased: every erasure, by tenant and name, oldest first.
+        lifted: those that were lifted; who was told by another tenant lifts it for himself alone.
     """
 
-    standing: dict[str, Erasure]
-    lifted: frozenset[str]
+    erased: dict[tuple[int, str], Erasure]
+    lifted: dict[tuple[int, str], Erasure]
 
-    def __contains__(self, erasure: str) -> bool:
-        return erasure in self.standing or erasure in self.lifted
+    @property
+    def names(self) -> set[str]:
+        """Names of all of them, whosever they are."""
+        return {name for _, name in (*self.erased, *self.lifted)}
+
+    @property
+    def tenants(self) -> set[int]:
+        """Whose they are."""
+        return {tenant for tenant, _ in (*self.erased, *self.lifted)}
+
+    def of(self, tenant: int, key: bytes) -> tuple[dict[str, Erasure], set[str]]:
+        """What was erased of one tenant by name, and the names of what was lifted.
+
+        What was not sealed with its key is of another installation: it says nothing here.
+        """
+        erased = {
+            name: line
+            for (number, name), line in self.erased.items()
+            if number == tenant and line.is_sealed(key)
+        }
+        lifted = {
+            name
+            for (number, name), line in self.lifted.items()
+            if number == tenant and line.is_sealed(key)
+        }
+        return erased, lifted
 
 
 def list_path(key_file: Path) -> Path:
@@ -91,12 +130,12 @@ def read_list(path: Path) -> Listed:
             raise ConfigurationError(message, advice=_PLACE)
         body = path.read_bytes()
     except FileNotFoundError:
-        return Listed({}, frozenset())
+        return Listed({}, {})
     except OSError as exc:
         message = f"{path}: {exc.strerror}"
         raise ConfigurationError(message, advice=_PLACE) from exc
-    standing: dict[str, Erasure] = {}
-    lifted: set[str] = set()
+    erased: dict[tuple[int, str], Erasure] = {}
+    lifted: dict[tuple[int, str], Erasure] = {}
     whole, _, _ = body.rpartition(b"\n")
     for number, line in enumerate(whole.splitlines(), start=1):
         if not line.strip():
@@ -106,12 +145,8 @@ def read_list(path: Path) -> Listed:
         except msgspec.MsgspecError as exc:
             message = f"{path}: line {number}: is no line of a list of erasures"
             raise ConfigurationError(message, advice=_PLACE) from exc
-        if told.lifted:
-            lifted.add(told.erasure)
-            standing.pop(told.erasure, None)
-        elif told.erasure not in lifted:
-            standing[told.erasure] = told
-    return Listed(standing, frozenset(lifted))
+        (lifted if told.lifted else erased)[told.tenant, told.erasure] = told
+    return Listed(erased, lifted)
 
 
 def add_to_list(path: Path, lines: Sequence[Erasure]) -> None:
@@ -144,6 +179,10 @@ def _opened(path: Path) -> Iterator[int]:
     number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(number, fcntl.LOCK_EX)
+        os.fchmod(number, 0o600)
+        if os.geteuid() == 0:  # whoever may read the keys must be able to read and write it too
+            owner = path.with_name(path.name.removesuffix(SUFFIX)).stat()
+            os.fchown(number, owner.st_uid, owner.st_gid)
         yield number
     finally:
         os.close(number)

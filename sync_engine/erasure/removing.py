@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -12,6 +10,7 @@ from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
 from sync_engine.audit import note_within
 from sync_engine.context import chunks
+from sync_engine.erasure.elsewhere import Elsewhere
 from sync_engine.erasure.gathering import Found, Gatherer
 from sync_engine.erasure.telling import ErasureReport, name_erased
 from sync_engine.hub import Hub
@@ -19,11 +18,13 @@ from sync_engine.hubkeys import hub_key
 from sync_engine.outbox.states import UNDER_WAY, listed
 from sync_engine.project import required_references
 from sync_engine.removal import Removal
+from sync_engine.sealed import inbox_context
 from sync_engine.store.work import Work
 from sync_engine.suppression import COLUMNS, PERSONS, Suppressions, sweep
 from sync_engine.vault import hold
 
-_TOKEN: Final = re.compile(r"[^\s\"'<>,;{}\[\]()=]+")
+CHANGED: Final = frozenset({"event", "exchange", "run", "zaak"})
+"""Tables of which rows stay that said something of them."""
 
 
 class Eraser:
@@ -39,6 +40,7 @@ class Eraser:
         self.cipher, self.issuers = self.gatherer.cipher, self.gatherer.issuers
         self.removal = Removal(work)
         self.removal.prepare()
+        self.elsewhere = Elsewhere(work, tenant_id, removal=self.removal)
         work.temp_table("k_erased", "core_id BIGINT PRIMARY KEY")
 
     def carry_out(
@@ -52,7 +54,7 @@ class Eraser:
         self._tell_targets()
         report.cleared = self._clear()
         self._candidates()
-        self._sent(found)
+        self.elsewhere.remove()
         for entity in reversed(Entity):
             ids = sorted(found.cores.get(entity, ()))
             for part in chunks(ids):
@@ -65,7 +67,13 @@ class Eraser:
                 removal.core(entity)
                 removal.shadows(delivered=True)
         self._by_raw_key(found)
-        self._swept()
+        erased = Suppressions.load(
+            work, self.cipher, now=self.hub.clock.now(), dry=False, operator=self.operator
+        )
+        self._sent(erased)
+        self._quarantined(erased)
+        self._swept(erased)
+        self.elsewhere.decided(erased)
         report.rows = {name: count for name, count in sorted(removal.rows.items()) if count}
         if not dry:
             self._audit(found, why)
@@ -142,10 +150,11 @@ class Eraser:
             "WHERE persoon_id IN (SELECT core_id FROM k_erased) ON CONFLICT (core_id) DO NOTHING",
             (self.tenant_id,),
         )
-        work.execute(  # of nobody who holds a reference to him anything is written down any more
-            "DELETE FROM open_reference WHERE (koppeling_id, target_entity, target_key) IN "
+        self.removal.delete(  # who holds a reference to him is not written down any more
+            "open_reference",
+            "(koppeling_id, target_entity, target_key) IN "
             "(SELECT koppeling_id, entity, source_key FROM link "
-            "WHERE core_id IN (SELECT core_id FROM k_erased))"
+            "WHERE core_id IN (SELECT core_id FROM k_erased))",
         )
         return cleared
 
@@ -181,29 +190,34 @@ class Eraser:
 
     # -- what has no shadow ------------------------------------------------------------------------
 
-    def _sent(self, found: Found) -> None:
-        """What a program sent of him and no run took in, and what keeps his keys otherwise."""
-        rows = self.work.execute(
-            "SELECT i.id, i.koppeling, i.resource, i.key, i.body FROM kern_inbox i "
-            "JOIN koppeling k ON k.name = i.koppeling WHERE k.tenant_id = ?",
+    def _sent(self, erased: Suppressions) -> None:
+        """What a program sent of them and no run took in; of whom is linked a message stays."""
+        linked = (
+            "NOT EXISTS (SELECT 1 FROM link l WHERE l.koppeling_id = k.id "
+            "AND l.entity = i.resource AND l.source_key = i.{})"
+        )
+        told: dict[str, list[int]] = {"kern_inbox": [], "inbox": []}
+        for number, koppeling_id, resource, key, body in self.work.execute(
+            "SELECT i.id, k.id, i.resource, i.key, i.body FROM kern_inbox i "
+            "JOIN koppeling k ON k.name = i.koppeling WHERE k.tenant_id = ? AND "
+            + linked.format("key"),
             (self.tenant_id,),
-        )
-        words = found.keys | found.numbers
-        names: dict[str, int] = dict(
-            self.work.execute(
-                "SELECT name, id FROM koppeling WHERE tenant_id = ?", (self.tenant_id,)
-            )
-        )
-        doomed = [
-            number
-            for number, koppeling, resource, key, body in rows
-            if (names[koppeling], resource, key) in found.records
-            or (resource in set(PERSONS) and key in found.keys)
-            or (resource != Entity.GROEP and words & set(_TOKEN.findall(body or "")))
-        ]
-        for part in chunks(doomed):
-            where = self.work.many("id")
-            self.removal.delete("kern_inbox", where, (self.work.values(part),))
+        ):
+            if erased.holds_unread(resource, koppeling_id, key, (body or "").encode()):
+                told["kern_inbox"].append(number)
+        for number, koppeling_id, resource, key, message, salt, body in self.work.rows(
+            "SELECT i.id, k.id, i.resource, i.source_key, i.message_id, i.salt, i.body "
+            "FROM inbox i JOIN koppeling k ON k.id = i.koppeling_id WHERE k.tenant_id = ? "
+            "AND i.salt IS NOT NULL AND length(i.body) > 3 AND " + linked.format("source_key"),
+            (self.tenant_id,),
+        ):
+            person = self.cipher.person(bytes(salt))
+            plain = person.decrypt(bytes(body), inbox_context(koppeling_id, message))
+            if erased.holds_unread(resource, koppeling_id, key, plain):
+                told["inbox"].append(number)
+        for table, doomed in told.items():
+            for part in chunks(doomed):
+                self.removal.delete(table, self.work.many("id"), (self.work.values(part),))
 
     def _by_raw_key(self, found: Found) -> None:
         """What is kept by the keys of his raw records."""
@@ -218,11 +232,8 @@ class Eraser:
                 "(SELECT id FROM scope WHERE koppeling_id = ? AND resource = ?)",
                 (key, koppeling_id, resource),
             )
-            cases = "koppeling_id = ? AND entity = ? AND source_key = ?"
-            removal.delete("zaak_notitie", f"case_id IN (SELECT id FROM zaak WHERE {cases})", own)
-            removal.delete("zaak", cases, own)
+            self._cases(own)
         self._events({key for _, _, key in found.records})
-        self._quarantined(found.numbers)
 
     def _events(self, keys: set[str]) -> None:
         """Events name the first records in which a field was left out."""
@@ -240,63 +251,61 @@ class Eraser:
             text = msgspec.json.encode(told).decode()
             work.execute("UPDATE event SET detail = ? WHERE id = ?", (text, number))
 
-    def _quarantined(self, numbers: Collection[str]) -> None:
-        """Records that nobody could read, with a number of his in them."""
-        work = self.work
-        if not numbers:
-            return
+    def _quarantined(self, erased: Suppressions) -> None:
+        """Records that nobody could read and nobody is linked to, if intake would refuse them."""
+        work, removal = self.work, self.removal
         doomed = []
         for number, scope_id, key, salt, body, koppeling_id, resource in work.rows(
             "SELECT q.id, q.scope_id, q.source_key, q.salt, q.body, p.koppeling_id, p.resource "
             "FROM quarantine q JOIN scope p ON p.id = q.scope_id "
             "JOIN koppeling k ON k.id = p.koppeling_id WHERE k.tenant_id = ? "
-            "AND q.salt IS NOT NULL AND length(q.body) > 3",
+            "AND q.salt IS NOT NULL AND length(q.body) > 3 AND NOT EXISTS "
+            "(SELECT 1 FROM source_record r JOIN shadow s ON s.record_id = r.id "
+            "WHERE r.scope_id = q.scope_id AND r.source_key = q.source_key)",
             (self.tenant_id,),
         ):
             context = b"quarantine|%d|%s" % (scope_id, key.encode())
             plain = self.cipher.person(bytes(salt)).decrypt(bytes(body), context)
-            if set(numbers) & set(_TOKEN.findall(plain.decode("utf-8", "replace"))):
+            if erased.holds_unread(resource, koppeling_id, key, plain):
                 doomed.append((number, scope_id, key, koppeling_id, resource))
         for number, scope_id, key, koppeling_id, resource in doomed:
             record = "scope_id = ? AND source_key = ?"
-            self.removal.delete(
-                "raw_payload",
-                f"record_id IN (SELECT id FROM source_record WHERE {record})",
-                (scope_id, key),
-            )
-            self.removal.delete("quarantine", "id = ?", (number,))
-            self.removal.delete(
-                "source_record",
-                f"{record} AND NOT EXISTS "
-                "(SELECT 1 FROM shadow s WHERE s.record_id = source_record.id)",
-                (scope_id, key),
-            )
-            self.removal.delete(
-                "zaak",
-                "koppeling_id = ? AND entity = ? AND source_key = ?",
-                (koppeling_id, resource, key),
-            )
+            records = f"record_id IN (SELECT id FROM source_record WHERE {record})"
+            removal.delete("raw_payload", records, (scope_id, key))
+            removal.delete("quarantine", "id = ?", (number,))
+            removal.delete("source_record", record, (scope_id, key))
+            self._cases((koppeling_id, resource, key))
 
-    def _swept(self) -> None:
+    def _cases(self, record: tuple[int, str, str]) -> None:
+        """The cases of one source record, and what was noted with them."""
+        cases = "koppeling_id = ? AND entity = ? AND source_key = ?"
+        notes = f"case_id IN (SELECT id FROM zaak WHERE {cases})"
+        self.removal.delete("zaak_notitie", notes, record)
+        self.removal.delete("zaak", cases, record)
+
+    def _swept(self, erased: Suppressions) -> None:
         """What was received of them and never became a record."""
-        suppressions = Suppressions.load(
-            self.work, self.cipher, now=self.hub.clock.now(), dry=False, operator=self.operator
-        )
         for (koppeling_id,) in self.work.execute(
             "SELECT id FROM koppeling WHERE tenant_id = ? ORDER BY id", (self.tenant_id,)
         ):
             sweep(
                 self.work,
                 self.cipher,
-                suppressions,
+                erased,
                 koppeling_id,
                 issuers=self.issuers,
                 removal=self.removal,
+                settled=True,
             )
 
     def lift(self, erasure: str, *, why: str) -> None:
         """Within the transaction that is open; whatever spoke of him is read and folded again."""
         work, tenant_id = self.work, self.tenant_id
+        cores = work.execute(
+            "SELECT MIN(core_id) FROM suppression WHERE tenant_id = ? AND erasure = ? "
+            "AND NOT along",
+            (tenant_id, erasure),
+        )
         work.execute(
             "UPDATE suppression SET lifted_at = ?, lifted_by = ?, lifted_why = ? "
             "WHERE tenant_id = ? AND erasure = ? AND lifted_at IS NULL",
@@ -317,4 +326,12 @@ class Eraser:
             "UPDATE source_record SET raw_fp = ? WHERE scope_id IN (SELECT p.id FROM scope p "
             "JOIN koppeling k ON k.id = p.koppeling_id WHERE k.tenant_id = ?)",
             (b"", tenant_id),
+        )
+        note_within(
+            self.hub,
+            work,
+            operator=self.operator,
+            action="erase lift",
+            subject=hub_key(cores[0][0] or 0),
+            why=why,
         )

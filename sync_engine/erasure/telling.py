@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from config.clock import local_date
 from mappings.canonical.fields import Entity
+from sync_engine.cases import candidates_of
 from sync_engine.context import chunks
 from sync_engine.erasure.gathering import Found
 from sync_engine.hub import Hub
@@ -32,6 +33,7 @@ class ErasureReport:
         plans: plans that wait and would change something of his: that part goes.
         messages: messages that wait for a target; `under_way` those that it may have got.
         cases: open cases about him.
+        doubts: open cases of records that may be his: who they are of is to be decided first.
         batches: requests under way in which he stands.
         duty: why the school may have to keep him (Dutch); empty where nothing says so.
         marks: kind → of how many of what he is recognised by the hub keeps a keyed digest.
@@ -54,6 +56,7 @@ class ErasureReport:
     messages: int = 0
     under_way: int = 0
     cases: int = 0
+    doubts: list[int] = field(default_factory=list)
     batches: int = 0
     duty: list[str] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
@@ -94,6 +97,18 @@ class Teller:
             f"AND l.entity = z.entity AND l.source_key = z.source_key WHERE z.state = 'open' "
             f"AND l.{mine}"
         )[0][0]
+        gone = {row[0] for row in work.execute("SELECT core_id FROM k_erased")}
+        report.doubts = [
+            number
+            for number, detail in work.execute(
+                "SELECT z.id, z.detail FROM zaak z WHERE z.tenant_id = ? AND z.state = 'open' "
+                "AND z.entity = ? AND length(z.detail) > 2 AND NOT EXISTS (SELECT 1 FROM link l "
+                "WHERE l.koppeling_id = z.koppeling_id AND l.entity = z.entity "
+                "AND l.source_key = z.source_key) ORDER BY z.id",
+                (self.tenant_id, str(entity)),
+            )
+            if gone & candidates_of(detail)
+        ]
         report.batches = work.execute(
             f"SELECT COUNT(DISTINCT batch_id) FROM batch_person WHERE {mine}"
         )[0][0]

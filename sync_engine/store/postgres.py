@@ -230,9 +230,12 @@ class PostgresWork(Work):
         return True
 
     def forget_freed(self, tables: Collection[str]) -> bool:
-        """Give the room of dead rows back; the server's own log and copies are its keeper's."""
+        """Give the room of dead rows back, and take the statistics anew: they quote values.
+
+        The server's own log and copies are its keeper's.
+        """
         for table in sorted(tables):
-            self.execute(f"VACUUM {checked_name(table)}")
+            self.execute(f"VACUUM (ANALYZE) {checked_name(table)}")
         return True
 
     def _load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

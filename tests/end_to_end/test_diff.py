@@ -129,6 +129,8 @@ def test_what_cannot_be_compared_has_a_code_of_its_own(quick: Shell, tmp_path: P
     quick.line.sandbox.misbehave(faults.ServerError(path=path, count=None))
     partly = quick.of_source("diff")
     assert (partly.code, "leerling" in partly.out) == (1, True)
+    assert "Niet (helemaal) vergeleken: " in partly.out
+    assert "Er is geen verschil" not in partly.out
 
 
 def test_no_value_of_a_difference_is_in_the_log(

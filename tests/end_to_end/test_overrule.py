@@ -40,12 +40,29 @@ def test_a_run_is_undone_after_it_was_shown(shell: Shell) -> None:
     assert differences(core_dump(shell.line.hub), before) == {}
     shell.line.later(hours=8)
     assert shell.report()["applied"] == {}
+    differs = shell.of_source("diff")
+    assert differs.code == 1
+    assert "geen verschil" not in differs.out
+    assert "anders, teruggedraaid: leerling" in differs.out
+    assert "bron zegt Verkeerd Getypt" in differs.out
     nothing = shell("refused", "lift", "--source", KOPPELING, "--run", "999")
     assert (nothing.code, nothing.out) == (0, "Er is niets geweigerd.\n")
     refused = shell("refused", "list", "--json").data
     assert [(r["entity"], r["says"], r["kind"]) for r in refused] == [
         ("leerling", "gewijzigd", "undo")
     ]
+    lift = ("refused", "lift", "--source", KOPPELING, "--run", str(refused[0]["run_id"]))
+    shown = shell(*lift, stdin="n\n")
+    assert shown.code == 0
+    told, no, _ = shown.out.partition("Er is niets gewijzigd")
+    assert no
+    assert pupils(shell)[0] in told
+    assert "voornamen: nu " in told
+    assert "wordt Verkeerd Getypt" in told
+    assert "1 record telt dan weer mee" in told
+    assert shell("refused", "list", "--json").data == refused
+    other = shell(*lift, "--record", pupils(shell)[1])
+    assert (other.code, other.out) == (0, "Er is niets geweigerd.\n")
     lifted = shell(
         *("refused", "lift", "--source", KOPPELING, "--run", str(refused[0]["run_id"]), "--yes")
     )

@@ -31,7 +31,7 @@ def broken(shell: Shell) -> None:
 def test_a_school_is_told_record_field_rule_and_what_to_do(shell: Shell, tmp_path: Path) -> None:
     broken(shell)
     text = shell("quarantine", "list").out
-    assert "in quarantaine: 1 records; weggelaten velden: 2" in text
+    assert "in quarantaine: 1 record; weggelaten velden: 2" in text
     assert "Verbeter in Somtoday" in text
     data = shell("quarantine", "list", "--source", KOPPELING, "--json").data
     assert data["counts"] == {"fout": 1, "waarschuwing": 2}

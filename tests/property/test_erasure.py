@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,13 +19,12 @@ from fixtures.school.keys import synthetic_bsn
 from mappings.canonical.fields import Entity
 from sync_engine.erasure import acts
 from sync_engine.options import Kind
-from sync_engine.store.engine import Store
-from tests.property.stores import on_postgres, on_sqlite
+from tests.property.stores import on_sqlite
 from tests.property.test_convergence import NEVER_HELD, template
 from tests.support.coredump import CoreDump, core_dump
 from tests.support.hubs import Bench, bench
 from tests.support.memory import MemorySource
-from tests.support.postgres import PostgresServer
+from tests.support.readable import readable
 from tests.unit.sync_engine.test_erasure import traces
 
 __all__ = ["template"]
@@ -120,17 +116,11 @@ class Lived:
             acts.erase(self.made.hub, Entity.LEERLING, core_id, **why)
 
 
-def live(
-    stores: Callable[[], AbstractContextManager[Store]],
-    history: list[str],
-    at: int,
-    *,
-    with_him: bool,
-) -> CoreDump:
-    """The core at the end."""
+def live(template: Path, history: list[str], at: int, *, with_him: bool) -> CoreDump:
+    """The core at the end; test_erasure.py and the kills hold PostgreSQL to the same statements."""
     folder = Path(tempfile.mkdtemp(prefix="koppelhub-erasure-"))
     try:
-        with stores() as store:
+        with on_sqlite(template) as store:
             sources = {name: MemorySource(tuple(Entity)) for name in ("s0", "s1")}
             made = bench(store, folder, sources=sources)
             try:
@@ -148,6 +138,7 @@ def live(
                 if with_him:
                     assert made.reports[-2].suppressed > 0
                     assert traces(made, CANARY, HIS) == []
+                    assert readable(made, CANARY) == []
                 return core_dump(made.hub)
             finally:
                 made.close()
@@ -155,25 +146,11 @@ def live(
         shutil.rmtree(folder)
 
 
-def _play(stores: Callable[[], AbstractContextManager[Store]], history: list[str], at: int) -> None:
-    with_him, without = (live(stores, history, at, with_him=him) for him in (True, False))
-    assert with_him == without
-
-
 def test_after_an_erasure_everything_is_as_if_he_had_never_been(template: Path) -> None:
     @settings(max_examples=6, deadline=None)
     @given(history=HISTORY, at=st.integers(0, 7))
     def play(history: list[str], at: int) -> None:
-        _play(lambda: on_sqlite(template), history, at)
-
-    play()
-
-
-@pytest.mark.postgres
-def test_on_postgresql_too(postgres_server: PostgresServer) -> None:
-    @settings(max_examples=1, deadline=None)
-    @given(history=HISTORY, at=st.integers(0, 7))
-    def play(history: list[str], at: int) -> None:
-        _play(lambda: on_postgres(postgres_server), history, at)
+        with_him, without = (live(template, history, at, with_him=him) for him in (True, False))
+        assert with_him == without
 
     play()

@@ -151,8 +151,10 @@ class Story:
         """A further run, also when absences would be confirmed, changes nothing."""
         before = self.core()
         for _ in range(2):
-            assert self.night(8)["applied"] == {}
-        assert differences(before, self.core()) == {}
+            done = self.night(8)["applied"]
+            assert done == {}, done
+        differ = differences(before, self.core())
+        assert differ == {}, differ
 
     def core_id(self, key: str) -> int:
         """The number that the core has for a key of the hub."""

@@ -47,6 +47,7 @@ def test_a_pupil_is_erased_and_what_the_school_still_delivers_is_not_stored(
     story = bsn_story
     child, sibling = story.child(10), story.child(11)
     number, uuid = story.number(child), story.uuid(child)
+    name = name_of(story, number)
     key, other = story.hub_key(number), story.hub_key(story.number(sibling))
     guardians = {row["verzorger_id"] for row in story.rows("verzorger_relatie")}
     before, unresolved = others(story, {key}), len(story.line.query("SELECT 1 FROM open_reference"))
@@ -56,6 +57,8 @@ def test_a_pupil_is_erased_and_what_the_school_still_delivers_is_not_stored(
     assert "--despite-retention" in refused.out + refused.err
     no = story.shell("erase", "leerling", key, *WHY, "--despite-retention", stdin="n\n")
     assert (no.code, "Er is niets gewist" in no.out) == (0, True)
+    assert (name in no.err, name in no.out) == (True, False)  # who it is, before he is gone
+    assert story.line.query("SELECT subject FROM audit WHERE action = 'erase preview'") == [(key,)]
     assert len(story.rows("leerling")) == 40
 
     seen = story.asks("erase", "leerling", "-", "--dry-run", stdin=f"{number}\n")

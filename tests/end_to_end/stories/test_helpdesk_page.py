@@ -78,7 +78,7 @@ ACTS: dict[str, str] = {
     'case lift 5 --why "toch twee kinderen"': r"nieuw leerling.*Besluit DECISION terugnemen\?",
     'pin set leerling K-150 roepnaam --why "wacht op de school" --until 2026-12-01': "vastzetten",
     "pin lift 3": r"wacht op de school.*Dit losmaken\?",
-    "refused lift --source somtoday-demo --run 36": r"gewijzigd.*Dit weer laten meetellen\?",
+    "refused lift --source somtoday-demo --run 36": r"nu .*, wordt .*Dit weer laten meetellen\?",
     "quarantine retry --source somtoday-demo": "Er staat niets in quarantaine",
     "resync leerling --find -": r"alleen hij en zijn verzorgers.*leerling +2 +2 +1 .*vastgehouden",
     "resync groep P1A": r"leerling +2 +2 +\d\d +0 ",

@@ -164,7 +164,7 @@ def test_a_school_is_told_what_the_other_system_has_otherwise(
     told = story.shell("diff", "--target", "afnemer")
     assert told.code == 1
     assert f"anders: {key}" in told.out
-    assert f"achternaam: Vandenberghe -> {was}" in told.out
+    assert f"achternaam: heeft nu {was}, hoort Vandenberghe te hebben" in told.out
     assert "klaar om te versturen" in told.out
     found = story.shell("diff", "--target", "afnemer", "--json").data
     (record,) = found["records"]

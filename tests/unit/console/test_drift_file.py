@@ -11,6 +11,7 @@ import pytest
 from config.errors import ConfigurationError
 from console.drift import COLUMNS, csv_file
 from console.sheet import as_text
+from sync_engine.declined import Word
 from sync_engine.drift import RecordDrift
 
 RECORD = RecordDrift(
@@ -92,7 +93,20 @@ def test_a_line_for_each_field_that_differs_with_the_place_in_the_source(tmp_pat
 def test_a_record_on_one_side_only_is_one_line(tmp_path: Path) -> None:
     new = RecordDrift("leerling", "create", "", "u2", "leerling", "u2")
     _, row = write(tmp_path / "v.csv", new)
-    assert row == ["leerling", "alleen in de bron", "", "u2", "leerling", "u2", "", "", "", ""]
+    assert row == ["leerling", "alleen in de bron", "", "u2", "leerling", "u2", *[""] * 5]
+
+
+def test_what_was_undone_says_so_and_by_whom(tmp_path: Path) -> None:
+    word = Word(7, "undo", "balie", "2026-10-05T01:00:00+00:00")
+    one = RecordDrift(
+        *("leerling", "declined", "K-1", "u1", "leerling", "u1"),
+        fields={"roepnaam": ["Anna", "Bo"]},
+        would="change",
+        word=word,
+    )
+    _, row = write(tmp_path / "v.csv", one)
+    assert row[1] == "anders, teruggedraaid"
+    assert row[8:] == ["Anna", "Bo", f"teruggedraaid in run 7 door balie, {word.at}"]
 
 
 def test_the_file_is_for_its_owner_alone_also_where_it_was_not(tmp_path: Path) -> None:

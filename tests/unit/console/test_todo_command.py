@@ -13,10 +13,11 @@ from config.clock import local_date, local_minute
 from mappings.canonical.fields import Entity
 from sync_engine import pins
 from sync_engine.find import hub_key
+from sync_engine.runs import Kind
 from sync_engine.store.engine import Store
 from sync_engine.store.values import instant
 from tests.support.desk import Desk, desk_of
-from tests.support.hubs import bench
+from tests.support.hubs import START, bench
 
 FEW = {"close": {"share": None, "number": 3, "floor": 0}}
 
@@ -139,3 +140,23 @@ def test_a_plan_waits_until_the_time_on_the_clock_of_the_schools(desk: Desk) -> 
     assert f"wachten tot {until}" in items(desk)[0]["what"]
     assert until in desk("plan", "list").out
     assert f"geldig tot {until}" in desk("plan", "show", str(plan["id"])).out
+
+
+def test_what_is_refused_or_in_quarantine_waits_since_a_day(desk: Desk) -> None:
+    made = desk.bench
+    made.sources["s0"].put(Entity.LEERLING, "l0", achternaam="Anders")
+    run = made.sync("s0").run_id
+    made.later(48)
+    made.sources["s1"].put(Entity.VAK, "w", kapot=True)
+    made.sync("s1")
+    made.later(24)
+    made.sync("s0", kind=Kind.UNDO, undone=run, operator="balie")
+    made.settle("s0", "s1", rounds=2)
+    found = {item["kind"]: item for item in items(desk)}
+    assert found["quarantine"]["what"] == "1 record kan niet gelezen worden"
+    assert instant(found["quarantine"]["since"]) == START + timedelta(days=2)
+    assert found["refused"]["what"].startswith("van 1 record is wat de bron zegt ")
+    assert instant(found["refused"]["since"]) == START + timedelta(days=3)
+    told = desk("todo").out
+    for day in (START + timedelta(days=2), START + timedelta(days=3)):
+        assert local_date(day).isoformat() in told

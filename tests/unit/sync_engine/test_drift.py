@@ -11,10 +11,10 @@ import pytest
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from mappings.mapping import DescribedRow, Strength
-from sync_engine.drift import PINNED, Drift, RecordDrift, drift
+from sync_engine.drift import DECLINED, PINNED, Drift, RecordDrift, drift
 from sync_engine.find import hub_key
 from sync_engine.flat import SECRET, field_of, target_of
-from sync_engine.options import Options
+from sync_engine.options import Kind, Options
 from sync_engine.outcome import ExitCode
 from sync_engine.pins import pin
 from sync_engine.store.engine import Store
@@ -242,6 +242,69 @@ def test_what_could_not_be_compared_is_no_agreement(make: Make) -> None:
     bench.sources["s0"].faults["leerling", "hoofd"] = "error"
     found = compare(bench)
     assert (found.entities, found.exit_code) == ([], ExitCode.PARTIAL)
+
+
+def test_what_was_undone_differs_until_the_source_says_something_else(make: Make) -> None:
+    bench = school(make, adres=ADRES, adres_geheim=True)
+    source = bench.sources["s0"]
+    for key in "ab":
+        source.put(
+            *(Entity.LEERLING, key),
+            achternaam="Jansen",
+            roepnaam="Bo",
+            adres={**ADRES, "huisnummer": "9"},
+            adres_geheim=True,
+        )
+    source.put(Entity.LEERLING, "x", achternaam="Nieuw")
+    source.put(
+        Entity.GROEP, "g", naam="3A", soort="stamgroep", vestiging="v1", leerlingen=["b", "x"]
+    )
+    run = bench.sync()
+    undo = bench.sync(kind=Kind.UNDO, undone=run.run_id, operator="balie")
+    bench.settle()
+    found = compare(bench, limit=3)
+    assert (found.entities, found.declined_records, len(found.declined)) == ([], 4, 3)
+    assert found.exit_code is ExitCode.PARTIAL
+    told: list[RecordDrift] = []
+    drift(bench.hub, "s0", Options(dry=True), limit=1, each=told.append)
+    records = {(one.entity, one.source_key): one for one in told}
+    one = records["leerling", "a"]
+    assert (one.op, one.would, one.key) == (
+        DECLINED,
+        "change",
+        hub_key(bench.core(Entity.LEERLING, "a")),
+    )
+    assert one.fields == {"roepnaam": ["Anna", "Bo"], "adres": [SECRET, SECRET]}
+    assert one.paths["roepnaam"] == "Bron.roepnaam"
+    assert (one.resource, one.raw_key) == ("leerling", "a")
+    assert one.word is not None
+    assert (one.word.run_id, one.word.kind, one.word.operator) == (undo.run_id, "undo", "balie")
+    assert (records["leerling", "x"].would, records["leerling", "x"].key) == ("create", "")
+    assert records["groep", "g"].fields == {"leerlingen": [["a"], ["x"]]}
+
+    assert compare(bench, resources=("groep",)).declined_records == 1
+    source.put(Entity.LEERLING, "a", achternaam="Jansen", roepnaam="Cor", adres=ADRES)
+    found = compare(bench)
+    assert found.declined_records == 3
+    assert [record.source_key for record in found.records] == ["a"]
+
+
+def test_a_refusal_that_the_core_knows_by_another_source_is_no_difference(make: Make) -> None:
+    bench = make(2)
+    for name in bench.sources:
+        bench.sources[name].put(Entity.LEERLING, "a", achternaam="Jansen", eck_id=_ECK)
+        bench.sync(name)
+    bench.sources["s0"].put(Entity.LEERLING, "a", achternaam="De Jong", eck_id=_ECK)
+    run = bench.sync("s0")
+    bench.sync("s0", kind=Kind.UNDO, undone=run.run_id, operator="balie")
+    assert [record.fields for record in compare(bench).declined] == [
+        {"achternaam": ["Jansen", "De Jong"]}
+    ]
+    bench.policy(authority={"order": {"*": ["s1"]}})
+    bench.sources["s1"].put(Entity.LEERLING, "a", achternaam="De Jong", eck_id=_ECK)
+    bench.settle("s1")
+    found = compare(bench)
+    assert (found.declined, found.entities) == ([], [])
 
 
 def test_a_source_that_cannot_be_read_is_a_failure(make: Make) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from config.errors import ConfigurationError
 from mappings.canonical.fields import Entity
-from sync_engine.errors import StalePlanError
+from sync_engine.errors import SyncError
 from sync_engine.explain import Explanation
 from sync_engine.find import hub_key
 from sync_engine.history import explain_leerling
@@ -103,7 +103,7 @@ def test_an_approval_is_in_the_audit_trail_whatever_comes_of_it(make: Make) -> N
     assert bench.query("SELECT operator, action, subject FROM audit") == [
         ("chef", "plan approve", f"plan {plan}")
     ]
-    with pytest.raises(StalePlanError):
+    with pytest.raises(SyncError):
         note_approval(bench.hub, plan + 1, operator="chef")
 
 
