@@ -66,7 +66,7 @@ def _why(out: Output, plan: PlanHead) -> str:
     if plan.decided_by:
         why = f": {plan.decided_why}" if plan.decided_why else ""
         return f"{plan.decided_by} {out.moment(plan.decided_at)}{why}"
-    return "; ".join(str(hold["reason"]) for hold in plan.holds)
+    return "; ".join(plan.reasons)
 
 
 def show_plan(out: Output, plan: PlanView) -> None:
@@ -80,8 +80,8 @@ def show_plan(out: Output, plan: PlanView) -> None:
     out.line(pairs(plan.counts) or "niets te wijzigen")
     if plan.waits:
         out.line(f"wacht op een mens: {plan.waiting}")
-    for hold in plan.holds:
-        out.line(f"  vastgehouden: {hold['reason']}")
+    for reason in plan.reasons:
+        out.line(f"  vastgehouden: {reason}")
     if plan.decided_by:
         out.line(f"beslist door {_why(out, plan)}")
     if plan.replaced_by is not None and plan.state in {"open", "held"}:

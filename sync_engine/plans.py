@@ -34,6 +34,9 @@ WAITING: Final = frozenset({"open", "held"})
 """States of a plan that a person can still say something of."""
 
 _MEMBER: Final = "groepsdeelname/"
+LEFT: Final = "bleef over: stond niet in het plan waarover is beslist, of is sindsdien veranderd"
+"""Why a plan waits that holds what a person did not decide on when he decided on another."""
+
 _SLICE: Final = 500
 
 
@@ -92,6 +95,12 @@ class PlanHead:
     def waits(self) -> bool:
         """Whether a person is to look at it now."""
         return self.state in WAITING and self.replaced_by is None and self.waiting > 0
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it waits (Dutch); what is left after a decision waits for no guard."""
+        told = [str(hold["reason"]) for hold in self.holds]
+        return told or ([LEFT] if self.state == "held" else [])
 
     @property
     def version(self) -> str:

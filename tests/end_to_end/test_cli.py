@@ -52,6 +52,8 @@ def test_every_command_has_help_and_stands_in_the_documentation() -> None:
         assert said.code == 0, name
         assert text.split("\n")[0].rstrip(".") in " ".join(said.out.split()), name
         assert f"`koppelhub {name}" in page, name
+    written = re.findall(r"^\| `(koppelhub [^`]+)`", page, re.MULTILINE)
+    assert sorted(written) == sorted(set(written))  # a merge may leave a row twice
     documented = set(re.findall(r"^\| `koppelhub ([a-z-]+(?: [a-z-]+)?)", page, re.MULTILINE))
     known = {" ".join(name.split()[:2]) for name in commands()}
     bare = {name for name, group in groups().items() if group.registered_callback is not None}

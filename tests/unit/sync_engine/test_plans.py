@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from console.output import Output
+from console.plans import show_plans
 from mappings.canonical.fields import Entity
 from sync_engine import pins
 from sync_engine.errors import StalePlanError
 from sync_engine.outcome import ExitCode, Outcome
+from sync_engine.plans import LEFT, list_plans
 from sync_engine.runs import Kind
 from tests.support.hubs import Bench
 from tests.unit.sync_engine.conftest import Make
@@ -150,6 +153,23 @@ def test_plan_only_waits_with_everything_and_apply_goes_on(make: Make) -> None:
     assert bench.query("SELECT persoon_id FROM groepsdeelname") == [
         (bench.core(Entity.LEERLING, "a"),)
     ]
+
+
+def test_what_is_left_after_a_decision_says_why_it_waits(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = make()
+    source = bench.sources["s0"]
+    source.put(Entity.LEERLING, "a", achternaam="Jansen")
+    planned = bench.sync(plan_only=True)
+    source.put(Entity.LEERLING, "b", achternaam="Nieuw")
+    bench.sync(plan_only=True)
+    report = approve(bench, planned.plan_id)
+    assert report.held == 1
+    (head,) = list_plans(bench.hub)
+    assert (head.id, head.state, head.holds, head.reasons) == (report.plan_id, "held", [], [LEFT])
+    show_plans(Output(), [head])
+    assert "bleef over: stond niet in het plan" in " ".join(capsys.readouterr().out.split())
 
 
 def test_creations_over_the_guard_wait_and_what_refers_to_them_waits_with_them(make: Make) -> None:
