@@ -398,10 +398,10 @@ def _unmade(work: Work, plan_id: int | None, numbers: Sequence[int]) -> set[int]
 
     Not of who stood in the core before (merged, or taken back): he comes back under his own.
     """
-    if plan_id is None:
+    if plan_id is None or not numbers:
         return set()
-    rows = work.execute(
-        "SELECT s.core_id FROM step s JOIN plan p ON p.id = s.plan_id WHERE s.plan_id = ? "
+    rows = work.execute(  # by core id: a plan may have very many steps
+        "SELECT s.core_id FROM step s JOIN plan p ON p.id = s.plan_id WHERE s.plan_id + 0 = ? "
         "AND s.op = 'create' AND NOT (p.applied AND s.state = 'planned') "
         "AND NOT EXISTS (SELECT 1 FROM alias a WHERE a.core_id = s.core_id) "
         "AND NOT EXISTS (SELECT 1 FROM step t JOIN plan q ON q.id = t.plan_id "
