@@ -12,7 +12,7 @@ from connectors.base import Keeps
 from connectors.called import Endpoint
 from console.output import Output
 from sync_engine.hub import Hub
-from sync_engine.inbox import InboxState, inbox_state
+from sync_engine.inbox import InboxState, inbox_state, stray_state
 from sync_engine.linking import link_of
 from web.app import application
 from web.server import Address, listen, server
@@ -75,7 +75,7 @@ def serve(out: Output, hub: Hub, name: str | None, address: Address) -> None:
 
 
 def look(hub: Hub, name: str | None, *, limit: int) -> list[InboxState]:
-    """The state of one inbox, or of all. Raises: ConfigurationError."""
+    """The state of one inbox, or of all and what goes to none. Raises: ConfigurationError."""
     names = [name] if name else [source.name for source in hub.settings.source]
     found = []
     with hub.store.work() as work:
@@ -83,6 +83,10 @@ def look(hub: Hub, name: str | None, *, limit: int) -> list[InboxState]:
             system = hub.settings.find_source(one).system
             if Keeps.INBOX in registry.factory(system).manifest.keeps:
                 found.append(inbox_state(work, hub.koppeling(one), limit=limit))
+        if name is None and not hub.actor.is_limited:  # whose they are nobody knows
+            strays = stray_state(work, [state.koppeling for state in found], limit=limit)
+            if strays.waiting or strays.refused:
+                found.append(strays)
     return found
 
 
@@ -94,9 +98,10 @@ def show(out: Output, states: Sequence[InboxState]) -> None:
         out.line("Geen enkele koppeling heeft een inbox.")
     for state in states:
         newest = out.moment(state.newest_at) or "nooit"
-        out.title(state.koppeling)
-        out.line(f"berichten: {state.messages}, laatste: {newest}")
-        out.line(f"records: {state.claims}, verwijderd: {state.gone}")
+        out.title(state.koppeling or "Rijen zonder koppeling die hier een inbox heeft")
+        if state.koppeling:
+            out.line(f"berichten: {state.messages}, laatste: {newest}")
+            out.line(f"records: {state.claims}, verwijderd: {state.gone}")
         out.line(f"wachten in kern_inbox: {state.waiting}, geweigerd: {len(state.refused)}")
         out.table(("rij", "bericht", "resource", "fout"), state.refused)
         if state.refused:

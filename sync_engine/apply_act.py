@@ -198,7 +198,7 @@ def _decisions(context: Context, act: Act, *, operator: str, why: str) -> None:
             "AND (entity, source_key) IN (SELECT entity, source_key FROM w_chosen)",
             (context.koppeling.id,),
         )
-    if act.remembered:
+    if act.remembered or act.lifted is not None:
         _judge_holders(context)
     first: int | None = None
     own = context.koppeling.id  # only its records are judged with the act

@@ -31,6 +31,7 @@ from sync_engine.nodes import (
     lookup_links,
     resolved_references,
 )
+from sync_engine.parting import parted, parted_from
 from sync_engine.project import required_references
 from sync_engine.renumbering import HERINRICHTING
 from sync_engine.succession import of_pupils, persons, same_place, went_before
@@ -256,6 +257,7 @@ class Correlator:
             overlap=overlap,
             settled=self._settled,
             going_on=self._going_on,
+            parted=partial(self._parted, entity),
         )
         matched = matcher.match(self._of_new)
         result.linked |= matched.linked
@@ -265,6 +267,10 @@ class Correlator:
         self._follows = matched.follows
         following = [key for twins in matched.follows.values() for key in twins]
         self._not_new([*matched.linked, *matched.disputes, *following])
+
+    def _parted(self, entity: Entity) -> Sequence[tuple[int, int]]:
+        """Whom a person parted, where that counts."""
+        return () if DECISION in self.context.without else parted(self.context, entity)
 
     def _of_new(self, keys: Collection[str]) -> set[str]:
         """Those of these source keys for which a new record would be made."""
@@ -347,12 +353,18 @@ class Correlator:
         )
         for part in self._batches_of_new():
             disputed = []
-            for key, candidates in looks.of(entity, part).items():
+            found = looks.of(entity, part)
+            pairs = self._parted(entity) if found else ()
+            others = parted_from(self.context, entity, sorted(found), pairs)
+            for key, candidates in found.items():
                 dispute = Dispute(key, SCORE, "looks like")
                 dispute.candidates = [
                     {"core_id": c.core_id, "score": round(c.score, 3), "agrees": list(c.agrees)}
                     for c in candidates
+                    if c.core_id not in others.get(key, ())
                 ]
+                if not dispute.candidates:
+                    continue
                 result.disputes[key] = dispute
                 disputed.append(key)
             self._not_new(disputed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ from sync_engine.hub import Hub
 from sync_engine.hubkeys import hub_key, read_hub_key
 from sync_engine.matching import EXCLUSIVE
 from sync_engine.nearby import near_numbers
+from sync_engine.options import Decision, Verdict
 from sync_engine.plans import approvable
 from sync_engine.rights import check_plan
 from sync_engine.store.locks import lease
@@ -153,6 +155,76 @@ def core_of_record(hub: Hub, record: CaseRecord) -> int | None:
             (record.koppeling, str(record.entity), record.source_key),
         )
     return int(rows[0][0]) if rows else None
+
+
+def check_decision(hub: Hub, koppeling: str, decision: Decision) -> None:
+    """A decision on one record can be carried out as the data stands; judged before a run begins.
+
+    Args:
+        hub: of the koppeling.
+        koppeling: that the record is of.
+        decision: to link, create, ignore or split it.
+
+    Raises: ContradictedError; it says what to type instead. ConfigurationError if there is no such
+        koppeling that the actor may act for.
+    """
+    own, entity, key = hub.koppeling(koppeling).id, str(decision.entity), decision.source_key
+    with hub.store.work() as work:
+        rows = work.execute(
+            "SELECT DISTINCT entity FROM shadow WHERE koppeling_id = ? "
+            f"AND {work.many('entity')} AND source_key = ?",
+            (own, work.values([str(each) for each in Entity]), key),
+        )
+        known = sorted(row[0] for row in rows)
+        if entity not in known:
+            other = f" Het is een {known[0]}: geef --entity {known[0]}." if known else ""
+            raise ContradictedError(
+                f"{koppeling} has no {entity} with that source key",
+                advice=f"De koppeling {koppeling} kent geen {entity} met deze bronsleutel.{other} "
+                "Neem de sleutel over uit `koppelhub case show` of `koppelhub explain`.",
+            )
+        links = work.execute(
+            "SELECT core_id FROM link WHERE koppeling_id = ? AND entity = ? AND source_key = ?",
+            (own, entity, key),
+        )
+        core_id = int(links[0][0]) if links else None
+        ((others,),) = work.execute(
+            f"SELECT COUNT(*) FROM {work.real('link')} l JOIN {work.real('koppeling')} k "
+            "ON k.id = l.koppeling_id WHERE l.core_id = ? AND NOT k.adds",
+            (core_id or 0,),
+        )
+    if decision.verdict is Verdict.SPLIT:
+        _check_split(koppeling, decision, core_id, shared=others > 1)
+    elif decision.verdict in {Verdict.CREATE, Verdict.IGNORE} and core_id is not None:
+        raise _is_linked(koppeling, decision, core_id, shared=others > 1)
+
+
+def _check_split(koppeling: str, decision: Decision, core_id: int | None, *, shared: bool) -> None:
+    if core_id is None:
+        raise ContradictedError(
+            "it is not linked to any record",
+            advice="Er valt niets los te maken: de kern heeft dit record nog niet. Zoek zijn zaak "
+            f"met `koppelhub case list --source {quote(koppeling)}`.",
+        )
+    if not shared:
+        raise ContradictedError(
+            f"nothing else is linked to {hub_key(core_id)}",
+            advice=f"Er is niets te doen: {hub_key(core_id)} is al van dit record alleen.",
+        )
+
+
+def _is_linked(
+    koppeling: str, decision: Decision, core_id: int, *, shared: bool
+) -> ContradictedError:
+    entity = "" if decision.entity is Entity.LEERLING else f" --entity {decision.entity}"
+    record = f"--source {quote(koppeling)} --record {quote(decision.source_key)}{entity}"
+    split = f" Hoort het daar niet bij, maak het dan los: `koppelhub case split {record}`."
+    choices = f" Wat er te kiezen is: `koppelhub case show {decision.case_id}`."
+    return ContradictedError(
+        f"its record is linked to {hub_key(core_id)} already",
+        advice=f"Het record van deze zaak hoort al bij {hub_key(core_id)}.{split if shared else ''}"
+        f"{choices if decision.case_id is not None else ''}",
+    )
 
 
 def list_decisions(

@@ -205,9 +205,12 @@ def _judging(claims: Sequence[Claim]) -> list[Claim]:
     """The claims that say whether the record is there still.
 
     What is not read any more says nothing of that; where nothing else is left, whoever was gone
-    before stays gone.
+    before stays gone. Of what was adopted only the application itself can say that it is gone.
     """
     live = [claim for claim in claims if not claim.ended]
+    adopted = [claim for claim in claims if claim.adopted]
+    if not live and adopted and all(claim.gone for claim in adopted):
+        return adopted
     return live or [claim for claim in claims if not claim.adopted]
 
 
@@ -224,7 +227,7 @@ def _special(entity: Entity) -> tuple[tuple[str, Field], ...]:
 def _take_only(folded: Folded, claim: Claim) -> None:
     """One claim and no pin: every field that it delivers is the record's, as below."""
     form, entity = claim.form, folded.entity
-    folded.closed = claim.gone and not claim.adopted
+    folded.closed = claim.gone
     folded.first_on, folded.observed_on = claim.first_on, claim.observed_on
     known = fields_of(entity)
     values: dict[str, object] = {name: value for name, value in form.items() if name in known}

@@ -8,7 +8,7 @@ first, so that a reader who saw a number saw all before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from secrets import token_bytes
@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from config.clock import Clock
+from config.nearest import nearest
 from connectors.base import Action, Claimed, Door, Message, Receipt
 from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
@@ -42,6 +43,7 @@ _COLUMNS: Final = (
     "received_at",
 )
 _BATCH: Final = 500
+_LONGEST_NAME: Final = 100
 
 
 class StoreInbox:
@@ -77,11 +79,18 @@ class StoreInbox:
             return self._put(work, messages, cipher)
 
     def collect(self, door: Door) -> int:
-        """Take over what stands in the table view; what is refused is marked and emptied."""
+        """Take over what stands in the table view; what is refused is marked and emptied.
+
+        So is what names no koppeling at all: no run of any would come for it.
+        """
         taken = 0
         with self._store.work() as work:
             while rows := self._waiting(work):
                 taken += self._collect(work, rows, door, self._cipher())
+            every, inboxes = self._koppelingen(work)
+            while rows := _strays(work, every, "AND fout IS NULL", limit=_BATCH):
+                with work.transaction():
+                    _refuse(work, {number: _nowhere(name, inboxes) for number, *_, name in rows})
         return taken
 
     def position(self) -> int:
@@ -226,6 +235,13 @@ class StoreInbox:
             (self._koppeling.name, _BATCH),
         )
 
+    def _koppelingen(self, work: Work) -> tuple[list[str], list[str]]:
+        """Every koppeling that the database has, of whatever tenant, and those of this system."""
+        rows = work.execute(f"SELECT name, system FROM {work.real('koppeling')} ORDER BY name")
+        return [row[0] for row in rows], [
+            n for n, system in rows if system == self._koppeling.system
+        ]
+
     def _collect(self, work: Work, rows: Sequence[Row], door: Door, cipher: TenantCipher) -> int:
         """Take over some rows, in one transaction; each row leaves, or is marked."""
         good: list[tuple[int, Message]] = []
@@ -250,13 +266,32 @@ class StoreInbox:
                 f"DELETE FROM kern_inbox WHERE {work.many('id')}",
                 (work.values([number for number, _ in good if number not in refused]),),
             )
-            for number, reason in refused.items():
-                work.execute(
-                    "UPDATE kern_inbox SET fout = ?, body = NULL WHERE id = ?", (reason, number)
-                )
+            _refuse(work, refused)
         if Receipt.SUPPRESSED in receipts:  # what stood there was plain
             work.forget_freed(("kern_inbox",))
         return len(good) - sum(number in refused for number, _ in good)
+
+
+def _refuse(work: Work, refused: Mapping[int, str]) -> None:
+    """Mark rows of the table view with why, and empty them; in the transaction that is open."""
+    for number, reason in refused.items():
+        work.execute("UPDATE kern_inbox SET fout = ?, body = NULL WHERE id = ?", (reason, number))
+
+
+def _strays(work: Work, names: Sequence[str], where: str, *, limit: int) -> list[Row]:
+    """(id, message id, resource, reason, koppeling) of rows that name none of these."""
+    return work.execute(
+        "SELECT id, message_id, resource, fout, koppeling FROM kern_inbox "
+        f"WHERE NOT ({work.many('koppeling')}) {where} ORDER BY id LIMIT ?",
+        (work.values(list(names)), limit),
+    )
+
+
+def _nowhere(text: str, names: Sequence[str]) -> str:
+    """Why a row goes nowhere; what it says is another program's, and is not repeated."""
+    near = nearest(text[:_LONGEST_NAME], names, limit=1)
+    told = f"the nearest is {near[0]}" if near else f"must be one of {', '.join(names)}"
+    return f"koppeling: there is none of that name; {told}"
 
 
 def _object(body: bytes) -> dict[str, object]:
@@ -283,6 +318,7 @@ class InboxState:
     """What the inbox of one koppeling holds.
 
     Attributes:
+        koppeling: whose; empty for the rows that name none with an inbox.
         claims: records that are claimed now; `gone` were deleted by the application.
         waiting: rows of the table view that the next run takes over.
         refused: (number, message id, resource, reason) of rows that stay there.
@@ -319,4 +355,16 @@ def inbox_state(work: Work, koppeling: KoppelingRow, *, limit: int) -> InboxStat
             (koppeling.name, limit),
         )
     ]
+    return state
+
+
+def stray_state(work: Work, inboxes: Sequence[str], *, limit: int) -> InboxState:
+    """Look at the rows of the table view that name none of these koppelingen."""
+    state = InboxState("")
+    ((state.waiting,),) = work.execute(
+        f"SELECT COUNT(*) FROM kern_inbox WHERE NOT ({work.many('koppeling')}) AND fout IS NULL",
+        (work.values(list(inboxes)),),
+    )
+    refused = _strays(work, inboxes, "AND fout IS NOT NULL", limit=limit)
+    state.refused = [(row[0], row[1], row[2], row[3]) for row in refused]
     return state

@@ -98,6 +98,7 @@ class Matcher:
         overlap: Overlap | None,
         settled: Collection[str] = (),
         going_on: Mapping[str, int] | None = None,
+        parted: Callable[[], Sequence[tuple[int, int]]] = tuple,
     ) -> None:
         """Begin.
 
@@ -107,11 +108,12 @@ class Matcher:
             overlap: where periods or places must fit too.
             settled: of whom a person decided.
             going_on: source key → core record that it goes on from, by another road than keys.
+            parted: pairs of core records that a person said are not one.
         """
         self._going_on = going_on or {}
         self._former: set[str] = set()  # of the running koppeling
         self._crowded: set[str] = set()
-        self.settled = settled
+        self.settled, self.parted = settled, parted
         self.context, self.entity, self.overlap = context, entity, overlap
         self.matched = Matched()
         self._found: dict[str, dict[int, str]] = defaultdict(dict)  # key → core → kind
@@ -124,6 +126,9 @@ class Matcher:
         self._says: dict[Holder, dict[str, bytes]] = defaultdict(dict)
         self._said: dict[Holder, dict[str, bytes]] = defaultdict(dict)  # accepted, of pending ones
         self._apart: set[int] = set()
+        self._parted: Sequence[tuple[int, int]] = ()
+        self._stands: dict[str, int] = {}  # who records of this koppeling are, of those parted
+        self._known_by: dict[str, set[bytes]] = defaultdict(set)  # its accepted keys
         self._exchanged: dict[str, tuple[str, int]] = {}  # key → kind of number, with which core
 
     def match(self, of_unlinked: Callable[[Collection[str]], set[str]]) -> Matched:
@@ -354,11 +359,25 @@ class Matcher:
                 "AND kind IN ('split', 'create') AND core_id IS NOT NULL"
             )
         }
+        self._read_parted()
         if self.overlap is not None:
             fits = self.overlap(sorted(involved), sorted(cores))
             for key, found in self._found.items():
                 for core_id in [c for c in found if not fits(key, c)]:
                     del found[core_id]
+
+    def _read_parted(self) -> None:
+        """Whom a person parted, and the records of this koppeling that are one of those."""
+        self._parted = self.parted()
+        work, own = self.context.work, self.context.koppeling.id
+        for part in chunks(sorted({core_id for pair in self._parted for core_id in pair})):
+            said = "SELECT source_key, {} FROM {} WHERE koppeling_id = ? AND entity = ?"
+            said, of = f"{said} AND {work.many('core_id')}", (own, str(self.entity))
+            params = (*of, work.values(part))
+            # the tables themselves: a trial covers what this koppeling said
+            self._stands.update(work.execute(said.format("core_id", work.base("link")), params))
+            for key, digest in work.execute(said.format("digest", work.base("match_key")), params):
+                self._known_by[key].add(bytes(digest))
 
     def _pending_say(self, involved: set[str], cores: set[int]) -> set[Holder]:
         """The keys of the pending records concerned, as they are received."""
@@ -450,6 +469,7 @@ class Matcher:
             core_id: kind
             for core_id, kind in found.items()
             if core_id != own
+            and not self._is_parted(key, own, core_id)
             and (
                 kind in WITHIN
                 or not any(
@@ -458,6 +478,22 @@ class Matcher:
                 )
             )
         }
+
+    def _is_parted(self, key: str, own: int | None, other: int) -> bool:
+        """Whether a person parted this record from another, and no new key of it says otherwise."""
+        stands = self._stands.get(key) if own is None or own >= _PROVISIONAL else own
+        if stands is None or not self._parted:
+            return False
+        koppeling_id, others = self.context.koppeling.id, {other}
+        if other >= _PROVISIONAL:  # in a trial nobody is linked
+            mine = {key for of, key in self._holders[other] if of == koppeling_id}
+            others = {self._survivor(self._stands[key]) for key in mine & self._stands.keys()}
+        pairs = {frozenset(map(self._survivor, pair)) for pair in self._parted}
+        stands = self._survivor(stands)
+        if not any(frozenset((stands, one)) in pairs for one in others):
+            return False
+        new = set(self._says[koppeling_id, key].values()) - self._known_by[key]
+        return not any(new & set(self._says[holder].values()) for holder in self._holders[other])
 
     def _contradiction(self, key: str, cores: Sequence[int], *, joins: bool) -> str:
         """The rule that is broken when two keys of one kind differ, else ''.

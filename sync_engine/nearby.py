@@ -18,13 +18,15 @@ def near_numbers(
 
     Args:
         work: of the hub.
-        source: what follows FROM, with the condition that shows only what may be seen.
+        source: what follows FROM, with the condition that shows only what may be seen; its rows may
+            have one number several times, or none.
         column: the number's.
         number: that was typed.
         params: of `source`.
     """
     found = work.execute(
-        f"SELECT {column} FROM {source} ORDER BY ABS({column} - ?), {column} LIMIT 3",
+        f"SELECT number FROM (SELECT DISTINCT {column} AS number FROM {source}) AS known "
+        "WHERE number IS NOT NULL ORDER BY ABS(number - ?), number LIMIT 3",
         (*params, number),
     )
     numbers = ", ".join(str(row[0]) for row in sorted(found))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mappings.canonical.fields import Entity, Kind
 from mappings.canonical.schema import fields_of
-from sync_engine import correlate, herinrichtingen, rows, turn
+from sync_engine import correlate, herinrichtingen, rows, turn_tables
 from sync_engine.acts import Act
 from sync_engine.asked import Asked
 from sync_engine.claims import gather
@@ -43,7 +43,7 @@ def prepare(context: Context, *, acting: bool) -> None:
     """Make (or empty) every temporary table of planning, those of an act where there is one."""
     correlate.prepare(context)
     rows.prepare(context)
-    turn.prepare(context, acting=acting)
+    turn_tables.prepare(context, acting=acting)
     work = context.work
     work.temp_table("w_pending", "source_key TEXT PRIMARY KEY, place BIGINT", index=["(place)"])
     work.temp_table("w_core", "core_id BIGINT PRIMARY KEY, again BOOLEAN")

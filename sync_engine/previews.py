@@ -12,7 +12,7 @@ import msgspec
 
 from sync_engine.audit import note
 from sync_engine.case_view import CaseView, Choice
-from sync_engine.decisions import core_of_key, koppeling_of_core, record_of_case
+from sync_engine.decisions import check_decision, core_of_key, koppeling_of_core, record_of_case
 from sync_engine.errors import StalePlanError, SyncError
 from sync_engine.hub import Hub
 from sync_engine.options import Decision, Kind, Options, Verdict
@@ -62,6 +62,8 @@ def preview(hub: Hub, view: CaseView, choice: Choice) -> RunReport:
         case Verdict.MERGE:
             koppeling = koppeling_of_core(hub, record.entity, cores[0])
             decision = Decision(verdict, record.entity, core_id=cores[0], other=cores[1])
+    if verdict is not Verdict.MERGE:
+        check_decision(hub, koppeling, decision)
     options = Options(kind=Kind.DECIDE, decision=decision, operator=hub.actor.name)
     return run(hub, koppeling, replace(options, plan_only=True))
 

@@ -32,6 +32,13 @@ PART_ROWS: Final = 10_000
 """Rows of a large table that are looked at by one query."""
 FORMER: Final = ("former_form", "former_link", "former_member")
 """Tables of what a run replaced."""
+_PARTED: Final = (
+    " AND NOT EXISTS (SELECT 1 FROM decision d WHERE d.kind = 'split' AND d.lifted_at IS NULL "
+    "AND d.run_id = f.run_id AND d.koppeling_id = f.koppeling_id AND d.entity = f.entity "
+    "AND d.source_key = f.source_key)"
+)
+_UNNEEDED: Final = {"former_link": _PARTED}
+"""Whom a record was parted from, as long as that holds, no purge takes away."""
 
 
 @dataclass(slots=True)
@@ -183,7 +190,10 @@ class _Purge:
         self._name_runs()
         past = self.ages.past_undo()
         for table in FORMER:
-            count = f"SELECT COUNT(*) FROM {table} f JOIN run t ON t.id = f.run_id WHERE {past.sql}"
+            count = (
+                f"SELECT COUNT(*) FROM {table} f JOIN run t ON t.id = f.run_id "
+                f"WHERE {past.sql}{_UNNEEDED.get(table, '')}"
+            )
             self._add(table, work.execute(count, past.params)[0][0])
         for aged in (*self.ages.aged(), *self.ages.left(), self.ages.unnamed_runs()):
             sql = f"SELECT COUNT(*) FROM {aged.table} t WHERE {aged.where.sql}"
@@ -261,14 +271,15 @@ class _Purge:
         """What undo would bring back of runs that are too old to be undone."""
         work, old = self.work, self.ages.past_undo()
         for table in FORMER:
+            only = _UNNEEDED.get(table, "")
             runs = work.execute(
                 f"SELECT DISTINCT f.run_id FROM {table} f JOIN run t ON t.id = f.run_id "
-                f"WHERE {old.sql} ORDER BY f.run_id",
+                f"WHERE {old.sql}{only} ORDER BY f.run_id",
                 old.params,
             )
             for (run_id,) in runs:
                 with work.transaction():
-                    work.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+                    work.execute(f"DELETE FROM {table} AS f WHERE f.run_id = ?{only}", (run_id,))
                     self._add(table, work.changes)
 
     def _batches_asked(self) -> None:

@@ -31,6 +31,7 @@ from sync_engine.received import RECORD_COLUMNS, WHOLE_COLUMNS, Batch, ShadowRow
 from sync_engine.scopes import of_former_years, under_another_key
 from sync_engine.store.cipher import PersonCipher
 from sync_engine.store.values import instant
+from sync_engine.store.work import Row
 from sync_engine.suppression import PERSONS
 
 Fingerprint: TypeAlias = Callable[[bytes], bytes]
@@ -428,9 +429,27 @@ class Stager:
     # -- what is not there -----------------------------------------------------------------------
 
     def _tombstones(self, keys: Sequence[str]) -> None:
-        """The source says positively that these are gone."""
+        """The source says positively that these are gone; of what it brought by adoption too."""
         known = self._expected.ask(keys)
-        self._end([row[1] for row in known.values() if not row[4]])
+        self._end([row[1] for row in known.values() if not row[4]] + self._adopted(keys))
+
+    def _adopted(self, keys: Sequence[str]) -> list[int]:
+        """Records of this source that were adopted under these keys: no other reading ends them."""
+        context, here = self.context, self.scope.scope.resource
+        scopes = [
+            number
+            for number in sorted(context.adopted_scopes)
+            if context.scope_koppeling[number] == context.koppeling.id
+            and context.scopes[number].resource == here
+        ]
+        rows: list[Row] = []
+        for number in scopes:
+            rows += context.work.execute(
+                "SELECT id FROM v_record WHERE scope_id = ? AND NOT gone "
+                f"AND {context.work.many('source_key')}",
+                (number, context.work.values(keys)),
+            )
+        return [row[0] for row in rows]
 
     def absent(self) -> None:
         """After a complete reading: who was not seen; see design.md, idea 4."""

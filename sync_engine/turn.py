@@ -20,6 +20,7 @@ from mappings.canonical.schema import fields_of
 from sync_engine.context import BATCH, Context, chunks
 from sync_engine.memberships import Touched
 from sync_engine.nodes import KEY_COLUMNS, KEYED, WITH_KEYS, keys_of
+from sync_engine.parting import part_holders
 from sync_engine.retention import ADDING, referrers
 
 
@@ -102,6 +103,7 @@ class Turn:
         if self.undone is not None and self.forms:
             self._keep_changed()
         self._settle()
+        part_holders(self.context)
         self._concern()
         if self.undone is not None and self.forms:
             self._tell_rest(self.undone)
@@ -201,7 +203,11 @@ class Turn:
         work = self.context.work
         found = [Move(*row) for row in work.execute(f"SELECT {', '.join(_MOVE)} FROM w_move")]
         work.execute("DELETE FROM w_move")
-        self.moves += [move for move in found if move.node in only]
+        self.moves += [
+            move
+            for move in found
+            if move.node in only or (move.entity in KEYED and None not in (move.before, move.to))
+        ]  # and what went along with these
         waiting = [move for move in self.moves if move.to is None]
         while waiting:
             more = []
@@ -556,49 +562,3 @@ _MOVE = ("koppeling_id", "entity", "source_key", "before_id", "to_id", "since_ru
 
 def _row(move: Move) -> tuple[object, ...]:
     return (*move.node, move.before, move.to, move.since_run, move.rule)
-
-
-def prepare(context: Context, *, acting: bool) -> None:
-    """Make (or empty) the temporary tables of a turn; without one nothing is restored.
-
-    Args:
-        context: of the run.
-        acting: it carries out an act.
-    """
-    work = context.work
-    blob = work.blob_type
-    node = "koppeling_id INTEGER, entity TEXT, source_key TEXT"
-    work.temp_table(
-        "w_restore",
-        f"shadow_id BIGINT PRIMARY KEY, {node}, former_fp {blob}, gone BOOLEAN, "
-        f"former_run INTEGER, held DATE, form {blob}, along BOOLEAN",
-        index=["(koppeling_id, entity, source_key)"],
-    )
-    if not acting:
-        return
-    work.temp_table(
-        "w_move",
-        f"{node}, before_id BIGINT, to_id BIGINT, since_run INTEGER, rule TEXT, "
-        "PRIMARY KEY (koppeling_id, entity, source_key)",
-        index=["(to_id)", "(before_id)"],
-    )
-    work.temp_table("w_going", "core_id BIGINT PRIMARY KEY, entity TEXT, survivor_id BIGINT")
-    work.temp_table("w_kept", "core_id BIGINT PRIMARY KEY")
-    work.temp_table("w_chosen", "entity TEXT, source_key TEXT")
-    work.temp_table("w_unlinked", node)
-    work.temp_table("w_rule", f"{node}, rule TEXT")
-    work.temp_table("w_turned", f"{node}, PRIMARY KEY (entity, koppeling_id, source_key)")
-    work.temp_table(
-        "w_turned_key",
-        f"digest {blob}, {node}, kind TEXT, core_id BIGINT",
-        index=["(digest)", "(core_id)"],
-    )
-    work.temp_table("w_unalias", "core_id BIGINT PRIMARY KEY")
-    work.temp_table("w_chain", "core_id BIGINT PRIMARY KEY")
-    work.temp_table("w_remove", "core_id BIGINT PRIMARY KEY, entity TEXT")
-    work.temp_table(
-        "w_back",
-        "member_id INTEGER PRIMARY KEY, of_groep BIGINT, groep_id BIGINT, rol TEXT, "
-        "persoon_id BIGINT, geldig_van DATE, geldig_tot DATE, tot_afgeleid BOOLEAN, "
-        "beeindigd BOOLEAN, since_run INTEGER",
-    )

@@ -174,6 +174,7 @@ def case_split(
 ) -> None:
     """Decide that a record is not the one that it is linked to: it becomes one of its own."""
     from console.acts import act
+    from sync_engine.decisions import check_decision
     from sync_engine.nearby import checked_entity
     from sync_engine.options import Decision, Kind, Options, Verdict
 
@@ -181,6 +182,7 @@ def case_split(
     must_ask(out, yes=yes)
     with open_hub(config, debug=debug) as hub:
         decision = Decision(Verdict.SPLIT, checked_entity(entity), record)
+        check_decision(hub, source, decision)
         options = Options(kind=Kind.DECIDE, decision=decision, why=why, operator=operator_name())
         raise typer.Exit(act(out, hub, source, options, yes=yes, question="Losmaken?"))
 
@@ -278,11 +280,12 @@ def _decide(
     yes: bool,
 ) -> None:
     from console.acts import act
-    from sync_engine.decisions import record_of_case
+    from sync_engine.decisions import check_decision, record_of_case
     from sync_engine.options import Decision, Kind, Options
 
     case = record_of_case(hub, case_id)
     decision = Decision(verdict, case.entity, case.source_key, core_id=core_id, case_id=case_id)
+    check_decision(hub, case.koppeling, decision)
     options = Options(kind=Kind.DECIDE, decision=decision, why=why, operator=operator_name())
     question = f"Zaak {case_id} zo beslissen?"
     raise typer.Exit(act(out, hub, case.koppeling, options, yes=yes, question=question))

@@ -7,6 +7,7 @@ psycopg is imported only where it is needed: it would double the time to start o
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -26,6 +27,20 @@ UNREACHABLE_ADVICE = (
     "De database is niet bereikbaar. Controleer of zij draait en of de plaats en de rechten in de "
     "instellingen kloppen."
 )
+FULL_ADVICE = (
+    "De schijf waarop de database staat is vol. Er is niets half gedaan: wat niet af was, is "
+    "teruggedraaid. Maak ruimte vrij (oude reservekopieën, logs) en draai het daarna opnieuw."
+)
+UNWRITABLE_ADVICE = (
+    "In het bestand van de database, of in de map waarin het staat, kan niet geschreven worden. Er "
+    "is niets half gedaan. Controleer de plaats in de instellingen, geef de gebruiker onder wie "
+    "Koppelhub draait schrijfrechten op het bestand én op zijn map, en draai het daarna opnieuw."
+)
+READ_ONLY_ADVICE = (
+    "In deze database kan niet geschreven worden: de server staat op alleen-lezen (een reserve?). "
+    "Er is niets half gedaan. Laat de instellingen naar de hoofdserver wijzen en draai het daarna "
+    "opnieuw."
+)
 LOGIN_ADVICE = (
     "De database weigert de aanmelding. Controleer de gebruiker en het wachtwoord in de "
     "instellingen."
@@ -35,7 +50,10 @@ _BUSY_STATES = frozenset({"55P03", "40P01", "40001"})
 _BUSY_NAMES = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _PASSING_STATES = ("08", "57P", "53300")
 """Connection lost or not made, a server that stops or starts, too many connections."""
-_UNREACHABLE_NAMES = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_FULL")
+_FULL = frozenset({"SQLITE_FULL", "53100"})
+_READ_ONLY_STATE = "25006"
+_UNWRITABLE_NAMES = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")
+_FULL_NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def driver_errors() -> tuple[type[Exception], ...]:
@@ -118,10 +136,28 @@ def store_error(error: BaseException, *, doing: str) -> StoreError:
     postgres = _of_postgres(error)
     broken = postgres is not None and type(error).__name__ == "OperationalError"
     state = "" if postgres is None else postgres.sqlstate or ("08" if broken else "")
+    if _FULL & {name, state}:
+        return StoreError(message, advice=FULL_ADVICE)
+    if name.startswith(_UNWRITABLE_NAMES):
+        return StoreError(message, advice=UNWRITABLE_ADVICE)
+    if state == _READ_ONLY_STATE:
+        return StoreError(message, advice=READ_ONLY_ADVICE)
     passes = state.startswith(_PASSING_STATES)
-    if passes or name.startswith(_UNREACHABLE_NAMES) or state.startswith(("57", "28", "3D")):
+    if passes or name.startswith("SQLITE_IOERR") or state.startswith(("57", "28", "3D")):
         return StoreError(message, advice=UNREACHABLE_ADVICE, retryable=passes)
     return StoreError(message)
+
+
+def file_error(error: OSError, *, doing: str) -> StoreError:
+    """The StoreError that stands for a file or folder that cannot be made or written.
+
+    Args:
+        error: what the system said.
+        doing: what cannot be done, in words of this code.
+    """
+    full = error.errno in _FULL_NUMBERS
+    advice = FULL_ADVICE if full else UNWRITABLE_ADVICE
+    return StoreError(f"{doing}: {error.strerror}", advice=advice)
 
 
 def guarded(doing: str, call: Callable[[], T]) -> T:

@@ -22,7 +22,7 @@ from config.clock import Clock, SystemClock
 from sync_engine.errors import RunActiveError, StoreError
 from sync_engine.store.dialect import Dialect
 from sync_engine.store.engine import Store
-from sync_engine.store.failures import UNREACHABLE_ADVICE
+from sync_engine.store.failures import file_error
 from sync_engine.store.work import Work
 
 _POLL: Final = timedelta(milliseconds=20)
@@ -145,8 +145,7 @@ def open_lock(path: Path) -> int:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
-        message = f"the lock file cannot be opened: {exc.strerror}"
-        raise StoreError(message, advice=UNREACHABLE_ADVICE) from exc
+        raise file_error(exc, doing="the lock file cannot be opened") from exc
 
 
 def _locked(descriptor: int, *, wait: timedelta, clock: Clock) -> bool:
@@ -159,8 +158,7 @@ def _locked(descriptor: int, *, wait: timedelta, clock: Clock) -> bool:
                 return False
             clock.sleep(_POLL)
         except OSError as exc:
-            message = f"the lock cannot be asked: {exc.strerror}"
-            raise StoreError(message, advice=UNREACHABLE_ADVICE) from exc
+            raise file_error(exc, doing="the lock cannot be asked") from exc
         else:
             return True
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from sync_engine.errors import StoreError
 from sync_engine.store.engine import Store
-from sync_engine.store.failures import UNREACHABLE_ADVICE
+from sync_engine.store.failures import file_error
 from sync_engine.store.locks import advisory_key, lock_file, open_lock
 from sync_engine.store.work import Work
 
@@ -88,8 +88,7 @@ class _Files(Shared):
             if value is not None:
                 _write(descriptor, f"{name}\n{value}\n")
         except OSError as exc:
-            message = f"shared state cannot be written: {exc.strerror}"
-            raise StoreError(message, advice=UNREACHABLE_ADVICE) from exc
+            raise file_error(exc, doing="shared state cannot be written") from exc
         finally:
             os.close(descriptor)
         return answer

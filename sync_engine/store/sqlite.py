@@ -21,7 +21,7 @@ import msgspec
 
 from sync_engine.errors import StoreError
 from sync_engine.store.dialect import Dialect, checked_name, json_list
-from sync_engine.store.failures import UNREACHABLE_ADVICE, guarded
+from sync_engine.store.failures import file_error, guarded
 from sync_engine.store.sessions import Session, Sessions
 from sync_engine.store.values import teach_sqlite
 from sync_engine.store.work import CLOSED, FETCH_ROWS, Params, Row, Work
@@ -50,11 +50,10 @@ def create_file(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        return
     except OSError as exc:
-        message = f"the database file cannot be made: {exc.strerror}"
-        raise StoreError(message, advice=UNREACHABLE_ADVICE) from exc
+        if isinstance(exc, FileExistsError) and path.parent.is_dir():
+            return
+        raise file_error(exc, doing="the database file cannot be made") from exc
 
 
 def configure(connection: sqlite3.Connection) -> None:

@@ -35,13 +35,13 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
         yield Shell(line)
 
 
-def insert(shell: Shell, message: str, body: str) -> None:
+def insert(shell: Shell, message: str, body: str, *, koppeling: str = KERN) -> None:
     """What the application writes into the table."""
     shell.line.query(
         "INSERT INTO kern_inbox (message_id, koppeling, resource, key, action, body) "
         "VALUES (?, ?, 'leerling', 'l1', 'put', ?)",
         message,
-        KERN,
+        koppeling,
         body,
     )
 
@@ -92,6 +92,17 @@ def test_inbox_says_what_waits_and_what_was_refused_and_why(shell: Shell) -> Non
     assert "gisteren" not in said.out
     (left,) = shell("inbox", "--json").data
     assert (left["waiting"], left["messages"], len(left["refused"])) == (0, 1, 1)
+
+
+def test_a_message_for_a_koppeling_that_there_is_not_is_told(shell: Shell) -> None:
+    insert(shell, "t1", '{"achternaam": "Zoek"}', koppeling="knr")
+    insert(shell, "t2", '{"achternaam": "Goed"}')
+    assert "wachten in kern_inbox: 1" in shell("inbox").out
+    assert shell("sync", "--source", KERN).code == 0
+    said = shell("inbox")
+    assert said.code == 1
+    assert "Rijen zonder koppeling" in said.out
+    assert "the nearest is kern" in said.out
 
 
 def test_an_inbox_with_nothing_refused_is_well(shell: Shell) -> None:

@@ -6,9 +6,10 @@ decided of a record goes before what its keys tell, as long as these are what th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from types import MappingProxyType
 from typing import Any
 
 from tests.property.history import At, Claim, History, Node, Reading
@@ -64,12 +65,16 @@ class Acts(Oracle):
         """A record is that of another, one of its own, or none; what it says is accepted."""
         told = {n for n in self.received if self._names(n, node)} - self.core.keys()
         waiting = told if node not in self.core else set()
+        before = dict(self.core)
         if verdict in {"create", "split"}:
             self.core.pop(node, None)
             self.core[node] = node
         elif verdict == "link":
             self.core[node] = self.core[target]
-        self._settle(verdict, {node}, node[0], *waiting)
+        if before.get(node) not in (None, self.core.get(node)):
+            self._part(node, before)
+        parted = {node: before[node]} if verdict == "split" else {}
+        self._settle(verdict, {node}, node[0], *waiting, parted=parted)
 
     def merge(self, source: str, one: Node, other: Node) -> None:
         """Two core records are one, by an act at a source: the younger becomes the older."""
@@ -84,13 +89,21 @@ class Acts(Oracle):
         none = self.last - self.core.keys()
         self._restore(past)
         self.accepted = {n: claims for n, claims in self.accepted.items() if n in self.core}
-        self.decided, self.apart = past.decided, past.apart
+        self.decided, self.apart, self.parted = past.decided, past.apart, past.parted
         self.refers |= {n: {"anew": True} for n in self.last if n[0] == source}
         self._act(source, none)
 
-    def _settle(self, verdict: str, nodes: set[Node], source: str, *waiting: Node) -> None:
+    def _settle(
+        self,
+        verdict: str,
+        nodes: set[Node],
+        source: str,
+        *waiting: Node,
+        parted: Mapping[Node, Node] = MappingProxyType({}),
+    ) -> None:
         """Remember it. Of what had not been accepted it answers for the keys of now alone."""
         self.apart -= nodes
+        self.parted = {n: one for n, one in self.parted.items() if n not in nodes} | {**parted}
         self.apart |= nodes if verdict in {"create", "split"} else set()
         self.decided, self.last = self.decided | dict.fromkeys(nodes, (verdict, None)), nodes
         with self._proposed():
@@ -99,6 +112,22 @@ class Acts(Oracle):
         with self._proposed():
             for node in {n for n in new if n[0] == source}:
                 self.decided[node] = verdict, self._keys(node, source)
+
+    def _part(self, moved: Node, before: dict[Node, Node]) -> None:
+        """What was one with what is of others, for whom it is of was one with them, is no more."""
+        said = {n: self._said(n, self.accepted) for n in self.core}
+        hangs = [n for n in sorted(self.core) if moved in said[n].values()]
+        now = {n: self._keys(n, "") for n in hangs}
+        after, self.core = self.core, before
+        hangs = [n for n in hangs if not now[n] & self._keys(n, "")]
+        self.core = after
+        for one in {self.core[n] for n in hangs}:
+            leave = [n for n in self.core if self.core[n] == one and n in hangs]
+            stay = [n for n in self.core if self.core[n] == one and n not in hangs]
+            if stay:
+                self.core = {n: was for n, was in self.core.items() if n not in leave}
+                self.core |= dict.fromkeys(stay, stay[0]) | dict.fromkeys(leave, leave[0])
+                self.shown[stay[0]] = self.shown.pop(one)
 
     def _act(self, source: str, nodes: set[Node]) -> None:
         self.only = nodes | {("", "", "")}

@@ -40,6 +40,7 @@ class Identity:
         self.merged: set[Node] = set()  # of core records that turned out to be one
         self.only: set[Node] | None = None  # that is judged; all of a source, unless somebody acts
         self.apart: set[Node] = set()  # of which a person made a record of its own
+        self.parted: dict[Node, Node] = {}  # from whom, of those that were one with others
 
     def _correlate(self, source: str, entity: str, whole: set[Node]) -> None:
         """Judge what is new, or not accepted yet: equal keys join, a likeness is a case.
@@ -78,6 +79,8 @@ class Identity:
             start = max(span.get("geldig_van") or "" for span in spans)
             if start >= min(span.get("geldig_tot") or "9" for span in spans):
                 equal.discard("inschrijving")  # not at one time
+            if one != own and self._is_parted(node, one, keys):
+                continue
             if equal - LOOSE or (equal and other not in mine and one not in twins):
                 found.add(one)
         group = {n for n, one in self.core.items() if one in found} - {node}
@@ -98,6 +101,16 @@ class Identity:
             oldest = next((n for n in self.core if n in found), node)
             self.core |= dict.fromkeys([node, *group], oldest)
             self.merged |= {node, *group} if len(found) > 1 else set()
+
+    def _is_parted(self, node: Node, one: Node, keys: set[tuple[str, Any]]) -> bool:
+        """Whether a person parted a node from others, and none of its new keys is theirs."""
+        own = self.core.get(node)
+        pairs = [
+            {self.core.get(n), self.core.get(other, other)} for n, other in self.parted.items()
+        ]
+        theirs: set[tuple[str, Any]] = set()
+        theirs = theirs.union(*(self._keys(n, node[0]) for n in self._group(one)))
+        return {own, one} in pairs and not (keys - self._keys(node, "")) & theirs
 
     def _alike(self, node: Node, one: Node) -> bool:
         """Whether a person has the name and birth date of one; a guardian a contact and a child."""

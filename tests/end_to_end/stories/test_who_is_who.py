@@ -5,6 +5,7 @@ from __future__ import annotations
 from fixtures.school.keys import synthetic_bsn
 from sector.identifiers import elfproef
 from tests.support.coredump import differences
+from tests.support.lines import KOPPELING
 from tests.support.story import Story
 
 CORRECT, LATER = synthetic_bsn(4_000_001), synthetic_bsn(4_000_002)
@@ -173,6 +174,35 @@ def test_a_wrong_merge_is_taken_back_without_loss(story: Story) -> None:
     story.types("case", "lift", str(decision["act"]), "--why", "toch twee kinderen", stdin="y\n")
     assert story.hub_key(story.number(one)) != story.hub_key(story.number(other))
     assert differences(before, story.core()) == {}
+    story.calm()
+
+
+def test_who_was_wrongly_joined_is_parted_and_stays_so_for_both(story: Story) -> None:
+    """Two children were taken for one by their number; the helpdesk parts them."""
+    child = story.child(4)
+    key, number = story.hub_key(story.number(child)), story.number(child)
+    relations = ("verzorger_relatie", "leerling_id = ?", story.core_id(key))
+    guardians = len(story.rows(*relations))
+    assert guardians
+    second = story.mistakes.enrol_again(child, 0, without=("eckid",))
+    story.night()
+    assert story.links(key) == sorted([story.uuid(child), story.uuid(second)])
+
+    split = ("case", "split", "--source", KOPPELING, "--record", story.uuid(second))
+    story.types(*split, "--why", "twee kinderen", "--yes")
+    other = story.key_of(story.uuid(second))
+    assert other not in {None, key}
+    for _ in range(2):
+        assert len(story.rows(*relations)) == guardians
+        assert len(story.rows(*relations[:2], story.core_id(str(other)))) == guardians
+        assert len(story.enrolments(key)) == len(story.enrolments(str(other))) == 1
+        story.night()
+    story.changes.patch(story.uuid(child), achternaam="Zomerdijk")
+    assert story.night()["applied"] == {"leerling.change": 1}
+    assert story.cases() == []
+    tried = story.asks("correlation", "try", "--source", KOPPELING)
+    assert not {story.uuid(child), story.uuid(second)} & {r["source_key"] for r in tried["records"]}
+    assert story.told(key, "leerlingnummer")["value"] == number
     story.calm()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.school.keys import synthetic_bsn
 from mappings.canonical.fields import Entity
 from sync_engine.cases import each_case
 from sync_engine.find import hub_key
@@ -248,3 +249,52 @@ def test_two_sources_that_disagree_are_told_field_by_field(store: Store, tmp_pat
         closed = desk("case", "close", str(case["id"]), "--why", "x", "--yes")
         assert "sluit vanzelf zodra de bronnen hetzelfde zeggen" in closed.err
     made.close()
+
+
+@pytest.fixture
+def linked(store: Store, tmp_path: Path) -> Iterator[Desk]:
+    """A case of a record that is linked: it got the BSN of another pupil."""
+    made = bench(store, tmp_path, sources=2)
+    first, second = made.sources.values()
+    for number, key in enumerate("ab", start=1):
+        first.put(Entity.LEERLING, key, achternaam=f"Naam{number}", bsn=synthetic_bsn(number))
+    second.put(Entity.LEERLING, "x y", achternaam="Naam1", bsn=synthetic_bsn(1))
+    made.sync("s0")
+    made.sync("s1")
+    second.put(Entity.LEERLING, "x y", achternaam="Naam1", bsn=synthetic_bsn(2))
+    made.sync("s1")
+    with desk_of(made) as found:
+        yield found
+    made.close()
+
+
+@pytest.mark.parametrize("verdict", ["create", "ignore"])
+def test_who_is_linked_is_not_made_nor_ignored_and_no_run_begins(
+    linked: Desk, verdict: str
+) -> None:
+    number, before = opened(linked), linked.bench.query("SELECT COUNT(*) FROM run")
+    said = linked("case", verdict, number, "--yes")
+    assert (said.code, said.out) == (4, "")
+    assert pupil(linked) in said.err
+    assert "`koppelhub case split --source s1 --record 'x y'`" in said.err
+    assert f"`koppelhub case show {number}`" in said.err
+    assert linked.bench.query("SELECT COUNT(*) FROM run") == before
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--source", "s1", "--record", "nope"), "geen leerling met deze bronsleutel. Neem"),
+        (("--source", "s0", "--record", "g"), "Het is een groep: geef --entity groep."),
+        (("--source", "s1", "--record", "x"), "`koppelhub case list --source s1`"),
+        (("--source", "s0", "--record", "b"), "Er is niets te doen"),
+    ],
+)
+def test_what_cannot_be_parted_is_told_before_any_run(
+    desk: Desk, options: tuple[str, ...], told: str
+) -> None:
+    before = desk.bench.query("SELECT COUNT(*) FROM run")
+    said = desk("case", "split", *options, "--yes")
+    assert (said.code, said.out) == (4, "")
+    assert told in said.err
+    assert desk.bench.query("SELECT COUNT(*) FROM run") == before

@@ -16,6 +16,8 @@ from mappings.canonical.fields import Entity
 from mappings.canonical.schema import fields_of
 from sync_engine.adoption import AdoptionReport, adopt
 from sync_engine.adoption_file import Lines
+from sync_engine.decisions import koppeling_of_act
+from sync_engine.errors import SyncError
 from sync_engine.options import Decision, Kind, Verdict
 from sync_engine.outcome import RunReport
 from sync_engine.store.engine import Store
@@ -312,6 +314,21 @@ def test_a_person_merges_a_double_and_that_answers_its_case(kern: KernBench) -> 
     assert cores(kern) == [4, 5]
 
 
+def test_a_decision_that_there_is_not_names_the_nearest_beside_those_of_an_adoption(
+    kern: KernBench,
+) -> None:
+    for core_id in (4, 5):
+        stand(kern.bench, L, core_id, achternaam="Voorbeeld", roepnaam="J", geboortedatum=BORN)
+    adopted(kern, file=lines(number(4, "12"), number(5, "12")))  # keeps them apart, as no act
+    with pytest.raises(SyncError) as none:
+        koppeling_of_act(kern.bench.hub, 99)
+    assert none.value.advice.startswith("Er is er nog geen.")
+    merged(kern, 4, 5)  # one act of two rows
+    with pytest.raises(SyncError, match="there is no decision 99") as found:
+        koppeling_of_act(kern.bench.hub, 99)
+    assert found.value.advice.startswith(f"De dichtstbijzijnde die er zijn: {act_of(kern)}. ")
+
+
 def merged(kern: KernBench, one: int, other: int) -> RunReport:
     decision = Decision(Verdict.MERGE, L, core_id=one, other=other)
     return kern.bench.sync(KERN, kind=Kind.DECIDE, decision=decision, operator="test")
@@ -387,6 +404,65 @@ def test_the_application_goes_on_with_the_id_as_its_key(kern: KernBench) -> None
     kern.bench.sync(KERN)
     found = kern.bench.query("SELECT id, achternaam, geboorteplaats FROM leerling")
     assert found == [(4, "Nieuw", "Zwolle")]
+
+
+def ends(kern: KernBench) -> dict[int, bool]:
+    """Core id → whether the pupil has left."""
+    return {
+        n: end is not None for n, end in kern.bench.query("SELECT id, geldig_tot FROM leerling")
+    }
+
+
+@pytest.mark.parametrize("kind", [Kind.DELTA, Kind.FULL])
+def test_an_adopted_record_that_the_application_deletes_is_closed_at_the_next_run(
+    kern: KernBench, kind: Kind
+) -> None:
+    for core_id, name in ((4, "Weg"), (5, "Blijft")):
+        stand(kern.bench, L, core_id, achternaam=name, geboortedatum=BORN)
+    adopted(kern)
+    kern.bench.sync(KERN)
+    kern.insert("leerling", "4", "d2", action="delete")
+    before = core_rows(kern.bench)
+    seen = kern.bench.sync(KERN, kind=kind, dry=True)
+    assert core_rows(kern.bench) == before
+    done = kern.bench.sync(KERN, kind=kind)
+    assert seen.steps == done.steps
+    assert sum(reading.gone for reading in done.readings) == 1
+    assert ends(kern) == {4: True, 5: False}
+    again = kern.bench.sync(KERN)
+    assert (again.steps, sum(reading.gone for reading in again.readings)) == ({}, 0)
+
+
+def test_an_adopted_record_that_was_deleted_comes_back_when_the_application_says_so(
+    kern: KernBench,
+) -> None:
+    stand(kern.bench, L, 4, achternaam="Weg", geboortedatum=BORN)
+    adopted(kern)
+    kern.drop("leerling", "4")
+    kern.bench.sync(KERN)
+    assert ends(kern) == {4: True}
+    kern.say("leerling", "4", achternaam="Terug")
+    kern.bench.sync(KERN, kind=Kind.DELTA)
+    assert kern.pupils() == {"4": ("Terug", True)}
+    kern.drop("leerling", "4")
+    kern.bench.sync(KERN, kind=Kind.DELTA)
+    assert ends(kern) == {4: True}
+
+
+def test_an_adopted_record_that_was_deleted_stays_where_another_source_has_it(
+    kern: KernBench,
+) -> None:
+    stand(kern.bench, L, 4, achternaam="Oud", geboortedatum=BORN)
+    adopted(kern, file=lines(number(4, "12")))
+    for key, text in (("u4", "12"), *((f"x{n}", str(100 + n)) for n in range(6))):
+        deliver(kern, key, achternaam="Nieuw", geboortedatum=BORN, leerlingnummer=text)
+    kern.bench.sync("s0")
+    kern.drop("leerling", "4")
+    kern.bench.sync(KERN)
+    assert ends(kern)[4] is False
+    kern.bench.sources["s0"].remove(L, "u4")
+    kern.bench.settle("s0")
+    assert ends(kern)[4] is True
 
 
 def test_new_records_never_take_the_number_of_one_that_stands_there(kern: KernBench) -> None:

@@ -379,3 +379,111 @@ def test_who_comes_to_an_inschrijving_that_moved_is_not_taken_for_its_former_pup
     found: dict[int, int] = dict(bench.query("SELECT id, leerling_id FROM inschrijving"))
     assert found[bench.core(Entity.INSCHRIJVING, "j")] == one
     assert found[bench.core(Entity.INSCHRIJVING, "i", "s1")] == other
+
+
+def entered_twice(make: Make) -> Bench:
+    """A pupil in two records of one source, joined by her number; a guardian of both."""
+    bench = make(2)
+    source = bench.sources["s0"]
+    source.put(Entity.VESTIGING, "v", naam="Haven", vestigingsnummer="99XX01")
+    source.put(Entity.VERZORGER, "m", achternaam="Jansen")
+    for key in ("a", "b"):
+        source.put(Entity.LEERLING, key, **PUPIL, leerlingnummer="123")
+        source.put(Entity.VERZORGER_RELATIE, f"m/{key}", verzorger="m", leerling=key)
+        source.put(Entity.INSCHRIJVING, f"i{key}", leerling=key, vestiging="v")
+    bench.settle(rounds=1)
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(1,)]
+    assert bench.query("SELECT COUNT(*) FROM verzorger_relatie") == [(1,)]
+    return bench
+
+
+def holders(bench: Bench, table: str = "verzorger_relatie") -> list[int]:
+    """Of whom the rows of a table are."""
+    return [row[0] for row in bench.query(f"SELECT leerling_id FROM {table} ORDER BY 1")]
+
+
+def test_who_parts_leaves_the_other_what_is_the_others(make: Make) -> None:
+    bench = entered_twice(make)
+    before = core(bench)
+    pupil = bench.core(Entity.LEERLING, "a")
+    assert decide(bench, Verdict.SPLIT, "b").error == ""
+    other = bench.core(Entity.LEERLING, "b")
+    assert holders(bench) == [pupil, other]
+    for key, of in (("m/a", pupil), ("m/b", other)):
+        row = bench.core(Entity.VERZORGER_RELATIE, key)
+        assert bench.query(f"SELECT leerling_id FROM verzorger_relatie WHERE id = {row}") == [(of,)]
+    assert holders(bench, "inschrijving") == [pupil, other]
+    after = core(bench)
+    bench.settle()
+    assert core(bench) == after
+    assert bench.cases() == []
+    assert lift(bench, act_of(bench)).error == ""
+    assert {**core(bench), "alias": ()} == {**before, "alias": ()}
+    bench.settle()
+    assert holders(bench) == [pupil]
+
+
+def test_what_became_one_by_a_merge_parts_when_it_is_taken_back(make: Make) -> None:
+    bench = make(2)
+    source = bench.sources["s0"]
+    source.put(Entity.VERZORGER, "m", achternaam="Jansen")
+    for key in ("a", "b"):
+        source.put(Entity.LEERLING, key, achternaam="Jansen", roepnaam=key)
+        source.put(Entity.VERZORGER_RELATIE, f"m/{key}", verzorger="m", leerling=key)
+    bench.settle(rounds=1)
+    one, two = bench.core(Entity.LEERLING, "a"), bench.core(Entity.LEERLING, "b")
+    decide(bench, Verdict.MERGE, core_id=one, other=two)
+    bench.settle(rounds=1)
+    assert holders(bench) == [one]
+    assert lift(bench, act_of(bench)).error == ""
+    assert holders(bench) == [one, two]
+    bench.settle()
+    assert holders(bench) == [one, two]
+
+
+def test_who_becomes_another_takes_only_his_own_along(make: Make) -> None:
+    bench = entered_twice(make)
+    source = bench.sources["s0"]
+    source.put(Entity.LEERLING, "c", achternaam="Vos")
+    source.put(Entity.VERZORGER_RELATIE, "m/c", verzorger="m", leerling="c")
+    bench.sync("s0")
+    one, third = bench.core(Entity.LEERLING, "a"), bench.core(Entity.LEERLING, "c")
+    assert decide(bench, Verdict.LINK, "b", core_id=third).error == ""
+    bench.settle(rounds=1)
+    assert holders(bench) == [one, third]
+    assert lift(bench, act_of(bench)).error == ""
+    bench.settle()
+    assert holders(bench) == [one, third]
+    assert bench.core(Entity.VERZORGER_RELATIE, "m/b") == bench.core(
+        Entity.VERZORGER_RELATIE, "m/a"
+    )
+
+
+@pytest.mark.parametrize("source", ["s0", "s1"])
+def test_a_split_holds_for_the_record_that_stayed_too(make: Make, source: str) -> None:
+    bench = make(2)
+    for name, key in (("s0", "a"), (source, "b")):
+        bench.sources[name].put(Entity.LEERLING, key, **PUPIL, bsn=synthetic_bsn(1))
+        bench.sync(name)
+    decide(bench, Verdict.SPLIT, "b", source)
+    bench.sources["s0"].put(
+        Entity.LEERLING, "a", **PUPIL | {"achternaam": "Bos"}, bsn=synthetic_bsn(1)
+    )
+    bench.settle()
+    assert bench.cases() == []
+    assert sorted(bench.query("SELECT achternaam FROM leerling")) == [("Bos",), ("Jansen",)]
+    lift(bench, act_of(bench), source)
+    bench.settle()
+    assert bench.query("SELECT COUNT(*) FROM leerling") == [(1,)]
+
+
+def test_a_new_number_asks_again_of_two_who_were_parted(make: Make) -> None:
+    bench = make(2)
+    source = bench.sources["s0"]
+    for key, bsn in (("a", {}), ("b", {"bsn": synthetic_bsn(1)})):
+        source.put(Entity.LEERLING, key, **PUPIL, leerlingnummer="123", **bsn)
+    bench.settle(rounds=1)
+    decide(bench, Verdict.SPLIT, "b")
+    source.put(Entity.LEERLING, "a", **PUPIL, leerlingnummer="123", bsn=synthetic_bsn(1))
+    bench.settle(rounds=1)
+    assert [row[2:4] for row in bench.cases()] == [("a", "match")]

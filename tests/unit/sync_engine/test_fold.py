@@ -117,7 +117,12 @@ def test_who_was_gone_is_not_opened_again_when_his_scope_ends() -> None:
     for claims in ((ended,), (ended, twice)):
         result = folded(*claims)
         assert (result.closed, result.end) == (True, folded(gone).end)
-    assert not folded(msgspec.structs.replace(ended, adopted=True)).closed
+    stood = msgspec.structs.replace(ended, adopted=True, gone=False)
+    assert not folded(stood).closed
+    deleted = msgspec.structs.replace(stood, gone=True)  # the application itself said so
+    assert folded(deleted).closed
+    assert folded(deleted, claim("c", ended=True)).closed
+    assert not folded(deleted, msgspec.structs.replace(stood, shadow_id=3)).closed
     assert folded(twice, claim("c", gone=True, roepnaam="nu")).closed
 
 

@@ -11,7 +11,7 @@ import pytest
 from connectors.base import Action, FieldProblem, Message, Receipt
 from fixtures.school.keys import synthetic_bsn
 from sync_engine import purge
-from sync_engine.inbox import StoreInbox, inbox_state
+from sync_engine.inbox import StoreInbox, inbox_state, stray_state
 from sync_engine.options import Kind
 from sync_engine.store.engine import Store
 from tests.property.stores import DoomedStore, Killed
@@ -201,10 +201,33 @@ def test_killed_at_any_statement_each_row_is_taken_once_or_still_there(
         assert 0 < killed < 29
 
 
-def test_a_row_of_another_koppeling_is_left_alone(kern: KernBench) -> None:
-    kern.insert("leerling", "l1", "t1", koppeling="anders", body='{"achternaam": "A"}')
+def test_a_row_of_another_inbox_is_left_alone(kern: KernBench) -> None:
+    kern.bench.query("INSERT INTO koppeling (tenant_id, name, system) VALUES (1, 'k2', 'kern')")
+    kern.insert("leerling", "l1", "t1", koppeling="k2", body='{"achternaam": "A"}')
     kern.bench.sync(KERN)
-    assert len(rows(kern)) == 1
+    ((message, fault, body),) = rows(kern)
+    assert (message, fault) == ("t1", None)
+    assert body is not None
+    with kern.bench.hub.store.work() as work:
+        assert stray_state(work, [KERN], limit=10).waiting == 1
+
+
+@pytest.mark.parametrize("name", ["knr", "KERN ", "iets heel anders", "x" * 100_000])
+def test_a_row_that_names_no_koppeling_is_refused_and_told(kern: KernBench, name: str) -> None:
+    kern.insert("leerling", "l1", "t1", koppeling=name, body='{"achternaam": "A"}')
+    kern.insert("leerling", "l2", "t2", body='{"achternaam": "Goed"}')
+    with kern.bench.hub.store.work() as work:
+        assert stray_state(work, [KERN], limit=10).waiting == 1
+    kern.bench.sync(KERN)
+    ((message, fault, body),) = rows(kern)
+    assert (message, body) == ("t1", None)
+    assert str(fault).startswith("koppeling: there is none of that name; ")
+    assert str(fault).endswith(KERN)
+    assert kern.pupils() == {"l2": ("Goed", True)}
+    with kern.bench.hub.store.work() as work:
+        state = stray_state(work, [KERN], limit=10)
+    assert (state.koppeling, state.waiting) == ("", 0)
+    assert [row[1:] for row in state.refused] == [("t1", "leerling", fault)]
 
 
 def test_a_refused_row_is_tried_again_once_it_was_mended(kern: KernBench) -> None:

@@ -18,7 +18,7 @@ from sync_engine import pins, purge
 from sync_engine.cases import write_note
 from sync_engine.errors import RunActiveError
 from sync_engine.find import hub_key
-from sync_engine.options import Kind
+from sync_engine.options import Decision, Kind, Verdict
 from sync_engine.plans import read_plan
 from sync_engine.purge import PurgeReport
 from sync_engine.store.engine import Store
@@ -426,6 +426,23 @@ def test_runs_go_with_what_they_read_but_not_while_anything_names_them(made: Ben
     assert purged(made).rows["journal"] == 1
     assert made.query("SELECT achternaam FROM leerling") == [("Jansen",)]
     assert not made.sync("s0").steps
+
+
+def test_from_whom_a_record_was_parted_is_known_as_long_as_that_holds(made: Bench) -> None:
+    for source in made.sources.values():
+        source.put(Entity.LEERLING, "a", achternaam="Jansen", bsn=synthetic_bsn(1))
+    made.settle()
+    decision = Decision(Verdict.SPLIT, Entity.LEERLING, "a")
+    made.sync("s1", kind=Kind.DECIDE, decision=decision, why="x", operator="test")
+    made.later(TWO_YEARS)
+    purged(made)
+    made.sources["s0"].put(Entity.LEERLING, "a", achternaam="Bos", bsn=synthetic_bsn(1))
+    made.settle()
+    assert made.cases() == []
+    made.sync("s1", kind=Kind.DECIDE, lifted=1, operator="test")
+    made.later(TWO_YEARS)
+    purged(made)
+    assert made.query("SELECT * FROM former_link") == []
 
 
 def test_what_never_became_a_record_goes_too(made: Bench) -> None:

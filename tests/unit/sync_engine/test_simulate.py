@@ -330,6 +330,28 @@ def test_where_the_rules_would_move_or_join_is_told(make: Make) -> None:
     assert moved["y"] == (Answer.LINKED, "exact: eck_id", Change.MOVES)
 
 
+@pytest.mark.parametrize("parts", ["a", "b"])
+def test_who_was_parted_stays_so_from_either_side(make: Make, parts: str) -> None:
+    made = make()
+    for key in ("a", "b"):
+        put(made, "s1", Entity.LEERLING, key, **ANNA, leerlingnummer="123")
+    put(made, "s0", Entity.LEERLING, "c", achternaam="Vos", eck_id=ECK)
+    made.settle(rounds=1)
+    decide(made, Verdict.SPLIT, parts)
+    assert {r.change for r in ask(made).records} == {Change.SAME}
+    loose = ask(made, trial=Trial(frozenset({"decision"})))
+    assert Change.JOINS in {r.change for r in loose.records}
+
+
+def test_who_was_parted_from_a_record_of_another_source_stays_so(make: Make) -> None:
+    made = make()
+    for name in made.sources:
+        put(made, name, Entity.LEERLING, "a", **ANNA, eck_id=ECK)
+    made.settle(rounds=1)
+    decide(made, Verdict.SPLIT, "a")
+    assert {r.change for name in made.sources for r in ask(made, name).records} == {Change.SAME}
+
+
 def test_who_would_lose_a_record_and_whom_of_others_it_would_join_is_told(make: Make) -> None:
     made = make(3)
     put(made, "s0", Entity.LEERLING, "a", achternaam="Jansen", bsn=synthetic_bsn(1))
