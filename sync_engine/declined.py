@@ -55,7 +55,7 @@ class Declined:
     Attributes:
         op: what would become of it: create, change, close or reopen.
         key: the hub's own, empty for what the core does not have.
-        scope, resource, raw_key: where it stands in the source.
+        scope, resource, raw_key: where it stands in the source; `scope` as a report calls it.
         fields: field → [core, source], personal numbers masked, what is secret left out; references
             and members by the source's own keys. Empty where the record is on one side only, or
             where the core says the same by now.
@@ -164,7 +164,7 @@ def _told(context: Context, entity: Entity, rows: Sequence[Row]) -> Iterator[Dec
             op,
             "" if core_id is None else hub_key(core_id),
             key,
-            scope.key,
+            scope.label or scope.key,
             scope.resource,
             raw_key or "",
             fields,

@@ -326,8 +326,15 @@ def _slices(
 def _step_views(context: Context, plan_id: int, rows: Sequence[Row]) -> list[StepView]:
     pinned = _pinned(context.work, sorted({row[2] for row in rows if row[2] > 0}))
     called = _called(context.work, rows)
+    unmade = _unmade(context.work, plan_id, sorted({row[2] for row in rows}))
     opened = [
-        _opened(context, row, pinned.get(row[2], ()), called.get((row[1], row[2]), ""))
+        _opened(
+            context,
+            row,
+            pinned.get(row[2], ()),
+            called.get((row[1], row[2]), ""),
+            is_made=row[2] > 0 and row[2] not in unmade,
+        )
         for row in rows
     ]
     _label(context.work, opened, plan_id=plan_id)
@@ -396,25 +403,32 @@ def _label(work: Work, steps: Sequence[StepView], *, plan_id: int | None = None)
 
 
 def _unmade(work: Work, plan_id: int | None, numbers: Sequence[int]) -> set[int]:
-    """Those of these core ids that a plan would make and has not: they are given out anew."""
-    if plan_id is None:
+    """Those of these core ids that a plan would make and has not: they are given out anew.
+
+    Not of who stood in the core before (merged, or taken back): he comes back under his own.
+    """
+    if plan_id is None or not numbers:
         return set()
-    rows = work.execute(
-        "SELECT s.core_id FROM step s JOIN plan p ON p.id = s.plan_id WHERE s.plan_id = ? "
+    rows = work.execute(  # by core id: a plan may have very many steps
+        "SELECT s.core_id FROM step s JOIN plan p ON p.id = s.plan_id WHERE s.plan_id + 0 = ? "
         "AND s.op = 'create' AND NOT (p.applied AND s.state = 'planned') "
+        "AND NOT EXISTS (SELECT 1 FROM alias a WHERE a.core_id = s.core_id) "
+        "AND NOT EXISTS (SELECT 1 FROM step t JOIN plan q ON q.id = t.plan_id "
+        "WHERE t.core_id = s.core_id AND t.state = 'planned' AND q.applied) "
         f"AND {work.many('s.core_id')}",
         (plan_id, work.values(numbers)),
     )
     return {number for (number,) in rows}
 
 
-def _opened(context: Context, row: Row, pinned: tuple[str, ...], name: str) -> StepView:
+def _opened(
+    context: Context, row: Row, pinned: tuple[str, ...], name: str, *, is_made: bool
+) -> StepView:
     _, entity, core_id, source, op, state, held_for, digest, salt, change = row
     changes: dict[str, list[Json]] = {}
     if salt is not None:
         plain = context.cipher.person(salt).decrypt(bytes(change), b"step|%s" % digest)
         changes = {name: masked(name, pair) for name, pair in _decode(plain).items()}
-    is_made = core_id > 0 and (op != "create" or state == "applied")
     key = hub_key(core_id) if is_made else ""
     return StepView(entity, key, source, op, state, held_for, changes, pinned=pinned, name=name)
 

@@ -45,6 +45,8 @@ def test_a_run_is_undone_after_it_was_shown(shell: Shell) -> None:
     assert "geen verschil" not in differs.out
     assert "anders, teruggedraaid: leerling" in differs.out
     assert "bron zegt Verkeerd Getypt" in differs.out
+    for options, records in (((), 1), (("--school", "99XX"), 1), (("--entity", "vestiging"), 0)):
+        assert shell.of_source("diff", *options, "--json").data["declined_records"] == records
     nothing = shell("refused", "lift", "--source", KOPPELING, "--run", "999")
     assert (nothing.code, nothing.out) == (0, "Er is niets geweigerd.\n")
     refused = shell("refused", "list", "--json").data

@@ -17,6 +17,7 @@ from mappings.canonical.fields import Entity
 from sync_engine.actor import Actor, named_actor
 from sync_engine.cases import assign, colleagues, find_case
 from sync_engine.decisions import put_away
+from sync_engine.declined import declined
 from sync_engine.drift import drift
 from sync_engine.errors import NoRightError, SyncError
 from sync_engine.explain import explain
@@ -104,6 +105,17 @@ def test_the_store_shows_what_is_of_the_school_and_no_more(two: Pair) -> None:
     assert {claim.scope for reason in why.fields for claim in reason.claims} == {
         *("leerling/mijn", "leerling/ander")
     }
+    with two.hub.store.work() as work, work.transaction():  # as if a person had refused it all
+        work.execute(
+            "UPDATE shadow SET refused_run = (SELECT MAX(r.id) FROM run r "
+            "WHERE r.koppeling_id = shadow.koppeling_id)"
+        )
+    told = list(declined(hub, "samen"))
+    assert told
+    assert two.leaks(repr(told)) == []
+    assert len(told) < len(list(declined(two.hub, "samen")))
+    with two.hub.store.work() as work, work.transaction():
+        work.execute("UPDATE shadow SET refused_run = NULL")
     found = drift(hub, "samen", Options(dry=True, brins=(MINE,), operator="mies"), limit=99)
     assert {record.source_key for record in found.records} == {"specht"}
     # another koppeling of the other school comes to know one of his: he is seen whole still
