@@ -32,12 +32,12 @@ from sync_engine.fold import Json, Reference, fold
 from sync_engine.hub import Hub
 from sync_engine.hubkeys import key_number
 from sync_engine.matching import EXCHANGED
+from sync_engine.names import names_of
 from sync_engine.nearby import checked_field
 from sync_engine.nodes import load_nodes, lookup_links
 from sync_engine.options import Verdict
 from sync_engine.outbox.message_cases import MESSAGE, said
 from sync_engine.outbox.states import OPEN, State, listed
-from sync_engine.plans import names_of
 from sync_engine.pseudonym_cases import PSEUDONYM, pairs
 from sync_engine.rules import advice
 from sync_engine.store.work import Work

@@ -12,8 +12,9 @@ from sync_engine.context import Context
 from sync_engine.explain import Change, Explanation, FieldReason
 from sync_engine.find import hub_key
 from sync_engine.fold import Json
+from sync_engine.names import names_of
 from sync_engine.nodes import lookup_links
-from sync_engine.plans import labels_of, names_of
+from sync_engine.plans import labels_of
 from sync_engine.reach import ELSEWHERE
 
 

@@ -22,6 +22,7 @@ from sync_engine.flat import field_of, numbers_in, target_of
 from sync_engine.fold import Json
 from sync_engine.hub import Hub
 from sync_engine.hubkeys import NEW
+from sync_engine.names import names_of
 from sync_engine.nearby import near_numbers
 from sync_engine.reach import ELSEWHERE, seen_among
 from sync_engine.store.values import instant
@@ -455,31 +456,6 @@ def _labels(work: Work, named: Mapping[Entity, set[int]]) -> dict[tuple[Entity, 
         for target, numbers in named.items()
         for number, name in names_of(work, target, sorted(numbers)).items()
     }
-
-
-def names_of(work: Work, entity: Entity, cores: Sequence[int]) -> dict[int, str]:
-    """Core id → what people call that record, where it has a name."""
-    parts = _NAMES.get(entity)
-    if parts is None or not cores:
-        return {}
-    return {
-        number: " ".join(str(name) for name in names if name)
-        for number, *names in work.execute(
-            f"SELECT id, {parts} FROM {entity} WHERE {work.many('id')}", (work.values(cores),)
-        )
-    }
-
-
-_PERSON = "roepnaam, voorvoegsel, achternaam"
-_NAMES: dict[Entity, str] = {
-    Entity.LEERLING: _PERSON,
-    Entity.MEDEWERKER: _PERSON,
-    Entity.VERZORGER: "voorletters, voorvoegsel, achternaam",
-    Entity.GROEP: "naam",
-    Entity.VAK: "naam",
-    Entity.OPLEIDING: "naam",
-    Entity.VESTIGING: "naam",
-}
 
 
 # -- many ------------------------------------------------------------------------------------------
