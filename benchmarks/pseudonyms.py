@@ -27,10 +27,12 @@ from connectors.eckid.hashing import PRODUCTION_COST
 from connectors.protocols.rest import Limits
 from fixtures.sandbox.eckid import EckIdSandbox
 from fixtures.school.keys import synthetic_bsn
+from sync_engine.errors import StoreError
 from sync_engine.hub import Hub
 from sync_engine.linking import link_of
 from sync_engine.options import Options
 from sync_engine.runs import run
+from sync_engine.store.engine import Store
 
 PUPILS: Final = 2_500
 NEW: Final = PUPILS // 100
@@ -118,9 +120,9 @@ def _tell(hub: Hub, first: int, last: int) -> None:
 
 
 def prepare(root: Path) -> Path:
-    """An installation with all pupils and their ECK iDs; made once."""
+    """An installation with all pupils and their ECK iDs; made once for each schema."""
     folder = root / f"eckid-{PUPILS}"
-    if (folder / "complete").is_file():
+    if (folder / "complete").is_file() and _is_current(folder):
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     path = install(folder)
@@ -134,6 +136,15 @@ def prepare(root: Path) -> Path:
         hub.close()
     (folder / "complete").touch()
     return folder
+
+
+def _is_current(folder: Path) -> bool:
+    """Whether the database is of this release's schema."""
+    try:
+        Store.open(Settings.load(folder / "koppelhub.toml").database.resolve()).close()
+    except StoreError:
+        return False
+    return True
 
 
 def read(root: Path, name: str) -> dict[str, object]:
