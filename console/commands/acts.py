@@ -112,13 +112,20 @@ def case_link(
     debug: Debug = False,
 ) -> None:
     """Decide that the record of a case is this record of the core."""
-    from sync_engine.decisions import check_numbers, core_of_key, core_of_record, record_of_case
+    from sync_engine.decisions import (
+        check_numbers,
+        core_of_key,
+        core_of_record,
+        koppeling_of_core,
+        record_of_case,
+    )
     from sync_engine.options import Verdict
 
     out = Output(json=json)
     must_ask(out, yes=yes)
     with open_hub(config, debug=debug) as hub:
         core_id, record = core_of_key(to), record_of_case(hub, case_id)
+        koppeling_of_core(hub, record.entity, core_id)  # a key of nobody begins no run
         was = core_of_record(hub, record)
         if was is not None and not differ:
             check_numbers(hub, record.entity, was, core_id)
@@ -212,7 +219,7 @@ def case_merge(
         kind, cores = checked_entity(entity), (core_of_key(one), core_of_key(other))
         if cores[0] == cores[1]:
             raise typer.BadParameter("that is the key of one record, twice")
-        koppeling = koppeling_of_core(hub, kind, cores[0])
+        koppeling, _ = (koppeling_of_core(hub, kind, core_id) for core_id in cores)
         if not differ:
             check_numbers(hub, kind, *cores)
         decision = Decision(Verdict.MERGE, kind, core_id=cores[0], other=cores[1])

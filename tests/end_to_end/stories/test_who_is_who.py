@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fixtures.school.keys import synthetic_bsn
 from sector.identifiers import elfproef
+from sync_engine.hubkeys import hub_key
 from tests.support.coredump import differences
 from tests.support.lines import KOPPELING
 from tests.support.story import Story
@@ -61,6 +62,11 @@ def test_two_whose_numbers_differ_do_not_become_one_by_a_wrong_key(story: Story)
         assert {key, other} <= set(said.err.split())
         assert "eck_id" in said.err
         assert "Diederik" not in said.err
+    nobody, runs = hub_key(999_999), len(story.asks("runs"))
+    for typed in ((*wrong[:4], nobody, *wrong[5:]), ("case", "merge", key, nobody, "--yes")):
+        said = story.shell(*typed)
+        assert (said.code, "there is no leerling with that key" in said.err) == (2, True)
+    assert len(story.asks("runs")) == runs  # what cannot be begins no run
     assert pupils(story) == count
     assert len(story.cases()) == 2
     story.types(*wrong[:-1], "--numbers-differ", stdin="j\n")  # a person may insist
