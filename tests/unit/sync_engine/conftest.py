@@ -12,6 +12,7 @@ import pytest
 from connectors.base import Capability, Manifest, Reading, Scope
 from sync_engine.store.engine import Store
 from tests.support.hubs import Bench, bench
+from tests.support.kern import TOKEN, TOKEN_NAME, KernBench, closing_bench, kern_bench
 from tests.support.memory import MemoryConnector, MemorySource
 
 Make = Callable[..., Bench]
@@ -48,3 +49,13 @@ def without_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(MemorySource, "manifest", manifest)
     monkeypatch.setattr(MemoryConnector, "lookup", refused)
+
+
+@pytest.fixture
+def kern(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[KernBench]:
+    """An installation whose tracking application writes through the inbox, on SQLite."""
+    monkeypatch.setenv(TOKEN_NAME, TOKEN)
+    with closing_bench(kern_bench(sqlite_store, tmp_path)) as one:
+        yield one

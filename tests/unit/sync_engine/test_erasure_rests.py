@@ -14,7 +14,7 @@ from sync_engine.errors import ErasureRefusedError
 from sync_engine.options import Kind, Verdict
 from sync_engine.store.engine import Store
 from tests.support.hubs import Bench, bench
-from tests.support.kern import TOKEN, TOKEN_NAME, KernBench, closing_bench, kern_bench
+from tests.support.kern import KernBench
 from tests.support.readable import readable
 from tests.unit.sync_engine.conftest import Make
 from tests.unit.sync_engine.test_decisions import decide
@@ -39,15 +39,6 @@ def both(store: Store, tmp_path: Path) -> Iterator[Bench]:
     one = bench(store, tmp_path, sources=2)
     yield one
     one.close()
-
-
-@pytest.fixture
-def kern(
-    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[KernBench]:
-    monkeypatch.setenv(TOKEN_NAME, TOKEN)
-    with closing_bench(kern_bench(sqlite_store, tmp_path)) as one:
-        yield one
 
 
 def alone(made: Bench) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from sync_engine.store.engine import Store
 from tests.property.stores import DoomedStore, Killed
 from tests.support.boards import NEW, OLD, boards
 from tests.support.hubs import Bench
-from tests.support.kern import TOKEN, TOKEN_NAME, KernBench, closing_bench, kern_bench
+from tests.support.kern import KernBench
 from tests.support.memory import MemorySource
 from tests.unit.sync_engine.conftest import Make
 from tests.unit.sync_engine.test_erasure import (
@@ -39,15 +38,6 @@ from tests.unit.sync_engine.test_erasure import (
 @pytest.fixture
 def made(make: Make) -> Bench:
     return make(2)
-
-
-@pytest.fixture
-def kern(
-    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[KernBench]:
-    monkeypatch.setenv(TOKEN_NAME, TOKEN)
-    with closing_bench(kern_bench(sqlite_store, tmp_path)) as one:
-        yield one
 
 
 def nobody(made: Bench) -> None:
